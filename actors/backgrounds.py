@@ -1,0 +1,160 @@
+"""Background blocks: runs of consecutive backgrounds, decoded once and shared by every worker of a node."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import av
+import av.error
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from actors import storage
+from actors.core.clip import FaceRect, ImageFrames, PlaneFile, VideoFrames
+from actors.core.errors import InputError
+from actors.core.pixels import Image, Interpolation, Planes, crop_face
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from av.container import InputContainer
+
+    from actors.core.kind import ModelKind
+
+
+@dataclass(frozen=True, slots=True)
+class BlockRequest:
+    """One block to load.
+
+    Attributes:
+        first: background index of the block's first frame.
+        source: exactly the frames of this block.
+        rects: one face rectangle per frame; empty for ready-made planes.
+        interpolation: filter of the crop.
+        keep_frames: whether full frames are needed (not for inference alone).
+    """
+
+    first: int
+    source: ImageFrames | VideoFrames | PlaneFile
+    rects: tuple[FaceRect, ...]
+    interpolation: Interpolation
+    keep_frames: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Backgrounds ``first <= i < first + len(rects)``, read-only once in the object store.
+
+    Attributes:
+        first: background index of the first frame.
+        rects: the face rectangles; empty for ready-made planes.
+        frames: ``(n, H, W, 3)`` uint8 BGR, or ``None`` when they are not needed.
+        crops: ``(n, crop, crop, 3)`` uint8 BGR, or ``None`` for ready-made planes.
+        planes: ``(n, 6, inner, inner)`` float32 in [0, 1] from a binary export, else ``None``.
+    """
+
+    first: int
+    rects: tuple[FaceRect, ...]
+    frames: Image | None
+    crops: Image | None
+    planes: Planes | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlockReceipt:
+    """What the driver learns of a loaded block, without touching it: its size in bytes and the seconds it took."""
+
+    bytes: int
+    seconds: float
+
+
+def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockReceipt]:
+    """Decodes a block and makes each background's crop.
+
+    Raises:
+        InputError: a file is gone, cannot be decoded or has another size than its header said.
+    """
+    began = time.perf_counter()
+    block = _load(request, kind)
+    size = sum(array.nbytes for array in (block.frames, block.crops, block.planes) if array is not None)
+    return block, BlockReceipt(size, time.perf_counter() - began)
+
+
+def _load(request: BlockRequest, kind: ModelKind) -> Block:
+    cv2.setNumThreads(1)
+    source = request.source
+    if isinstance(source, PlaneFile):
+        return Block(request.first, (), None, None, _read_planes(source, kind))
+    size = (source.height, source.width, 3)
+    frames = np.empty((len(source), *size), np.uint8) if request.keep_frames else None
+    crops = np.empty((len(source), kind.crop, kind.crop, 3), np.uint8)
+    decoded = _decode_images(source) if isinstance(source, ImageFrames) else _decode_video(source)
+    for i, (name, frame) in enumerate(decoded):
+        if frame.shape != size:
+            raise InputError(
+                name,
+                f"decodes to {frame.shape[1]}x{frame.shape[0]}, the clip is {source.width}x{source.height}",
+                "write every frame in one size",
+            )
+        crops[i] = crop_face(frame, request.rects[i], kind, request.interpolation)
+        if frames is not None:
+            frames[i] = frame
+    return Block(request.first, request.rects, frames, crops, None)
+
+
+def _decode_images(source: ImageFrames) -> Iterator[tuple[str, Image]]:
+    for path in source.paths:
+        try:
+            content = storage.read_bytes(path)
+        except OSError as error:
+            raise InputError(path, f"cannot be read ({error})", "put it back, or mend its permissions") from error
+        frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+        if frame is None:
+            raise InputError(path, "is not a whole image", "write it again")
+        yield path, np.asarray(frame, np.uint8)
+
+
+def _decode_video(source: VideoFrames) -> Iterator[tuple[str, Image]]:
+    """The wanted frames in order, found by timestamp: seeking lands on a keyframe, never on a frame number."""
+    try:
+        with storage.open_input(source.path) as file, av.open(file, "r") as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "NONE"
+            # Frames before a keyframe in presentation order may need the one before it (open groups of pictures).
+            for start in [key for key in reversed(source.keyframes) if key <= source.timestamps[0]][:2]:
+                found = _decode_from(container, start, source)
+                if found is not None:
+                    yield from ((source.path, frame) for frame in found)
+                    return
+    except (av.error.FFmpegError, OSError) as error:
+        raise InputError(source.path, f"cannot be decoded ({error})", "encode it again") from error
+    raise InputError(source.path, "some of its frames do not decode", "encode it again; it may be truncated")
+
+
+def _decode_from(container: InputContainer, start: int, source: VideoFrames) -> list[Image] | None:
+    """All wanted frames, decoding from the keyframe at ``start``; ``None`` if any is missing."""
+    container.seek(start, stream=container.streams.video[0], backward=True)
+    wanted = set(source.timestamps)
+    frames: dict[int, Image] = {}
+    for frame in container.decode(video=0):
+        if frame.pts in wanted:
+            frames[frame.pts] = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+            if len(frames) == len(wanted):
+                return [frames[timestamp] for timestamp in source.timestamps]
+        elif frame.pts is not None and frame.pts > source.timestamps[-1]:
+            break
+    return None
+
+
+def _read_planes(source: PlaneFile, kind: ModelKind) -> NDArray[np.float32]:
+    shape = (source.count, *kind.planes)
+    each = int(np.prod(kind.planes)) * 4
+    with storage.open_input(source.path) as file:
+        file.seek(source.first * each)
+        content = file.read(source.count * each)
+    if len(content) != source.count * each:
+        raise InputError(source.path, "has become shorter since the run began", "export it again")
+    return np.frombuffer(content, "<f4").reshape(shape)

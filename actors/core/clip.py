@@ -1,0 +1,147 @@
+"""What a clip is, once recognised: where its frames lie, where the face is on each, and what drives the mouth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRect:
+    """The face square of one frame in pixels, half-open: columns ``x0 <= x < x1``, rows ``y0 <= y < y1``."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+    @property
+    def width(self) -> int:
+        """Columns covered."""
+        return self.x1 - self.x0
+
+    @property
+    def height(self) -> int:
+        """Rows covered."""
+        return self.y1 - self.y0
+
+    def inside(self, width: int, height: int) -> bool:
+        """Whether the rectangle has area and lies wholly within a ``width`` x ``height`` frame."""
+        return 0 <= self.x0 < self.x1 <= width and 0 <= self.y0 < self.y1 <= height
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFrames:
+    """Background frames as one image file each, in order.
+
+    Attributes:
+        paths: absolute path or URI of every frame.
+        width: pixels, the same for every frame.
+        height: pixels, the same for every frame.
+    """
+
+    paths: tuple[str, ...]
+    width: int
+    height: int
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def part(self, start: int, stop: int) -> ImageFrames:
+        """The frames ``start <= i < stop`` alone."""
+        return replace(self, paths=self.paths[start:stop])
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrames:
+    """Background frames inside a video file, in presentation order.
+
+    Attributes:
+        path: absolute path or URI of the video.
+        timestamps: presentation timestamp of every frame in stream time-base units, ascending.
+        keyframes: timestamps of the frames that decoding can start from, ascending.
+        width: pixels.
+        height: pixels.
+        fps: average frame rate, or ``None`` where the container does not say.
+    """
+
+    path: str
+    timestamps: tuple[int, ...]
+    keyframes: tuple[int, ...]
+    width: int
+    height: int
+    fps: Fraction | None
+
+    def __len__(self) -> int:
+        return len(self.timestamps)
+
+    def part(self, start: int, stop: int) -> VideoFrames:
+        """The frames ``start <= i < stop`` alone; the keyframes up to the last of them stay."""
+        timestamps = self.timestamps[start:stop]
+        keyframes = tuple(key for key in self.keyframes if timestamps and key <= timestamps[-1])
+        return replace(self, timestamps=timestamps, keyframes=keyframes)
+
+
+FrameSource: TypeAlias = ImageFrames | VideoFrames
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneFile:
+    """Ready-made network input of the binary export: little-endian float32 ``[count, 6, 320, 320]`` in [0, 1].
+
+    Attributes:
+        path: absolute path or URI of ``visual_input.bin``.
+        first: index of the first frame this value stands for.
+        count: frames from ``first`` on.
+    """
+
+    path: str
+    first: int
+    count: int
+
+    def __len__(self) -> int:
+        return self.count
+
+    def part(self, start: int, stop: int) -> PlaneFile:
+        """The frames ``start <= i < stop`` of this part alone."""
+        return replace(self, first=self.first + start, count=stop - start)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A recognised clip. Exactly one of ``frames`` and ``planes`` is what the network is fed from.
+
+    Attributes:
+        id: short name that tells the clip from others in a run (the folder's or file's name).
+        path: what the user named.
+        form: ``package``, ``dataset``, ``binary`` or ``frames``.
+        frames: full background frames, or ``None`` for a binary export without them.
+        planes: ready-made network input, used only where there are no full frames.
+        rects: one face rectangle per background frame; ``None`` exactly where ``frames`` is.
+        features: path of the clip's own audio features ``(T, 512)``, if it has them.
+        windows: path of the clip's own audio windows (binary export), if it has them.
+        window_count: how many windows that file holds (0 without one).
+        sound: path of the clip's own recording, if it has one.
+        found: what was recognised, one line each, for ``inspect``.
+        warnings: what the user should know before trusting the result, one line each.
+    """
+
+    id: str
+    path: str
+    form: str
+    frames: FrameSource | None
+    planes: PlaneFile | None
+    rects: tuple[FaceRect, ...] | None
+    features: str | None
+    windows: str | None
+    window_count: int
+    sound: str | None
+    found: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def backgrounds(self) -> int:
+        """How many backgrounds there are to pair output frames with."""
+        source = self.frames if self.frames is not None else self.planes
+        return 0 if source is None else len(source)

@@ -1,0 +1,96 @@
+"""The arithmetic from a background frame to network input, and from the network's answer to a finished frame.
+
+Every array is BGR, row-major, uint8 in [0, 255] unless said otherwise. The order of operations is that of
+SyncTalk_2D's 328 inference; each step is exact or uses OpenCV's own resize, so equal input gives equal bytes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from actors.core.clip import FaceRect
+    from actors.core.kind import ModelKind
+
+Image = NDArray[np.uint8]
+Planes = NDArray[np.float32]
+
+
+class Interpolation(StrEnum):
+    """Filter of both resizes, square to crop and crop back to square."""
+
+    CUBIC = "cubic"
+    LINEAR = "linear"
+
+    @property
+    def flag(self) -> int:
+        """OpenCV's constant."""
+        return cv2.INTER_CUBIC if self is Interpolation.CUBIC else cv2.INTER_LINEAR
+
+
+def crop_face(frame: Image, rect: FaceRect, kind: ModelKind, interpolation: Interpolation) -> Image:
+    """The face square of ``frame`` ``(H, W, 3)``, resized to ``(kind.crop, kind.crop, 3)``."""
+    square = frame[rect.y0 : rect.y1, rect.x0 : rect.x1]
+    crop = cv2.resize(square, (kind.crop, kind.crop), interpolation=interpolation.flag)
+    return np.asarray(crop, np.uint8)
+
+
+def network_planes(crops: Image, kind: ModelKind) -> Planes:
+    """The image tensor of a batch.
+
+    Args:
+        crops: ``(n, kind.crop, kind.crop, 3)``.
+        kind: gives the inner region and the mask.
+
+    Returns:
+        ``(n, 6, kind.inner, kind.inner)`` float32 in [0, 1]: the inner region's B, G, R planes, then the same three
+        with the mask rectangle set to exactly 0.
+    """
+    inner = slice(kind.border, kind.border + kind.inner)
+    planes = np.empty((len(crops), *kind.planes), np.float32)
+    np.divide(crops[:, inner, inner].transpose(0, 3, 1, 2), np.float32(255), out=planes[:, :3])
+    planes[:, 3:] = planes[:, :3]
+    x, y, width, height = kind.mask
+    planes[:, 3:, y : y + height, x : x + width] = 0
+    return planes
+
+
+def prediction_fault(prediction: Planes) -> str | None:
+    """Why one frame's prediction ``(3, inner, inner)`` cannot be shown, or ``None`` if it can.
+
+    Truncation maps exactly the open interval (-1/255, 256/255) onto 0..255; anything else would wrap around.
+    """
+    low, high = float(prediction.min()), float(prediction.max())
+    if np.isnan(low) or np.isnan(high):
+        return f"the model returned NaN in {int(np.isnan(prediction).sum())} of {prediction.size} values"
+    if low <= -1 / 255 or high >= 256 / 255:
+        return f"the model returned values from {low:.4g} to {high:.4g}, outside of [0, 1]"
+    return None
+
+
+def to_pixels(prediction: Planes) -> Image:
+    """One frame's prediction ``(3, inner, inner)`` in [0, 1] as ``(inner, inner, 3)``: x255, truncated."""
+    return (prediction.transpose(1, 2, 0) * np.float32(255)).astype(np.uint8)
+
+
+def render_square(crop: Image, mouth: Image, rect: FaceRect, kind: ModelKind, interpolation: Interpolation) -> Image:
+    """The finished face square ``(rect.height, rect.width, 3)``.
+
+    ``mouth`` ``(inner, inner, 3)`` replaces the inner region of ``crop``; the border ring stays the original's.
+    """
+    face = crop.copy()
+    face[kind.border : kind.border + kind.inner, kind.border : kind.border + kind.inner] = mouth
+    square = cv2.resize(face, (rect.width, rect.height), interpolation=interpolation.flag)
+    return np.asarray(square, np.uint8)
+
+
+def paste(frame: Image, square: Image, rect: FaceRect) -> Image:
+    """A copy of ``frame`` with ``square`` in place of the face; every pixel outside equals ``frame``'s."""
+    finished = frame.copy()
+    finished[rect.y0 : rect.y1, rect.x0 : rect.x1] = square
+    return finished

@@ -1,0 +1,70 @@
+"""What a worker tells the driver: metadata only, never pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actors.core.timeline import FrameRange
+    from actors.core.timings import FrameTiming
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFailure:
+    """One output frame that cannot be delivered, and why."""
+
+    frame: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RangeReport:
+    """The result of one range: a timing for each frame delivered, a reason for each that failed.
+
+    Attributes:
+        range: what was rendered.
+        timings: one per delivered frame, ascending.
+        failures: one per failed frame, ascending.
+        finished_at: Unix time in seconds when the last file stood under its name.
+    """
+
+    range: FrameRange
+    timings: tuple[FrameTiming, ...]
+    failures: tuple[FrameFailure, ...]
+    finished_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerReport:
+    """A worker that is ready, and what it took to get there.
+
+    Attributes:
+        worker: the worker's number.
+        node: Ray node id.
+        host: host name of the node.
+        pid: process id.
+        device: ``cpu`` or the name of the card.
+        provider: ONNX Runtime's execution provider in use.
+        batch: frames per inference (a fixed-batch export may force it).
+        threads: ONNX Runtime's intra-op threads.
+        cpu_nodes: graph nodes that a CUDA session left on the CPU, by operator; empty on a CPU session.
+        import_seconds: loading the runtime.
+        session_seconds: building the session.
+        warm_seconds: warming every batch shape.
+        notes: what the user should know, one line each.
+    """
+
+    worker: int
+    node: str
+    host: str
+    pid: int
+    device: str
+    provider: str
+    batch: int
+    threads: int
+    cpu_nodes: tuple[str, ...]
+    import_seconds: float
+    session_seconds: float
+    warm_seconds: float
+    notes: tuple[str, ...]

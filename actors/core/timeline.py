@@ -1,0 +1,127 @@
+"""Which background and which audio window belong to an output frame, and how output frames divide into ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from actors.core.kind import ModelKind
+
+
+class Loop(StrEnum):
+    """How backgrounds repeat when there are more output frames than backgrounds."""
+
+    BOUNCE = "bounce"
+    MIRROR = "mirror"
+    WRAP = "wrap"
+    ONCE = "once"
+
+
+def background_index(loop: Loop, frame: int, backgrounds: int) -> int:
+    """The background that output frame ``frame`` is drawn on.
+
+    ``bounce`` is the order of SyncTalk_2D's own inference: it steps before it draws, so the first background shown
+    is number 1 and each end is shown once per turn (period ``2 (n - 1)``). ``mirror`` shows the ends twice (period
+    ``2 n``), ``wrap`` jumps back to the start, ``once`` stops at the end.
+
+    Args:
+        loop: the rule.
+        frame: output frame, from 0.
+        backgrounds: how many backgrounds there are, at least 1.
+
+    Raises:
+        IndexError: ``once`` and the frame lies past the last background.
+    """
+    match loop:
+        case Loop.BOUNCE:
+            if backgrounds == 1:
+                return 0
+            step = (frame + 1) % (2 * (backgrounds - 1))
+            return step if step < backgrounds else 2 * (backgrounds - 1) - step
+        case Loop.MIRROR:
+            step = frame % (2 * backgrounds)
+            return step if step < backgrounds else 2 * backgrounds - 1 - step
+        case Loop.WRAP:
+            return frame % backgrounds
+        case Loop.ONCE:
+            if frame >= backgrounds:
+                raise IndexError(frame)
+            return frame
+
+
+def audio_windows(features: NDArray[np.float32], start: int, stop: int, kind: ModelKind) -> NDArray[np.float32]:
+    """The audio tensors of output frames ``start <= i < stop``.
+
+    The window of frame ``i`` holds the feature rows ``i - rows/2 <= r < i + rows/2``; rows before the first and
+    after the last are zeros (not copies of the edge), as in the network's training.
+
+    Args:
+        features: ``(T, *kind.feature)`` float32.
+        start: first output frame, ``0 <= start``.
+        stop: end of the output frames, ``start < stop <= T``.
+        kind: says how many rows a window has and which shape the network wants.
+
+    Returns:
+        ``(stop - start, *kind.audio)`` float32, a row-major view of each window.
+    """
+    half = kind.rows // 2
+    first, last = start - half, stop - 1 + half
+    padded = np.zeros((last - first, *features.shape[1:]), np.float32)
+    inside = slice(max(first, 0), min(last, len(features)))
+    padded[inside.start - first : inside.stop - first] = features[inside]
+    windows = [padded[i : i + kind.rows].reshape(kind.audio) for i in range(stop - start)]
+    return np.stack(windows)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FrameRange:
+    """Output frames ``start <= i < stop``."""
+
+    start: int
+    stop: int
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(self.start, self.stop))
+
+    def __str__(self) -> str:
+        return f"{self.start}:{self.stop}"
+
+    @property
+    def id(self) -> str:
+        """Name of the range in files and tables; sorts by first frame."""
+        return f"{self.start:09d}-{self.stop:09d}"
+
+    @classmethod
+    def parse(cls, name: str) -> FrameRange:
+        """The range that an `id` names."""
+        start, _, stop = name.partition("-")
+        return cls(int(start), int(stop))
+
+    def covers(self, other: FrameRange) -> bool:
+        """Whether every frame of ``other`` is in this range."""
+        return self.start <= other.start and other.stop <= self.stop
+
+    def split(self) -> tuple[FrameRange, FrameRange]:
+        """The two halves of a range of at least two frames."""
+        middle = self.start + len(self) // 2
+        return FrameRange(self.start, middle), FrameRange(middle, self.stop)
+
+
+def divide(frames: Sequence[int], size: int) -> tuple[FrameRange, ...]:
+    """Cuts ascending output frames into ranges of at most ``size`` frames; a gap always ends a range."""
+    ranges: list[FrameRange] = []
+    for frame in frames:
+        if ranges and ranges[-1].stop == frame and len(ranges[-1]) < size:
+            ranges[-1] = FrameRange(ranges[-1].start, frame + 1)
+        else:
+            ranges.append(FrameRange(frame, frame + 1))
+    return tuple(ranges)

@@ -1,0 +1,94 @@
+"""The table of timings: one row per output frame, the run's only record of what is done."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTiming:
+    """One finished output frame.
+
+    Attributes:
+        frame: output frame number, from 0.
+        background: index of the background it was drawn on.
+        range_id: the range it was rendered in.
+        batch_id: number of its batch within the range.
+        batch_size: real frames in that batch (padding not counted).
+        worker: number of the worker that rendered it.
+        node: Ray node id of that worker.
+        pid: process id of that worker.
+        device: ``cpu`` or the name of the card.
+        provider: ONNX Runtime's execution provider.
+        started_at: Unix time in seconds when its batch began.
+        gather_ms: making network input, the batch's time divided by its real frames.
+        inference_ms: the network, the batch's time divided by its real frames.
+        composite_ms: prediction to finished frame.
+        encode_ms: finished frame to file content.
+        write_ms: file content to a file under its final name.
+        video_ms: finished frame into the video segment.
+        bytes: size of the frame's file, 0 where none is written.
+        checksum: xxh3-64 of the file's content in hexadecimal, empty where none is written.
+        segment: file name of the video segment that holds the frame, empty where there is none.
+        segment_bytes: size of that segment, 0 where there is none.
+        segment_checksum: xxh3-64 of the segment's content in hexadecimal, empty where there is none.
+    """
+
+    frame: int
+    background: int
+    range_id: str
+    batch_id: int
+    batch_size: int
+    worker: int
+    node: str
+    pid: int
+    device: str
+    provider: str
+    started_at: float
+    gather_ms: float
+    inference_ms: float
+    composite_ms: float
+    encode_ms: float
+    write_ms: float
+    video_ms: float
+    bytes: int
+    checksum: str
+    segment: str
+    segment_bytes: int
+    segment_checksum: str
+
+
+STAGES = ("gather_ms", "inference_ms", "composite_ms", "encode_ms", "write_ms", "video_ms")
+
+SCHEMA = pa.schema(
+    [
+        pa.field("frame", pa.int64(), nullable=False),
+        pa.field("background", pa.int64(), nullable=False),
+        pa.field("range_id", pa.string(), nullable=False),
+        pa.field("batch_id", pa.int32(), nullable=False),
+        pa.field("batch_size", pa.int32(), nullable=False),
+        pa.field("worker", pa.int32(), nullable=False),
+        pa.field("node", pa.string(), nullable=False),
+        pa.field("pid", pa.int64(), nullable=False),
+        pa.field("device", pa.string(), nullable=False),
+        pa.field("provider", pa.string(), nullable=False),
+        pa.field("started_at", pa.float64(), nullable=False),
+        *(pa.field(stage, pa.float64(), nullable=False) for stage in STAGES),
+        pa.field("bytes", pa.int64(), nullable=False),
+        pa.field("checksum", pa.string(), nullable=False),
+        pa.field("segment", pa.string(), nullable=False),
+        pa.field("segment_bytes", pa.int64(), nullable=False),
+        pa.field("segment_checksum", pa.string(), nullable=False),
+    ]
+)
+
+
+def to_table(timings: Sequence[FrameTiming]) -> pa.Table:
+    """The rows as an Arrow table of `SCHEMA`."""
+    return pa.Table.from_pylist([asdict(timing) for timing in timings], schema=SCHEMA)

@@ -1,0 +1,45 @@
+"""Which device Ray gave to this worker."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+
+import ray
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where this worker runs.
+
+    Attributes:
+        node: Ray node id, ``local`` outside of Ray.
+        name: ``cpu`` or the name of the card.
+        memory: bytes of the card's memory, 0 where unknown.
+    """
+
+    node: str
+    name: str
+    memory: int
+
+
+def own_device(gpus: float) -> Device:
+    """The device of the calling worker, which asked Ray for ``gpus`` of a card."""
+    node = ray.get_runtime_context().get_node_id() if ray.is_initialized() else "local"
+    if gpus == 0:
+        return Device(node, "cpu", 0)
+    ids = ray.get_runtime_context().get_accelerator_ids()["GPU"]
+    name, memory = _card(ids[0]) if ids else ("cuda", 0)
+    return Device(node, name, memory)
+
+
+def _card(index: str) -> tuple[str, int]:
+    """Name and memory in bytes of a card, as NVIDIA's own tool tells them."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return f"cuda:{index}", 0
+    query = [tool, f"--id={index}", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
+    name, _, mebibytes = answer.stdout.strip().rpartition(", ")
+    return (name, int(mebibytes) << 20) if answer.returncode == 0 and mebibytes.isdecimal() else (f"cuda:{index}", 0)

@@ -1,0 +1,114 @@
+"""Reading an ONNX file's own description: its tensors, batch and opset, without building a session."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import onnx
+
+from actors import storage
+from actors.core.errors import InputError
+
+if TYPE_CHECKING:
+    from actors.core.kind import ModelKind
+
+Shape = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTensors:
+    """An export bound to its kind: which tensor is which, found by shape.
+
+    Attributes:
+        image: name of the input that takes the six planes.
+        audio: name of the input that takes the audio window.
+        output: name of the output with the three predicted planes.
+        batch: the batch the graph is fixed to, or ``None`` when any batch will do.
+        opset: version of the default operator set.
+    """
+
+    image: str
+    audio: str
+    output: str
+    batch: int | None
+    opset: int
+
+
+def model_digest(path: str) -> str:
+    """SHA-256 of the file in hexadecimal."""
+    with storage.open_input(path) as file:
+        digest = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_model(path: str, kind: ModelKind) -> ModelTensors:
+    """Checks that an ONNX file honours the kind's contract and finds its tensors by shape, never by name.
+
+    Args:
+        path: the ONNX file.
+        kind: the contract.
+
+    Raises:
+        InputError: there is no such file, it is not ONNX, its operator set is newer than the runtime's, or its
+            tensors are not the kind's.
+    """
+    if not storage.is_file(path):
+        raise InputError(path, "there is no such model", "check --model")
+    try:
+        proto = onnx.load_model_from_string(storage.read_bytes(path))
+    except Exception as error:  # the protobuf runtimes raise different classes for the same broken file
+        raise InputError(path, f"not an ONNX file ({type(error).__name__})", "give an exported .onnx file") from error
+    if not proto.graph.node or not proto.graph.input:
+        raise InputError(path, "not an ONNX network: it has no graph", "give an exported .onnx file")
+    opset = max((entry.version for entry in proto.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise InputError(
+            path, f"operator set {opset} is too new (up to {newest} is understood)", "export it with opset 17"
+        )
+    return _bind(path, proto.graph, kind, opset)
+
+
+def _bind(path: str, graph: onnx.GraphProto, kind: ModelKind, opset: int) -> ModelTensors:
+    stored = {tensor.name for tensor in graph.initializer}
+    inputs = {value.name: _shape(value) for value in graph.input if value.name not in stored}
+    outputs = {value.name: _shape(value) for value in graph.output}
+    image = [name for name, shape in inputs.items() if _fits(shape, kind.planes)]
+    audio = [name for name, shape in inputs.items() if _fits(shape, kind.audio)]
+    # Some exporters leave the output's channels open; the session counts the planes it really gets.
+    output = [name for name, shape in outputs.items() if _fits(shape, kind.output, open_channels=True)]
+    if len(inputs) != 2 or len(image) != 1 or len(audio) != 1 or image == audio or len(output) != 1:
+        raise InputError(
+            path,
+            f"inputs {_describe(inputs)} and outputs {_describe(outputs)} are not those of {kind.name}",
+            f"it takes B x {_sides(kind.planes)} and B x {_sides(kind.audio)} and gives B x {_sides(kind.output)}",
+        )
+    fixed = {shape[0] for shape in (*inputs.values(), outputs[output[0]]) if shape[0] is not None}
+    if len(fixed) > 1:
+        raise InputError(path, f"its tensors have different fixed batches {sorted(fixed)}", "export it again")
+    return ModelTensors(image[0], audio[0], output[0], next(iter(fixed), None), opset)
+
+
+def _shape(value: onnx.ValueInfoProto) -> Shape:
+    dims = value.type.tensor_type.shape.dim
+    return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims)
+
+
+def _fits(shape: Shape, sides: tuple[int, ...], *, open_channels: bool = False) -> bool:
+    """A dimension that the graph leaves open may be anything, an input's channels may not."""
+    if len(shape) != len(sides) + 1 or (shape[1] is None and not open_channels):
+        return False
+    return all(given in {None, wanted} for given, wanted in zip(shape[1:], sides, strict=True))
+
+
+def _sides(sides: tuple[int, ...]) -> str:
+    return " x ".join(map(str, sides))
+
+
+def _describe(tensors: dict[str, Shape]) -> str:
+    texts = [f"{name} [{', '.join('?' if d is None else str(d) for d in shape)}]" for name, shape in tensors.items()]
+    return ", ".join(texts) or "(none)"

@@ -1,0 +1,57 @@
+"""A node proves that it sees the clip, the model and the run's folder before it renders anything."""
+
+from __future__ import annotations
+
+import socket
+import uuid
+from dataclasses import dataclass
+
+from actors import storage
+from actors.core.errors import InputError
+from actors.model import model_digest
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProof:
+    """What must hold on every node.
+
+    Attributes:
+        model: path of the model.
+        digest: SHA-256 of the model as the driver sees it.
+        sources: path and size in bytes of files of the clip.
+        out: the run's folder.
+        token: name of a file that the driver has written there.
+    """
+
+    model: str
+    digest: str
+    sources: tuple[tuple[str, int], ...]
+    out: str
+    token: str
+
+
+def prove_node(proof: NodeProof) -> None:
+    """Checks that this node sees the same files as the driver and can write the run's folder.
+
+    Seeing the driver's token matters: every node can write to *a* folder of that name, and lose what it wrote.
+
+    Raises:
+        InputError: naming this node and the path that differs.
+    """
+    host = socket.gethostname()
+    if not storage.is_file(storage.join(proof.out, proof.token)):
+        raise InputError("--out", f"node {host} does not see the same {proof.out}", "use a folder that all nodes share")
+    for path, size in proof.sources:
+        found = storage.entry(path)
+        if found is None or found.size != size:
+            raise InputError(path, f"node {host} does not see the same file", "put the clip where all nodes read it")
+    if not storage.is_file(proof.model) or model_digest(proof.model) != proof.digest:
+        raise InputError(
+            proof.model, f"node {host} does not see the same model", "put the model where all nodes read it"
+        )
+    mark = storage.join(proof.out, f".node-{uuid.uuid4().hex[:12]}")
+    try:
+        storage.write_atomic(mark, b"")
+        storage.remove_file(mark)
+    except OSError as error:
+        raise InputError("--out", f"node {host} cannot write {proof.out} ({error})", "mend its permissions") from error

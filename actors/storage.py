@@ -1,0 +1,163 @@
+"""The one way to files: every path, local or remote, goes through a ``pyarrow.fs`` file system."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from pyarrow import fs
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a folder: its full path, whether it is a folder, and its size in bytes."""
+
+    path: str
+    is_folder: bool
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return PurePosixPath(self.path).name
+
+
+def resolve(path: str) -> str:
+    """An absolute form of ``path``; URIs (``s3://...``) are left as they are."""
+    return path if "://" in path else str(Path(path).expanduser().resolve())
+
+
+def is_local(path: str) -> bool:
+    """Whether ``path`` is a plain path on the local (or a mounted) file system."""
+    return "://" not in path
+
+
+def join(base: str, *parts: str) -> str:
+    """``base/part/part``; works for paths and URIs."""
+    return "/".join([base.rstrip("/"), *parts])
+
+
+def _open_system(path: str) -> tuple[fs.FileSystem, str]:
+    if is_local(path):
+        return fs.LocalFileSystem(), path
+    system, inner = fs.FileSystem.from_uri(path)
+    return system, inner
+
+
+def entry(path: str) -> Entry | None:
+    """What stands at ``path``, or ``None``."""
+    system, inner = _open_system(path)
+    info = system.get_file_info(inner)
+    if info.type == fs.FileType.NotFound:
+        return None
+    return Entry(path, info.type == fs.FileType.Directory, info.size or 0)
+
+
+def is_file(path: str) -> bool:
+    """Whether a file stands at ``path``."""
+    found = entry(path)
+    return found is not None and not found.is_folder
+
+
+def is_folder(path: str) -> bool:
+    """Whether a folder stands at ``path``."""
+    found = entry(path)
+    return found is not None and found.is_folder
+
+
+def children(path: str) -> list[Entry]:
+    """The entries of a folder, sorted by name; empty where there is no such folder."""
+    system, inner = _open_system(path)
+    infos = system.get_file_info(fs.FileSelector(inner, allow_not_found=True))
+    found = [Entry(join(path, i.base_name), i.type == fs.FileType.Directory, i.size or 0) for i in infos]
+    return sorted(found, key=lambda e: e.name)
+
+
+def open_input(path: str) -> IO[bytes]:
+    """A seekable binary file open for reading.
+
+    Raises:
+        FileNotFoundError: nothing stands at ``path``.
+        OSError: it cannot be read.
+    """
+    system, inner = _open_system(path)
+    return cast("IO[bytes]", system.open_input_file(inner))
+
+
+def read_bytes(path: str) -> bytes:
+    """The whole content of a file; raises like `open_input`."""
+    with open_input(path) as file:
+        return bytes(file.read())
+
+
+def write_atomic(path: str, data: bytes | memoryview) -> None:
+    """Writes a file that is seen whole or not at all.
+
+    A local file is written under a temporary name beside its final one and renamed. An object store shows an
+    object only once its upload is complete, so there the final name is written directly.
+
+    Raises:
+        OSError: the file cannot be written (full, read-only, no permission); no file stands under ``path`` then
+            unless one stood there before.
+    """
+    system, inner = _open_system(path)
+    if not isinstance(system, fs.LocalFileSystem):
+        with system.open_output_stream(inner) as stream:
+            stream.write(data)
+        return
+    final = Path(inner)
+    partial = _partial(final)
+    try:
+        partial.write_bytes(data)
+        partial.replace(final)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _partial(final: Path) -> Path:
+    """A temporary name beside a final one; unique, because two workers may be given the same range at once."""
+    return final.with_name(f".{final.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.partial")
+
+
+def make_folder(path: str) -> None:
+    """Creates a folder and its parents; fine when it exists."""
+    system, inner = _open_system(path)
+    system.create_dir(inner, recursive=True)
+
+
+def remove_file(path: str) -> None:
+    """Removes a file; fine when it is not there."""
+    system, inner = _open_system(path)
+    if system.get_file_info(inner).type != fs.FileType.NotFound:
+        system.delete_file(inner)
+
+
+def remove_folder(path: str) -> None:
+    """Removes a folder and what is in it; fine when it is not there."""
+    system, inner = _open_system(path)
+    if system.get_file_info(inner).type != fs.FileType.NotFound:
+        system.delete_dir(inner)
+
+
+def place_file(source: Path, path: str) -> None:
+    """Puts a finished local file under its final name, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    system, inner = _open_system(path)
+    if not isinstance(system, fs.LocalFileSystem):
+        fs.copy_files(str(source), inner, source_filesystem=fs.LocalFileSystem(), destination_filesystem=system)
+        return
+    partial = _partial(Path(inner))
+    try:
+        shutil.copyfile(source, partial)
+        partial.replace(inner)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,7 @@
+"""Reading clips: one reader per input form, each of which finds, counts and checks but does not decode."""
+
+from jobs.clip.binary import read_windows
+from jobs.clip.features import read_features
+from jobs.clip.reader import read_clip
+
+__all__ = ["read_clip", "read_features", "read_windows"]

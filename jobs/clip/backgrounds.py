@@ -1,0 +1,130 @@
+"""Which full frames a clip folder holds: images beat video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from actors import storage
+from actors.core.clip import FrameSource, ImageFrames, VideoFrames
+from actors.core.errors import InputError
+from actors.core.kind import ModelKind
+from jobs.clip.files import is_file
+from jobs.clip.images import image_files, read_images
+from jobs.clip.notes import Notes
+from jobs.clip.video import read_video, video_files
+
+IMAGE_FOLDER = "full_body_img"
+PACKAGE_VIDEO = "full_body_video.mp4"
+_SAME_RATE = Fraction(1, 100)
+_LOOSE = "images in the folder itself"
+# The package's other videos hold crops and masks; they are lossy re-encodes, so both are recomputed (domain 5.1).
+_DERIVED = frozenset({"crops_328_video.mp4", "rois_320_video.mp4", "model_inputs_video.mp4"})
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Everything in a folder that could be its full frames.
+
+    Attributes:
+        folder: absolute path or URI.
+        numbered: images in ``full_body_img/``.
+        package_video: whether ``full_body_video.mp4`` is there.
+        loose: images in the folder itself.
+        videos: names of its other videos.
+        derived: names of the package's crop and mask videos.
+    """
+
+    folder: str
+    numbered: tuple[storage.Entry, ...]
+    package_video: bool
+    loose: tuple[storage.Entry, ...]
+    videos: tuple[str, ...]
+    derived: tuple[str, ...]
+
+    @property
+    def any_frames(self) -> bool:
+        """Whether something here is taken for full frames."""
+        return bool(self.numbered or self.package_video or self.loose or self.videos)
+
+
+def candidates(folder: str) -> Candidates:
+    """Looks through a folder by name alone; opens no file."""
+    names = [video.name for video in video_files(folder) if video.name != PACKAGE_VIDEO]
+    return Candidates(
+        folder=folder,
+        numbered=tuple(image_files(storage.join(folder, IMAGE_FOLDER))),
+        package_video=is_file(storage.join(folder, PACKAGE_VIDEO)),
+        loose=tuple(image_files(folder)),
+        videos=tuple(name for name in names if name not in _DERIVED),
+        derived=tuple(name for name in names if name in _DERIVED),
+    )
+
+
+def find_frames(there: Candidates, kind: ModelKind, notes: Notes) -> tuple[FrameSource, str]:
+    """The full frames of a folder and their name for messages.
+
+    In order: ``full_body_img/``, ``full_body_video.mp4``, images in the folder itself, its only other video.
+
+    Args:
+        there: what the folder holds.
+        kind: its frame rate is the one that raises no warning.
+        notes: gets a line for every candidate, used or not.
+
+    Raises:
+        InputError: there are none, they cannot be read, or several videos are equally likely.
+    """
+    images = f"{IMAGE_FOLDER}/"
+    # In order of precedence: how each kind of frames is named, and how it is read.
+    choices: list[tuple[str, Callable[[], FrameSource]]] = []
+    if there.numbered:
+        path = storage.join(there.folder, IMAGE_FOLDER)
+        choices.append((images, lambda: _open_images(path, there.numbered, images, notes)))
+    if there.package_video:
+        choices.append((PACKAGE_VIDEO, lambda: open_video(storage.join(there.folder, PACKAGE_VIDEO), kind, notes)))
+    if there.loose:
+        choices.append((_LOOSE, lambda: _open_images(there.folder, there.loose, _LOOSE, notes)))
+    if there.videos:
+        choices.append((", ".join(there.videos), lambda: _open_only(there, kind, notes)))
+    if not choices:
+        raise InputError(
+            there.folder,
+            "holds no full frames",
+            f"put {images} or {PACKAGE_VIDEO} there, or name a video or a folder of images",
+        )
+    (label, read), *others = choices
+    frames = read()
+    for name, _ in others:
+        notes.passed_over(name, f"{label} comes first (images beat video)")
+    for name in there.derived:
+        notes.passed_over(name, "crop and mask are recomputed from full frames")
+    return frames, label
+
+
+def open_video(path: str, kind: ModelKind, notes: Notes) -> VideoFrames:
+    """Reads a video's description; another frame rate than the kind's gives one warning."""
+    frames = read_video(path)
+    name = path.rsplit("/", 1)[-1]
+    rate = "unknown frame rate" if frames.fps is None else f"{float(frames.fps):g} fps"
+    notes.recognised(name, f"{len(frames)} background frames, {frames.width}x{frames.height}, {rate}")
+    # Containers with coarse clocks state 25 fps as 24.998 or so.
+    if frames.fps is not None and abs(frames.fps - kind.fps) > _SAME_RATE:
+        notes.warn(
+            name,
+            f"{float(frames.fps):g} fps; frames are made at {kind.fps} fps and each pairs by index, so the background "
+            f"moves at {float(kind.fps / frames.fps):.2f} times its speed",
+        )
+    return frames
+
+
+def _open_only(there: Candidates, kind: ModelKind, notes: Notes) -> VideoFrames:
+    if len(there.videos) > 1:
+        raise InputError(there.folder, f"holds {len(there.videos)} videos", "name one of them instead of the folder")
+    return open_video(storage.join(there.folder, there.videos[0]), kind, notes)
+
+
+def _open_images(path: str, files: tuple[storage.Entry, ...], name: str, notes: Notes) -> ImageFrames:
+    frames = read_images(path, files)
+    notes.recognised(name, f"{len(frames)} background images, {frames.width}x{frames.height}")
+    return frames

@@ -1,0 +1,128 @@
+"""Reading small files and folders with errors that are meant for the user."""
+
+from __future__ import annotations
+
+import json
+import reprlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import IO
+
+from pyarrow import ArrowException
+
+from actors import storage
+from actors.core.errors import InputError
+
+# A rectangle takes at most some 400 bytes with its paths, so this holds half a million frames; the parsed form of a
+# larger file could take many gigabytes.
+JSON_LIMIT = 256 << 20
+_LINE_LIMIT = 200
+
+
+@contextmanager
+def readable(path: str) -> Iterator[None]:
+    """Turns what the file system refuses inside the block into an `InputError` about ``path``."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(path, "no such file", "check the path") from error
+    except (OSError, ArrowException) as error:
+        raise InputError(path, f"cannot be read ({one_line(error)})", "check the path and its permissions") from error
+
+
+def one_line(error: BaseException) -> str:
+    """The text of a foreign error on one line of bounded length."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= _LINE_LIMIT else text[: _LINE_LIMIT - 3] + "..."
+
+
+def show(value: object) -> str:
+    """A short form of a value from a file, safe to print whatever the value is."""
+    return reprlib.repr(value)
+
+
+def look(path: str) -> storage.Entry | None:
+    """What stands at ``path``, or ``None``; raises `InputError` where the file system refuses to say."""
+    with readable(path):
+        return storage.entry(path)
+
+
+def is_file(path: str) -> bool:
+    """Whether a file stands at ``path``."""
+    found = look(path)
+    return found is not None and not found.is_folder
+
+
+def files_in(folder: str, suffixes: Sequence[str]) -> list[storage.Entry]:
+    """The files of ``folder`` that end in one of ``suffixes`` (any case), hidden ones left out, sorted by name."""
+    with readable(folder):
+        entries = storage.children(folder)
+    endings = tuple(suffixes)
+    return [e for e in entries if not e.is_folder and not e.name.startswith(".") and e.name.lower().endswith(endings)]
+
+
+def file_size(path: str) -> int:
+    """Bytes of the file at ``path``.
+
+    Raises:
+        InputError: nothing stands there, or a folder does.
+    """
+    found = look(path)
+    if found is None:
+        raise InputError(path, "no such file", "check the path")
+    if found.is_folder:
+        raise InputError(path, "is a folder", "name a file")
+    return found.size
+
+
+def load(path: str, limit: int) -> bytes:
+    """The whole content of a file of at most ``limit`` bytes.
+
+    Raises:
+        InputError: the file is missing, too large or cannot be read.
+    """
+    size = file_size(path)
+    if size > limit:
+        raise InputError(
+            path, f"{size} bytes, more than the {limit} such a file may have", "check that it is the right file"
+        )
+    with readable(path), storage.open_input(path) as file:
+        return file.read(limit)
+
+
+def exactly(file: IO[bytes], offset: int, size: int) -> bytes:
+    """The ``size`` bytes at ``offset``.
+
+    Raises:
+        OSError: the file ends before.
+    """
+    file.seek(offset)
+    data = file.read(size)
+    if len(data) != size:
+        raise OSError(f"ends {size - len(data)} bytes early")
+    return data
+
+
+def parse_json(data: bytes, path: str) -> object:
+    """The value of a JSON text; ``NaN``, infinities and repeated keys are refused.
+
+    Raises:
+        InputError: it is no such text.
+    """
+
+    def refuse(constant: str) -> object:
+        raise ValueError(f"{constant} is not a number")
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        result: dict[str, object] = {}
+        for key, value in pairs:
+            if key in result:
+                raise ValueError(f"key {show(key)} stands there twice")
+            result[key] = value
+        return result
+
+    try:
+        value: object = json.loads(data, parse_constant=refuse, object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise InputError(path, f"not valid JSON ({one_line(error)})", "export the file again") from error
+    return value

@@ -1,0 +1,21 @@
+"""Form (d), a video or a folder of numbered images, with the face squares given by flag or lying in the folder."""
+
+from __future__ import annotations
+
+from actors.core.clip import Clip
+from actors.core.kind import ModelKind
+from jobs.clip.backgrounds import Candidates, find_frames, open_video
+from jobs.clip.notes import Notes
+from jobs.clip.whole import Subject, whole_clip
+
+
+def read_frames(subject: Subject, there: Candidates, kind: ModelKind, notes: Notes) -> Clip:
+    """The clip in a folder of images or with one video; raises `InputError` for anything that cannot be used."""
+    frames, label = find_frames(there, kind, notes)
+    return whole_clip(subject, "frames", frames, label, notes)
+
+
+def read_lone_video(subject: Subject, video: str, kind: ModelKind, notes: Notes) -> Clip:
+    """The clip made of the video file at ``video`` alone; raises `InputError` for anything that cannot be used."""
+    frames = open_video(video, kind, notes)
+    return whole_clip(subject, "frames", frames, video.rsplit("/", 1)[-1], notes)

@@ -1,0 +1,75 @@
+"""Face squares from landmark files: 110 points a frame, of which three fix the square (domain 2.2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from actors import storage
+from actors.core.clip import FaceRect
+from actors.core.errors import InputError
+from jobs.clip.files import files_in, load, show
+from jobs.clip.numbering import in_order
+
+_POINTS = 110
+_LEFT, _RIGHT, _TOP = 1, 31, 52
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
+_COORDINATES = 2
+_LARGEST = 1 << 31
+_SIZE_LIMIT = 1 << 16
+_THREADS = 16
+_FIX = f"write {_POINTS} lines 'x y', one for each point, or give the squares by --rects"
+
+
+def landmark_files(folder: str) -> list[storage.Entry]:
+    """The ``.lms`` files of a folder in name order."""
+    return files_in(folder, [".lms"])
+
+
+def read_landmarks(folder: str, files: Sequence[storage.Entry]) -> tuple[tuple[str, ...], tuple[FaceRect, ...]]:
+    """The files' paths sorted by number, and the face square of each.
+
+    Raises:
+        InputError: numbers missing or double, or a file that does not hold 110 points.
+    """
+    paths = tuple(file.path for file in in_order(files, folder))
+    with ThreadPoolExecutor(_THREADS) as pool:
+        rects = tuple(pool.map(lambda path: face_square(load(path, _SIZE_LIMIT), path), paths))
+    return paths, rects
+
+
+def face_square(data: bytes, path: str) -> FaceRect:
+    """The crop square of one frame: left at point 1, right at point 31, top at point 52, as high as it is wide.
+
+    Coordinates are read as float32 and truncated to integers, as SyncTalk_2D's loader does. The square may be empty
+    or lie outside the frame: that is checked where the frame size is known.
+
+    Args:
+        data: ASCII text, 110 lines ``x y``.
+        path: names it in errors.
+
+    Raises:
+        InputError: anything else.
+    """
+    try:
+        lines = data.decode("ascii").split("\n")
+    except UnicodeDecodeError as error:
+        raise InputError(path, "not a text file", _FIX) from error
+    points = [line.split() for line in lines if line.strip()]
+    if len(points) != _POINTS:
+        raise InputError(path, f"holds {len(points)} points, not {_POINTS}", _FIX)
+    pixels = [_point(point, number, path) for number, point in enumerate(points)]
+    x0, x1, y0 = pixels[_LEFT][0], pixels[_RIGHT][0], pixels[_TOP][1]
+    return FaceRect(x0, y0, x1, y0 + (x1 - x0))
+
+
+def _point(texts: Sequence[str], number: int, path: str) -> tuple[int, int]:
+    if len(texts) == _COORDINATES and all(_NUMBER.fullmatch(text) for text in texts):
+        with np.errstate(over="ignore"):
+            x, y = (float(np.float32(text)) for text in texts)
+        if abs(x) < _LARGEST and abs(y) < _LARGEST:
+            return int(x), int(y)
+    raise InputError(path, f"point {number} is {show(' '.join(texts))}, not two numbers", _FIX)

@@ -1,0 +1,28 @@
+"""The audio beside a clip's frames: its features and its recording."""
+
+from __future__ import annotations
+
+from actors import storage
+from jobs.clip.files import is_file
+from jobs.clip.notes import Notes
+
+FEATURES = "aud_ave.npy"
+RECORDING = "aud.wav"
+
+
+def find_features(folder: str, notes: Notes) -> str | None:
+    """Path of the folder's own audio features, if it has them."""
+    return _found(folder, FEATURES, "the clip's own audio features", notes)
+
+
+def find_recording(folder: str, notes: Notes) -> str | None:
+    """Path of the folder's own recording, if it has one."""
+    return _found(folder, RECORDING, "the clip's own recording", notes)
+
+
+def _found(folder: str, name: str, what: str, notes: Notes) -> str | None:
+    path = storage.join(folder, name)
+    if not is_file(path):
+        return None
+    notes.recognised(name, what)
+    return path

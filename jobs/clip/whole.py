@@ -1,0 +1,59 @@
+"""A clip from full frames, face squares and audio, whatever form they came in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.core.clip import Clip, FrameSource
+from jobs.clip.notes import Notes
+from jobs.clip.sound import find_features, find_recording
+from jobs.clip.squares import GivenSquares, find_squares, require_squares
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The clip to be read.
+
+    Attributes:
+        id: its short name.
+        path: what the user named.
+        folder: absolute path or URI of the folder whose files belong to it; ``None`` for a lone video.
+        given: the face squares given by flag.
+    """
+
+    id: str
+    path: str
+    folder: str | None
+    given: GivenSquares
+
+
+def whole_clip(subject: Subject, form: str, frames: FrameSource, label: str, notes: Notes) -> Clip:
+    """Joins frames with the squares and the audio that belong to them.
+
+    Args:
+        subject: the clip.
+        form: ``package``, ``dataset`` or ``frames``.
+        frames: the backgrounds.
+        label: their name for messages.
+        notes: becomes the clip's lines.
+
+    Raises:
+        InputError: there are no squares, not one for each frame, or one reaches outside its frame.
+    """
+    folder = subject.folder
+    squares = require_squares(find_squares(folder, subject.given, notes), subject.path)
+    rects = squares.for_frames(len(frames), label).laid_over(frames.width, frames.height, notes)
+    return Clip(
+        id=subject.id,
+        path=subject.path,
+        form=form,
+        frames=frames,
+        planes=None,
+        rects=rects,
+        features=None if folder is None else find_features(folder, notes),
+        windows=None,
+        window_count=0,
+        sound=None if folder is None else find_recording(folder, notes),
+        found=tuple(notes.found),
+        warnings=tuple(notes.warnings),
+    )

@@ -1,0 +1,93 @@
+"""Starting or joining Ray, and what it offers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+# Read by Ray when it is imported: under `uv run` it would otherwise rebuild the environment for every worker.
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+
+import ray
+
+from actors.core.errors import InputError
+
+JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the live nodes have.
+
+    Attributes:
+        cpus: logical CPUs of all nodes.
+        gpus: logical GPUs of all nodes.
+        nodes: how many nodes are alive.
+        store: bytes of the smallest object store among nodes that can render.
+        smallest_node_cpus: CPUs of the smallest node that can render.
+    """
+
+    cpus: float
+    gpus: float
+    nodes: int
+    store: int
+    smallest_node_cpus: float
+
+
+def inside_job() -> bool:
+    """Whether this process is the driver of a `ray job submit`."""
+    return JOB_MARK in os.environ
+
+
+@contextmanager
+def connect(address: str | None, package: ModuleType) -> Iterator[bool]:
+    """Joins the cluster at ``address`` (or the one that Ray's environment names), else starts one for this process.
+
+    Args:
+        address: as `ray.init` takes it, or ``None``.
+        package: the package that workers run; shipped to a cluster that this process joins from outside of a job.
+
+    Yields:
+        Whether the cluster is this process's own.
+
+    Raises:
+        InputError: there is no cluster at that address.
+    """
+    target = address or os.environ.get("RAY_ADDRESS")
+    local = target is None or target == "local"
+    runtime_env = None if local or inside_job() else {"py_modules": [package]}
+    own: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if local else {}
+    try:
+        ray.init(
+            address="local" if local else target,
+            runtime_env=runtime_env,
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+            **own,
+        )
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        message = " ".join(str(error).split())[:300]
+        raise InputError(f"--address {target}", f"no Ray cluster could be joined ({message})", "check it") from error
+    try:
+        yield local
+    finally:
+        ray.shutdown()
+
+
+def offer() -> Offer:
+    """What is there right now."""
+    alive: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in alive if node["Alive"]]
+    rendering = [node for node in nodes if node.get("CPU", 0) or node.get("GPU", 0)] or nodes
+    return Offer(
+        cpus=sum(node.get("CPU", 0.0) for node in nodes),
+        gpus=sum(node.get("GPU", 0.0) for node in nodes),
+        nodes=len(nodes),
+        store=int(min((node.get("object_store_memory", 0) for node in rendering), default=0)),
+        smallest_node_cpus=min((node.get("CPU", 0.0) for node in rendering), default=0.0),
+    )

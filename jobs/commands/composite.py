@@ -1,0 +1,104 @@
+"""``composite``: renders a clip."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from actors.core.pixels import Interpolation
+from actors.core.timeline import Loop
+from actors.encoding import ImageFormat
+from jobs.options import DeviceChoice, load_options
+from jobs.render import render
+
+INPUT, OUTPUT, MACHINE = "Input", "Output", "Machine"
+
+
+def composite(
+    context: typer.Context,
+    clip: Annotated[str | None, typer.Argument(help="Clip folder or video file.", show_default=False)] = None,
+    model: Annotated[str | None, typer.Option(help="ONNX network.", rich_help_panel=INPUT, show_default=False)] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Folder of the run, new or to go on with.", rich_help_panel=OUTPUT)
+    ] = None,
+    features: Annotated[
+        str | None, typer.Option(help="Audio features (T, 512), .npy. [default: the clip's]", rich_help_panel=INPUT)
+    ] = None,
+    rects: Annotated[
+        str | None, typer.Option(help="Face squares, either JSON form. [default: the clip's]", rich_help_panel=INPUT)
+    ] = None,
+    rect: Annotated[
+        str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.", rich_help_panel=INPUT)
+    ] = None,
+    frames: Annotated[
+        str | None, typer.Option(metavar="A:B", help="Output frames to render, half-open.", rich_help_panel=INPUT)
+    ] = None,
+    audio: Annotated[
+        str | None, typer.Option(help="Recording for the video. [default: the clip's aud.wav]", rich_help_panel=INPUT)
+    ] = None,
+    loop: Annotated[
+        Loop | None, typer.Option(help="How backgrounds repeat. [default: bounce]", rich_help_panel=INPUT)
+    ] = None,
+    interpolation: Annotated[
+        Interpolation | None, typer.Option(help="Filter of both resizes. [default: cubic]", rich_help_panel=INPUT)
+    ] = None,
+    format_: Annotated[
+        ImageFormat | None,
+        typer.Option("--format", help="Frame files. [default: png]", rich_help_panel=OUTPUT),
+    ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(help="jpg 1..100, webp 1..101. [default: jpg 95, webp lossless]", rich_help_panel=OUTPUT),
+    ] = None,
+    video: Annotated[bool | None, typer.Option("--video", help="Also write video.mp4.", rich_help_panel=OUTPUT)] = None,
+    composite_: Annotated[
+        bool | None,
+        typer.Option("--no-composite", help="Run the network only: timings, no frames.", rich_help_panel=OUTPUT),
+    ] = None,
+    restart: Annotated[
+        bool | None,
+        typer.Option("--restart", help="Remove what an earlier run left in OUT first.", rich_help_panel=OUTPUT),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Workers. [default: one per core, or as cards allow]", rich_help_panel=MACHINE),
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(help="Frames per inference. [default: 1 on CPUs, 4 on CUDA]", rich_help_panel=MACHINE)
+    ] = None,
+    gpus_per_worker: Annotated[
+        float | None, typer.Option(help="Share of a card per worker. [default: 0.25]", rich_help_panel=MACHINE)
+    ] = None,
+    device: Annotated[
+        DeviceChoice | None, typer.Option(help="Where the network runs. [default: auto]", rich_help_panel=MACHINE)
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Ray cluster to join. [default: $RAY_ADDRESS, else a local one]", rich_help_panel=MACHINE),
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(help="Seconds to wait for a first worker. [default: 900]", rich_help_panel=MACHINE),
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="TOML file with any of these options; flags beat it.", show_default=False)
+    ] = None,
+) -> int:
+    """Render a clip: frames, timings and, with --video, a video.
+
+    Exit code 0: every frame is there. 1: some frames failed, each is named. 2: bad input, nothing written.
+    3: stopped, the same command goes on. 130: interrupted, likewise.
+    """
+    flags = given(context)
+    return int(render(load_options(flags, config), Console(highlight=False)))
+
+
+def given(context: typer.Context) -> dict[str, Any]:
+    """The flags that were given, by option name."""
+    flags = {name.removesuffix("_"): value for name, value in context.params.items() if value is not None}
+    flags.pop("config", None)
+    if "composite" in flags:
+        flags["composite"] = False
+    return flags

@@ -1,0 +1,38 @@
+"""``demo``: makes a clip, a voice and a model, and renders them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from actors.encoding import ImageFormat
+from jobs.demo.clip import write_demo_clip, write_demo_model
+from jobs.options import CompositeOptions
+from jobs.render import render
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for the clip, the model and the run.")] = Path("demo-run"),
+    address: Annotated[str | None, typer.Option(help="Ray cluster to join. [default: a local one]")] = None,
+) -> int:
+    """Make a presenter, a voice and a small model, and render them to frames, timings and a video with sound."""
+    console = Console(highlight=False)
+    folder = out.resolve()
+    clip, model = folder / "clip", folder / "mouth.onnx"
+    if not clip.is_dir():
+        console.print(f"drawing the demo clip into {clip}", soft_wrap=True)
+    write_demo_clip(clip)
+    write_demo_model(model)
+    options = CompositeOptions(
+        clip=str(clip),
+        model=str(model),
+        out=str(folder / "run"),
+        format=ImageFormat.JPG,
+        video=True,
+        restart=True,
+        address=address,
+    )
+    return int(render(options, console))

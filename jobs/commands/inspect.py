@@ -1,0 +1,107 @@
+"""``inspect``: what a clip is taken for, without rendering it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from actors import storage
+from actors.core.clip import Clip, VideoFrames
+from actors.core.errors import ExitCode, InputError
+from actors.core.kind import UNET_328, ModelKind
+from actors.model import read_model
+from jobs.clip import read_clip, read_features
+from jobs.options import CompositeOptions
+from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
+
+T = TypeVar("T")
+
+
+def inspect(
+    clip: Annotated[str, typer.Argument(help="Clip folder or video file.")],
+    model: Annotated[str | None, typer.Option(help="ONNX network.")] = None,
+    features: Annotated[str | None, typer.Option(help="Audio features (T, 512), .npy.")] = None,
+    rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form.")] = None,
+    rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
+) -> int:
+    """Say what was recognised in a clip (and a model): counts, sizes, memory needed, provider, and every problem."""
+    console = Console(highlight=False, soft_wrap=True)
+    problems: list[InputError] = []
+    kind = UNET_328
+    options = CompositeOptions(clip=clip, model=model or "", out="", rects=rects, rect=rect)
+    found = _attempt(lambda: read_clip(clip, rects=options.rects, rect=options.face_rect, kind=kind), problems)
+    if found is not None:
+        _print_clip(console, found, kind)
+    source = features or (found.features if found else None)
+    if source is not None:
+        rows = _attempt(lambda: read_features(source, kind), problems)
+        if rows is not None:
+            console.print(f"features: {source}, {len(rows)} rows, {len(rows) / kind.fps:.2f} s at {kind.fps} fps")
+    elif found is not None and found.windows is None:
+        problems.append(InputError(clip, "has no aud_ave.npy", "give the audio features with --features"))
+    if model is not None:
+        _attempt(lambda: _print_model(console, model, kind), problems)
+    for problem in problems:
+        console.print(f"problem: {problem}", style="red", markup=False)
+    if not problems:
+        console.print("no problems found")
+    return int(ExitCode.BAD_INPUT if problems else ExitCode.COMPLETE)
+
+
+def _attempt(read: Callable[[], T], problems: list[InputError]) -> T | None:
+    """What ``read`` gives, or ``None`` and one problem more: one fault does not hide the others."""
+    try:
+        return read()
+    except InputError as error:
+        problems.append(error)
+        return None
+
+
+def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
+    console.print(f"clip: {clip.path}, form {clip.form}")
+    for line in clip.found:
+        console.print(f"  {line}", markup=False)
+    if clip.frames is not None:
+        rate = f", {float(clip.frames.fps):g} fps" if isinstance(clip.frames, VideoFrames) and clip.frames.fps else ""
+        console.print(f"backgrounds: {clip.backgrounds}, {clip.frames.width}x{clip.frames.height}{rate}")
+    else:
+        console.print(f"backgrounds: {clip.backgrounds} sets of planes, no full frames (--no-composite only)")
+    if clip.rects:
+        sides = [rect.width for rect in clip.rects]
+        console.print(f"face squares: {len(sides)}, {min(sides)} to {max(sides)} px")
+    each = background_bytes(clip, kind, keep_frames=clip.frames is not None)
+    block = min(BLOCK_FRAMES, clip.backgrounds, max(1, BLOCK_BYTES // each))
+    console.print(
+        f"memory: {clip.backgrounds * each / 2**20:.0f} MiB of object store for the whole clip,"
+        f" in blocks of {block * each / 2**20:.0f} MiB"
+    )
+    for warning in clip.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False)
+
+
+def _print_model(console: Console, model: str, kind: ModelKind) -> None:
+    # Imported here: only this question needs the runtime on the driver's side.
+    from actors.session import CPU, CUDA, Session, SessionOptions, available_providers, runtime_conflict  # noqa: PLC0415
+
+    path = storage.resolve(model)
+    tensors = read_model(path, kind)
+    batch = "any" if tensors.batch is None else str(tensors.batch)
+    console.print(
+        f"model: {model}, kind {kind.name}, batch {batch}, opset {tensors.opset},"
+        f" inputs {tensors.image} and {tensors.audio}, output {tensors.output}",
+        markup=False,
+    )
+    Session(path, tensors, kind, SessionOptions(CPU, 1, 1, 0)).warm_up()
+    console.print("provider: the network runs on the CPU here", markup=False)
+    if CUDA in available_providers():
+        try:
+            Session(path, tensors, kind, SessionOptions(CUDA, 1, 1, 0)).warm_up()
+            console.print("provider: and on CUDA", markup=False)
+        except InputError as error:
+            console.print(f"provider: not on CUDA ({error.problem})", markup=False)
+    clash = runtime_conflict()
+    if clash:
+        raise InputError("onnxruntime", f"{clash} are both installed", "uninstall both, then install one")

@@ -1,0 +1,62 @@
+"""The demo on disk: a clip folder in the SyncTalk dataset form, and the model that goes with it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from jobs.demo.presenter import FRAMES, Presenter, landmarks
+from jobs.demo.voice import features_from_sound, make_voice, write_wav
+from jobs.models.mouth import build_mouth_model, save_model
+
+# More than there are backgrounds, so that the clip runs back as well as forth.
+OUTPUT_FRAMES = 150
+JPEG_QUALITY = 95
+
+
+def write_demo_clip(folder: Path) -> None:
+    """Draws and writes the demo clip: ``full_body_img/``, ``landmarks/``, ``aud.wav`` and ``aud_ave.npy``.
+
+    Everything is written beside ``folder`` and renamed at the end: if ``folder`` stands, it is whole, and then
+    nothing is done.
+
+    Raises:
+        OSError: the clip cannot be written.
+    """
+    if folder.exists():
+        return
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    try:
+        _write_parts(partial)
+        partial.chmod(0o755)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_parts(folder: Path) -> None:
+    images, points = folder / "full_body_img", folder / "landmarks"
+    images.mkdir()
+    points.mkdir()
+    presenter = Presenter()
+    for index in range(FRAMES):
+        _, data = cv2.imencode(".jpg", presenter.frame(index), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        (images / f"{index}.jpg").write_bytes(data.tobytes())
+        lines = "".join(f"{x} {y}\n" for x, y in landmarks(index).tolist())
+        (points / f"{index}.lms").write_text(lines, encoding="ascii")
+    voice = make_voice(OUTPUT_FRAMES / 25)
+    write_wav(folder / "aud.wav", voice)
+    np.save(folder / "aud_ave.npy", features_from_sound(voice, OUTPUT_FRAMES), allow_pickle=False)
+
+
+def write_demo_model(path: Path) -> None:
+    """Writes the model that opens the presenter's mouth; see `jobs.models.mouth`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_model(build_mouth_model(), path)
+
+

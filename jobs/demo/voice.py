@@ -1,0 +1,186 @@
+"""The demo's voice: a small formant synthesiser, and audio features that follow what it says."""
+
+from __future__ import annotations
+
+import math
+import wave
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from actors.core.kind import UNET_328
+from jobs.demo.phonemes import segments
+from jobs.models import channels
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Samples: TypeAlias = npt.NDArray[np.float32]
+Curve: TypeAlias = npt.NDArray[np.float64]
+
+RATE = 16_000
+PER_FRAME = RATE // UNET_328.fps
+SEED = 328
+
+# Control values change every 5 ms and glide over about 40 ms, as a tongue does.
+_STEP = 80
+_GLIDE = 9
+_BANDWIDTHS = (80.0, 110.0, 160.0, 220.0, 260.0)
+_HIGH_FORMANTS = (3900.0, 5000.0)
+# A woman's vocal tract is shorter and her voice higher than those the tables of `phonemes` give.
+_TRACT = 1.13
+_PITCH = 1.65
+_SPECTRUM_POINTS = 1024
+
+
+def _glide(values: Curve, width: int) -> Curve:
+    kernel = np.hanning(width + 2)[1:-1]
+    padded = np.pad(values, width // 2, mode="edge")
+    return np.convolve(padded, kernel / kernel.sum(), mode="valid")
+
+
+def _controls(seconds: float) -> dict[str, Curve]:
+    """The synthesiser's control curves, one value per `_STEP` samples."""
+    steps = math.ceil(seconds * RATE / _STEP)
+    spoken = segments()
+    ends = np.cumsum([s.seconds for s in spoken]) * RATE / _STEP
+    which = np.minimum(np.searchsorted(ends, np.arange(steps), side="right"), len(spoken))
+    sounds = [*(s.sound for s in spoken), spoken[0].sound]
+    pitch = [*(s.pitch for s in spoken), spoken[-1].pitch]
+
+    def curve(values: list[float], width: int) -> Curve:
+        return _glide(np.array(values, np.float64)[which], width)
+
+    curves = {f"f{i + 1}": curve([_TRACT * s.formants[i] for s in sounds], _GLIDE) for i in range(3)}
+    curves |= {f"f{i + 4}": np.full(steps, hertz) for i, hertz in enumerate(_HIGH_FORMANTS)}
+    curves["voice"] = curve([s.voice for s in sounds], 7)
+    curves["breath"] = curve([s.breath for s in sounds], 5)
+    curves["hiss"] = curve([s.hiss[0] for s in sounds], 5)
+    curves["hiss_at"] = curve([s.hiss[1] for s in sounds], 3)
+    curves["pitch"] = _PITCH * curve(pitch, 31)
+    return curves
+
+
+def _folds(curves: dict[str, Curve], count: int) -> Curve:
+    """Flow derivative of the vocal folds: Rosenberg's pulse (1971), open for 60 % of each period."""
+    at = np.arange(count) / _STEP
+    steps = np.arange(len(curves["pitch"]))
+    pitch = np.interp(at, steps, curves["pitch"])
+    # A slow drift and a 5 Hz tremble keep the tone from sounding like a buzzer.
+    seconds = np.arange(count) / RATE
+    pitch = pitch * (1 + 0.008 * np.sin(2 * np.pi * 5.1 * seconds) + 0.006 * np.sin(2 * np.pi * 1.7 * seconds))
+    phase = np.cumsum(pitch / RATE) % 1.0
+    rise, fall = 0.42, 0.18
+    flow = np.where(phase < rise, 0.5 - 0.5 * np.cos(np.pi * phase / rise), 0.0)
+    falling = (phase >= rise) & (phase < rise + fall)
+    flow = np.where(falling, np.cos(0.5 * np.pi * (phase - rise) / fall), flow)
+    return np.diff(flow, prepend=0.0) * np.interp(at, steps, curves["voice"])
+
+
+def _resonate(signal: Curve, centres: Curve, bandwidth: float) -> Curve:
+    """A two-pole resonator (Klatt 1980) whose centre moves every `_STEP` samples; unit gain at 0 Hz."""
+    c = -math.exp(-2 * math.pi * bandwidth / RATE)
+    scale = 2 * math.exp(-math.pi * bandwidth / RATE)
+    y1 = y2 = 0.0
+    out: list[float] = []
+    for step, centre in enumerate(centres.tolist()):
+        b = scale * math.cos(2 * math.pi * centre / RATE)
+        a = 1 - b - c
+        for x in signal[step * _STEP : (step + 1) * _STEP].tolist():
+            y = a * x + b * y1 + c * y2
+            y2, y1 = y1, y
+            out.append(y)
+    return np.array(out)
+
+
+def make_voice(seconds: float = 6.0) -> Samples:
+    """Speaks the demo's sentence.
+
+    Args:
+        seconds: length of the result; the sentence takes about six and what is over is silence.
+
+    Returns:
+        Mono samples at 16 kHz in [-1, 1]; the same every time.
+    """
+    count = round(seconds * RATE)
+    curves = _controls(seconds)
+    at = np.arange(count) / _STEP
+    steps = np.arange(len(curves["pitch"]))
+    noise = np.random.default_rng(SEED).standard_normal(count)
+
+    source = _folds(curves, count) + 0.02 * noise * np.interp(at, steps, curves["breath"])
+    # Every glottis closes more sharply than the pulse's cosine; this lifts the high end as much.
+    spoken = source - 0.7 * np.concatenate([[0.0], source[:-1]])
+    for i, bandwidth in enumerate(_BANDWIDTHS):
+        spoken = _resonate(spoken, curves[f"f{i + 1}"], bandwidth)
+    # The difference takes the mean out of the noise, as the lips do when they radiate.
+    hiss = np.diff(_resonate(noise, curves["hiss_at"], 1200.0), prepend=0.0)
+    hiss *= np.interp(at, steps, curves["hiss"])
+    voice = spoken / np.abs(spoken).max() + 0.35 * hiss / np.abs(hiss).max()
+    return (0.8 * voice / np.abs(voice).max()).astype(np.float32)
+
+
+def frame_loudness(samples: Samples, frames: int) -> Samples:
+    """Root mean square of every video frame's 40 ms of sound.
+
+    Args:
+        samples: mono at 16 kHz; silence follows where the frames are longer.
+        frames: how many.
+
+    Returns:
+        ``(frames,)`` float32, at least 0.
+    """
+    padded = np.zeros(frames * PER_FRAME, np.float32)
+    padded[: min(len(samples), len(padded))] = samples[: len(padded)]
+    return np.sqrt(np.square(padded.reshape(frames, PER_FRAME)).mean(axis=1))
+
+
+def features_from_sound(samples: Samples, frames: int) -> Samples:
+    """Audio features for the demo's mouth model, one row per video frame at 25 per second.
+
+    They are not a trained encoder's: `jobs.models.channels` says which column is what.
+
+    Args:
+        samples: mono at 16 kHz in [-1, 1].
+        frames: rows wanted.
+
+    Returns:
+        ``(frames, 512)`` float32, finite: the opening in [0, 1], the spread in [-1, 1], then a log spectrum in
+        [0, 1].
+    """
+    loudness = frame_loudness(samples, frames).astype(np.float64)
+    loud = max(float(np.percentile(loudness, 97)), 1e-6)
+    # Lips have weight: a little of both neighbours, and nothing at all for the quietest breath.
+    smooth = np.convolve(np.pad(loudness / loud, 1), [0.2, 0.6, 0.2], mode="valid")
+    opening = np.clip((smooth - 0.02) / 0.98, 0.0, 1.0)
+
+    half = _SPECTRUM_POINTS // 2
+    padded = np.zeros(frames * PER_FRAME + 2 * half)
+    known = min(len(samples), frames * PER_FRAME)
+    padded[half : half + known] = samples[:known]
+    middles = np.arange(frames) * PER_FRAME + PER_FRAME // 2
+    blocks = padded[middles[:, None] + np.arange(_SPECTRUM_POINTS)] * np.hanning(_SPECTRUM_POINTS)
+    power = np.abs(np.fft.rfft(blocks, axis=1))
+
+    hertz = np.fft.rfftfreq(_SPECTRUM_POINTS, 1 / RATE)
+    low = power[:, (hertz > 500) & (hertz < 1300)].sum(axis=1)
+    high = power[:, (hertz > 1500) & (hertz < 2800)].sum(axis=1)
+    balance = np.tanh(1.2 * np.log((high + 1e-3) / (low + 1e-3)) + 1.6)
+    spread = np.convolve(np.pad(balance * np.sqrt(opening), 1), [0.25, 0.5, 0.25], mode="valid")
+
+    features = np.zeros((frames, *UNET_328.feature), np.float32)
+    features[:, channels.OPENING] = opening
+    features[:, channels.SPREAD] = np.clip(spread, -1.0, 1.0)
+    bins = power[:, channels.SPECTRUM]
+    features[:, channels.SPECTRUM] = np.clip(np.log10(bins + 1e-3) / 5 + 0.6, 0.0, 1.0)
+    return features
+
+
+def write_wav(path: Path, samples: Samples) -> None:
+    """Writes mono 16-bit sound at 16 kHz; values beyond [-1, 1] are clipped."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((np.clip(samples, -1.0, 1.0) * 32767).round().astype("<i2").tobytes())

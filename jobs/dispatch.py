@@ -1,0 +1,308 @@
+"""The one loop that talks to Ray: turns the scheduler's actions into calls, and Ray's answers into events."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+import ray.exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from actors.backgrounds import BlockReceipt, BlockRequest, load_block
+from actors.compositor import Compositor, WorkerConfig
+from actors.core.errors import InputError, StoppedError
+from actors.core.report import RangeReport, WorkerReport
+from actors.core.timeline import FrameRange
+from jobs.scheduler import DropBlock, KillWorker, LoadBlock, Render, Scheduler, StartWorker
+
+# How long to sleep in Ray when nothing happens; bounds how late a hung range or an interrupt is seen.
+POLL_SECONDS = 0.5
+
+# How often the cluster is asked whether it has grown.
+GROWTH_SECONDS = 5.0
+
+# The worker, its node or its memory is gone; these share no base class of their own. Work goes back.
+WORKER_GONE = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.OutOfMemoryError,
+    ray.exceptions.LocalRayletDiedError,
+)
+
+# A block's content is gone, though its task may be run again.
+BLOCK_GONE = (
+    ray.exceptions.ObjectLostError,
+    ray.exceptions.ObjectFetchTimedOutError,
+    ray.exceptions.TaskUnschedulableError,
+)
+
+# Storage that fails for every frame alike: going on would fail the whole clip, frame by frame.
+STORAGE_ERRORS = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EIO}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What the loop needs besides the scheduler.
+
+    Attributes:
+        config: the workers' configuration.
+        audio: reference of the sound's features in the object store.
+        pair: the background of each frame of a range.
+        request: what to load for a block.
+        placement: Ray's resources for one worker, as keyword arguments of `options`.
+        wait: seconds that a run may go without any worker that is ready.
+        room: how many workers the cluster has room for now; ``None`` when the user fixed the number.
+    """
+
+    config: WorkerConfig
+    audio: Any
+    pair: Callable[[FrameRange], tuple[int, ...]]
+    request: Callable[[int], BlockRequest]
+    placement: dict[str, Any]
+    wait: float
+    room: Callable[[], int] | None
+
+
+@dataclass(slots=True)
+class Moments:
+    """When things happened, on `time.perf_counter`, and who took part.
+
+    Attributes:
+        first_block: the first block stood in the store.
+        last_block: the latest block stood there.
+        loaded_bytes: size of all blocks loaded.
+        load_seconds: time spent in loading tasks, summed over tasks.
+        first_worker: the first worker was ready.
+        first_dispatch: the first range was given out.
+        last_file: the last file stood under its name (Unix time).
+        first_dispatch_unix: as ``first_dispatch``, in Unix time.
+        workers: every worker that became ready, in order.
+    """
+
+    first_block: float | None = None
+    last_block: float | None = None
+    loaded_bytes: int = 0
+    load_seconds: float = 0.0
+    first_worker: float | None = None
+    first_dispatch: float | None = None
+    first_dispatch_unix: float | None = None
+    last_file: float | None = None
+    workers: list[WorkerReport] = field(default_factory=list)
+
+
+class Dispatcher:
+    """Runs a scheduler to its end on the connected cluster.
+
+    Args:
+        scheduler: decides.
+        work: what to run.
+        on_range: called with each range's report, before it counts as done; writes the ledger.
+        on_tick: called about every `POLL_SECONDS`, for progress.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        work: Work,
+        on_range: Callable[[RangeReport], None],
+        on_tick: Callable[[], None],
+    ) -> None:
+        self._scheduler = scheduler
+        self._work = work
+        self._on_range = on_range
+        self._on_tick = on_tick
+        self._actor: Any = ray.remote(Compositor).options(max_restarts=0, max_task_retries=0, **work.placement)
+        self._load: Any = ray.remote(num_cpus=0, num_returns=2, max_retries=3)(load_block)
+        self._actors: dict[int, Any] = {}
+        self._nodes: list[str] = []
+        self._blocks: dict[int, Any] = {}
+        # What each outstanding reference stands for: ("start", slot), ("load", block) or ("render", slot, frames).
+        self._waiting: dict[Any, tuple[Any, ...]] = {}
+        self._idle_since = time.perf_counter()
+        self._asked_room = time.perf_counter()
+        self.moments = Moments()
+
+    def run(self) -> None:
+        """Renders everything the scheduler holds.
+
+        Raises:
+            InputError: a worker or a block says that something the user gave cannot be used.
+            StoppedError: nobody can work any more, or the output cannot be written.
+        """
+        try:
+            while not self._scheduler.finished:
+                self._act()
+                if self._scheduler.stop_reason:
+                    raise StoppedError(self._scheduler.stop_reason, "run the same command again once it is mended")
+                self._collect()
+                self._check_idle()
+                self._grow()
+                self._on_tick()
+        finally:
+            for actor in self._actors.values():
+                ray.kill(actor)
+
+    def _act(self) -> None:
+        for action in self._scheduler.actions(time.perf_counter()):
+            match action:
+                case StartWorker(slot):
+                    self._start(slot)
+                case KillWorker(slot):
+                    self._forget(slot)
+                case LoadBlock(block):
+                    self._load_block(block)
+                case DropBlock(block):
+                    del self._blocks[block]
+                case Render(slot, frames, blocks):
+                    self._render(slot, frames, blocks)
+
+    def _start(self, slot: int) -> None:
+        actor = self._actor.remote(slot, self._work.config, self._work.audio)
+        self._actors[slot] = actor
+        self._waiting[actor.prepare.remote()] = ("start", slot)
+
+    def _load_block(self, block: int) -> None:
+        options: dict[str, Any] = {"scheduling_strategy": "SPREAD"}
+        if self._nodes:
+            # Blocks belong where frames are rendered, never on a head that only schedules. Soft: a node may be gone.
+            node = self._nodes[block % len(self._nodes)]
+            options = {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=True)}
+        # The receipt comes back instead of the block: asking for a block would copy it to the driver's node.
+        loaded, receipt = self._load.options(**options).remote(self._work.request(block), self._work.config.kind)
+        self._blocks[block] = loaded
+        self._waiting[receipt] = ("load", block)
+
+    def _render(self, slot: int, frames: FrameRange, blocks: tuple[int, ...]) -> None:
+        refs = [self._blocks[block] for block in blocks]
+        ref = self._actors[slot].render.remote(frames, self._work.pair(frames), *refs)
+        self._waiting[ref] = ("render", slot, frames, blocks)
+        if self.moments.first_dispatch is None:
+            self.moments.first_dispatch = time.perf_counter()
+            self.moments.first_dispatch_unix = time.time()
+
+    def _collect(self) -> None:
+        """Waits for answers and turns each into an event, in the order in which the calls were made."""
+        if not self._waiting:
+            time.sleep(POLL_SECONDS)
+            return
+        ready, _ = ray.wait(list(self._waiting), num_returns=1, timeout=POLL_SECONDS, fetch_local=False)
+        if ready and len(self._waiting) > 1:
+            # One more look takes everything that is there by now: one call for many answers.
+            ready, _ = ray.wait(list(self._waiting), num_returns=len(self._waiting), timeout=0, fetch_local=False)
+        arrived = set(ready)
+        for ref in [ref for ref in self._waiting if ref in arrived]:
+            call = self._waiting.pop(ref, None)
+            match call:
+                case ("start", slot):
+                    self._started(slot, ref)
+                case ("load", block):
+                    self._loaded(block, ref)
+                case ("render", slot, frames, blocks):
+                    self._rendered(slot, frames, blocks, ref)
+                case None:
+                    pass  # its worker was found dead a moment ago, and with it this call
+
+    def _started(self, slot: int, ref: Any) -> None:  # noqa: ANN401 - Ray's references are generic
+        try:
+            report: WorkerReport = ray.get(ref)
+        except ray.exceptions.RayTaskError as error:
+            raise _as_user_error(error) from error
+        except WORKER_GONE as error:
+            self._died(slot, error)
+            return
+        self.moments.first_worker = self.moments.first_worker or time.perf_counter()
+        self.moments.workers.append(report)
+        if report.node not in self._nodes:
+            self._nodes.append(report.node)
+        self._scheduler.worker_ready(slot)
+
+    def _loaded(self, block: int, ref: Any) -> None:  # noqa: ANN401
+        try:
+            receipt: BlockReceipt = ray.get(ref)
+        except ray.exceptions.RayTaskError as error:
+            raise _as_user_error(error) from error
+        except (*WORKER_GONE, *BLOCK_GONE) as error:
+            self._lose_block(block, error)
+            return
+        now = time.perf_counter()
+        self.moments.first_block = self.moments.first_block or now
+        self.moments.last_block = now
+        self.moments.loaded_bytes += receipt.bytes
+        self.moments.load_seconds += receipt.seconds
+        self._scheduler.block_loaded(block)
+
+    def _rendered(self, slot: int, frames: FrameRange, blocks: tuple[int, ...], ref: Any) -> None:  # noqa: ANN401
+        try:
+            report: RangeReport = ray.get(ref)
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, (InputError, OSError)):
+                raise _as_user_error(error) from error
+            # A worker that failed in an unforeseen way is not trusted again.
+            self._died(slot, error)
+            return
+        except BLOCK_GONE as error:
+            # Which of its blocks is gone cannot be told without fetching them; loading a few again is cheap.
+            for block in blocks:
+                self._lose_block(block, error)
+            self._scheduler.range_returned(slot, frames)
+            return
+        except WORKER_GONE as error:
+            self._died(slot, error)
+            return
+        self._on_range(report)
+        self.moments.last_file = max(self.moments.last_file or 0.0, report.finished_at)
+        self._scheduler.range_done(slot, frames, report.failures, time.perf_counter())
+
+    def _lose_block(self, block: int, error: Exception) -> None:
+        self._blocks.pop(block, None)
+        self._scheduler.block_lost(block, _one_line(error))
+
+    def _died(self, slot: int, error: Exception) -> None:
+        self._forget(slot)
+        self._scheduler.worker_died(slot, _one_line(error))
+
+    def _forget(self, slot: int) -> None:
+        """Ends a worker and drops its outstanding calls; the scheduler has put its ranges back, or is about to."""
+        ray.kill(self._actors.pop(slot))
+        for ref in [ref for ref, call in self._waiting.items() if call[0] in {"start", "render"} and call[1] == slot]:
+            del self._waiting[ref]
+
+    def _check_idle(self) -> None:
+        """Stops a run that nobody works on: every worker is waiting for a place that does not come."""
+        now = time.perf_counter()
+        if self._scheduler.ready_workers:
+            self._idle_since = now
+        elif now - self._idle_since > self._work.wait:
+            needs = ", ".join(f"{name[4:].upper()} {count:g}" for name, count in self._work.placement.items())
+            raise StoppedError(
+                f"no worker became ready within {self._work.wait:g} s (each needs {needs})",
+                "check the cluster's resources (`ray status`), or give --wait more seconds",
+            )
+
+    def _grow(self) -> None:
+        now = time.perf_counter()
+        if self._work.room is not None and now - self._asked_room > GROWTH_SECONDS:
+            self._asked_room = now
+            self._scheduler.grow(self._work.room())
+
+
+def _as_user_error(error: ray.exceptions.RayTaskError) -> Exception:
+    cause = error.cause
+    if isinstance(cause, InputError):
+        return cause
+    if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
+        return StoppedError(f"the output cannot be written ({cause})", "mend it and run the same command again")
+    return error
+
+
+def _one_line(error: Exception) -> str:
+    cause = getattr(error, "cause", None) or error
+    text = " ".join(str(cause).split()) or type(cause).__name__
+    return f"{type(cause).__name__}: {text[:200]}"

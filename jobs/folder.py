@@ -1,0 +1,117 @@
+"""The run's folder: whose it is, who holds it, and starting over."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from actors import storage
+from actors.core.errors import InputError
+from actors.layout import frames_folder, record_path, segments_folder, timings_folder, video_path
+from jobs.cluster import inside_job
+from jobs.record import differences, read_record
+
+LOCK = ".lock"
+
+# Ray unpacks a job's working directory here; whatever is written there is thrown away with the job.
+JOB_COPY = "working_dir_files"
+
+
+def resolve_out(out: str) -> str:
+    """The absolute path of ``--out``.
+
+    Raises:
+        InputError: inside a submitted job the path would lie in Ray's temporary copy of the working directory.
+    """
+    path = storage.resolve(out)
+    if inside_job() and storage.is_local(path) and (not Path(out).expanduser().is_absolute() or JOB_COPY in path):
+        raise InputError(
+            f"--out {out}",
+            "inside a submitted job this lies in Ray's temporary copy of the working directory",
+            "give an absolute path on storage that all nodes share",
+        )
+    return path
+
+
+def check_folder(out: str, identity: Mapping[str, Any], *, restart: bool) -> bool:
+    """Whether the folder holds an earlier run of the same pixels, to go on with.
+
+    Raises:
+        InputError: there is something else, or a run of other pixels.
+    """
+    entries = [entry for entry in storage.children(out) if entry.name != LOCK]
+    if not entries:
+        if storage.is_file(out):
+            raise InputError(f"--out {out}", "is a file", "name a folder")
+        return False
+    before = read_record(out)
+    if before is None:
+        raise InputError(f"--out {out}", "is not empty and holds no run of mouthpiece", "name a new or empty folder")
+    changed = differences(before["identity"], identity)
+    if changed and not restart:
+        raise InputError(
+            f"--out {out}",
+            f"holds a run of other pixels ({'; '.join(changed)})",
+            "name another folder, or start over with --restart",
+        )
+    return not restart
+
+
+def clear(out: str) -> None:
+    """Removes what a run writes, and nothing else."""
+    storage.remove_file(video_path(out))
+    for folder in (timings_folder(out), frames_folder(out), segments_folder(out)):
+        storage.remove_folder(folder)
+    storage.remove_file(record_path(out))
+
+
+@contextmanager
+def held(out: str) -> Iterator[str]:
+    """Holds the folder for this process, and shows workers that it is the same folder.
+
+    The lock dies with the process, however that ends.
+
+    Yields:
+        Name of a file in the folder that every worker must see.
+
+    Raises:
+        InputError: another run holds the folder, or it cannot be written.
+    """
+    token = f".driver-{uuid.uuid4().hex[:12]}"
+    lock: int | None = None
+    existed = storage.is_folder(out)
+    try:
+        storage.make_folder(out)
+        if storage.is_local(out):
+            lock = os.open(storage.join(out, LOCK), os.O_RDWR | os.O_CREAT, 0o644)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        storage.write_atomic(storage.join(out, token), b"")
+    except BlockingIOError as error:
+        raise InputError(
+            f"--out {out}", "another run is writing there", "wait for it, or name another folder"
+        ) from error
+    except OSError as error:
+        raise InputError(f"--out {out}", f"cannot be written ({error})", "mend it, or name another folder") from error
+    try:
+        yield token
+    finally:
+        storage.remove_file(storage.join(out, token))
+        if lock is not None:
+            storage.remove_file(storage.join(out, LOCK))
+            os.close(lock)
+        if not existed and not storage.children(out):
+            storage.remove_folder(out)
+
+
+def make_folders(out: str, *, frames: bool, segments: bool) -> None:
+    """Creates the folders that a run writes into."""
+    storage.make_folder(timings_folder(out))
+    if frames:
+        storage.make_folder(frames_folder(out))
+    if segments:
+        storage.make_folder(segments_folder(out))

@@ -1,0 +1,158 @@
+"""Everything a render is given, read and checked before anything is started or written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from actors import storage
+from actors.core.audio import AudioTrack
+from actors.core.clip import Clip, VideoFrames
+from actors.core.errors import InputError
+from actors.core.kind import UNET_328, ModelKind
+from actors.core.timeline import FrameRange, Loop
+from actors.model import ModelTensors, model_digest, read_model
+from jobs.clip import read_clip, read_features, read_windows
+from jobs.options import CompositeOptions
+from jobs.plan import Pairing
+from jobs.record import array_digest, backgrounds_digest, text_digest
+from jobs.sound import check_sound
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a run renders.
+
+    Attributes:
+        model: absolute path of the model.
+        digest: SHA-256 of the model.
+        tensors: its inputs and output.
+        kind: the contract it honours.
+        clip: the recognised clip.
+        audio: what drives the mouth.
+        pairing: which background each output frame is drawn on.
+        frames: the output frames to render.
+        sound: recording to mux, or ``None``.
+        warnings: what the user should know, one line each.
+    """
+
+    model: str
+    digest: str
+    tensors: ModelTensors
+    kind: ModelKind
+    clip: Clip
+    audio: AudioTrack
+    pairing: Pairing
+    frames: FrameRange
+    sound: str | None
+    warnings: tuple[str, ...]
+
+    def identity(self, options: CompositeOptions, provider: str) -> dict[str, Any]:
+        """Everything that decides pixels: it must not change between runs into one folder."""
+        return {
+            "model": self.digest,
+            "kind": self.kind.name,
+            "clip": backgrounds_digest(self.clip),
+            "rects": text_digest(repr([(r.x0, r.y0, r.x1, r.y1) for r in self.clip.rects or ()])),
+            "features": array_digest(self.audio.rows),
+            "loop": self.pairing.loop.value,
+            "interpolation": options.interpolation.value,
+            "format": options.image_format.value,
+            "quality": options.image_quality,
+            "composite": options.composite,
+            "device": provider,
+        }
+
+
+def read_inputs(options: CompositeOptions) -> Inputs:
+    """Reads and checks what the options name.
+
+    Raises:
+        InputError: something cannot be used.
+    """
+    kind = UNET_328
+    model = storage.resolve(options.model)
+    tensors = read_model(model, kind)
+    clip = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
+    if clip.frames is None and options.composite:
+        raise InputError(
+            options.clip,
+            "has network input but no full frames to composite into",
+            "add full_body_img/ and --rects, or render with --no-composite",
+        )
+    audio, pairing = _drive(options, clip, kind)
+    start, stop = options.frame_range(len(audio))
+    if pairing.loop is Loop.ONCE and stop > clip.backgrounds:
+        raise InputError(
+            "--loop once",
+            f"output frames {start}:{stop} reach past the last of {clip.backgrounds} backgrounds",
+            f"use --frames {start}:{clip.backgrounds} or --loop bounce",
+        )
+    if options.video and clip.frames is not None and (clip.frames.width % 2 or clip.frames.height % 2):
+        raise InputError(
+            "--video",
+            f"H.264 needs even sides, the frames are {clip.frames.width}x{clip.frames.height}",
+            "crop the clip to even sides",
+        )
+    warnings = [*clip.warnings]
+    sound = _sound(options, clip)
+    if sound is not None:
+        seconds, expected = check_sound(sound), len(audio) / kind.fps
+        if abs(seconds - expected) > 1:
+            warnings.append(
+                f"{sound} lasts {seconds:.2f} s, the features {expected:.2f} s: cut or padded to the picture"
+            )
+    if tensors.batch is not None and options.batch not in {None, tensors.batch}:
+        warnings.append(f"{options.model} is fixed to batch {tensors.batch}: rendering at batch {tensors.batch}")
+    elif tensors.batch is not None:
+        warnings.append(f"{options.model} is fixed to batch {tensors.batch}")
+    return Inputs(
+        model=model,
+        digest=model_digest(model),
+        tensors=tensors,
+        kind=kind,
+        clip=clip,
+        audio=audio,
+        pairing=pairing,
+        frames=FrameRange(start, stop),
+        sound=sound,
+        warnings=tuple(warnings),
+    )
+
+
+def sources(clip: Clip) -> tuple[tuple[str, int], ...]:
+    """Path and size of the files by which a node shows that it sees the clip: the video, or the outermost images."""
+    if clip.frames is None:
+        paths = [clip.planes.path] if clip.planes else []
+    elif isinstance(clip.frames, VideoFrames):
+        paths = [clip.frames.path]
+    else:
+        paths = [clip.frames.paths[0], clip.frames.paths[-1]]
+    found = [(path, storage.entry(path)) for path in paths]
+    return tuple((path, entry.size) for path, entry in found if entry is not None)
+
+
+def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[AudioTrack, Pairing]:
+    features = options.features or clip.features
+    if options.features is None and clip.windows is not None:
+        if options.loop is not None:
+            raise InputError(
+                f"--loop {options.loop.value}",
+                "the export's own audio windows pair with its frames by index",
+                "leave --loop out, or give --features",
+            )
+        windows = read_windows(clip.windows, clip.window_count, kind)
+        return AudioTrack(None, windows), Pairing(Loop.ONCE, clip.backgrounds)
+    if features is None:
+        raise InputError(options.clip, "has no aud_ave.npy", "give the audio features with --features")
+    rows = read_features(features, kind)
+    return AudioTrack(rows, None), Pairing(options.loop or Loop.BOUNCE, clip.backgrounds)
+
+
+def _sound(options: CompositeOptions, clip: Clip) -> str | None:
+    """``--audio``, else the clip's own recording where the clip's own features are used."""
+    if not options.video:
+        return None
+    if options.audio is not None:
+        return storage.resolve(options.audio)
+    return clip.sound if options.features is None else None

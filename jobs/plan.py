@@ -1,0 +1,127 @@
+"""How a run is laid out: blocks of backgrounds, ranges of output frames, and how much memory that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actors.core.clip import Clip
+from actors.core.errors import InputError
+from actors.core.kind import ModelKind
+from actors.core.timeline import FrameRange, Loop, background_index, divide
+
+# A block is what is pulled, spilled, lost and loaded again at once.
+BLOCK_FRAMES = 64
+BLOCK_BYTES = 192 << 20
+
+# The rest of the store holds copies on their way, features and what other jobs put there.
+STORE_SHARE = 0.6
+
+# Fewer blocks than this and workers at different places of the clip wait for each other.
+LEAST_BLOCKS = 8
+
+# Long ranges save tables and calls, short ones at the end let all workers finish together.
+LONGEST_RANGE = 64
+RANGES_PER_WORKER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class BlockPlan:
+    """How backgrounds are divided and how many of their blocks are held at once.
+
+    Attributes:
+        frames: backgrounds per block (the last may have fewer).
+        count: blocks of the whole clip.
+        capacity: blocks that may be held at once.
+        bytes: size of a full block.
+    """
+
+    frames: int
+    count: int
+    capacity: int
+    bytes: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the whole clip is held at once."""
+        return self.capacity >= self.count
+
+    def bounds(self, block: int, backgrounds: int) -> tuple[int, int]:
+        """First background and end of a block."""
+        return block * self.frames, min((block + 1) * self.frames, backgrounds)
+
+
+def background_bytes(clip: Clip, kind: ModelKind, *, keep_frames: bool) -> int:
+    """Bytes that one background takes in the object store."""
+    if clip.frames is None:
+        return 4 * kind.planes[0] * kind.inner * kind.inner
+    whole = 3 * clip.frames.width * clip.frames.height if keep_frames else 0
+    return whole + 3 * kind.crop * kind.crop
+
+
+def plan_blocks(backgrounds: int, each: int, store: int) -> BlockPlan:
+    """Divides the backgrounds so that the object store holds enough blocks.
+
+    Args:
+        backgrounds: how many there are, at least 1.
+        each: bytes per background.
+        store: bytes of the smallest node's object store.
+
+    Raises:
+        InputError: the store cannot even hold single frames.
+    """
+    budget = int(store * STORE_SHARE)
+    frames = min(BLOCK_FRAMES, backgrounds, BLOCK_BYTES // each, budget // (LEAST_BLOCKS * each))
+    if frames < 1 and BLOCK_BYTES < each <= budget // LEAST_BLOCKS:
+        frames = 1
+    if frames < 1:
+        needed = int(LEAST_BLOCKS * each / STORE_SHARE)
+        raise InputError(
+            "object store",
+            f"{store >> 20} MiB are too few for {LEAST_BLOCKS} frames of {each >> 10} KiB",
+            f"start Ray with --object-store-memory {needed} or more",
+        )
+    return BlockPlan(frames, -(-backgrounds // frames), budget // (frames * each), frames * each)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Which background each output frame is drawn on.
+
+    Attributes:
+        loop: the rule; ``once`` also stands for pairing by index.
+        backgrounds: how many backgrounds there are.
+    """
+
+    loop: Loop
+    backgrounds: int
+
+    def backgrounds_of(self, frames: FrameRange) -> tuple[int, ...]:
+        """The background of each frame of a range."""
+        return tuple(background_index(self.loop, frame, self.backgrounds) for frame in frames)
+
+    def blocks_of(self, frames: FrameRange, plan: BlockPlan) -> tuple[int, ...]:
+        """The blocks that a range needs, ascending."""
+        return tuple(sorted({background // plan.frames for background in self.backgrounds_of(frames)}))
+
+
+def plan_ranges(frames: Sequence[int], workers: int, batch: int, longest: int) -> tuple[FrameRange, ...]:
+    """Divides output frames into ranges that shrink towards the end.
+
+    While much is left a range is long; each is at most a fraction of what is left per worker, so that no worker is
+    still busy with a long range when the others have run out.
+
+    Args:
+        frames: ascending output frames; gaps (frames already done) end a range.
+        workers: how many will share them.
+        batch: frames per inference; ranges are whole batches where they can be.
+        longest: upper limit in frames, for ranges that must fit into few blocks.
+    """
+    ranges: list[FrameRange] = []
+    place = 0
+    while place < len(frames):
+        share = (len(frames) - place) // (RANGES_PER_WORKER * workers)
+        size = min(max(share - share % batch, batch), LONGEST_RANGE, longest)
+        ranges.extend(divide(frames[place : place + size], size))
+        place += size
+    return tuple(ranges)

@@ -1,0 +1,362 @@
+"""Which worker renders which range when, and which background blocks are held: a pure state machine.
+
+It knows nothing of Ray, files or clocks: events come in as method calls, the time as an argument, and `actions`
+says what to do next. Every output frame is at any moment in exactly one of four places: pending, in flight, done,
+failed. `dispatch` turns actions into Ray calls and Ray's answers into events.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import TypeAlias
+
+from actors.core.report import FrameFailure
+from actors.core.timeline import FrameRange
+
+# While a worker renders one range, Ray brings the next one's blocks to it. More only lengthens the tail.
+RANGES_IN_FLIGHT = 2
+
+# The first death of a range may be the machine's fault, the second is taken for the range's.
+DEATHS_TO_SPLIT = 2
+
+# A single frame that was being rendered at three deaths is reported instead of tried again.
+DEATHS_TO_FAIL = 3
+
+# Isolating one poison frame costs a lone worker 2 deaths for the range, one for each halving and one more for the
+# frame itself; below `MAX_RANGE` frames that is less than this.
+MAX_DEATHS_IN_A_ROW = 16
+MAX_RANGE = 1024
+
+# A worker that dies before it is ready will not get better; a busy cluster may need a second try.
+MAX_START_DEATHS = 3
+
+# Ray has rebuilt a lost block from its task several times before it reports the loss.
+MAX_BLOCK_LOSSES = 5
+
+# How far past the first pending range an idle worker looks for one whose blocks are there.
+LOOKAHEAD = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """When a range counts as hung: it has run ``factor`` times as long as the slowest so far, and ``least`` seconds."""
+
+    least: float = 600.0
+    factor: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorker:
+    """Create the actor of a slot."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillWorker:
+    """End the actor of a slot; its death has already been taken into account."""
+
+    slot: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBlock:
+    """Load a block into the object store."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropBlock:
+    """Forget a block."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """Give a range to the worker of a slot."""
+
+    slot: int
+    frames: FrameRange
+    blocks: tuple[int, ...]
+
+
+Action: TypeAlias = StartWorker | KillWorker | LoadBlock | DropBlock | Render
+
+
+class _Status(Enum):
+    WANTED = auto()
+    STARTING = auto()
+    READY = auto()
+    ABANDONED = auto()
+
+
+@dataclass(slots=True)
+class _Worker:
+    status: _Status = _Status.WANTED
+    # In the order given; the actor runs them in this order, so the first is the one being rendered.
+    queue: list[FrameRange] = field(default_factory=list)
+    running_since: float = 0.0
+    deaths_in_a_row: int = 0
+    start_deaths: int = 0
+
+
+@dataclass(slots=True)
+class Accounts:
+    """What happened besides rendering, for the run's record.
+
+    Attributes:
+        deaths: one line per worker that died, in order.
+        retried: ranges given out again, in order.
+        split: ranges cut in two after killing twice.
+        abandoned: slots that are not started again.
+        blocks_lost: how often a block had to be loaded again.
+    """
+
+    deaths: list[str] = field(default_factory=list)
+    retried: list[FrameRange] = field(default_factory=list)
+    split: list[FrameRange] = field(default_factory=list)
+    abandoned: list[int] = field(default_factory=list)
+    blocks_lost: int = 0
+
+
+class Scheduler:
+    """The state of one run.
+
+    Args:
+        ranges: what to render, in order.
+        blocks_of: the blocks that a range needs, a pure function.
+        workers: how many slots to start with.
+        capacity: how many blocks may be held at once, at least as many as any one range needs.
+        loaders: how many blocks may be loading at once, at least 1.
+        patience: when a range counts as hung.
+    """
+
+    def __init__(
+        self,
+        ranges: Iterable[FrameRange],
+        blocks_of: Callable[[FrameRange], tuple[int, ...]],
+        *,
+        workers: int,
+        capacity: int,
+        loaders: int,
+        patience: Patience,
+    ) -> None:
+        self._pending = sorted(ranges)
+        self._blocks_of = blocks_of
+        self._workers = [_Worker() for _ in range(workers)]
+        self._capacity = capacity
+        self._loaders = loaders
+        self._patience = patience
+        self._loading: set[int] = set()
+        self._ready: set[int] = set()
+        self._losses: dict[int, int] = {}
+        self._deaths: dict[FrameRange, int] = {}
+        self._kill: list[KillWorker] = []
+        self._slowest = 0.0
+        self._done = 0
+        self._stop: str | None = None
+        self.failures: list[FrameFailure] = []
+        self.accounts = Accounts()
+        needed = [blocks_of(frames) for frames in self._pending]
+        self._needed = {block for blocks in needed for block in blocks}
+        most = max(map(len, needed), default=0)
+        if capacity < most or loaders < 1:
+            raise ValueError(f"a range needs {most} blocks at once, only {capacity} may be held by {loaders} loaders")
+        if any(len(frames) > MAX_RANGE for frames in self._pending):
+            raise ValueError(f"a range may have at most {MAX_RANGE} frames")
+
+    @property
+    def finished(self) -> bool:
+        """Whether every frame is done or failed."""
+        return not self._pending and not self.in_flight
+
+    @property
+    def in_flight(self) -> int:
+        """How many ranges are with workers."""
+        return sum(len(worker.queue) for worker in self._workers)
+
+    @property
+    def done(self) -> int:
+        """Frames delivered."""
+        return self._done
+
+    @property
+    def stop_reason(self) -> str | None:
+        """Why the run cannot go on, or ``None``."""
+        return None if self.finished else self._stop
+
+    @property
+    def ready_workers(self) -> int:
+        """Workers that can render."""
+        return sum(worker.status is _Status.READY for worker in self._workers)
+
+    @property
+    def open_slots(self) -> int:
+        """Slots that are in use or will be."""
+        return sum(worker.status is not _Status.ABANDONED for worker in self._workers)
+
+    def grow(self, slots: int) -> None:
+        """More workers have room: opens slots until ``slots`` are open."""
+        self._workers.extend(_Worker() for _ in range(slots - self.open_slots))
+
+    def worker_ready(self, slot: int) -> None:
+        """The worker of a slot can render."""
+        self._workers[slot].status = _Status.READY
+        self._workers[slot].start_deaths = 0
+
+    def worker_died(self, slot: int, reason: str) -> None:
+        """The worker of a slot is gone; what it had goes back, and the slot is started anew unless it keeps dying."""
+        worker = self._workers[slot]
+        was_ready = worker.status is _Status.READY
+        queue, worker.queue = worker.queue, []
+        self.accounts.deaths.append(f"worker {slot}: {reason}")
+        if queue:
+            self._blame(queue[0], reason)
+            self._give_back(queue[1:])
+        worker.deaths_in_a_row += 1
+        worker.start_deaths += not was_ready
+        if worker.deaths_in_a_row >= MAX_DEATHS_IN_A_ROW or worker.start_deaths >= MAX_START_DEATHS:
+            worker.status = _Status.ABANDONED
+            self.accounts.abandoned.append(slot)
+        else:
+            worker.status = _Status.WANTED
+        if self.open_slots == 0:
+            self._stop = f"no worker is left: the last one died {worker.deaths_in_a_row} times in a row ({reason})"
+
+    def range_done(self, slot: int, frames: FrameRange, failures: tuple[FrameFailure, ...], now: float) -> None:
+        """A range has been rendered; ``failures`` are those of its frames that could not be delivered."""
+        worker = self._workers[slot]
+        worker.queue.remove(frames)
+        worker.deaths_in_a_row = 0
+        self._slowest = max(self._slowest, now - worker.running_since)
+        worker.running_since = now
+        self._done += len(frames) - len(failures)
+        self.failures.extend(failures)
+
+    def range_returned(self, slot: int, frames: FrameRange) -> None:
+        """A range came back unrendered through no fault of its own or its worker's: a block was lost."""
+        self._workers[slot].queue.remove(frames)
+        self._give_back([frames])
+
+    def block_loaded(self, block: int) -> None:
+        """A block stands in the object store."""
+        self._loading.discard(block)
+        self._ready.add(block)
+
+    def block_lost(self, block: int, reason: str) -> None:
+        """A block is gone, or could not be loaded; it is loaded again when it is needed."""
+        self._loading.discard(block)
+        self._ready.discard(block)
+        self.accounts.blocks_lost += 1
+        self._losses[block] = self._losses.get(block, 0) + 1
+        if self._losses[block] >= MAX_BLOCK_LOSSES:
+            self._stop = f"background block {block} was lost {MAX_BLOCK_LOSSES} times ({reason})"
+
+    def actions(self, now: float) -> list[Action]:
+        """What to do now, given all events so far; each action is given once."""
+        if self.finished or self._stop:
+            return []
+        self._end_hung(now)
+        actions: list[Action] = [*self._kill, *self._start_workers(), *self._manage_blocks(), *self._hand_out(now)]
+        self._kill.clear()
+        return actions
+
+    def _start_workers(self) -> list[Action]:
+        wanted = [slot for slot, worker in enumerate(self._workers) if worker.status is _Status.WANTED]
+        for slot in wanted:
+            self._workers[slot].status = _Status.STARTING
+        return [StartWorker(slot) for slot in wanted]
+
+    def _end_hung(self, now: float) -> None:
+        limit = max(self._patience.least, self._patience.factor * self._slowest)
+        for slot, worker in enumerate(self._workers):
+            if worker.queue and now - worker.running_since > limit:
+                reason = f"range {worker.queue[0]} made no progress for {limit:.0f} s"
+                self._kill.append(KillWorker(slot, reason))
+                self.worker_died(slot, reason)
+
+    def _manage_blocks(self) -> list[Action]:
+        """Loads blocks ahead of the ranges that need them; drops those needed last when there is no room."""
+        if len(self._ready) + len(self._loading) >= len(self._needed):
+            return []
+        wanted = self._blocks_in_order()
+        missing = [block for block in wanted if block not in self._ready and block not in self._loading]
+        held = self._ready | self._loading
+        pinned = {block for worker in self._workers for frames in worker.queue for block in self._blocks_of(frames)}
+        spare = sorted(self._ready - pinned - set(wanted))
+        actions: list[Action] = []
+        for block in missing:
+            if len(self._loading) >= self._loaders:
+                break
+            if len(held) >= self._capacity:
+                if not spare:
+                    break
+                dropped = spare.pop(0)
+                self._ready.discard(dropped)
+                held.discard(dropped)
+                actions.append(DropBlock(dropped))
+            self._loading.add(block)
+            held.add(block)
+            actions.append(LoadBlock(block))
+        return actions
+
+    def _blocks_in_order(self) -> list[int]:
+        """The blocks needed next, soonest first: at most as many as may be held."""
+        wanted: dict[int, None] = {}
+        for worker in self._workers:
+            for frames in worker.queue:
+                wanted.update(dict.fromkeys(self._blocks_of(frames)))
+        for frames in self._pending:
+            needed = [block for block in self._blocks_of(frames) if block not in wanted]
+            if len(wanted) + len(needed) > self._capacity:
+                break
+            wanted.update(dict.fromkeys(needed))
+        return list(wanted)
+
+    def _hand_out(self, now: float) -> list[Action]:
+        actions: list[Action] = []
+        for depth in range(RANGES_IN_FLIGHT):
+            for slot, worker in enumerate(self._workers):
+                if worker.status is not _Status.READY or len(worker.queue) != depth:
+                    continue
+                place = self._next_renderable()
+                if place is None:
+                    return actions
+                frames = self._pending.pop(place)
+                if not worker.queue:
+                    worker.running_since = now
+                worker.queue.append(frames)
+                actions.append(Render(slot, frames, self._blocks_of(frames)))
+        return actions
+
+    def _next_renderable(self) -> int | None:
+        for place, frames in enumerate(self._pending[:LOOKAHEAD]):
+            if self._ready.issuperset(self._blocks_of(frames)):
+                return place
+        return None
+
+    def _blame(self, frames: FrameRange, reason: str) -> None:
+        """Counts a death against the range that was being rendered; splits or fails it when there were too many."""
+        deaths = self._deaths.get(frames, 0) + 1
+        self._deaths[frames] = deaths
+        if len(frames) == 1 and deaths >= DEATHS_TO_FAIL:
+            self.failures.append(FrameFailure(frames.start, f"its worker died {deaths} times ({reason})"))
+        elif len(frames) > 1 and deaths >= DEATHS_TO_SPLIT:
+            self.accounts.split.append(frames)
+            halves = frames.split()
+            # A half is suspect from the start: one more death and it is split again.
+            self._deaths.update(dict.fromkeys(halves, DEATHS_TO_SPLIT - 1))
+            self._give_back(halves)
+        else:
+            self._give_back([frames])
+
+    def _give_back(self, ranges: Iterable[FrameRange]) -> None:
+        for frames in ranges:
+            self.accounts.retried.append(frames)
+            bisect.insort(self._pending, frames)

@@ -1,0 +1,195 @@
+"""What a run took: totals, stages, workers, and the stage that limits; from the timing table alone."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from rich.console import Console
+from rich.table import Table
+
+from actors.core.timings import STAGES
+
+
+@dataclass(frozen=True, slots=True)
+class StageStats:
+    """Milliseconds per frame of one stage, and its share of the workers' time while they rendered."""
+
+    stage: str
+    mean_ms: float
+    p50_ms: float
+    p99_ms: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStats:
+    """What one worker did."""
+
+    worker: int
+    node: str
+    pid: int
+    device: str
+    frames: int
+    busy_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """Seconds before the first range was given out, and after the last file stood.
+
+    Attributes:
+        import_s: command start until its own modules were loaded.
+        read_s: reading and checking clip, model and sound.
+        ray_s: starting or joining Ray.
+        session_s: the slowest worker's session, its runtime's import included.
+        warm_s: the slowest worker's warm-up.
+        cache_s: first loading call until the last block stood (beside the sessions).
+        wait_s: cluster joined until the first range was given out.
+        finish_s: last file until the end: video, record, summary.
+    """
+
+    import_s: float
+    read_s: float
+    ray_s: float
+    session_s: float
+    warm_s: float
+    cache_s: float
+    wait_s: float
+    finish_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """A run's figures.
+
+    Attributes:
+        frames: output frames asked for.
+        rendered: of these, rendered by this command.
+        failed: of these, not delivered.
+        seconds: command start to exit.
+        fps_total: frames rendered by this command over all of its time.
+        fps_steady: the same over first dispatch to last file on disk.
+        steady_s: first dispatch to last file on disk.
+        cold: where the rest went.
+    """
+
+    frames: int
+    rendered: int
+    failed: int
+    seconds: float
+    steady_s: float
+    fps_total: float
+    fps_steady: float
+    cold: ColdStart
+
+
+def stage_stats(frames: pd.DataFrame, workers: int, steady_s: float) -> list[StageStats]:
+    """Statistics by stage; the time in which workers had nothing to do is the last row, ``waiting``.
+
+    Args:
+        frames: rows of the timing table.
+        workers: how many workers rendered them.
+        steady_s: first dispatch to last file.
+    """
+    if frames.empty:
+        return []
+    capacity = max(workers * steady_s * 1e3, 1e-9)
+    stats = [
+        StageStats(
+            stage.removesuffix("_ms"),
+            float(frames[stage].mean()),
+            float(frames[stage].quantile(0.5)),
+            float(frames[stage].quantile(0.99)),
+            float(frames[stage].sum()) / capacity,
+        )
+        for stage in STAGES
+        if frames[stage].any()
+    ]
+    idle = max(0.0, 1.0 - sum(stat.share for stat in stats))
+    waiting = idle * capacity / len(frames)
+    return [*stats, StageStats("waiting", waiting, waiting, waiting, idle)]
+
+
+def worker_stats(frames: pd.DataFrame) -> list[WorkerStats]:
+    """Frames and busy time by worker process."""
+    if frames.empty:
+        return []
+    busy = frames.assign(busy_ms=frames[list(STAGES)].sum(axis=1))
+    found = []
+    for _, rows in busy.groupby(["worker", "node", "pid"]):
+        first = rows.iloc[0]
+        found.append(
+            WorkerStats(
+                worker=int(first["worker"]),
+                node=str(first["node"]),
+                pid=int(first["pid"]),
+                device=str(first["device"]),
+                frames=len(rows),
+                busy_ms=float(rows["busy_ms"].sum()),
+            )
+        )
+    return found
+
+
+def limiting(stats: list[StageStats]) -> str:
+    """One sentence that names the stage which takes most of the workers' time, and what helps."""
+    if not stats:
+        return "nothing was rendered"
+    top = max(stats, key=lambda stat: stat.share)
+    advice = {
+        "gather": "making network input",
+        "inference": "the network itself: only faster or more devices help",
+        "composite": "resizing and pasting: more workers help",
+        "encode": "encoding images: --format jpg is several times cheaper than png, or more workers",
+        "write": "the storage under --out: a faster disk or --format jpg helps",
+        "video": "encoding the video: more workers help",
+        "waiting": "workers wait for backgrounds or have nothing left to do: fewer workers would do as well",
+    }
+    return f"{top.stage} limits, with {top.share:.0%} of the workers' time: {advice[top.stage]}"
+
+
+def as_record(totals: Totals, stages: list[StageStats], workers: list[WorkerStats]) -> dict[str, Any]:
+    """The figures as they stand in run.json."""
+    return {
+        "totals": asdict(totals),
+        "stages": [asdict(stage) for stage in stages],
+        "workers": [asdict(worker) for worker in workers],
+        "limiting": limiting(stages),
+    }
+
+
+def print_summary(console: Console, totals: Totals, stages: list[StageStats], workers: list[WorkerStats]) -> None:
+    """The tables at the end of a run."""
+    cold = totals.cold
+    head = Table(title="run", title_justify="left", show_header=False, box=None, pad_edge=False)
+    head.add_row("frames", f"{totals.frames} ({totals.rendered} rendered now, {totals.failed} failed)")
+    head.add_row("fps_total", f"{totals.fps_total:.2f}   command start to exit, {totals.seconds:.1f} s")
+    head.add_row("fps_steady", f"{totals.fps_steady:.2f}   first dispatch to last file, {totals.steady_s:.1f} s")
+    head.add_row("cache load", f"{cold.cache_s:.2f} s")
+    head.add_row("warm-up", f"{cold.warm_s:.2f} s   (session {cold.session_s:.2f} s, Ray {cold.ray_s:.2f} s)")
+    console.print(head)
+    table = Table(title="ms per frame", title_justify="left")
+    table.add_column("stage")
+    for column in ("mean", "p50", "p99", "share"):
+        table.add_column(column, justify="right")
+    for stage in stages:
+        tail = ("", "") if stage.stage == "waiting" else (f"{stage.p50_ms:.2f}", f"{stage.p99_ms:.2f}")
+        table.add_row(stage.stage, f"{stage.mean_ms:.2f}", *tail, f"{stage.share:.0%}")
+    console.print(table)
+    table = Table(title="workers", title_justify="left")
+    for column in ("worker", "node", "pid", "device", "frames", "busy s"):
+        table.add_column(column, justify="right" if column in {"frames", "busy s", "pid"} else "left")
+    for worker in workers:
+        row = (str(worker.worker), worker.node[:8], str(worker.pid), worker.device, str(worker.frames))
+        table.add_row(*row, f"{worker.busy_ms / 1e3:.1f}")
+    console.print(table)
+    console.print(limiting(stages), soft_wrap=True, highlight=False)
+
+
+def frames_of(table: pa.Table) -> pd.DataFrame:
+    """The timing table for pandas."""
+    frame: pd.DataFrame = table.to_pandas()
+    return frame

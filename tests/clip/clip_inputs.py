@@ -1,0 +1,102 @@
+"""Real input files for the clip readers, small enough to write by the dozen."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.core.clip import FaceRect
+from actors.core.kind import UNET_328
+
+WIDTH, HEIGHT = 64, 48
+# Small planes keep binary exports small; the audio stays the real one.
+SMALL = replace(UNET_328, name="small", crop=24, inner=16, mask=(2, 2, 12, 12))
+
+
+def picture(index: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
+    """A frame whose brightness tells its number."""
+    shade = np.uint8(index * 5 % 256)
+    return np.full((height, width, 3), shade, np.uint8)
+
+
+def write_images(folder: Path, count: int, *, start: int = 0, pattern: str = "{}.png") -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / pattern.format(start + index) for index in range(count)]
+    for index, path in enumerate(paths):
+        assert cv2.imwrite(str(path), picture(index))
+    return paths
+
+
+def write_video(
+    path: Path, count: int, *, fps: int = 25, codec: str = "libx264", b_frames: int = 2, faststart: bool = False
+) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", options={"movflags": "faststart"} if faststart else {}) as container:
+        stream = container.add_stream(codec, rate=Fraction(fps))
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.max_b_frames = b_frames
+        stream.codec_context.gop_size = 8
+        for index in range(count):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), format="bgr24")))
+        container.mux(stream.encode())
+    return path
+
+
+def squares(count: int) -> list[FaceRect]:
+    """Squares of 20 px that move to the right by one and, past the edge, start over."""
+    return [FaceRect(4 + i % 30, 6, 24 + i % 30, 26) for i in range(count)]
+
+
+def sides(rects: Sequence[FaceRect]) -> list[list[int]]:
+    return [[r.x0, r.y0, r.x1, r.y1] for r in rects]
+
+
+def write_rects(path: Path, rects: Sequence[FaceRect], *, table: bool = False) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    listed = sides(rects)
+    entries = {str(i): {"rect": rect, "original_path": ".\\frames\\0.jpg"} for i, rect in enumerate(listed)}
+    path.write_text(json.dumps(entries if table else listed))
+    return path
+
+
+def landmark_text(rect: FaceRect) -> str:
+    """110 points of which three fix the square; the rest lie elsewhere."""
+    points = [(rect.x0 + 3, rect.y0 + 3)] * 110
+    points[1], points[31], points[52] = (rect.x0, 40), (rect.x1, 41), (13, rect.y0)
+    return "".join(f"{x} {y}\n" for x, y in points)
+
+
+def write_landmarks(folder: Path, rects: Sequence[FaceRect], *, start: int = 0) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, rect in enumerate(rects):
+        (folder / f"{start + index}.lms").write_text(landmark_text(rect))
+    return folder
+
+
+def write_features(path: Path, rows: int) -> NDArray[np.float32]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = np.random.default_rng(rows).random((rows, 512), np.float32)
+    np.save(path, values)
+    return values
+
+
+def write_binary(folder: Path, count: int, *, start: int = 0) -> NDArray[np.float32]:
+    """The binary export for the small kind; gives back its audio windows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    chance = np.random.default_rng(count)
+    chance.random((count, *SMALL.planes), np.float32).tofile(folder / "visual_input.bin")
+    windows = chance.random((count, *SMALL.audio), np.float32)
+    windows.tofile(folder / "audio_input.bin")
+    write_metadata(folder, num_frames=count, start_frame=start, format="BGR", dtype="float32")
+    return windows
+
+
+def write_metadata(folder: Path, **entries: object) -> None:
+    (folder / "metadata.json").write_text(json.dumps(entries))

@@ -1,0 +1,167 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from clip_inputs import sides, squares, write_rects
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.core.clip import FaceRect
+from actors.core.errors import InputError
+from jobs.clip.notes import Notes
+from jobs.clip.rects import parse_rects, read_rects
+from jobs.clip.squares import Squares
+
+PIXEL = st.integers(-(1 << 20), 1 << 20)
+RECT = st.builds(FaceRect, PIXEL, PIXEL, PIXEL, PIXEL)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.dictionaries(st.text("0123456789rect", max_size=4) | st.just("rect"), inner, max_size=5)
+    ),
+    max_leaves=30,
+)
+
+
+def as_list(rects: list[FaceRect]) -> object:
+    return sides(rects)
+
+
+def as_nested_list(rects: list[FaceRect]) -> object:
+    return [{"rect": rect} for rect in sides(rects)]
+
+
+def as_table(rects: list[FaceRect]) -> object:
+    return {str(i): {"rect": rect, "crop_328_path": "..\\x.jpg"} for i, rect in enumerate(sides(rects))}
+
+
+def as_flat_table_from_one(rects: list[FaceRect]) -> object:
+    return {str(i + 1): rect for i, rect in reversed(list(enumerate(sides(rects))))}
+
+
+@pytest.mark.parametrize("form", [as_list, as_nested_list, as_table, as_flat_table_from_one])
+@given(rects=st.lists(RECT, min_size=1, max_size=30))
+def test_every_form_gives_back_the_rects_in_frame_order(
+    form: Callable[[list[FaceRect]], object], rects: list[FaceRect]
+) -> None:
+    assert parse_rects(json.dumps(form(rects)).encode(), "r.json") == tuple(rects)
+
+
+def test_whole_floats_and_a_byte_order_mark_are_read() -> None:
+    text = "\ufeff[[1.0, 2e0, 3, 4]]"
+    assert parse_rects(text.encode(), "r.json") == (FaceRect(1, 2, 3, 4),)
+
+
+@given(JSON)
+def test_any_json_gives_rects_or_an_input_error(value: object) -> None:
+    parse_or_refuse(json.dumps(value).encode())
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_rects_or_an_input_error(data: bytes) -> None:
+    parse_or_refuse(data)
+
+
+@given(st.lists(RECT, min_size=1, max_size=4), st.data())
+def test_a_damaged_file_gives_rects_or_an_input_error(rects: list[FaceRect], data: st.DataObject) -> None:
+    text = bytearray(json.dumps(as_table(rects)).encode())
+    place = data.draw(st.integers(0, len(text) - 1))
+    text[place] = data.draw(st.integers(0, 255))
+    parse_or_refuse(bytes(text))
+
+
+def parse_or_refuse(data: bytes) -> None:
+    try:
+        rects = parse_rects(data, "r.json")
+    except InputError as error:
+        assert error.subject == "r.json"
+        assert "\n" not in str(error)
+        assert len(str(error)) < 500
+    else:
+        assert rects
+        assert all(type(side) is int for rect in sides(rects) for side in rect)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "not valid JSON"),
+        ("[[1, 2, 3, 4]", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ('["\udcff"]', "not valid JSON"),
+        ("[[1, 2, 3, " + "9" * 5000 + "]]", "not valid JSON"),
+        ("[[1, 2, 3, NaN]]", "NaN is not a number"),
+        ("[[1, 2, 3, -Infinity]]", "-Infinity is not a number"),
+        ('{"0": [1,2,3,4], "0": [1,2,3,4]}', "'0' stands there twice"),
+        ('{"1": [1,2,3,4], "01": [1,2,3,4]}', "frame 1 stands there twice"),
+        ('{"0": [1,2,3,4], "2": [1,2,3,4], "4": [1,2,3,4]}', "face squares missing: 1, 3"),
+        ('{"0": [1,2,3,4], "900000000000": [1,2,3,4]}', "... (899999999999 in all)"),
+        ('{"first": [1,2,3,4]}', "'first' is not a frame number"),
+        ('{"-1": [1,2,3,4]}', "'-1' is not a frame number"),
+        ('{"²": [1,2,3,4]}', "is not a frame number"),
+        ("[]", "no face squares"),
+        ("{}", "no face squares"),
+        ("7", "holds 7"),
+        ("null", "holds None"),
+        ("[[1, 2, 3]]", "entry 0 is [1, 2, 3]"),
+        ('[[1,2,3,4], {"rect": null}]', "entry 1 is"),
+        ('[[1,2,3,4], "1 2 3 4"]', "entry 1 is"),
+        ("[[1, 2, 3, true]]", "entry 0 holds True"),
+        ('[[1, 2, 3, "4"]]', "entry 0 holds '4'"),
+        ("[[1, 2, 3, 4.5]]", "entry 0 holds 4.5"),
+        ("[[1, 2, 3, 1e300]]", "entry 0 holds 1e+300"),
+        ("[[1, 2, 3, 1e999]]", "entry 0 holds inf"),
+        ("[[1, 2, 3, 4294967296]]", "entry 0 holds 4294967296"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_fault_and_the_fix(text: str, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_rects(text.encode("utf-8", "surrogateescape"), "clip/r.json")
+    assert str(caught.value).startswith("clip/r.json: ")
+    assert problem in caught.value.problem
+    assert caught.value.fix
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_too_large_for_rects_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    with path.open("wb") as file:
+        file.truncate((256 << 20) + 1)
+    with pytest.raises(InputError, match="268435457 bytes, more than the 268435456"):
+        read_rects(str(path))
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        read_rects(str(tmp_path / "none.json"))
+    with pytest.raises(InputError, match="is a folder"):
+        read_rects(str(tmp_path))
+
+
+def test_a_written_file_is_read_back(tmp_path: Path) -> None:
+    rects = squares(5)
+    assert read_rects(str(write_rects(tmp_path / "r.json", rects, table=True))) == tuple(rects)
+
+
+@given(RECT, st.integers(1, 4000), st.integers(1, 4000))
+def test_a_rect_is_accepted_exactly_where_its_pixels_exist(rect: FaceRect, width: int, height: int) -> None:
+    fits = 0 <= rect.x0 < rect.x1 <= width and 0 <= rect.y0 < rect.y1 <= height
+    laid = Squares("r.json", (FaceRect(0, 0, 1, 1), rect)).laid_over
+    if fits:
+        assert laid(width, height, Notes())[1] == rect
+        return
+    with pytest.raises(InputError) as caught:
+        laid(width, height, Notes())
+    message = str(caught.value)
+    assert message.startswith(f"r.json: the square of frame 1, x {rect.x0} to {rect.x1}, y {rect.y0} to {rect.y1}")
+    assert f"{width}x{height}" in message or "no area" in message
+    assert "--rects" in message
+
+
+def test_oblong_rects_give_one_warning_with_count_and_first_frame() -> None:
+    notes = Notes()
+    rects = (FaceRect(0, 0, 9, 9), FaceRect(0, 0, 9, 8), FaceRect(0, 0, 9, 7))
+    assert Squares("r.json", rects).laid_over(64, 48, notes) == rects
+    assert notes.warnings == ["r.json: 2 of 3 rectangles are not square, first 9x8 (frame 1); the face is stretched"]

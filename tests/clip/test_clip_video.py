@@ -1,0 +1,153 @@
+import wave
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import pytest
+from clip_inputs import HEIGHT, WIDTH, picture, write_video
+
+from actors.core.errors import InputError
+from jobs.clip.video import read_video
+
+
+def decoded_times(path: Path) -> list[int | None]:
+    with av.open(str(path)) as container:
+        return [frame.pts for frame in container.decode(video=0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "b_frames"),
+    [("a.mp4", "libx264", 2), ("a.mp4", "libx264", 0), ("a.mov", "mpeg4", 2), ("a.mkv", "libx264", 2)]
+    + [("a.avi", "mpeg4", 2), ("a.avi", "mjpeg", 0)],
+)
+def test_timestamps_are_those_of_the_decoded_frames_in_order(
+    tmp_path: Path, name: str, codec: str, b_frames: int
+) -> None:
+    path = tmp_path / name
+    if codec == "mjpeg":
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (WIDTH, HEIGHT))
+        for index in range(20):
+            writer.write(picture(index))
+        writer.release()
+    else:
+        write_video(path, 20, codec=codec, b_frames=b_frames)
+    video = read_video(str(path))
+    assert list(video.timestamps) == decoded_times(path)
+    assert len(video) == 20
+    assert set(video.keyframes) <= set(video.timestamps)
+    assert video.keyframes[0] == video.timestamps[0]
+    assert (video.width, video.height, video.fps) == (WIDTH, HEIGHT, Fraction(25))
+
+
+def test_every_keyframe_is_listed(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", 30)
+    video = read_video(str(path))
+    with av.open(str(path)) as container:
+        keys = [frame.pts for frame in container.decode(video=0) if frame.key_frame]
+    assert len(keys) > 2
+    assert list(video.keyframes) == keys
+
+
+@pytest.mark.parametrize("faststart", [False, True])
+def test_every_truncation_of_an_mp4_is_refused(tmp_path: Path, faststart: bool) -> None:
+    whole = write_video(tmp_path / "whole.mp4", 20, faststart=faststart).read_bytes()
+    path = tmp_path / "cut.mp4"
+    for keep in [*range(0, len(whole), 37), len(whole) - 1]:
+        path.write_bytes(whole[:keep])
+        with pytest.raises(InputError) as caught:
+            read_video(str(path))
+        assert caught.value.subject == str(path)
+        assert "again" in caught.value.fix
+        assert "\n" not in str(caught.value)
+
+
+def test_an_avi_that_ends_early_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.avi", 20, codec="mpeg4")
+    path.write_bytes(path.read_bytes()[:8000])
+    with pytest.raises(InputError, match="truncated"):
+        read_video(str(path))
+
+
+PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
+
+
+@pytest.mark.parametrize("content", [b"", b"no video", b"\0" * 4096, PLAYLIST, b"ffconcat version 1.0\nfile a.mp4\n"])
+def test_what_is_no_video_is_refused_with_a_fix(tmp_path: Path, content: bytes) -> None:
+    write_video(tmp_path / "a.mp4", 3)
+    path = tmp_path / "b.mp4"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_video(str(path))
+    assert caught.value.subject == str(path)
+    assert "again" in caught.value.fix
+
+
+def test_a_picture_or_a_recording_is_no_video(tmp_path: Path) -> None:
+    still = tmp_path / "still.mp4"
+    still.write_bytes(cv2.imencode(".jpg", picture(0))[1].tobytes())
+    sound = tmp_path / "sound.mp4"
+    with wave.open(str(sound), "wb") as file:
+        file.setparams((1, 2, 16000, 0, "NONE", ""))
+        file.writeframes(b"\0" * 3200)
+    for path in (still, sound):
+        with pytest.raises(InputError, match="not a readable video"):
+            read_video(str(path))
+
+
+def test_a_container_without_video_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=16000)
+        assert isinstance(stream, av.AudioStream)
+        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    with pytest.raises(InputError, match="holds no video"):
+        read_video(str(path))
+
+
+@pytest.mark.parametrize(("degrees", "hflip"), [(90, False), (180, False), (270, False), (0, True)])
+def test_a_turned_or_mirrored_video_is_refused_with_the_fix(tmp_path: Path, degrees: int, hflip: bool) -> None:
+    upright = write_video(tmp_path / "upright.mp4", 3)
+    path = tmp_path / "turned.mp4"
+    with av.open(str(upright)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        stream.set_display_rotation(degrees, hflip=hflip)
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    with pytest.raises(InputError, match="its frames are shown") as caught:
+        read_video(str(path))
+    assert "ffmpeg" in caught.value.fix
+
+
+def test_a_video_that_starts_late_keeps_its_own_timestamps(tmp_path: Path) -> None:
+    source_path = write_video(tmp_path / "a.mp4", 10)
+    path = tmp_path / "late.mp4"
+    with av.open(str(source_path)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is None or packet.pts is None:
+                continue
+            packet.pts, packet.dts = packet.pts + 5120, packet.dts + 5120
+            packet.stream = stream
+            target.mux(packet)
+    video = read_video(str(path))
+    assert list(video.timestamps) == decoded_times(path)
+    assert len(video) == 10
+
+
+def test_frames_before_the_first_keyframe_are_refused(tmp_path: Path) -> None:
+    source_path = write_video(tmp_path / "a.mp4", 20, b_frames=0)
+    path = tmp_path / "headless.mkv"
+    with av.open(str(source_path)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in list(source.demux(video=0))[3:]:
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    with pytest.raises(InputError, match="re-encode"):
+        read_video(str(path))

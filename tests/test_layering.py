@@ -1,0 +1,165 @@
+"""Who may import whom, read from the source with ast, so that nothing hides behind an import that does not happen."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+# Whatever runs code while it reads data, under any of its names.
+UNPICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
+# What the pure values and arithmetic of actors/core must work without.
+SHELL_LIBRARIES = {"ray", "onnxruntime", "av"}
+
+
+def sources(*folders: str) -> dict[str, ast.Module]:
+    """The parsed files below the folders, by their path relative to the repository."""
+    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+
+
+def imported_modules(tree: ast.AST, path: str = "module.py") -> Iterator[str]:
+    """Every dotted name that an import can mean: `from a import b` is both `a` and `a.b`.
+
+    Imports inside of functions and under TYPE_CHECKING count, and so does import_module("a") with a literal name.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            # One dot is the folder of the file itself, every further dot the folder above.
+            folder = path.split("/")[: -node.level] if node.level else []
+            base = ".".join([*folder, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and called_name(node) in {"import_module", "__import__"}:
+            yield from (str(word.value) for word in node.args[:1] if isinstance(word, ast.Constant))
+
+
+def called_name(call: ast.Call) -> str:
+    """The last part of what is called: `wait` for ray.wait(...)."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr
+    return call.func.id if isinstance(call.func, ast.Name) else ""
+
+
+def calls_ray_wait(tree: ast.AST) -> bool:
+    """Whether ray.wait is called, also where ray or wait go by another name."""
+    rays, waits = {"ray"}, set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            rays |= {alias.asname for alias in node.names if alias.name == "ray" and alias.asname}
+        elif isinstance(node, ast.ImportFrom) and node.module == "ray":
+            waits |= {alias.asname or alias.name for alias in node.names if alias.name == "wait"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            target = ast.unparse(node.func)
+            if target in waits or target in {f"{ray}.wait" for ray in rays}:
+                return True
+    return False
+
+
+def offences(trees: dict[str, ast.Module], forbidden: set[str]) -> set[str]:
+    """`file: module` for every import whose top-level package is forbidden."""
+    return {
+        f"{path}: {module}"
+        for path, tree in trees.items()
+        for module in imported_modules(tree, path)
+        if module.split(".")[0] in forbidden
+    }
+
+
+def test_both_packages_are_looked_at() -> None:
+    assert {"actors/core/errors.py", "actors/storage.py"} <= set(sources("actors"))
+    assert "jobs/__init__.py" in sources("jobs")
+
+
+def test_actors_never_import_jobs() -> None:
+    assert offences(sources("actors"), {"jobs"}) == set()
+
+
+def test_core_needs_no_engine() -> None:
+    core = sources("actors/core")
+    assert offences(core, SHELL_LIBRARIES) == set()
+    # cv2 is welcome for its arithmetic, but not to read media.
+    readers = {
+        path
+        for path, tree in core.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and node.attr == "VideoCapture")
+        or (isinstance(node, ast.alias) and node.name == "VideoCapture")
+    }
+    assert readers == set()
+
+
+def test_core_imports_nothing_of_the_shell_around_it() -> None:
+    # Otherwise Ray and ONNX Runtime would come back in through the modules beside core.
+    outside = {
+        f"{path}: {module}"
+        for path, tree in sources("actors/core").items()
+        for module in imported_modules(tree, path)
+        if module.startswith("actors.") and not f"{module}.".startswith("actors.core.")
+    }
+    assert outside == set()
+
+
+def test_nothing_imports_an_unpickler() -> None:
+    found = {
+        f"{path}: {module}"
+        for path, tree in sources("actors", "jobs", "tests").items()
+        for module in imported_modules(tree, path)
+        if UNPICKLERS & set(module.split("."))
+    }
+    assert found == set()
+
+
+def test_nothing_allows_numpy_to_unpickle() -> None:
+    found = {
+        f"{path}:{node.value.lineno}"
+        for path, tree in sources("actors", "jobs", "tests").items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.keyword)
+        and node.arg == "allow_pickle"
+        and not (isinstance(node.value, ast.Constant) and node.value.value is False)
+    }
+    assert found == set()
+
+
+def test_one_module_waits_for_ray() -> None:
+    waiting = [path for path, tree in sources("actors", "jobs").items() if calls_ray_wait(tree)]
+    assert len(waiting) == 1, waiting
+    assert waiting[0].startswith("jobs/")
+
+
+@pytest.mark.parametrize(
+    ("source", "module"),
+    [
+        ("import jobs.plan", "jobs.plan"),
+        ("def f():\n    from jobs import plan", "jobs.plan"),
+        ("if TYPE_CHECKING:\n    import jobs as j", "jobs"),
+        ("from ..session import open", "actors.session"),
+        ("from .. import session", "actors.session"),
+        ("from . import pixels", "actors.core.pixels"),
+        ("importlib.import_module('jobs.plan')", "jobs.plan"),
+        ("__import__('pickle')", "pickle"),
+    ],
+)
+def test_every_way_to_import_is_seen(source: str, module: str) -> None:
+    assert module in set(imported_modules(ast.parse(source), "actors/core/clip.py"))
+
+
+@pytest.mark.parametrize(
+    ("source", "waits"),
+    [
+        ("import ray\nray.wait(refs)", True),
+        ("import ray as r\ndone, _ = r.wait(refs, num_returns=1)", True),
+        ("from ray import wait\nwait(refs)", True),
+        ("from ray import wait as pause\npause(refs)", True),
+        ("import ray\nray.get(refs)", False),
+        ("process.wait()", False),
+        ("wait(futures)", False),
+    ],
+)
+def test_every_way_to_wait_is_seen(source: str, waits: bool) -> None:
+    assert calls_ray_wait(ast.parse(source)) is waits
