@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
+import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -113,10 +115,11 @@ def _build(path: str, options: SessionOptions) -> ort.InferenceSession:
     if options.threads == 1:
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list[Any] = [CPU]
+    missing = ""
     if options.provider == CUDA:
         settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         providers = [(CUDA, _cuda_options(options)), CPU]
-        _preload()
+        missing = _preload()
     # A local file is opened by path, so that weights stored beside it are found.
     source: str | bytes = path if storage.is_local(path) else storage.read_bytes(path)
     try:
@@ -130,15 +133,18 @@ def _build(path: str, options: SessionOptions) -> ort.InferenceSession:
             path, f"ONNX Runtime {ort.__version__} cannot load it ({message})", "export it again, with opset 17"
         ) from error
     if session.get_providers()[0] != options.provider:
-        raise _no_cuda("the CUDA provider's libraries did not load")
+        raise _no_cuda(missing or "the CUDA provider did not load")
     return session
 
 
-def _preload() -> None:
-    """Loads CUDA and cuDNN from NVIDIA's packages, where the system has none."""
-    if CUDA not in ort.get_available_providers():
+def _preload() -> str:
+    """Loads CUDA and cuDNN from NVIDIA's packages, where the system has none; says what could not be loaded."""
+    if CUDA not in available_providers():
         raise _no_cuda("the installed ONNX Runtime is built without CUDA")
-    ort.preload_dlls()
+    ort.set_default_logger_severity(4)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        ort.preload_dlls()
+    return said.getvalue().partition("\n")[0]
 
 
 def _no_cuda(why: str) -> InputError:

@@ -13,6 +13,7 @@ from actors.core.errors import ExitCode, InputError, StoppedError
 from jobs.commands.composite import composite
 from jobs.commands.demo import demo
 from jobs.commands.inspect import inspect
+from jobs.messages import say
 
 app = typer.Typer(
     name="mouthpiece",
@@ -28,24 +29,29 @@ app.command()(inspect)
 app.command()(demo)
 
 
-def main() -> None:
-    """Runs a command and exits with its code; a user's mistake is one line, a bug a traceback."""
+def run(arguments: list[str]) -> int:
+    """Runs a command; a user's mistake is one line and an exit code, a bug a traceback."""
     errors = Console(stderr=True)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        code = app(standalone_mode=False)
+        return int(app(arguments, standalone_mode=False) or 0)
     except InputError as error:
-        errors.print(f"error: {error}", style="red", soft_wrap=True, highlight=False, markup=False)
-        code = ExitCode.BAD_INPUT
+        say(errors, f"error: {error}", style="red")
+        return ExitCode.BAD_INPUT
     except StoppedError as error:
-        errors.print(f"stopped: {error}", style="red", soft_wrap=True, highlight=False, markup=False)
-        code = ExitCode.STOPPED
-    except KeyboardInterrupt:
-        errors.print("interrupted; the same command goes on from here", highlight=False)
-        code = ExitCode.INTERRUPTED
-    except typer.Abort:
-        code = ExitCode.INTERRUPTED
-    sys.exit(int(code or 0))
+        say(errors, f"stopped: {error}", style="red")
+        return ExitCode.STOPPED
+    except (KeyboardInterrupt, typer.Abort):
+        say(errors, "interrupted; the same command goes on from here")
+        return ExitCode.INTERRUPTED
+    except typer.TyperException as error:
+        error.show()
+        return ExitCode.BAD_INPUT
+
+
+def main() -> None:
+    """The installed command."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    sys.exit(run(sys.argv[1:]))
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

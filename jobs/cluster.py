@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 import ray
 
 from actors.core.errors import InputError
+
+CONNECT_SECONDS = 10.0
 
 JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
@@ -60,6 +63,8 @@ def connect(address: str | None, package: ModuleType) -> Iterator[bool]:
     """
     target = address or os.environ.get("RAY_ADDRESS")
     local = target is None or target == "local"
+    if target is not None:
+        _check_reachable(target)
     runtime_env = None if local or inside_job() else {"py_modules": [package]}
     own: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if local else {}
     try:
@@ -77,6 +82,17 @@ def connect(address: str | None, package: ModuleType) -> Iterator[bool]:
         yield local
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Tries a ``host:port`` address at once; Ray itself tries for minutes before it gives up."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise InputError(f"--address {address}", f"nothing answers there ({error})", "start Ray there first") from error
 
 
 def offer() -> Offer:

@@ -103,6 +103,7 @@ class Dispatcher:
     Args:
         scheduler: decides.
         work: what to run.
+        moments: filled with when things happened.
         on_range: called with each range's report, before it counts as done; writes the ledger.
         on_tick: called about every `POLL_SECONDS`, for progress.
     """
@@ -111,11 +112,13 @@ class Dispatcher:
         self,
         scheduler: Scheduler,
         work: Work,
+        moments: Moments,
         on_range: Callable[[RangeReport], None],
         on_tick: Callable[[], None],
     ) -> None:
         self._scheduler = scheduler
         self._work = work
+        self.moments = moments
         self._on_range = on_range
         self._on_tick = on_tick
         self._actor: Any = ray.remote(Compositor).options(max_restarts=0, max_task_retries=0, **work.placement)
@@ -127,7 +130,6 @@ class Dispatcher:
         self._waiting: dict[Any, tuple[Any, ...]] = {}
         self._idle_since = time.perf_counter()
         self._asked_room = time.perf_counter()
-        self.moments = Moments()
 
     def run(self) -> None:
         """Renders everything the scheduler holds.
@@ -280,11 +282,12 @@ class Dispatcher:
         if self._scheduler.ready_workers:
             self._idle_since = now
         elif now - self._idle_since > self._work.wait:
-            needs = ", ".join(f"{name[4:].upper()} {count:g}" for name, count in self._work.placement.items())
-            raise StoppedError(
-                f"no worker became ready within {self._work.wait:g} s (each needs {needs})",
-                "check the cluster's resources (`ray status`), or give --wait more seconds",
-            )
+            needs = " and ".join(f"{count:g} {name[4:].upper()}" for name, count in self._work.placement.items())
+            problem = f"no worker became ready within {self._work.wait:g} s, each needs {needs}"
+            fix = "check what the cluster has (`ray status`), or give --wait more seconds"
+            if "num_gpus" in self._work.placement and not self.moments.workers:
+                raise InputError("--device cuda", problem, fix)
+            raise StoppedError(problem, fix)
 
     def _grow(self) -> None:
         now = time.perf_counter()

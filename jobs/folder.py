@@ -38,28 +38,33 @@ def resolve_out(out: str) -> str:
     return path
 
 
-def check_folder(out: str, identity: Mapping[str, Any], *, restart: bool) -> bool:
-    """Whether the folder holds an earlier run of the same pixels, to go on with.
+def earlier_run(out: str) -> dict[str, Any] | None:
+    """The record of the run that the folder holds; ``None`` where it is new or empty.
 
     Raises:
-        InputError: there is something else, or a run of other pixels.
+        InputError: there is something that is not a run of ours.
     """
-    entries = [entry for entry in storage.children(out) if entry.name != LOCK]
-    if not entries:
-        if storage.is_file(out):
-            raise InputError(f"--out {out}", "is a file", "name a folder")
-        return False
+    if storage.is_file(out):
+        raise InputError(f"--out {out}", "is a file", "name a folder")
     before = read_record(out)
-    if before is None:
+    if before is None and any(entry.name != LOCK for entry in storage.children(out)):
         raise InputError(f"--out {out}", "is not empty and holds no run of mouthpiece", "name a new or empty folder")
+    return before
+
+
+def check_same_pixels(out: str, before: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+    """Makes sure that going on with an earlier run gives the frames that this one would.
+
+    Raises:
+        InputError: naming what differs.
+    """
     changed = differences(before["identity"], identity)
-    if changed and not restart:
+    if changed:
         raise InputError(
             f"--out {out}",
             f"holds a run of other pixels ({'; '.join(changed)})",
             "name another folder, or start over with --restart",
         )
-    return not restart
 
 
 def clear(out: str) -> None:

@@ -13,9 +13,9 @@ from actors.core.kind import UNET_328, ModelKind
 from actors.core.timeline import FrameRange, Loop
 from actors.model import ModelTensors, model_digest, read_model
 from jobs.clip import read_clip, read_features, read_windows
+from jobs.digest import array_digest, backgrounds_digest, text_digest
 from jobs.options import CompositeOptions
 from jobs.plan import Pairing
-from jobs.record import array_digest, backgrounds_digest, text_digest
 from jobs.sound import check_sound
 
 

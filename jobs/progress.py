@@ -10,6 +10,8 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from jobs.messages import say
+
 LINE_SECONDS = 5.0
 
 
@@ -20,35 +22,43 @@ class Meter(Protocol):
         """Frames accounted for so far, and what is going on."""
 
 
+class _Rate:
+    """Frames per second since the first report of finished frames, those first ones not counted."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._first = 0
+
+    def fps(self, done: int) -> float:
+        now = time.monotonic()
+        if self._began is None:
+            if done:
+                self._began, self._first = now, done
+            return 0.0
+        return (done - self._first) / max(now - self._began, 1e-9)
+
+
 class _Bar:
     def __init__(self, progress: Progress, task: TaskID) -> None:
-        self._progress, self._task, self._began = progress, task, 0.0
+        self._progress, self._task, self._rate = progress, task, _Rate()
 
     def update(self, done: int, note: str) -> None:
-        now = time.monotonic()
-        self._began = self._began or (now if done else 0.0)
-        fps = done / (now - self._began) if self._began and now > self._began else 0.0
-        self._progress.update(self._task, completed=done, fps=fps, note=note)
+        self._progress.update(self._task, completed=done, fps=self._rate.fps(done), note=note)
 
 
 class _Lines:
     def __init__(self, console: Console, total: int) -> None:
-        self._console, self._total = console, total
-        self._began = self._last = time.monotonic()
-        self._first_done = 0.0
+        self._console, self._total, self._rate = console, total, _Rate()
+        self._last = time.monotonic()
 
     def update(self, done: int, note: str) -> None:
         now = time.monotonic()
-        self._first_done = self._first_done or (now if done else 0.0)
+        fps = self._rate.fps(done)
         if now - self._last < LINE_SECONDS:
             return
         self._last = now
-        elapsed = now - self._first_done if self._first_done else 0.0
-        fps = done / elapsed if elapsed else 0.0
         left = f", {(self._total - done) / fps:.0f} s left" if fps else ""
-        self._console.print(
-            f"{done}/{self._total} frames, {fps:.1f} fps{left}, {note}", highlight=False, soft_wrap=True
-        )
+        say(self._console, f"{done}/{self._total} frames, {fps:.1f} fps{left}, {note}")
 
 
 @contextmanager

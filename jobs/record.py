@@ -2,69 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import os
 import platform
+import time
+import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-import xxhash
-from numpy.typing import NDArray
-
 from actors import storage
-from actors.core.clip import Clip, ImageFrames
 from actors.core.errors import InputError
 from actors.layout import record_path
+from jobs.inputs import Inputs
+from jobs.options import CompositeOptions
 
 # Format of run.json; raised when a key changes its meaning.
 VERSION = 1
 
 PACKAGES = ("mouthpiece", "ray", "onnxruntime-gpu", "onnxruntime", "opencv-python-headless", "numpy", "pyarrow", "av")
-
-SAMPLE = 1 << 20
-SAMPLES = 16
-
-
-def file_digest(path: str) -> str:
-    """xxh3-128 of a file's size and content; of large files, of 16 samples of 1 MiB spread evenly over it."""
-    found = storage.entry(path)
-    size = found.size if found else 0
-    digest = xxhash.xxh3_128(str(size).encode())
-    with storage.open_input(path) as file:
-        if size <= SAMPLE * SAMPLES:
-            digest.update(file.read())
-        else:
-            for i in range(SAMPLES):
-                file.seek(i * (size - SAMPLE) // (SAMPLES - 1))
-                digest.update(file.read(SAMPLE))
-    return digest.hexdigest()
-
-
-def backgrounds_digest(clip: Clip) -> str:
-    """Digest of the clip's pictures: of a video or binary file its content, of images every name and size."""
-    if clip.frames is None:
-        return file_digest(clip.planes.path) if clip.planes else ""
-    if not isinstance(clip.frames, ImageFrames):
-        return file_digest(clip.frames.path)
-    folders = {path.rsplit("/", 1)[0] for path in clip.frames.paths}
-    sizes = {entry.path: entry.size for folder in folders for entry in storage.children(folder)}
-    digest = xxhash.xxh3_128()
-    for path in clip.frames.paths:
-        digest.update(f"{path.rsplit('/', 1)[-1]}:{sizes.get(path)}\n".encode())
-    return digest.hexdigest()
-
-
-def array_digest(array: NDArray[np.float32]) -> str:
-    """SHA-256 of an array's shape and bytes."""
-    return hashlib.sha256(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
-
-
-def text_digest(text: str) -> str:
-    """SHA-256 of a text."""
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def versions() -> dict[str, str]:
@@ -81,6 +38,22 @@ def versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """The driver's machine."""
     return {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()}
+
+
+def opening(options: CompositeOptions, inputs: Inputs) -> dict[str, Any]:
+    """What is known of a run before anything is started; identity and device join it once they are decided."""
+    return {
+        "id": uuid.uuid4().hex,
+        "status": "running",
+        "started_at": time.time(),
+        "options": options.model_dump(mode="json"),
+        "frames": [inputs.frames.start, inputs.frames.stop],
+        "model": {"path": inputs.model, "sha256": inputs.digest, **asdict(inputs.tensors)},
+        "clip": {"id": inputs.clip.id, "form": inputs.clip.form, "backgrounds": inputs.clip.backgrounds},
+        "warnings": list(inputs.warnings),
+        "versions": versions(),
+        "hardware": hardware(),
+    }
 
 
 def read_record(out: str) -> dict[str, Any] | None:

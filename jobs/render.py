@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,27 +19,19 @@ from actors.core.errors import ExitCode, InputError, StoppedError
 from actors.encoding import ImageFormat
 from actors.layout import frames_folder, segments_folder, timings_folder, video_path
 from actors.proof import NodeProof
-from jobs import folder, mux, record, summary
-from jobs.clock import STARTED
+from jobs import folder, mux, record
 from jobs.cluster import Offer, connect, offer
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.inputs import Inputs, read_inputs, sources
 from jobs.ledger import Ledger, missing
+from jobs.messages import say
 from jobs.options import CompositeOptions
+from jobs.outcome import Clock, Outcome
 from jobs.placement import Choice, Placement, choose_device, place, room
 from jobs.plan import BlockPlan, background_bytes, plan_blocks, plan_ranges
 from jobs.progress import Meter, meter
 from jobs.scheduler import Patience, Scheduler
 from jobs.sound import cut, read_sound
-
-
-@dataclass(slots=True)
-class _Clock:
-    """Moments of this process, on `time.perf_counter`."""
-
-    imported: float = field(default_factory=time.perf_counter)
-    read: float = 0.0
-    joined: float = 0.0
 
 
 def render(options: CompositeOptions, console: Console) -> ExitCode:
@@ -49,149 +40,140 @@ def render(options: CompositeOptions, console: Console) -> ExitCode:
     Raises:
         InputError: something given cannot be used; nothing has been written.
         StoppedError: the run cannot go on; what is finished stays valid.
+        KeyboardInterrupt: the run was interrupted; what is finished stays valid.
     """
-    clock = _Clock()
+    clock = Clock()
     out = folder.resolve_out(options.out)
     inputs = read_inputs(options)
     for warning in inputs.warnings:
-        console.print(f"warning: {warning}", style="yellow", soft_wrap=True, highlight=False)
+        say(console, f"warning: {warning}", style="yellow")
+    before = folder.earlier_run(out)
     clock.read = time.perf_counter()
-    with connect(options.address, actors) as own_cluster:
-        clock.joined = time.perf_counter()
-        there = offer()
-        choice = choose_device(options.device, there, own_cluster=own_cluster)
-        console.print(f"device: {_device_name(choice)} ({choice.reason})", soft_wrap=True, highlight=False)
-        identity = inputs.identity(options, choice.provider)
-        resumes = folder.check_folder(out, identity, restart=options.restart)
-        with folder.held(out) as token:
-            run = _Run(options, inputs, out, token, identity, there, choice, clock, console)
-            return run.execute(resumes=resumes)
-
-
-def _device_name(choice: Choice) -> str:
-    return choice.provider.removesuffix("ExecutionProvider").lower()
+    with folder.held(out) as token:
+        run = _Run(options, inputs, out, token, clock, console)
+        with connect(options.address, actors) as own_cluster:
+            clock.joined = time.perf_counter()
+            outcome = run.execute(before, own_cluster=own_cluster)
+        run.report(outcome)
+    if outcome.error is not None:
+        raise outcome.error
+    return ExitCode.FRAMES_FAILED if outcome.failures else ExitCode.COMPLETE
 
 
 class _Run:
-    """The parts of one render that share its inputs; ray is connected and the folder is held."""
+    """The parts of one render that share its inputs."""
 
     def __init__(
-        self,
-        options: CompositeOptions,
-        inputs: Inputs,
-        out: str,
-        token: str,
-        identity: dict[str, Any],
-        there: Offer,
-        choice: Choice,
-        clock: _Clock,
-        console: Console,
+        self, options: CompositeOptions, inputs: Inputs, out: str, token: str, clock: Clock, console: Console
     ) -> None:
         self._options = options
         self._inputs = inputs
         self._out = out
         self._token = token
-        self._offer = there
-        self._choice = choice
         self._clock = clock
         self._console = console
         self._ledger = Ledger(out, options.image_format, inputs.frames if options.video else None)
-        self._record: dict[str, Any] = {
-            "id": uuid.uuid4().hex,
-            "status": "running",
-            "started_at": time.time(),
-            "options": options.model_dump(mode="json"),
-            "identity": identity,
-            "frames": [inputs.frames.start, inputs.frames.stop],
-            "model": {"path": inputs.model, "sha256": inputs.digest, **asdict(inputs.tensors)},
-            "clip": {"id": inputs.clip.id, "form": inputs.clip.form, "backgrounds": inputs.clip.backgrounds},
-            "warnings": list(inputs.warnings),
-            "device": {"provider": choice.provider, "reason": choice.reason},
-            "versions": record.versions(),
-            "hardware": record.hardware(),
-            "cluster": asdict(there),
-        }
+        self._record = record.opening(options, inputs)
 
-    def execute(self, *, resumes: bool) -> ExitCode:
-        """Renders what is missing and reports it."""
-        wanted = range(self._inputs.frames.start, self._inputs.frames.stop)
-        todo = self._resume(wanted) if resumes else list(wanted)
-        placement = self._place(max(1, len(todo)))
-        blocks = self._plan_blocks()
-        scheduler = self._schedule(todo, placement, blocks)
-        if self._options.restart:
-            folder.clear(self._out)
-        moments = Moments()
+    def execute(self, before: dict[str, Any] | None, *, own_cluster: bool) -> Outcome:
+        """Renders what is missing; Ray is connected.
+
+        Raises:
+            InputError: something given cannot be used; nothing has been written.
+        """
+        there = offer()
+        choice = choose_device(self._options.device, there, own_cluster=own_cluster)
+        say(self._console, f"device: {choice.provider.removesuffix('ExecutionProvider').lower()} ({choice.reason})")
+        identity = self._inputs.identity(self._options, choice.provider)
+        if before is not None and not self._options.restart:
+            folder.check_same_pixels(self._out, before, identity)
+        self._record |= {"identity": identity, "device": asdict(choice), "cluster": asdict(there)}
+        blocks = self._plan_blocks(there)
+        resumes = before is not None and not self._options.restart
+        todo = self._resume() if resumes else list(self._inputs.frames)
+        placement = self._place(there, choice, max(1, len(todo)))
+        scheduler = self._schedule(todo, placement, blocks, there)
+        outcome = Outcome(scheduler)
         try:
-            folder.make_folders(
-                self._out,
-                frames=self._options.image_format is not ImageFormat.NONE,
-                segments=self._options.video,
-            )
-            record.write_record(self._out, self._record)
+            self._prepare_folder(clear=before is not None and not resumes)
             if todo:
-                moments = self._dispatch(scheduler, placement, blocks, len(todo))
+                self._dispatch(scheduler, placement, blocks, choice, outcome.moments)
         except InputError as error:
             if scheduler.done == 0 and not resumes:
                 folder.clear(self._out)
                 raise
             # Frames have been delivered, so this is no longer a run that never began.
-            self._close("stopped", scheduler, moments, reason=str(error))
-            raise StoppedError(str(error), "then run the same command again") from error
-        except StoppedError as error:
-            self._close("stopped", scheduler, moments, reason=error.reason)
-            raise
+            outcome.error = StoppedError(str(error), "then run the same command again")
+        except (StoppedError, KeyboardInterrupt) as error:
+            outcome.error = error
         except OSError as error:
-            raise StoppedError(f"the output cannot be written ({error})", "mend it and run again") from error
-        except KeyboardInterrupt:
-            self._close("interrupted", scheduler, moments, reason="interrupted")
-            raise
-        if scheduler.failures:
-            self._close("frames_failed", scheduler, moments, reason=f"{len(scheduler.failures)} frames failed")
-            self._report_failures(scheduler)
-            return ExitCode.FRAMES_FAILED
-        if self._options.video:
-            self._join()
-        self._close("complete", scheduler, moments, reason="")
-        self._where()
-        return ExitCode.COMPLETE
+            outcome.error = StoppedError(f"the output cannot be written ({error})", "mend it and run again")
+        return outcome
 
-    def _resume(self, wanted: range) -> list[int]:
+    def report(self, outcome: Outcome) -> None:
+        """Joins the video where every frame is there, writes the final record and says what came of the run."""
+        complete = outcome.error is None and not outcome.failures
+        try:
+            if complete and self._options.video:
+                self._join()
+            outcome.close(self._console, self._clock, self._record, self._ledger.table(), self._out)
+        except OSError as error:
+            outcome.error = outcome.error or StoppedError(f"the output cannot be written ({error})", "mend it")
+            return
+        for failure in sorted(outcome.failures, key=lambda failure: failure.frame):
+            say(self._console, f"frame {failure.frame} failed: {failure.reason}")
+        if outcome.failures and self._options.video:
+            say(self._console, "no video: it would have holes where frames failed")
+        if complete:
+            self._where()
+
+    def _prepare_folder(self, *, clear: bool) -> None:
+        if clear:
+            folder.clear(self._out)
+        # A video of an earlier, shorter or longer stretch must not be taken for this one's.
+        storage.remove_file(video_path(self._out))
+        folder.make_folders(
+            self._out, frames=self._options.image_format is not ImageFormat.NONE, segments=self._options.video
+        )
+        record.write_record(self._out, self._record)
+
+    def _resume(self) -> list[int]:
+        wanted = self._inputs.frames
         audit = self._ledger.audit()
         for fault in audit.faults:
-            self._console.print(f"frame {fault.frame}: {fault.reason}", soft_wrap=True, highlight=False)
+            if fault.frame in wanted:
+                say(self._console, f"frame {fault.frame}: {fault.reason}")
         self._ledger.mend(audit)
         todo = missing(wanted, audit)
-        self._console.print(f"{len(wanted) - len(todo)} of {len(wanted)} done, rendering {len(todo)}", highlight=False)
+        say(self._console, f"{len(wanted) - len(todo)} of {len(wanted)} done, rendering {len(todo)}")
         return todo
 
-    def _place(self, frames: int) -> Placement:
+    def _place(self, there: Offer, choice: Choice, frames: int) -> Placement:
         options = self._options
-        batch = self._inputs.tensors.batch or options.batch
         return place(
-            self._offer,
-            self._choice.provider,
+            there,
+            choice.provider,
             workers=options.workers,
-            batch=batch,
+            batch=self._inputs.tensors.batch or options.batch,
             gpus_per_worker=options.gpus_per_worker,
             frames=frames,
         )
 
-    def _plan_blocks(self) -> BlockPlan:
+    def _plan_blocks(self, there: Offer) -> BlockPlan:
         clip = self._inputs.clip
         each = background_bytes(clip, self._inputs.kind, keep_frames=self._options.composite)
-        blocks = plan_blocks(clip.backgrounds, each, self._offer.store)
+        blocks = plan_blocks(clip.backgrounds, each, there.store)
         total = clip.backgrounds * each
         held = "at once" if blocks.fits else f"{blocks.capacity} of {blocks.count} blocks at a time"
-        self._console.print(
+        say(
+            self._console,
             f"backgrounds: {clip.backgrounds}, {total / 2**20:.0f} MiB, held {held}"
-            f" (object store {self._offer.store / 2**20:.0f} MiB)",
-            highlight=False,
+            f" (object store {there.store / 2**20:.0f} MiB)",
         )
         self._record["plan"] = {"blocks": asdict(blocks), "background_bytes": total}
         return blocks
 
-    def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan) -> Scheduler:
+    def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan, there: Offer) -> Scheduler:
         ranges = plan_ranges(todo, placement.workers, placement.batch, blocks.frames)
         self._record["plan"] |= {"ranges": len(ranges), **asdict(placement)}
         return Scheduler(
@@ -199,17 +181,19 @@ class _Run:
             lambda frames: self._inputs.pairing.blocks_of(frames, blocks),
             workers=placement.workers,
             capacity=blocks.capacity,
-            loaders=max(2, int(self._offer.cpus)),
+            loaders=max(2, int(there.cpus)),
             patience=Patience(),
         )
 
-    def _dispatch(self, scheduler: Scheduler, placement: Placement, blocks: BlockPlan, todo: int) -> Moments:
+    def _dispatch(
+        self, scheduler: Scheduler, placement: Placement, blocks: BlockPlan, choice: Choice, moments: Moments
+    ) -> None:
         options, inputs = self._options, self._inputs
         config = WorkerConfig(
             model=inputs.model,
             tensors=inputs.tensors,
             kind=inputs.kind,
-            provider=self._choice.provider,
+            provider=choice.provider,
             threads=placement.threads,
             batch=placement.batch,
             gpus=placement.gpus,
@@ -228,17 +212,10 @@ class _Run:
             request=lambda block: self._request(block, blocks),
             placement=placement.resources,
             wait=options.wait,
-            room=None if options.workers else lambda: room(offer(), self._choice.provider, options.gpus_per_worker),
+            room=None if options.workers else lambda: room(offer(), choice.provider, options.gpus_per_worker),
         )
-        with meter(self._console, todo) as shown:
-            dispatcher = Dispatcher(scheduler, work, self._ledger.record, lambda: _show(shown, scheduler))
-            try:
-                dispatcher.run()
-            finally:
-                self._record["workers_ready"] = [asdict(report) for report in dispatcher.moments.workers]
-        for note in dict.fromkeys(note for report in dispatcher.moments.workers for note in report.notes):
-            self._console.print(f"warning: {note}", style="yellow", soft_wrap=True, highlight=False)
-        return dispatcher.moments
+        with meter(self._console, scheduler.total) as shown:
+            Dispatcher(scheduler, work, moments, self._ledger.record, lambda: _show(shown, scheduler)).run()
 
     def _request(self, block: int, blocks: BlockPlan) -> BlockRequest:
         clip = self._inputs.clip
@@ -269,67 +246,13 @@ class _Run:
             mux.join(joined, segments, sound, fps)
             storage.place_file(joined, video_path(self._out))
 
-    def _close(self, status: str, scheduler: Scheduler, moments: Moments, *, reason: str) -> None:
-        """Writes the final record and prints the summary."""
-        now = time.perf_counter()
-        table = summary.frames_of(self._ledger.table())
-        since = moments.first_dispatch_unix or time.time()
-        rendered = table[table["started_at"] >= since]
-        steady = (moments.last_file or since) - since
-        reports = moments.workers
-        clock = self._clock
-        first_dispatch = moments.first_dispatch or now
-        cold = summary.ColdStart(
-            import_s=clock.imported - STARTED,
-            read_s=clock.read - clock.imported,
-            ray_s=clock.joined - clock.read,
-            session_s=max((report.import_seconds + report.session_seconds for report in reports), default=0.0),
-            warm_s=max((report.warm_seconds for report in reports), default=0.0),
-            cache_s=moments.load_seconds,
-            wait_s=first_dispatch - clock.joined,
-            finish_s=max(0.0, now - first_dispatch - steady) if reports else 0.0,
-        )
-        seconds = now - STARTED
-        totals = summary.Totals(
-            frames=len(self._inputs.frames),
-            rendered=len(rendered),
-            failed=len(scheduler.failures),
-            seconds=seconds,
-            steady_s=steady,
-            fps_total=len(rendered) / seconds,
-            fps_steady=len(rendered) / steady if steady > 0 else 0.0,
-            cold=cold,
-        )
-        stages = summary.stage_stats(rendered, len(reports), steady)
-        workers = summary.worker_stats(rendered)
-        self._record |= {
-            "status": status,
-            "reason": reason,
-            "finished_at": time.time(),
-            **summary.as_record(totals, stages, workers),
-            "failures": [asdict(failure) for failure in scheduler.failures],
-            "deaths": scheduler.accounts.deaths,
-            "retried": [str(frames) for frames in scheduler.accounts.retried],
-            "split": [str(frames) for frames in scheduler.accounts.split],
-            "blocks_lost": scheduler.accounts.blocks_lost,
-            "cache_bytes": moments.loaded_bytes,
-        }
-        record.write_record(self._out, self._record)
-        summary.print_summary(self._console, totals, stages, workers)
-
-    def _report_failures(self, scheduler: Scheduler) -> None:
-        for failure in sorted(scheduler.failures, key=lambda failure: failure.frame):
-            self._console.print(f"frame {failure.frame} failed: {failure.reason}", soft_wrap=True, highlight=False)
-        if self._options.video:
-            self._console.print("no video: it would have holes where frames failed", highlight=False)
-
     def _where(self) -> None:
         rows = {"video": video_path(self._out) if self._options.video else "", "timings": timings_folder(self._out)}
         if self._options.image_format is not ImageFormat.NONE:
             rows["frames"] = frames_folder(self._out)
         for name, path in rows.items():
             if path:
-                self._console.print(f"{name}: {path}", soft_wrap=True, highlight=False)
+                say(self._console, f"{name}: {path}")
 
 
 def _show(shown: Meter, scheduler: Scheduler) -> None:

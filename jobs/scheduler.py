@@ -135,6 +135,11 @@ class Scheduler:
         capacity: how many blocks may be held at once, at least as many as any one range needs.
         loaders: how many blocks may be loading at once, at least 1.
         patience: when a range counts as hung.
+
+    Attributes:
+        total: frames to render.
+        failures: frames that could not be delivered, and why.
+        accounts: what happened besides rendering.
     """
 
     def __init__(
@@ -160,6 +165,7 @@ class Scheduler:
         self._kill: list[KillWorker] = []
         self._slowest = 0.0
         self._done = 0
+        self.total = sum(map(len, self._pending))
         self._stop: str | None = None
         self.failures: list[FrameFailure] = []
         self.accounts = Accounts()

@@ -46,7 +46,7 @@ class ColdStart:
         ray_s: starting or joining Ray.
         session_s: the slowest worker's session, its runtime's import included.
         warm_s: the slowest worker's warm-up.
-        cache_s: first loading call until the last block stood (beside the sessions).
+        cache_s: decoding backgrounds, summed over the loading tasks (which run beside the sessions).
         wait_s: cluster joined until the first range was given out.
         finish_s: last file until the end: video, record, summary.
     """
@@ -168,7 +168,7 @@ def print_summary(console: Console, totals: Totals, stages: list[StageStats], wo
     head.add_row("frames", f"{totals.frames} ({totals.rendered} rendered now, {totals.failed} failed)")
     head.add_row("fps_total", f"{totals.fps_total:.2f}   command start to exit, {totals.seconds:.1f} s")
     head.add_row("fps_steady", f"{totals.fps_steady:.2f}   first dispatch to last file, {totals.steady_s:.1f} s")
-    head.add_row("cache load", f"{cold.cache_s:.2f} s")
+    head.add_row("cache load", f"{cold.cache_s:.2f} s   of loading tasks")
     head.add_row("warm-up", f"{cold.warm_s:.2f} s   (session {cold.session_s:.2f} s, Ray {cold.ray_s:.2f} s)")
     console.print(head)
     table = Table(title="ms per frame", title_justify="left")

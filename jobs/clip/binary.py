@@ -7,7 +7,7 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from actors import storage
 from actors.core.clip import Clip, FaceRect, FrameSource, PlaneFile
@@ -15,7 +15,7 @@ from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from jobs.clip.backgrounds import Candidates, find_frames
 from jobs.clip.features import require_finite
-from jobs.clip.files import exactly, file_size, is_file, load, one_line, parse_json, readable
+from jobs.clip.files import exactly, file_at, is_file, load, readable, show, validated
 from jobs.clip.notes import Notes
 from jobs.clip.sound import FEATURES, RECORDING, find_recording
 from jobs.clip.squares import Squares, find_squares
@@ -116,14 +116,9 @@ def read_windows(path: str, count: int, kind: ModelKind) -> NDArray[np.float32]:
 def _read_metadata(path: str) -> _Metadata:
     if not is_file(path):
         raise InputError(path, "missing, so nothing says that the planes are BGR in [0, 1]", _REEXPORT)
-    try:
-        metadata = _Metadata.model_validate(parse_json(load(path, _LIMIT), path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(path, one_line(ValueError(f"{where!r}: {first['msg']}")), _REEXPORT) from error
+    metadata = validated(_Metadata, load(path, _LIMIT), path, _REEXPORT)
     if metadata.format != "BGR":
-        said = "no format" if metadata.format is None else f"format {metadata.format[:20]!r}"
+        said = "no format" if metadata.format is None else f"format {show(metadata.format)}"
         raise InputError(path, f"it names {said}; the older exporter wrote RGB planes in [-1, 1]", _REEXPORT)
     return metadata
 
@@ -132,8 +127,8 @@ def _records(path: str, shape: tuple[int, ...]) -> int:
     """How many float32 records of ``shape`` a file holds."""
     if not is_file(path):
         raise InputError(path, "missing", f"the binary export is {PLANES} and {WINDOWS} together; copy both")
-    size, record = file_size(path), math.prod(shape) * 4
-    if size == 0 or size % record:
+    size, record = file_at(path).size, math.prod(shape) * 4
+    if size % record:
         sides = "x".join(str(side) for side in shape)
         raise InputError(
             path, f"{size} bytes are not a whole number of {sides} float32 frames", "copy or export it again"
@@ -150,9 +145,7 @@ def _compare(metadata: _Metadata, count: int, kind: ModelKind, path: str) -> Non
     ]
     for name, said, is_so in claims:
         if said is not None and said != is_so:
-            raise InputError(
-                path, one_line(ValueError(f"{name} {said} disagrees with the files: {is_so}")), "export it again"
-            )
+            raise InputError(path, f"{name} {show(said)} disagrees with the files: {is_so}", "export it again")
 
 
 def _require_levels(path: str, count: int, kind: ModelKind) -> None:

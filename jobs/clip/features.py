@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from actors import storage
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
-from jobs.clip.files import exactly, file_size, one_line, readable
+from jobs.clip.files import exactly, file_at, one_line, readable
 
 # The format allows 64 KiB; a header of plain numbers takes 128 bytes.
 _HEADER_LIMIT = 1 << 16
@@ -34,7 +34,7 @@ def read_features(path: str, kind: ModelKind) -> NDArray[np.float32]:
     Raises:
         InputError: anything else, without having allocated more than the file's size.
     """
-    size = file_size(path)
+    size = file_at(path).size
     with readable(path), storage.open_input(path) as file:
         shape, fortran, dtype, start = _header(file.read(_HEADER_LIMIT), path)
         row = "x".join(str(side) for side in kind.feature)

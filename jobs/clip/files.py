@@ -6,9 +6,10 @@ import json
 import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, TypeVar
 
 from pyarrow import ArrowException
+from pydantic import BaseModel, ValidationError
 
 from actors import storage
 from actors.core.errors import InputError
@@ -16,7 +17,9 @@ from actors.core.errors import InputError
 # A rectangle takes at most some 400 bytes with its paths, so this holds half a million frames; the parsed form of a
 # larger file could take many gigabytes.
 JSON_LIMIT = 256 << 20
+Model = TypeVar("Model", bound=BaseModel)
 _LINE_LIMIT = 200
+_SHOW_LIMIT = 80
 
 
 @contextmanager
@@ -38,7 +41,11 @@ def one_line(error: BaseException) -> str:
 
 def show(value: object) -> str:
     """A short form of a value from a file, safe to print whatever the value is."""
-    return reprlib.repr(value)
+    # Depth is bounded as well as length: a value from a file may be nested a thousand deep.
+    short = reprlib.Repr()
+    short.maxlevel = 2
+    text = short.repr(value)
+    return text if len(text) <= _SHOW_LIMIT else text[: _SHOW_LIMIT - 3] + "..."
 
 
 def look(path: str) -> storage.Entry | None:
@@ -61,33 +68,49 @@ def files_in(folder: str, suffixes: Sequence[str]) -> list[storage.Entry]:
     return [e for e in entries if not e.is_folder and not e.name.startswith(".") and e.name.lower().endswith(endings)]
 
 
-def file_size(path: str) -> int:
-    """Bytes of the file at ``path``.
+def file_at(path: str) -> storage.Entry:
+    """The file at ``path``, which holds at least one byte.
+
+    A named pipe counts as empty, so that nothing waits for a writer.
 
     Raises:
-        InputError: nothing stands there, or a folder does.
+        InputError: nothing stands there, a folder does, or the file is empty.
     """
     found = look(path)
     if found is None:
         raise InputError(path, "no such file", "check the path")
     if found.is_folder:
         raise InputError(path, "is a folder", "name a file")
-    return found.size
+    require_content(found)
+    return found
+
+
+def require_content(file: storage.Entry) -> None:
+    """Checks that a file is not empty; raises `InputError`."""
+    if file.size == 0:
+        raise InputError(file.path, "the file is empty", "copy or export it again")
 
 
 def load(path: str, limit: int) -> bytes:
     """The whole content of a file of at most ``limit`` bytes.
 
     Raises:
-        InputError: the file is missing, too large or cannot be read.
+        InputError: the file is missing, empty, too large or cannot be read.
     """
-    size = file_size(path)
-    if size > limit:
+    return load_entry(file_at(path), limit)
+
+
+def load_entry(file: storage.Entry, limit: int) -> bytes:
+    """Like `load`, for a file whose size is known from its folder's listing."""
+    require_content(file)
+    if file.size > limit:
         raise InputError(
-            path, f"{size} bytes, more than the {limit} such a file may have", "check that it is the right file"
+            file.path,
+            f"{file.size} bytes, more than the {limit} such a file may have",
+            "check that it is the right file",
         )
-    with readable(path), storage.open_input(path) as file:
-        return file.read(limit)
+    with readable(file.path), storage.open_input(file.path) as stream:
+        return exactly(stream, 0, file.size)
 
 
 def exactly(file: IO[bytes], offset: int, size: int) -> bytes:
@@ -126,3 +149,17 @@ def parse_json(data: bytes, path: str) -> object:
     except (ValueError, RecursionError) as error:
         raise InputError(path, f"not valid JSON ({one_line(error)})", "export the file again") from error
     return value
+
+
+def validated(model: type[Model], data: bytes, path: str, fix: str) -> Model:
+    """A JSON text as the fields that ``model`` declares; others are ignored.
+
+    Raises:
+        InputError: it is not JSON, or a field is of another type.
+    """
+    try:
+        return model.model_validate(parse_json(data, path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = show(".".join(str(part) for part in first["loc"])) if first["loc"] else "the whole"
+        raise InputError(path, one_line(ValueError(f"{where}: {first['msg']}")), fix) from error

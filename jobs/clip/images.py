@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from actors import storage
 from actors.core.clip import ImageFrames
 from actors.core.errors import InputError
-from jobs.clip.files import files_in, one_line, readable
+from jobs.clip.files import files_in, one_line, readable, require_content
 from jobs.clip.numbering import in_order
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -18,6 +20,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP")
 _ORIENTATION = 0x0112
 _SIDEWAYS = range(5, 9)
+# What Pillow raises on a damaged header, depending on the format and the place.
+_DAMAGED = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, struct.error)
 # Reading a header is waiting for the disk or the network, not computing.
 _THREADS = 16
 
@@ -35,8 +39,12 @@ def read_images(folder: str, files: Sequence[storage.Entry]) -> ImageFrames:
     """
     if not files:
         raise InputError(folder, "holds no image files", f"put numbered {', '.join(SUFFIXES)} files there")
-    paths = tuple(file.path for file in in_order(files, folder))
-    with ThreadPoolExecutor(_THREADS) as pool:
+    ordered = in_order(files, folder)
+    for file in ordered:
+        require_content(file)
+    paths = tuple(file.path for file in ordered)
+    # Pillow warns of odd EXIF data, which changes no size.
+    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(_THREADS) as pool:
         sizes = list(pool.map(image_size, paths))
     width, height = sizes[0]
     for path, size in zip(paths, sizes, strict=True):
@@ -62,8 +70,7 @@ def image_size(path: str) -> tuple[int, int]:
             with Image.open(file, formats=_FORMATS) as image:
                 width, height = image.size
                 sideways = _orientation(image.info.get("exif")) in _SIDEWAYS
-        # Pillow reports a damaged header by any of these, depending on the format.
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        except (*_DAMAGED, Image.DecompressionBombError) as error:
             reason = "not a known image" if isinstance(error, UnidentifiedImageError) else one_line(error)
             raise InputError(path, f"not a readable image ({reason})", "extract or copy this frame again") from error
     return (height, width) if sideways else (width, height)
@@ -78,6 +85,6 @@ def _orientation(exif: object) -> int:
         tags.load(exif)
         value = tags.get(_ORIENTATION, 1)
     # Damaged EXIF is no reason to refuse a frame: OpenCV ignores it too.
-    except (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError):
+    except _DAMAGED:
         return 1
     return value if isinstance(value, int) else 1

@@ -11,7 +11,7 @@ import numpy as np
 from actors import storage
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
-from jobs.clip.files import files_in, load, show
+from jobs.clip.files import files_in, load_entry, show
 from jobs.clip.numbering import in_order
 
 _POINTS = 110
@@ -35,10 +35,10 @@ def read_landmarks(folder: str, files: Sequence[storage.Entry]) -> tuple[tuple[s
     Raises:
         InputError: numbers missing or double, or a file that does not hold 110 points.
     """
-    paths = tuple(file.path for file in in_order(files, folder))
+    ordered = in_order(files, folder)
     with ThreadPoolExecutor(_THREADS) as pool:
-        rects = tuple(pool.map(lambda path: face_square(load(path, _SIZE_LIMIT), path), paths))
-    return paths, rects
+        rects = tuple(pool.map(lambda file: face_square(load_entry(file, _SIZE_LIMIT), file.path), ordered))
+    return tuple(file.path for file in ordered), rects
 
 
 def face_square(data: bytes, path: str) -> FaceRect:

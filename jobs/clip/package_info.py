@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field
 
 from actors import storage
 from actors.core.clip import FrameSource, VideoFrames
-from actors.core.errors import InputError
-from jobs.clip.files import is_file, load, one_line, parse_json
+from jobs.clip.files import is_file, load, validated
 from jobs.clip.notes import Notes
 
 NAME = "package_info.json"
 _LIMIT = 1 << 20
+_SAME_RATE = 0.01
 _FULL_FRAMES = "full_body_img"
 
 
@@ -37,17 +37,17 @@ def check_package_info(folder: str, frames: FrameSource, notes: Notes) -> None:
     path = storage.join(folder, NAME)
     if not is_file(path):
         return
-    try:
-        info = _PackageInfo.model_validate(parse_json(load(path, _LIMIT), path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(path, one_line(ValueError(f"{where!r}: {first['msg']}")), "mend or remove the file") from error
+    info = validated(_PackageInfo, load(path, _LIMIT), path, "mend or remove the file")
     notes.recognised(NAME, "read for consistency; its paths are not followed")
     video = info.videos.get(_FULL_FRAMES)
     if video is None:
         return
     if video.frame_count is not None and video.frame_count != len(frames):
         notes.warn(NAME, f"says {video.frame_count} frames, but there are {len(frames)}; it may belong to another clip")
-    if video.fps is not None and isinstance(frames, VideoFrames) and frames.fps and abs(video.fps - frames.fps) > 0.01:
+    if (
+        video.fps is not None
+        and isinstance(frames, VideoFrames)
+        and frames.fps
+        and abs(video.fps - frames.fps) > _SAME_RATE
+    ):
         notes.warn(NAME, f"says {video.fps:g} fps, but the video has {float(frames.fps):g}")

@@ -92,11 +92,11 @@ class Squares:
         oblong = [index for index, rect in enumerate(self.rects) if rect.width != rect.height]
         if oblong:
             first = self.rects[oblong[0]]
-            whose = "the rectangle is" if self.constant else f"{len(oblong)} of {len(self.rects)} rectangles are"
-            where = "" if self.constant else f" (frame {oblong[0]})"
-            notes.warn(
-                self.name, f"{whose} not square, first {first.width}x{first.height}{where}; the face is stretched"
-            )
+            sides = f"{first.width}x{first.height}"
+            count = f"{len(oblong)} of {len(self.rects)} rectangles are not square"
+            many = f"{count}, the first at frame {oblong[0]} ({sides})"
+            text = f"the rectangle is not square ({sides})" if self.constant else many
+            notes.warn(self.name, f"{text}; the face is stretched to one")
         return self.rects
 
 

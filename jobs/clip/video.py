@@ -19,15 +19,16 @@ from av.video.stream import VideoStream
 from actors import storage
 from actors.core.clip import VideoFrames
 from actors.core.errors import InputError
-from jobs.clip.boxes import require_whole_boxes
-from jobs.clip.files import file_size, files_in, one_line, readable
+from jobs.clip.files import file_at, files_in, one_line, readable
+from jobs.clip.truncation import missing_bytes
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
 # The demuxers that may see the user's file. Playlists (HLS, DASH, concat) are left out because they make FFmpeg open
 # other files and addresses.
 _DEMUXERS = "mov,mp4,matroska,webm,avi"
+_MOST_PIXELS = 1 << 27
 _REENCODE = "re-encode it, for instance: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4"
-_TRUNCATED = "copy or download the whole file again"
+_COPY_AGAIN = "copy or download the whole file again"
 # The identity of a display matrix, 16.16 fixed point with a last column of 2.30.
 _UPRIGHT = struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
 
@@ -43,11 +44,11 @@ def read_video(path: str) -> VideoFrames:
     Raises:
         InputError: not a video, truncated, turned by a display matrix, or without usable timestamps.
     """
-    size = file_size(path)
-    if size == 0:
-        raise InputError(path, "the file is empty", _TRUNCATED)
+    size = file_at(path).size
     with readable(path), storage.open_input(path) as file:
-        require_whole_boxes(file, size, path)
+        if missing := missing_bytes(file, size):
+            raise InputError(path, f"truncated: the last {missing} bytes are missing", _COPY_AGAIN)
+        file.seek(0)
         with _opened(file, path) as (container, stream):
             width, height = _first_frame(container, stream, path)
         file.seek(0)
@@ -68,19 +69,26 @@ def _opened(file: IO[bytes], path: str) -> Iterator[tuple[av.container.InputCont
             if not container.streams.video:
                 raise InputError(path, "holds no video", "name a video file")
             stream = container.streams.video[0]
+            # Without a decoder the stream has none of its video attributes, whatever the type says.
+            if getattr(stream, "codec_context", None) is None:
+                raise InputError(path, "its codec is not known here", _REENCODE)
             if stream.disposition & Disposition.attached_pic:
                 raise InputError(path, "its first picture stream is a cover, not a video", _REENCODE)
             yield container, stream
     except av.error.FFmpegError as error:
         reason = one_line(error) if error.strerror is None else error.strerror
-        raise InputError(path, f"not a readable video ({reason})", f"{_TRUNCATED}, or {_REENCODE}") from error
+        raise InputError(path, f"not a readable video ({reason})", f"{_COPY_AGAIN}, or {_REENCODE}") from error
 
 
 def _first_frame(container: av.container.InputContainer, stream: VideoStream, path: str) -> tuple[int, int]:
-    """Width and height of the first frame that decodes."""
+    """Width and height in pixels of the first frame."""
+    if stream.width * stream.height > _MOST_PIXELS:
+        raise InputError(path, f"its frames of {stream.width}x{stream.height} are too large", _REENCODE)
+    # The pictures themselves may claim another size than the container.
+    stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
     frame = next(container.decode(stream), None)
     if frame is None:
-        raise InputError(path, "not one frame of it can be decoded", _REENCODE)
+        raise InputError(path, "not one frame of it can be decoded", f"{_COPY_AGAIN}, or {_REENCODE}")
     matrix = frame.side_data.get("DISPLAYMATRIX")
     if isinstance(matrix, Buffer) and bytes(matrix) != _UPRIGHT:
         turned = f"turned by {frame.rotation} degrees" if frame.rotation else "mirrored or scaled"
@@ -102,7 +110,7 @@ def _packet_times(
             continue
         packets += 1
         if packet.is_corrupt:
-            raise InputError(path, f"damaged or truncated at frame {packets - 1}", f"{_TRUNCATED}, or {_REENCODE}")
+            raise InputError(path, f"damaged or truncated at frame {packets - 1}", f"{_COPY_AGAIN}, or {_REENCODE}")
         time = packet.pts if packet.pts is not None else packet.dts
         if time is None:
             raise InputError(path, f"frame {packets - 1} has no timestamp", _REENCODE)
@@ -112,7 +120,7 @@ def _packet_times(
         if not packet.is_discard:
             shown.append(time)
     if packets < stated:
-        raise InputError(path, f"truncated: {packets} of {stated} frames are there", _TRUNCATED)
+        raise InputError(path, f"truncated: {packets} of {stated} frames are there", _COPY_AGAIN)
     return sorted(shown), sorted(keyframes)
 
 

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Plane: TypeAlias = npt.NDArray[np.float32]
-Layer: TypeAlias = npt.NDArray[np.uint8]
 Points: TypeAlias = npt.NDArray[np.float64]
 Colour: TypeAlias = tuple[int, int, int]
 Point: TypeAlias = tuple[float, float]
@@ -27,15 +26,19 @@ _BITS = 4
 def smooth(points: Sequence[Point] | Points, *, closed: bool = True, steps: int = 10) -> Points:
     """A Catmull-Rom curve through ``points``, as ``(n, 2)`` float64."""
     p = np.asarray(points, np.float64)
-    if closed:
-        p = np.vstack([p[-1:], p, p[:2]])
-    else:
-        p = np.vstack([2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]])
+    # Two more points at the ends: its own neighbours where the curve closes, mirror images where it does not.
+    around = [p[-1:], p, p[:2]] if closed else [2 * p[:1] - p[1:2], p, 2 * p[-1:] - p[-2:-1]]
+    p = np.vstack(around)
     t = np.linspace(0, 1, steps, endpoint=False)[:, None, None]
     a, b, c, d = p[:-3], p[1:-2], p[2:-1], p[3:]
     curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
     flat = curve.transpose(1, 0, 2).reshape(-1, 2)
     return flat if closed else np.vstack([flat, p[-2:-1]])
+
+
+def corners(points: Sequence[Point], sharp: Sequence[int]) -> list[Point]:
+    """The points with those numbered ``sharp`` set three times, so that a curve through them has a corner there."""
+    return [p for i, p in enumerate(points) for p in [p] * (3 if i in sharp else 1)]
 
 
 def mirror(points: Sequence[Point]) -> list[Point]:
@@ -102,6 +105,22 @@ class Mask:
         return Mask(self.x - by, self.y - by, np.pad(self.cover, by))
 
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A finished painting, cut to what is not empty.
+
+    Attributes:
+        pixels: premultiplied BGRA, ``(h, w, 4)`` uint8.
+        left, top: drawing coordinates of its upper left corner.
+        scale: pixels per drawing unit.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    left: float
+    top: float
+    scale: int
+
+
 class Canvas:
     """A transparent layer in drawing units, painted from back to front.
 
@@ -150,15 +169,14 @@ class Canvas:
             return
         cover = (mask.part(x0, y0, x1, y1) * np.float32(opacity))[..., None]
         if callable(colour):
-            xs = (np.arange(x0, x1, dtype=np.float32) + 0.5) / self.scale + self.left
-            ys = (np.arange(y0, y1, dtype=np.float32) + 0.5) / self.scale + self.top
-            tone = colour(xs[None, :], ys[:, None])
+            xs = np.asarray((np.arange(x0, x1) + 0.5) / self.scale + self.left, np.float32)
+            ys = np.asarray((np.arange(y0, y1) + 0.5) / self.scale + self.top, np.float32)
+            tone = np.full((y1 - y0, x1 - x0, 4), 255, np.float32)
+            tone[..., :3] = colour(xs[None, :], ys[:, None])
         else:
-            tone = np.array(colour, np.float32)
+            tone = np.array([*colour, 255], np.float32)
         below = self.paint[y0:y1, x0:x1]
-        below *= 1 - cover
-        below[..., :3] += tone * cover
-        below[..., 3:] += 255 * cover
+        below += (tone - below) * cover
 
     def shape(self, outline: Points, colour: Colour | Paint, opacity: float = 1.0, *, blur: float = 0.0) -> None:
         """Fills a closed outline."""
@@ -175,9 +193,12 @@ class Canvas:
         self.fill(Mask(mask.x, mask.y, mask.cover * (1 - moved)), colour, opacity)
 
     def layer(self) -> Layer:
-        """The painting as premultiplied BGRA bytes, softened just enough to be sampled at half its size."""
-        soft = cv2.GaussianBlur(self.paint, (0, 0), 0.32 * self.scale)
-        return np.clip(soft + 0.5, 0, 255).astype(np.uint8)
+        """The painting, softened just enough to be sampled at half its size."""
+        soft = cv2.GaussianBlur(self.paint, (0, 0), 0.40 * self.scale)
+        pixels = np.asarray(np.clip(soft + 0.5, 0, 255), np.uint8)
+        x, y, w, h = cv2.boundingRect(pixels[..., 3])
+        cut = np.ascontiguousarray(pixels[y : y + h, x : x + w])
+        return Layer(cut, self.left + x / self.scale, self.top + y / self.scale, self.scale)
 
 
 def gradient(start: Point, end: Point, stops: Sequence[Colour]) -> Paint:
@@ -185,7 +206,8 @@ def gradient(start: Point, end: Point, stops: Sequence[Colour]) -> Paint:
     dx, dy = end[0] - start[0], end[1] - start[1]
 
     def paint(xs: Plane, ys: Plane) -> Plane:
-        return _blend(((xs - start[0]) * dx + (ys - start[1]) * dy) / (dx * dx + dy * dy), stops)
+        along = ((xs - start[0]) * dx + (ys - start[1]) * dy) / (dx * dx + dy * dy)
+        return _blend(np.asarray(along, np.float32), stops)
 
     return paint
 
@@ -194,7 +216,8 @@ def radial(centre: Point, radius: Point, stops: Sequence[Colour]) -> Paint:
     """Colours evenly spaced from ``centre`` out to an ellipse of ``radius``."""
 
     def paint(xs: Plane, ys: Plane) -> Plane:
-        return _blend(np.hypot((xs - centre[0]) / radius[0], (ys - centre[1]) / radius[1]), stops)
+        far = np.hypot((xs - centre[0]) / radius[0], (ys - centre[1]) / radius[1])
+        return _blend(np.asarray(far, np.float32), stops)
 
     return paint
 

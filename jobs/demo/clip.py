@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from actors.core.kind import UNET_328
 from jobs.demo.presenter import FRAMES, Presenter, landmarks
 from jobs.demo.voice import features_from_sound, make_voice, write_wav
 from jobs.models.mouth import build_mouth_model, save_model
@@ -40,6 +41,9 @@ def write_demo_clip(folder: Path) -> None:
 
 
 def _write_parts(folder: Path) -> None:
+    voice = make_voice(OUTPUT_FRAMES / UNET_328.fps)
+    write_wav(folder / "aud.wav", voice)
+    np.save(folder / "aud_ave.npy", features_from_sound(voice, OUTPUT_FRAMES), allow_pickle=False)
     images, points = folder / "full_body_img", folder / "landmarks"
     images.mkdir()
     points.mkdir()
@@ -49,14 +53,9 @@ def _write_parts(folder: Path) -> None:
         (images / f"{index}.jpg").write_bytes(data.tobytes())
         lines = "".join(f"{x} {y}\n" for x, y in landmarks(index).tolist())
         (points / f"{index}.lms").write_text(lines, encoding="ascii")
-    voice = make_voice(OUTPUT_FRAMES / 25)
-    write_wav(folder / "aud.wav", voice)
-    np.save(folder / "aud_ave.npy", features_from_sound(voice, OUTPUT_FRAMES), allow_pickle=False)
 
 
 def write_demo_model(path: Path) -> None:
     """Writes the model that opens the presenter's mouth; see `jobs.models.mouth`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_model(build_mouth_model(), path)
-
-

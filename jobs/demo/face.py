@@ -11,11 +11,11 @@ from jobs.models import mouth
 # Side of the face square at scale 1, in pixels of the frame.
 SQUARE = 236.0
 _UNIT = SQUARE / 328
-EYE: Point = (51.0, -119.0)
+EYE: Point = (51.0, -114.0)
 
 
 def _brow(c: Canvas, side: int) -> None:
-    line = [(27, -157), (44, -163.5), (62, -165.5), (84, -155)]
+    line = [(27, -152), (44, -158.5), (62, -160.5), (85, -149)]
     c.fill(c.mask(stroke(flip(line, side), (5.0, 8.0, 6.5, 1.2)), blur=1.3), HAIR, 0.8)
     rng = np.random.default_rng(5)
     course = smooth(line, closed=False)
@@ -29,8 +29,8 @@ def _brow(c: Canvas, side: int) -> None:
 
 def _lids(closed: float) -> tuple[list[Point], list[Point]]:
     """Upper and lower lid of the eye on the right of the picture, from its inner to its outer corner."""
-    upper = np.array([(-24, 5.5), (-15, -6.0), (-1, -12.4), (13, -10.0), (25, 0.5)])
-    lower = np.array([(-24, 5.5), (-13, 9.6), (0, 11.6), (14, 9.4), (25, 0.5)])
+    upper = np.array([(-25, 6.0), (-16, -6.6), (-1, -13.6), (14, -11.0), (26.5, 0.0)])
+    lower = np.array([(-25, 6.0), (-14, 10.4), (0, 12.6), (15, 10.0), (26.5, 0.0)])
     moved = upper + (lower - (0, 1.0) - upper) * closed
     moved[[0, -1]] = upper[[0, -1]]
     place = np.array(EYE)
@@ -40,8 +40,8 @@ def _lids(closed: float) -> tuple[list[Point], list[Point]]:
 def _eyeball(c: Canvas, white: Mask, x: float, y: float, side: int) -> None:
     c.fill(white, gradient((x, y - 12), (x, y + 11), [(170, 180, 190), (228, 232, 236), (234, 237, 241)]))
     centre = (x - 0.8, y - 0.4)
-    iris = c.mask(ellipse(*centre, 13.0, 13.0), within=white)
-    c.fill(iris, radial(centre, (13.0, 13.0), [(38, 66, 92), (46, 88, 124), (44, 80, 106), (38, 62, 84), (18, 26, 38)]))
+    iris = c.mask(ellipse(*centre, 13.8, 13.8), within=white)
+    c.fill(iris, radial(centre, (13.8, 13.8), [(38, 66, 92), (46, 88, 124), (44, 80, 106), (38, 62, 84), (18, 26, 38)]))
     rng = np.random.default_rng(9)
     for turn in np.linspace(0, 2 * np.pi, 40, endpoint=False):
         u, v = float(np.cos(turn)), float(np.sin(turn))
@@ -80,7 +80,7 @@ def _eye(c: Canvas, side: int, closed: float) -> None:
         end = (bx + side * reach * (0.25 + 0.02 * at), by - reach * (0.85 - 0.012 * at) * (1 - 1.5 * closed))
         middle = ((bx + end[0]) / 2 + 0.8 * side, (by + end[1]) / 2 + 0.8)
         c.shape(stroke([(bx, by), middle, end], (1.5, 1.0, 0.3)), (22, 22, 32), 0.8)
-    c.shape(stroke(lower, (0.6, 1.1, 1.3, 1.2, 0.8)), SKIN_DEEP, 0.7, blur=0.5)
+    c.shape(stroke(lower, (0.6, 1.1, 1.3, 1.2, 0.8)), SKIN_DEEP, 0.7 - 0.6 * closed, blur=0.5)
     c.shape(stroke([(px, py + 2.2) for px, py in lower], (0.5, 1.6, 1.8, 1.6, 0.5)), SKIN_LIGHT, 0.5, blur=0.8)
 
 
@@ -118,12 +118,12 @@ def _mouth(c: Canvas) -> None:
 
     bow = [(0, -10.5), (7.5, -13.6), (14, -12.0), (25, -6.6), (half - 2, -1.6)]
     top = smooth([*flip(bow[::-1], -1)[:-1], *bow], closed=False)
-    upper = c.mask(np.vstack([[(-half, line[0, 1])], top, line[::-1] + (0, 0.6)]), blur=0.35)
+    upper = c.mask(np.vstack([[(-half, line[0, 1])], top, np.add(line[::-1], (0, 0.6))]), blur=0.35)
     c.fill(upper, gradient((0, -14), (0, 3), [(112, 112, 204), (98, 92, 186), (72, 64, 150)]))
     c.shade(upper, (4, 3), 3, (62, 56, 128), 0.35)
     full = [(0, 15.6), (10, 15.0), (20, 11.6), (half - 6, 4.4), (half - 1, 0.4)]
     bottom = smooth([*flip(full[::-1], -1)[:-1], *full], closed=False)
-    lower = c.mask(np.vstack([bottom, line[::-1] - (0, 0.6)]), blur=0.35)
+    lower = c.mask(np.vstack([bottom, np.subtract(line[::-1], (0, 0.6))]), blur=0.35)
     c.fill(lower, gradient((0, 1), (0, 16), [(92, 84, 178), (122, 116, 212), (104, 100, 194)]))
     c.shade(lower, (4, 3), 3, (70, 64, 142), 0.45)
     c.fill(c.mask(ellipse(-5, 7.4, 13, 2.6), blur=1.8, within=lower), (206, 204, 250), 0.65)
@@ -153,5 +153,3 @@ def face(closed: float) -> Layer:
     keep[skin.y : skin.y + h, skin.x : skin.x + w] = skin.cover
     c.paint *= keep[..., None]
     return c.layer()
-
-

@@ -55,13 +55,13 @@ _FACE: list[Point] = [
 # The front hair hangs between two lines on each side, from the parting to behind the ear: first along the forehead,
 # then along the skull. Left and right differ, because the parting is off the middle.
 _PART: Point = (24, -238)
-_LEFT_INNER: list[Point] = [_PART, (0, -213), (-36, -193), (-70, -171), (-93, -142), (-105, -112), (-117, -80)]
-_LEFT_OUTER: list[Point] = [(22, -267), (-24, -270), (-76, -256), (-117, -224), (-137, -178), (-139, -130), (-127, -84)]
-_RIGHT_INNER: list[Point] = [_PART, (38, -219), (62, -203), (84, -180), (99, -148), (107, -114), (117, -80)]
-_RIGHT_OUTER: list[Point] = [(22, -267), (56, -266), (92, -249), (121, -216), (136, -174), (138, -128), (127, -84)]
+_LEFT_INNER: list[Point] = [_PART, (0, -213), (-36, -193), (-70, -171), (-93, -142), (-105, -108), (-121, -72)]
+_LEFT_OUTER: list[Point] = [(22, -267), (-24, -270), (-76, -256), (-117, -224), (-137, -178), (-138, -130), (-132, -66)]
+_RIGHT_INNER: list[Point] = [_PART, (38, -219), (62, -203), (84, -180), (99, -148), (107, -110), (121, -72)]
+_RIGHT_OUTER: list[Point] = [(22, -267), (56, -266), (92, -249), (121, -216), (136, -174), (137, -128), (132, -66)]
 # The back hair, likewise, from the skull to its ends.
 _BACK_INNER: list[Point] = [(60, -170), (84, -110), (90, -50), (88, 10), (80, 62), (66, 104)]
-_BACK_OUTER: list[Point] = [(112, -214), (138, -150), (145, -84), (148, -14), (147, 52), (132, 112)]
+_BACK_OUTER: list[Point] = [(104, -214), (130, -150), (139, -84), (145, -14), (145, 52), (130, 112)]
 
 
 def canvas() -> Canvas:
@@ -93,7 +93,7 @@ def _strands(
 def back_hair() -> Layer:
     """The hair that falls behind the neck."""
     c = canvas()
-    half = [(0, -262), (60, -254), *_BACK_OUTER, (104, 122), *_BACK_INNER[:-3:-1], (0, 30)]
+    half = [(0, -262), (60, -254), *_BACK_OUTER, (100, 119), (62, 122), (0, 122)]
     mask = c.mask(smooth(mirror(half)))
     c.fill(mask, gradient((0, -160), (0, 120), [HAIR_DARK, (26, 32, 53), (21, 26, 44)]))
     rng = np.random.default_rng(SEED)
@@ -102,14 +102,15 @@ def back_hair() -> Layer:
         _strands(c, rng, lines, 90, mask)
         # The tips reach past the outline, each a little differently.
         for share in np.linspace(0.02, 0.98, 44):
-            line = between(*lines, float(share))[2:]
-            x, y = line[-1]
-            tip = (x - side * float(rng.uniform(3, 11)), y + float(rng.uniform(3, 13)))
+            line = between(*lines, float(share))
+            (ax, ay), (x, y) = line[-2:]
+            on = float(rng.uniform(0.02, 0.13))
+            tip = (x + (x - ax) * on, y + (y - ay) * on)
             tone = (30, 37, 60) if rng.random() < 0.6 else (44, 58, 92)
-            c.shape(stroke([*line, tip], (0.4, 2.6, 4.2, 3.2, 0.3)), tone, 0.55)
+            c.shape(stroke([*line, tip], (0.4, 1.0, 2.6, 4.2, 4.0, 3.0, 0.3)), tone, 0.55)
     # The inside of the bob lies in the shadow of the head.
     c.fill(c.mask(ellipse(0, 22, 100, 110), blur=13, within=mask), (10, 11, 20), 0.85)
-    c.shade(mask, (4, 0), 3.5, RIM, 0.34)
+    c.shade(mask, (3, 0), 2.5, RIM, 0.24)
     return c.layer()
 
 
@@ -170,12 +171,9 @@ def front_hair() -> Layer:
         _strands(c, rng, (inner, outer), 70, mask)
         # The lock turns under at the forehead.
         c.shade(mask, (0, 5), 3, (8, 9, 16), 0.42)
-        c.shade(mask, rim, 4, RIM, 0.30 if rim[0] > 0 else 0.18)
+        c.shade(mask, rim, 2.5, RIM, 0.20 if rim[0] > 0 else 0.12)
     c.fill(c.mask(stroke([(22, -265), (23, -252), _PART], (0.6, 2.0, 3.0)), blur=0.9), (12, 15, 27), 0.75)
-    # A few hairs that would not lie down.
-    for outer, side in ((_LEFT_OUTER, -1), (_RIGHT_OUTER, 1)):
-        for _ in range(9):
-            away = float(rng.uniform(1.0, 3.4))
-            line = [(x + side * away * 0.8, y - away * (1 if i < 4 else 0.2)) for i, (x, y) in enumerate(outer)][1:6]
-            c.shape(stroke(line, (0.2, 0.8, 0.8, 0.2)), HAIR, float(rng.uniform(0.25, 0.5)))
+    # Behind the ears the lengths run on into the back hair.
+    rows = (np.arange(HEIGHT * SCALE, dtype=np.float32) + 0.5) / SCALE + TOP
+    c.paint *= np.clip((-74 - rows) / 34, 0, 1)[:, None, None]
     return c.layer()

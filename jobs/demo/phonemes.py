@@ -67,7 +67,7 @@ SOUNDS = {
     "t!": Sound((400, 1700, 2600), breath=0.15, hiss=(0.25, 4200)),
 }
 
-# "Hello. I am not a real person: I was drawn by code, and my mouth follows this sound."
+# What it says is: Hello. I am not a real person: I was drawn by code, and my mouth follows this sound.
 # Each phrase: the pause before it in milliseconds, its first and last pitch in Hz, its sounds as name:milliseconds.
 PHRASES = (
     (240, 138, 104, "h:60 eh:85 l:65 ao:120 uw:110"),
@@ -81,13 +81,19 @@ PHRASES = (
         420,
         128,
         108,
-        "aa:85 ih:50 w:60 ah:75 z:70 d.:40 d!:14 r:55 ao:140 n:65 b.:50 b!:12 aa:105 ih:60 k.:60 k!:25 ao:115 uh:65 d.:50 d!:12",
+        (
+            "aa:85 ih:50 w:60 ah:75 z:70 d.:40 d!:14 r:55 ao:140 n:65 b.:50 b!:12 aa:105 ih:60 "
+            "k.:60 k!:25 ao:115 uh:65 d.:50 d!:12"
+        ),
     ),
     (
         260,
         126,
         88,
-        "ah:70 n:60 m:65 aa:95 ih:55 m:70 aa:110 uh:65 th:85 f:80 aa:115 l:60 ao:70 uh:50 z:70 dh:50 ih:75 s:95 s:30 aa:140 uh:90 n:95 d.:40",
+        (
+            "ah:70 n:60 m:65 aa:95 ih:55 m:70 aa:110 uh:65 th:85 f:80 aa:115 l:60 ao:70 uh:50 z:70 "
+            "dh:50 ih:75 s:125 aa:140 uh:90 n:95 d.:40"
+        ),
     ),
 )
 

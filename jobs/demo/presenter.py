@@ -67,7 +67,7 @@ def pose(frame: int) -> Pose:
         x=_MOUTH_AT[0] + 9.0 * float(sway),
         y=_MOUTH_AT[1] + 3.6 * float(nod) + 1.5 * float(lean),
         scale=_ZOOM * (1.0 + 0.011 * float(lean) + 0.004 * float(sway)),
-        tilt=1.5 * float(0.7 * np.cos(2 * t + 0.0) - 0.5 * np.cos(3 * t)),
+        tilt=1.5 * float(0.7 * np.cos(2 * t) - 0.5 * np.cos(3 * t)),
         turn=2.6 * float(0.8 * np.cos(2 * t) + 0.4 * np.cos(4 * t)),
         closed=closed,
     )
@@ -126,30 +126,31 @@ def _template() -> list[Point]:
     return [*jaw, *brows[0], *brows[1], *nose, *wings, *eyes[0], *eyes[1], *lips]
 
 
-def _matrix(p: Pose, left: float, top: float, per_unit: float, ahead: float) -> Matrix:
+def _matrix(layer: Layer, p: Pose, ahead: float) -> Matrix:
     """From a layer's pixels to the frame's: about the middle of the mouth, ``ahead`` pixels along the turn."""
     angle = np.radians(p.tilt)
     c, s = p.scale * np.cos(angle), p.scale * np.sin(angle)
-    # Layer pixel u shows drawing coordinate (u + 0.5) / per_unit + left.
-    offset = np.array([left + 0.5 / per_unit, top + 0.5 / per_unit])
+    # Pixel u of the layer shows drawing coordinate (u + 0.5) / scale + left.
+    corner = np.array([layer.left, layer.top]) + 0.5 / layer.scale
     turn = np.array([[c, -s], [s, c]])
-    shift = turn @ offset + (p.x - 0.5 + ahead, p.y - 0.5)
-    return np.hstack([turn / per_unit, shift[:, None]])
+    shift = turn @ corner + (p.x - 0.5 + ahead, p.y - 0.5)
+    return np.hstack([turn / layer.scale, shift[:, None]])
 
 
-def _lay(frame: npt.NDArray[np.float32], layer: Layer, matrix: Matrix) -> None:
-    """Lays a premultiplied layer over the frame, touching only the part it can reach."""
-    h, w = layer.shape[:2]
+def _lay(frame: npt.NDArray[np.float32], layer: Layer, p: Pose, ahead: float) -> None:
+    """Lays a layer over the frame, touching only the part it can reach."""
+    matrix = _matrix(layer, p, ahead)
+    h, w = layer.pixels.shape[:2]
     corners = matrix @ np.array([[0, w, 0, w], [0, 0, h, h], [1, 1, 1, 1]], np.float64)
     low = np.maximum(np.floor(corners.min(axis=1)).astype(int), 0)
     high = np.minimum(np.ceil(corners.max(axis=1)).astype(int) + 1, frame.shape[1::-1])
-    local = matrix.copy()
-    local[:, 2] -= low
+    matrix[:, 2] -= low
     size = (int(high[0] - low[0]), int(high[1] - low[1]))
-    warped = cv2.warpAffine(layer, local, size, flags=cv2.INTER_LINEAR)
+    warped = cv2.warpAffine(layer.pixels, matrix, size, flags=cv2.INTER_LINEAR)
     part = frame[low[1] : high[1], low[0] : high[0]]
-    part *= 1 - warped[..., 3:] * np.float32(1 / 255)
-    part += warped[..., :3]
+    through = cv2.merge([255 - warped[..., 3]] * 3)
+    cv2.multiply(part, through, dst=part, scale=1 / 255, dtype=cv2.CV_32F)
+    cv2.add(part, warped[..., :3], dst=part, dtype=cv2.CV_32F)
 
 
 class Presenter:
@@ -160,22 +161,21 @@ class Presenter:
         self._torso = studio.torso()
         self._back, self._skin, self._front = head.back_hair(), head.skin(), head.front_hair()
         self._faces = {closed: face(closed) for closed in {0.0, *_BLINK}}
-        noise = np.random.default_rng(SEED).normal(0, _GRAIN, (studio.HEIGHT + 64, studio.WIDTH + 64, 1))
-        self._grain = noise.astype(np.float32)
+        noise = np.random.default_rng(SEED).normal(0, _GRAIN, (studio.HEIGHT + 64, studio.WIDTH + 64))
+        self._grain = cv2.merge([noise.astype(np.float32)] * 3)
 
     def frame(self, index: int) -> Frame:
         """Background ``index``, ``(720, 1280, 3)`` uint8 BGR; the same every time."""
         p = pose(index)
         picture = self._studio.copy()
-        for layer, ahead in ((self._back, -0.8), (None, 0.0), (self._skin, -0.5), (self._faces[p.closed], 0.0)):
-            if layer is None:
-                _lay(picture, self._torso, _torso_matrix(p, index))
-            else:
-                _lay(picture, layer, _matrix(p, head.LEFT, head.TOP, head.SCALE, ahead * p.turn))
-        _lay(picture, self._front, _matrix(p, head.LEFT, head.TOP, head.SCALE, -0.4 * p.turn))
+        _lay(picture, self._back, p, -0.8 * p.turn)
+        _lay(picture, self._torso, _shoulders(p, index), 0.0)
+        _lay(picture, self._skin, p, -0.5 * p.turn)
+        _lay(picture, self._faces[p.closed], p, 0.0)
+        _lay(picture, self._front, p, -0.4 * p.turn)
         x, y = (index * 37) % 64, (index * 23) % 64
-        picture += self._grain[y : y + studio.HEIGHT, x : x + studio.WIDTH]
-        return np.clip(picture + 0.5, 0, 255).astype(np.uint8)
+        grain = self._grain[y : y + studio.HEIGHT, x : x + studio.WIDTH]
+        return np.asarray(cv2.add(picture, grain, dtype=cv2.CV_8U), np.uint8)
 
     def frames(self) -> Iterator[Frame]:
         """All `FRAMES` backgrounds in order."""
@@ -183,15 +183,9 @@ class Presenter:
             yield self.frame(index)
 
 
-def _torso_matrix(p: Pose, index: int) -> Matrix:
+def _shoulders(p: Pose, index: int) -> Pose:
     """The shoulders follow the head a little and breathe."""
     breath = float(np.cos(4 * np.pi * index / (FRAMES - 1)))
-    follow = Pose(
-        x=_MOUTH_AT[0] + 0.35 * (p.x - _MOUTH_AT[0]),
-        y=_MOUTH_AT[1] + 0.25 * (p.y - _MOUTH_AT[1]) + 0.9 * breath,
-        scale=_ZOOM,
-        tilt=0.0,
-        turn=0.0,
-        closed=0.0,
-    )
-    return _matrix(follow, studio.TORSO_LEFT, studio.TORSO_TOP, studio.SCALE, 0.0)
+    x = _MOUTH_AT[0] + 0.35 * (p.x - _MOUTH_AT[0])
+    y = _MOUTH_AT[1] + 0.25 * (p.y - _MOUTH_AT[1]) + 0.9 * breath
+    return Pose(x, y, scale=_ZOOM, tilt=0.0, turn=0.0, closed=0.0)

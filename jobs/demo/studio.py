@@ -13,6 +13,7 @@ from jobs.demo.canvas import (
     Mask,
     Point,
     Points,
+    corners,
     ellipse,
     flip,
     gradient,
@@ -140,8 +141,8 @@ def _blouse(c: Canvas, neck: Mask) -> Mask:
     for side in (-1, 1):
         fall = flip([(30, 232), (40, 280), (36, 340)], side)
         c.fill(c.mask(stroke(fall, (1, 8, 5)), blur=5, within=blouse), (160, 166, 182), 0.6)
-        collar = [(58, 110), (76, 122), (94, 152), (92, 178), (66, 212), (30, 240), (14, 236), (2, 226), (30, 186)]
-        flap = c.mask(smooth([*flip(collar, side), (50 * side, 140)], steps=8))
+        collar = [(58, 110), (76, 122), (96, 156), (84, 196), (48, 246), (24, 238), (1, 224), (28, 184), (50, 140)]
+        flap = c.mask(smooth(corners(flip(collar, side), (4, 6))))
         c.fill(c.blur(flap, 4) & blouse, (112, 118, 136), 0.5)
         c.fill(flap, gradient((-70, 120), (80, 240), [(251, 253, 255), (238, 242, 246), (204, 210, 220)]))
         c.shade(flap, (-3 * side, -4), 4, (164, 170, 188), 0.5)
@@ -161,15 +162,33 @@ def _jacket(c: Canvas, side: int, behind: tuple[Mask, ...]) -> None:
     c.shade(jacket, (14 * side, 4), 16, JACKET_DARK, 0.55)
     sleeve: list[Point] = [(196, 330), (204, 262), (214, 226)]
     c.fill(c.mask(stroke(flip(sleeve, side), (14, 9, 1)), blur=3.5, within=jacket), JACKET_DARK, 0.75)
-    c.fill(c.mask(stroke(flip([(x - 12, y) for x, y in sleeve], side), (12, 9, 1)), blur=6, within=jacket), JACKET_LIGHT, 0.4)
-    c.fill(c.mask(stroke(flip([(150, 152), (206, 172), (244, 208)], side), (4, 14, 5)), blur=7, within=jacket), JACKET_LIGHT, 0.5)
+    c.fill(
+        c.mask(stroke(flip([(x - 12, y) for x, y in sleeve], side), (12, 9, 1)), blur=6, within=jacket),
+        JACKET_LIGHT,
+        0.4,
+    )
+    c.fill(
+        c.mask(stroke(flip([(150, 152), (206, 172), (244, 208)], side), (4, 14, 5)), blur=7, within=jacket),
+        JACKET_LIGHT,
+        0.5,
+    )
     for fold in ([(246, 240), (238, 290), (246, 340)], [(176, 200), (168, 240), (176, 290)]):
         c.fill(c.mask(stroke(flip(fold, side), (2, 10, 4)), blur=6, within=jacket), JACKET_DARK, 0.4)
 
-    collar: list[Point] = [(78, 106), (98, 120), (126, 152), (140, 184), (122, 192), (104, 196), (88, 176)]
-    lapel: list[Point] = [(92, 172), (104, 197), (136, 216), (112, 262), (78, 316), (50, 380), (36, 420), (34, 350), (60, 236)]
-    for part, grow in ((lapel, 0.5), (collar, 0.7)):
-        mask = c.mask(smooth(flip(part, side), steps=8))
+    collar: list[Point] = [(76, 104), (98, 120), (124, 152), (138, 192), (120, 192), (102, 193), (88, 172)]
+    lapel: list[Point] = [
+        (90, 166),
+        (102, 194),
+        (142, 208),
+        (116, 262),
+        (80, 316),
+        (50, 380),
+        (36, 420),
+        (34, 350),
+        (60, 236),
+    ]
+    for part, sharp, grow in ((lapel, (1, 2, 6), 0.5), (collar, (0, 3, 5, 6), 0.7)):
+        mask = c.mask(smooth(corners(flip(part, side), sharp)))
         c.fill(c.blur(mask, 4) & jacket, (22, 15, 10), 0.62)
         c.fill(mask, gradient((-150, 110), (150, 390), [(150, 116, 84), (108, 80, 53), (80, 57, 36)]))
         c.shade(mask, (3 * side, 2), 2, JACKET_LIGHT, 0.5 * grow)

@@ -118,7 +118,7 @@ def make_voice(seconds: float = 6.0) -> Samples:
     hiss = np.diff(_resonate(noise, curves["hiss_at"], 1200.0), prepend=0.0)
     hiss *= np.interp(at, steps, curves["hiss"])
     voice = spoken / np.abs(spoken).max() + 0.35 * hiss / np.abs(hiss).max()
-    return (0.8 * voice / np.abs(voice).max()).astype(np.float32)
+    return np.asarray(0.8 * voice / np.abs(voice).max(), np.float32)
 
 
 def frame_loudness(samples: Samples, frames: int) -> Samples:
@@ -133,7 +133,7 @@ def frame_loudness(samples: Samples, frames: int) -> Samples:
     """
     padded = np.zeros(frames * PER_FRAME, np.float32)
     padded[: min(len(samples), len(padded))] = samples[: len(padded)]
-    return np.sqrt(np.square(padded.reshape(frames, PER_FRAME)).mean(axis=1))
+    return np.asarray(np.sqrt(np.square(padded.reshape(frames, PER_FRAME)).mean(axis=1)), np.float32)
 
 
 def features_from_sound(samples: Samples, frames: int) -> Samples:
@@ -152,7 +152,7 @@ def features_from_sound(samples: Samples, frames: int) -> Samples:
     loudness = frame_loudness(samples, frames).astype(np.float64)
     loud = max(float(np.percentile(loudness, 97)), 1e-6)
     # Lips have weight: a little of both neighbours, and nothing at all for the quietest breath.
-    smooth = np.convolve(np.pad(loudness / loud, 1), [0.2, 0.6, 0.2], mode="valid")
+    smooth = np.convolve(np.pad(loudness / loud, 1), [0.15, 0.7, 0.15], mode="valid")
     opening = np.clip((smooth - 0.02) / 0.98, 0.0, 1.0)
 
     half = _SPECTRUM_POINTS // 2

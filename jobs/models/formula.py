@@ -10,6 +10,7 @@ import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
 
+Attribute: TypeAlias = str | int | float | list[int]
 Number: TypeAlias = float | npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
 
@@ -38,10 +39,12 @@ class Formulas:
         self.constants.append(numpy_helper.from_array(values, name))
         return Term(self, name)
 
-    def apply(self, kind: str, *inputs: Term, name: str = "", **attributes: object) -> Term:
+    def apply(self, kind: str, *inputs: Term, name: str = "", **attributes: Attribute) -> Term:
         """The first output of a new node; ``name`` makes it a graph output."""
         output = name or f"{kind.lower()}_{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, [x.name for x in inputs], [output], name=output, **attributes))
+        node = helper.make_node(kind, [x.name for x in inputs], [output], name=output)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        self.nodes.append(node)
         return Term(self, output)
 
 
@@ -84,7 +87,7 @@ class Term:
         return self._binary("Div", other)
 
     def exp(self) -> Term:
-        """e to the power of this."""
+        """Euler's number to the power of this."""
         return self.graph.apply("Exp", self)
 
     def root(self) -> Term:

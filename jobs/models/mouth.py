@@ -119,9 +119,10 @@ def _inside(g: Formulas, mouth: _Mouth) -> Term:
     paint = g.floats(CAVITY).toward(g.floats(THROAT), depth)
 
     # The tongue lies on the floor of the mouth and comes up as it opens.
-    tip = CENTRE_Y + JAW * full - 0.02 * full
-    ellipse = ((mouth.column / (0.60 * HALF_WIDTH)).square() + ((rows - tip) / (0.40 * full + 0.5)).square()).root()
-    tongue = ((1.0 - ellipse) * (0.40 * full)).unit() * ((full - 12.0) / 14.0).unit()
+    tall = 0.44 * (full - 9.0).positive() + 0.5
+    tip = CENTRE_Y + JAW * full + 0.05 * full
+    ellipse = ((mouth.column / (0.60 * HALF_WIDTH)).square() + ((rows - tip) / tall).square()).root()
+    tongue = ((1.0 - ellipse) * tall).unit() * ((full - 9.0) / 8.0).unit()
     light = 0.52 + 0.5 * ((1.0 - ellipse) * 1.6).smooth() - 0.16 * (across.square() * -60.0).exp()
     paint = paint.toward(g.floats(TONGUE) * light, tongue)
 
@@ -133,7 +134,7 @@ def _inside(g: Formulas, mouth: _Mouth) -> Term:
     row_end = ((0.80 * HALF_WIDTH - mouth.column.absolute()) / 6.0).unit()
     curve = 1.0 - 0.55 * across.square()
 
-    high = (13.0 * curve - 1.3 * tooth.square().square()).minimum(0.40 * mouth.height)
+    high = (13.0 * curve - 1.3 * tooth.square().square()).minimum(0.29 * mouth.height)
     seen = (high - from_top + 0.5).unit() * row_end * (mouth.height / 5.0).unit()
     lit = (0.62 + 0.38 * (from_top / 7.0).smooth()) * seam * (1.0 - 0.50 * across.square())
     paint = paint.toward(g.floats(TEETH) * lit, seen)
@@ -160,7 +161,7 @@ def build_mouth_model() -> onnx.ModelProto:
     warped = _warp(g, picture, mouth)
     parted = (mouth.height / 2.0).unit()
     outside = (mouth.top - rows).positive() + (rows - mouth.bottom).positive()
-    shade = 1.0 - 0.42 * parted * (outside * -0.30).exp()
+    shade = 1.0 - 0.42 * (mouth.height / 12.0).unit() * (outside * -0.30).exp()
     gap = (rows - mouth.top).minimum(mouth.bottom - rows)
     covered = (gap + 0.5).unit() * parted
     painted = (warped * shade).toward(_inside(g, mouth), covered)
@@ -168,7 +169,8 @@ def build_mouth_model() -> onnx.ModelProto:
     # Whole levels, so that what does not move comes back exactly when the renderer multiplies by 255 and truncates.
     levels = g.apply("Round", painted.unit() * 255.0) / 255.0
     x, y, width, height = UNET_328.mask
-    masked = (_COLUMNS >= x) & (_COLUMNS < x + width) & (_ROWS >= y) & (_ROWS < y + height)
+    masked = np.zeros((1, 1, _SIDE, _SIDE), np.bool_)
+    masked[..., y : y + height, x : x + width] = True
     g.apply("Where", g.array(masked), levels, picture.unit(), name="output")
 
     def tensor(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:

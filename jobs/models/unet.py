@@ -11,6 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from actors.core.kind import UNET_328
+from jobs.models.formula import Attribute
 
 OPSET = 17
 IR_VERSION = 8
@@ -48,8 +49,10 @@ class _Graph:
         self.weights.append(numpy_helper.from_array(values, name))
         return name
 
-    def node(self, kind: str, inputs: list[str], name: str, **attributes: object) -> str:
-        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+    def node(self, kind: str, inputs: list[str], name: str, **attributes: Attribute) -> str:
+        node = helper.make_node(kind, inputs, [name], name=name)
+        node.attribute.extend(helper.make_attribute(key, value) for key, value in attributes.items())
+        self.nodes.append(node)
         return name
 
     def conv(

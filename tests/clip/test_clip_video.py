@@ -4,6 +4,7 @@ from pathlib import Path
 
 import av
 import cv2
+import numpy as np
 import pytest
 from clip_inputs import HEIGHT, WIDTH, picture, write_video
 
@@ -18,8 +19,14 @@ def decoded_times(path: Path) -> list[int | None]:
 
 @pytest.mark.parametrize(
     ("name", "codec", "b_frames"),
-    [("a.mp4", "libx264", 2), ("a.mp4", "libx264", 0), ("a.mov", "mpeg4", 2), ("a.mkv", "libx264", 2)]
-    + [("a.avi", "mpeg4", 2), ("a.avi", "mjpeg", 0)],
+    [
+        ("a.mp4", "libx264", 2),
+        ("a.mp4", "libx264", 0),
+        ("a.mov", "mpeg4", 2),
+        ("a.mkv", "libx264", 2),
+        ("a.avi", "mpeg4", 2),
+        ("a.avi", "mjpeg", 0),
+    ],
 )
 def test_timestamps_are_those_of_the_decoded_frames_in_order(
     tmp_path: Path, name: str, codec: str, b_frames: int
@@ -49,24 +56,20 @@ def test_every_keyframe_is_listed(tmp_path: Path) -> None:
     assert list(video.keyframes) == keys
 
 
-@pytest.mark.parametrize("faststart", [False, True])
-def test_every_truncation_of_an_mp4_is_refused(tmp_path: Path, faststart: bool) -> None:
-    whole = write_video(tmp_path / "whole.mp4", 20, faststart=faststart).read_bytes()
-    path = tmp_path / "cut.mp4"
-    for keep in [*range(0, len(whole), 37), len(whole) - 1]:
+@pytest.mark.parametrize(
+    ("name", "codec", "faststart"),
+    [("a.mp4", "libx264", False), ("a.mp4", "libx264", True), ("a.mkv", "libx264", False), ("a.avi", "mpeg4", False)],
+)
+def test_every_truncation_is_refused(tmp_path: Path, name: str, codec: str, faststart: bool) -> None:
+    whole = write_video(tmp_path / name, 20, codec=codec, faststart=faststart).read_bytes()
+    path = tmp_path / f"cut-{name}"
+    for keep in [*range(0, len(whole), 97), len(whole) - 1]:
         path.write_bytes(whole[:keep])
         with pytest.raises(InputError) as caught:
             read_video(str(path))
         assert caught.value.subject == str(path)
         assert "again" in caught.value.fix
         assert "\n" not in str(caught.value)
-
-
-def test_an_avi_that_ends_early_is_refused(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.avi", 20, codec="mpeg4")
-    path.write_bytes(path.read_bytes()[:8000])
-    with pytest.raises(InputError, match="truncated"):
-        read_video(str(path))
 
 
 PLAYLIST = b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
@@ -98,11 +101,12 @@ def test_a_picture_or_a_recording_is_no_video(tmp_path: Path) -> None:
 def test_a_container_without_video_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("aac", rate=16000)
+        stream = container.add_stream("aac", rate=16000, layout="mono")
         assert isinstance(stream, av.AudioStream)
-        frame = av.AudioFrame(format="fltp", layout="mono", samples=1024)
-        frame.sample_rate = 16000
-        container.mux(stream.encode(frame))
+        for _ in range(3):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.sample_rate = 16000
+            container.mux(stream.encode(frame))
         container.mux(stream.encode())
     with pytest.raises(InputError, match="holds no video"):
         read_video(str(path))

@@ -1,0 +1,54 @@
+"""Digests by which a later run knows that its inputs are the same."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+from actors import storage
+from actors.core.clip import Clip, ImageFrames
+
+SAMPLE = 1 << 20
+SAMPLES = 16
+
+
+def file_digest(path: str) -> str:
+    """xxh3-128 of a file's size and content; of large files, of 16 samples of 1 MiB spread evenly over it."""
+    found = storage.entry(path)
+    size = found.size if found else 0
+    digest = xxhash.xxh3_128(str(size).encode())
+    with storage.open_input(path) as file:
+        if size <= SAMPLE * SAMPLES:
+            digest.update(file.read())
+        else:
+            for i in range(SAMPLES):
+                file.seek(i * (size - SAMPLE) // (SAMPLES - 1))
+                digest.update(file.read(SAMPLE))
+    return digest.hexdigest()
+
+
+def backgrounds_digest(clip: Clip) -> str:
+    """Digest of the clip's pictures: of a video or binary file its content, of images every name and size."""
+    if clip.frames is None:
+        return file_digest(clip.planes.path) if clip.planes else ""
+    if not isinstance(clip.frames, ImageFrames):
+        return file_digest(clip.frames.path)
+    folders = {path.rsplit("/", 1)[0] for path in clip.frames.paths}
+    sizes = {entry.path: entry.size for folder in folders for entry in storage.children(folder)}
+    digest = xxhash.xxh3_128()
+    for path in clip.frames.paths:
+        digest.update(f"{path.rsplit('/', 1)[-1]}:{sizes.get(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def array_digest(array: NDArray[np.float32]) -> str:
+    """SHA-256 of an array's shape and bytes."""
+    return hashlib.sha256(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,130 @@
+"""What came of a run: the final record and the summary."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+
+from actors.core.errors import StoppedError
+from actors.core.report import FrameFailure
+from jobs import record, summary
+from jobs.clock import STARTED
+from jobs.dispatch import Moments
+from jobs.messages import say
+from jobs.scheduler import Scheduler
+
+
+@dataclass(slots=True)
+class Clock:
+    """Moments of this process before any rendering, on `time.perf_counter`.
+
+    Attributes:
+        imported: all modules were loaded.
+        read: the inputs were read and checked.
+        joined: Ray was started or joined.
+    """
+
+    imported: float = field(default_factory=time.perf_counter)
+    read: float = 0.0
+    joined: float = 0.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How far a run came.
+
+    Attributes:
+        scheduler: its final state.
+        moments: when things happened.
+        error: why it ended early, or ``None``.
+    """
+
+    scheduler: Scheduler
+    moments: Moments = field(default_factory=Moments)
+    error: StoppedError | KeyboardInterrupt | None = None
+
+    @property
+    def failures(self) -> list[FrameFailure]:
+        """Frames that could not be delivered."""
+        return self.scheduler.failures
+
+    @property
+    def status(self) -> str:
+        """One word for run.json: complete, frames_failed, stopped or interrupted."""
+        if self.error is not None:
+            return "stopped" if isinstance(self.error, StoppedError) else "interrupted"
+        return "frames_failed" if self.failures else "complete"
+
+    def close(self, console: Console, clock: Clock, opening: dict[str, Any], table: pa.Table, out: str) -> None:
+        """Writes the final record and prints the summary.
+
+        Args:
+            console: where to print.
+            clock: moments before the rendering.
+            opening: the record as it was written when the run began.
+            table: every recorded frame of the run's folder.
+            out: the run's folder.
+
+        Raises:
+            OSError: the record cannot be written.
+        """
+        since = self.moments.first_dispatch_unix
+        frames = summary.frames_of(table)
+        rendered = frames[frames["started_at"] >= since] if since is not None else frames.iloc[:0]
+        steady = (self.moments.last_file or since or 0.0) - (since or 0.0)
+        totals = self._totals(clock, opening["frames"], len(rendered), steady)
+        stages = summary.stage_stats(rendered, len(self.moments.workers), steady)
+        workers = summary.worker_stats(rendered)
+        accounts = self.scheduler.accounts
+        record.write_record(
+            out,
+            {
+                **opening,
+                "status": self.status,
+                "reason": str(self.error) if self.error else "",
+                "finished_at": time.time(),
+                **summary.as_record(totals, stages, workers),
+                "workers_ready": [asdict(report) for report in self.moments.workers],
+                "failures": [asdict(failure) for failure in self.failures],
+                "deaths": accounts.deaths,
+                "retried": [str(frames) for frames in accounts.retried],
+                "split": [str(frames) for frames in accounts.split],
+                "blocks_lost": accounts.blocks_lost,
+                "cache_bytes": self.moments.loaded_bytes,
+            },
+        )
+        for note in dict.fromkeys(note for report in self.moments.workers for note in report.notes):
+            say(console, f"warning: {note}", style="yellow")
+        for death in accounts.deaths:
+            say(console, f"died: {death}", style="yellow")
+        summary.print_summary(console, totals, stages, workers)
+
+    def _totals(self, clock: Clock, frames: list[int], rendered: int, steady: float) -> summary.Totals:
+        now = time.perf_counter()
+        moments = self.moments
+        first_dispatch = moments.first_dispatch or now
+        cold = summary.ColdStart(
+            import_s=clock.imported - STARTED,
+            read_s=clock.read - clock.imported,
+            ray_s=clock.joined - clock.read,
+            session_s=max((worker.import_seconds + worker.session_seconds for worker in moments.workers), default=0.0),
+            warm_s=max((worker.warm_seconds for worker in moments.workers), default=0.0),
+            cache_s=moments.load_seconds,
+            wait_s=first_dispatch - clock.joined,
+            finish_s=max(0.0, now - first_dispatch - steady),
+        )
+        seconds = now - STARTED
+        return summary.Totals(
+            frames=frames[1] - frames[0],
+            rendered=rendered,
+            failed=len(self.failures),
+            seconds=seconds,
+            steady_s=steady,
+            fps_total=rendered / seconds,
+            fps_steady=rendered / steady if steady > 0 else 0.0,
+            cold=cold,
+        )

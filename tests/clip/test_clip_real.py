@@ -1,0 +1,47 @@
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors.core.clip import VideoFrames
+from actors.core.kind import UNET_328
+from jobs.clip import read_clip, read_features
+from jobs.clip.landmarks import face_square
+from jobs.clip.rects import read_rects
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real inputs are not on this machine")
+
+
+def test_the_real_clip_is_read() -> None:
+    clip = read_clip(str(DATA / "clip_s18"), rects=None, rect=None, kind=UNET_328)
+    assert (clip.id, clip.form, clip.backgrounds) == ("clip_s18", "package", 282)
+    assert isinstance(clip.frames, VideoFrames)
+    assert (clip.frames.width, clip.frames.height, clip.frames.fps) == (1280, 720, Fraction(30))
+    assert clip.rects is not None
+    assert {(rect.width, rect.height) for rect in clip.rects} == {(222, 222)}
+    assert len(clip.warnings) == 1
+    assert "30 fps; frames are made at 25 fps and each pairs by index" in clip.warnings[0]
+
+
+def test_both_rect_forms_and_the_landmarks_of_the_real_avatar_agree() -> None:
+    folder = DATA / "avatar_numbers"
+    rects = read_rects(str(folder / "crop_rectangles.json"))
+    assert len(rects) == 523
+    assert rects == read_rects(str(folder / "crop_rects.json"))
+    assert min(rect.width for rect in rects) == 173
+    assert max(rect.width for rect in rects) == 189
+    for index in (0, 1, 100):
+        path = folder / f"{index}.lms"
+        assert face_square(path.read_bytes(), str(path)) == rects[index]
+    for rect, points in zip(rects, np.load(folder / "landmarks_523x110x2.npy"), strict=True):
+        text = "".join(f"{x} {y}\n" for x, y in points)
+        assert face_square(text.encode(), "landmarks") == rect
+
+
+def test_the_real_features_are_read() -> None:
+    features = read_features(str(DATA / "avatar_numbers" / "aud_ave.npy"), UNET_328)
+    assert features.shape == (522, 512)
+    assert np.array_equal(features[0], features[1])
+    assert np.array_equal(features[-1], features[-2])

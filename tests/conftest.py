@@ -1,0 +1,68 @@
+"""Fixtures: one small Ray cluster for the whole session, and a clip and a model that are quick to render."""
+
+from __future__ import annotations
+
+import os
+
+# Read by Ray when it is imported.
+os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+os.environ["RAY_AUTH_MODE"] = "disabled"
+os.environ["RAY_memory_usage_threshold"] = "0.98"  # noqa: SIM112 - Ray spells its settings so
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ.pop("RAY_ADDRESS", None)
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import small
+from ray.cluster_utils import Cluster
+from small import Result
+
+
+@pytest.fixture(scope="session")
+def dashboard_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def cluster(dashboard_port: int) -> Iterator[Cluster]:
+    """Two nodes of one core each; the head also has a GPU that exists for Ray's books only."""
+    head = {
+        "num_cpus": 1,
+        "num_gpus": 1,
+        "object_store_memory": 300 << 20,
+        "include_dashboard": True,
+        "dashboard_host": "127.0.0.1",
+        "dashboard_port": dashboard_port,
+    }
+    started = Cluster(initialize_head=True, head_node_args=head)
+    started.add_node(num_cpus=1, object_store_memory=300 << 20)
+    started.wait_for_nodes()
+    yield started
+    started.shutdown()
+
+
+@pytest.fixture
+def on_cluster(cluster: Cluster) -> Callable[..., Result]:
+    """Runs a command of ours against the cluster, in this process."""
+
+    def command(*arguments: object) -> Result:
+        return small.command(*arguments, "--address", cluster.address)
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> small.SmallClip:
+    """A dataset-form clip of 20 textured frames with moving squares, and 45 rows of features."""
+    return small.write_dataset(tmp_path_factory.mktemp("clips") / "walker")
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that honours the contract and depends on every input, with any batch."""
+    return small.write_model(tmp_path_factory.mktemp("models") / "light.onnx")

@@ -1,0 +1,113 @@
+"""The small values that everything else is made of: rectangles, parts of sources, errors, the timing schema."""
+
+import pickle
+from dataclasses import fields
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile, VideoFrames
+from actors.core.errors import ExitCode, InputError, StoppedError
+from actors.core.kind import UNET_328
+from actors.core.timings import SCHEMA, STAGES, FrameTiming, to_table
+
+SOURCES = [
+    ImageFrames(tuple(f"/c/{i}.png" for i in range(10)), 64, 48),
+    VideoFrames("/c/v.mp4", tuple(range(0, 100, 10)), (0, 40, 80), 64, 48, None),
+    PlaneFile("/c/visual_input.bin", 5, 10),
+]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: type(source).__name__)
+@given(st.data())
+def test_a_part_has_the_frames_between(source: ImageFrames | VideoFrames | PlaneFile, data: st.DataObject) -> None:
+    start = data.draw(st.integers(0, 9))
+    stop = data.draw(st.integers(start + 1, 10))
+    part = source.part(start, stop)
+    assert len(part) == stop - start
+    inner = data.draw(st.integers(0, len(part) - 1))
+    again = part.part(inner, len(part))
+    assert again == source.part(start + inner, stop)
+    if isinstance(part, ImageFrames) and isinstance(source, ImageFrames):
+        assert part.paths == source.paths[start:stop]
+    if isinstance(part, VideoFrames) and isinstance(source, VideoFrames):
+        assert part.timestamps == source.timestamps[start:stop]
+        # The keyframe that the first frame is decoded from is still there.
+        assert min(part.keyframes) <= part.timestamps[0]
+        assert max(part.keyframes) <= part.timestamps[-1]
+    if isinstance(part, PlaneFile):
+        assert part.first == 5 + start
+
+
+@given(st.tuples(*[st.integers(-3, 12)] * 4))
+def test_a_rect_is_inside_when_all_its_pixels_exist(sides: tuple[int, int, int, int]) -> None:
+    rect = FaceRect(*sides)
+    pixels = {(x, y) for x in range(rect.x0, rect.x1) for y in range(rect.y0, rect.y1)}
+    frame = {(x, y) for x in range(10) for y in range(8)}
+    assert rect.inside(10, 8) == (bool(pixels) and pixels <= frame)
+    if pixels:
+        assert len(pixels) == rect.width * rect.height
+
+
+def test_a_clip_counts_what_the_network_is_fed_from() -> None:
+    frames, planes = SOURCES[0], SOURCES[2]
+    assert isinstance(frames, ImageFrames)
+    assert isinstance(planes, PlaneFile)
+    rects = (FaceRect(0, 0, 9, 9),) * 10
+    whole = Clip("c", "/c", "dataset", frames, None, rects, None, None, 0, None, (), ())
+    bare = Clip("c", "/c", "binary", None, planes.part(0, 4), None, None, "/c/a.bin", 4, None, (), ())
+    assert (whole.backgrounds, bare.backgrounds) == (10, 4)
+
+
+def test_the_kind_is_that_of_the_facts() -> None:
+    assert UNET_328.border == 4
+    assert UNET_328.planes == (6, 320, 320)
+    assert UNET_328.output == (3, 320, 320)
+    assert (UNET_328.rows * UNET_328.feature[0],) == (32 * 16 * 16,)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [InputError("clip/1.png", "is not a whole image", "write it again"), StoppedError("the disk is full", "make room")],
+)
+def test_errors_survive_the_way_from_a_worker(error: Exception) -> None:
+    # Ray pickles exceptions; the tests may, the product never does.
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert type(back) is type(error)
+    assert str(back) == str(error)
+    assert vars(back) == vars(error)
+
+
+def test_errors_are_one_line_that_names_subject_problem_and_fix() -> None:
+    assert str(InputError("a.png", "is gone", "put it back")) == "a.png: is gone; put it back"
+    assert str(StoppedError("the disk is full", "make room")) == "the disk is full; make room"
+
+
+def test_exit_codes_are_those_that_are_promised() -> None:
+    assert [int(code) for code in ExitCode] == [0, 1, 2, 3, 130]
+
+
+def timing(frame: int) -> FrameTiming:
+    numbers = dict.fromkeys(STAGES, 0.25)
+    place = {"range_id": "r", "batch_id": 0, "batch_size": 1, "worker": 3, "node": "n", "pid": 9}
+    rest = {"device": "cpu", "provider": "CPU", "started_at": 1.5, "bytes": 2**40, "checksum": "ab"}
+    segment = {"segment": "", "segment_bytes": 0, "segment_checksum": ""}
+    values = {"frame": frame, "background": 1, **place, **rest, **numbers, **segment}
+    return FrameTiming(**values)  # type: ignore[arg-type]
+
+
+def test_the_schema_has_one_column_for_each_field_and_no_nulls() -> None:
+    assert SCHEMA.names == [field.name for field in fields(FrameTiming)]
+    assert not any(field.nullable for field in SCHEMA)
+    assert set(STAGES) <= set(SCHEMA.names)
+
+
+def test_timings_become_a_table_and_back() -> None:
+    rows = [timing(3), timing(4)]
+    table = to_table(rows)
+    assert table.schema == SCHEMA
+    assert [FrameTiming(**row) for row in table.to_pylist()] == rows
+    assert to_table([]).schema == SCHEMA
+    assert isinstance(table, pa.Table)

@@ -1,0 +1,115 @@
+"""The demo's model keeps the contract and leaves alone what no mouth would move."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime as ort
+import pytest
+
+from jobs.models import channels
+from jobs.models.mouth import CENTRE_X, CENTRE_Y, HALF_WIDTH, build_mouth_model, save_model
+
+Floats = npt.NDArray[np.float32]
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> ort.InferenceSession:
+    path = tmp_path_factory.mktemp("model") / "mouth.onnx"
+    save_model(build_mouth_model(), path)
+    return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+@pytest.fixture(scope="module")
+def picture() -> Floats:
+    """Six planes whose every level between 60 and 255 occurs: bright, so that a dark mouth shows."""
+    rng = np.random.default_rng(7)
+    reference = rng.integers(60, 256, (1, 3, 320, 320)).astype(np.float32) / 255
+    masked = reference.copy()
+    masked[:, :, 5:310, 5:315] = 0
+    return np.concatenate([reference, masked], axis=1)
+
+
+def window(opening: float, spread: float = 0.0, row: int = 8) -> Floats:
+    rows = np.zeros((16, 512), np.float32)
+    rows[row, channels.OPENING], rows[row, channels.SPREAD] = opening, spread
+    return rows.reshape(1, 32, 16, 16)
+
+
+def run(session: ort.InferenceSession, picture: Floats, audio: Floats) -> Floats:
+    (out,) = session.run(None, {"input": picture, "audio": audio})
+    return np.asarray(out, np.float32)
+
+
+def dark(out: Floats) -> int:
+    return int((out.max(axis=1) < 0.2).sum())
+
+
+def test_shapes_are_the_contract() -> None:
+    graph = build_mouth_model().graph
+    shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.input, *graph.output)}
+    assert shapes == {"input": [0, 6, 320, 320], "audio": [0, 32, 16, 16], "output": [0, 3, 320, 320]}
+    assert all(v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT for v in (*graph.input, *graph.output))
+
+
+def test_a_mouth_at_rest_gives_the_reference_back_level_for_level(
+    session: ort.InferenceSession, picture: Floats
+) -> None:
+    out = run(session, picture, window(0.0))
+    np.testing.assert_array_equal((out * 255).astype(np.uint8), np.round(picture[:, :3] * 255).astype(np.uint8))
+
+
+def test_the_mouth_opens_with_its_feature(session: ort.InferenceSession, picture: Floats) -> None:
+    areas = [dark(run(session, picture, window(opening))) for opening in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert areas[0] == 0
+    assert all(later > earlier + 100 for earlier, later in itertools.pairwise(areas))
+
+
+def test_only_the_output_frames_own_row_counts(session: ort.InferenceSession, picture: Floats) -> None:
+    closed = run(session, picture, window(0.0))
+    for row in (7, 9):
+        np.testing.assert_array_equal(run(session, picture, window(1.0, row=row)), closed)
+
+
+def test_the_dark_is_where_the_mouth_is_and_rounding_narrows_it(session: ort.InferenceSession, picture: Floats) -> None:
+    widths = []
+    for spread in (-1.0, 0.0, 1.0):
+        _, _, columns = np.nonzero(run(session, picture, window(1.0, spread)).max(axis=1) < 0.2)
+        rows = np.nonzero((run(session, picture, window(1.0, spread)).max(axis=1) < 0.2)[0])[0]
+        assert abs(columns.mean() - CENTRE_X) < 2
+        assert CENTRE_Y - 15 < rows.min() < rows.max() < CENTRE_Y + 50
+        widths.append(int(np.ptp(columns)))
+    assert widths[0] < widths[1] < widths[2] < 2.4 * HALF_WIDTH
+
+
+def test_nothing_changes_where_the_network_sees_the_original(session: ort.InferenceSession, picture: Floats) -> None:
+    out = run(session, picture, window(1.0, 1.0))
+    visible = np.ones((320, 320), bool)
+    visible[5:310, 5:315] = False
+    np.testing.assert_array_equal(out[:, :, visible], picture[:, :3, visible])
+    # Above the nose and beside the cheeks nothing moves either.
+    np.testing.assert_array_equal(np.round(out[:, :, :30] * 255), np.round(picture[:, :3, :30] * 255))
+
+
+@pytest.mark.parametrize("level", [-50.0, 0.5, 50.0, 1e30])
+def test_outputs_stay_in_range_for_any_features(session: ort.InferenceSession, picture: Floats, level: float) -> None:
+    out = run(session, picture, np.full((1, 32, 16, 16), level, np.float32))
+    assert np.isfinite(out).all()
+    assert out.min() >= 0
+    assert out.max() <= 1
+
+
+def test_a_frame_is_the_same_alone_and_in_a_batch(session: ort.InferenceSession, picture: Floats) -> None:
+    images = np.concatenate([picture, picture[:, :, ::-1]])
+    audio = np.concatenate([window(0.3, -0.5), window(0.9, 0.5)])
+    both = run(session, images, audio)
+    for i in range(2):
+        np.testing.assert_array_equal(both[i : i + 1], run(session, images[i : i + 1], audio[i : i + 1]))
+
+
+def test_building_twice_gives_the_same_bytes() -> None:
+    first, second = (build_mouth_model().SerializeToString(deterministic=True) for _ in range(2))
+    assert first == second

@@ -1,0 +1,224 @@
+"""Options: one declaration behind flags, file, record and messages."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import typer.main
+
+from actors.core.clip import FaceRect
+from actors.core.errors import InputError
+from actors.core.pixels import Interpolation
+from actors.core.timeline import Loop
+from actors.encoding import ImageFormat
+from jobs.__main__ import app
+from jobs.options import CompositeOptions, DeviceChoice, Effect, load_options, pixel_options
+
+NEEDED = {"clip": "walker", "model": "m.onnx", "out": "run"}
+
+# Issue 3: these may change between runs into one folder, all others decide pixels.
+FREE = {"out", "frames", "workers", "batch", "gpus_per_worker", "video", "audio", "address", "restart", "wait"}
+
+
+def flags_of_composite() -> dict[str, list[str]]:
+    """Every parameter of the command and the names that users give it."""
+    group: Any = typer.main.get_command(app)
+    return {param.name: param.opts + param.secondary_opts for param in group.commands["composite"].params}
+
+
+def options(**flags: object) -> CompositeOptions:
+    return load_options({**NEEDED, **flags}, None)
+
+
+def refusal(config: Path | None = None, **flags: object) -> InputError:
+    with pytest.raises(InputError) as caught:
+        load_options({**NEEDED, **flags}, None if config is None else str(config))
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", list(CompositeOptions.model_fields))
+def test_every_option_declares_whether_it_changes_pixels(name: str) -> None:
+    effects = [part for part in CompositeOptions.model_fields[name].metadata if isinstance(part, Effect)]
+    assert len(effects) == 1, f"{name} must be annotated with exactly one Effect"
+
+
+def test_what_changes_pixels_is_what_the_promise_says() -> None:
+    assert pixel_options() == set(CompositeOptions.model_fields) - FREE
+
+
+def test_options_are_named_like_flags() -> None:
+    flags = flags_of_composite()
+    # The file that holds options is no option itself; compositing is an option that has only an off switch.
+    del flags["config"]
+    assert {name.removesuffix("_") for name in flags} == set(CompositeOptions.model_fields)
+    for name, given in flags.items():
+        plain = name.removesuffix("_")
+        expected = {"clip": "clip", "composite": "--no-composite"}.get(plain, f"--{plain.replace('_', '-')}")
+        assert expected in given
+
+
+def test_the_promised_flags_are_there() -> None:
+    promised = "model out features rects rect frames workers batch gpus-per-worker device format quality video audio"
+    promised += " loop interpolation no-composite address restart"
+    given = {flag for names in flags_of_composite().values() for flag in names}
+    assert {f"--{name}" for name in promised.split()} <= given
+
+
+def test_defaults() -> None:
+    plain = options()
+    assert (plain.device, plain.format, plain.interpolation) == (DeviceChoice.AUTO, ImageFormat.PNG, Interpolation.CUBIC)
+    assert (plain.loop, plain.workers, plain.batch, plain.gpus_per_worker) == (None, None, None, 0.25)
+    assert plain.composite
+    assert not plain.video
+    assert not plain.restart
+    assert plain.face_rect is None
+    assert plain.image_format is ImageFormat.PNG
+
+
+@pytest.mark.parametrize(
+    ("given", "quality"),
+    [({}, 0), ({"format": "jpg"}, 95), ({"format": "webp"}, 101), ({"format": "jpg", "quality": 7}, 7)],
+)
+def test_quality_follows_the_format(given: dict[str, Any], quality: int) -> None:
+    assert options(**given).image_quality == quality
+
+
+def test_nothing_is_written_without_compositing() -> None:
+    assert options(composite=False).image_format is ImageFormat.NONE
+    assert options(composite=False, format="jpg", quality=90).image_format is ImageFormat.NONE
+
+
+def test_a_rect_is_a_corner_and_two_sides() -> None:
+    assert options(rect="4,5,100,90").face_rect == FaceRect(4, 5, 104, 95)
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"), [(None, (0, 40)), (":", (0, 40)), ("7:", (7, 40)), (":9", (0, 9)), ("39:40", (39, 40))]
+)
+def test_frames(frames: str | None, expected: tuple[int, int]) -> None:
+    assert options(frames=frames).frame_range(40) == expected
+
+
+@pytest.mark.parametrize("frames", ["0:0", "5:5", "9:7", "0:41", "40:41", "40:", ":0"])
+def test_frames_out_of_range_are_refused(frames: str) -> None:
+    with pytest.raises(InputError) as caught:
+        options(frames=frames).frame_range(40)
+    assert caught.value.subject == f"--frames {frames}"
+    assert "0:40" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("given", "subject"),
+    [
+        ({"workers": 0}, "--workers"),
+        ({"workers": 5000}, "--workers"),
+        ({"workers": "many"}, "--workers"),
+        ({"batch": 0}, "--batch"),
+        ({"batch": 257}, "--batch"),
+        ({"gpus_per_worker": 0}, "--gpus-per-worker"),
+        ({"gpus_per_worker": -1}, "--gpus-per-worker"),
+        ({"gpus_per_worker": 1.5}, "--gpus-per-worker"),
+        ({"gpus_per_worker": float("nan")}, "--gpus-per-worker"),
+        ({"device": "tpu"}, "--device"),
+        ({"format": "gif"}, "--format"),
+        ({"format": "jpg", "quality": 0}, "--quality"),
+        ({"format": "jpg", "quality": 101}, "--quality"),
+        ({"format": "webp", "quality": 102}, "--quality"),
+        ({"quality": 90}, "--quality"),
+        ({"format": "none", "quality": 90}, "--quality"),
+        ({"loop": "twice"}, "--loop"),
+        ({"interpolation": "lanczos"}, "--interpolation"),
+        ({"rect": "1,2,3"}, "--rect"),
+        ({"rect": "-1,2,3,4"}, "--rect"),
+        ({"rect": "1,2,3,4,5"}, "--rect"),
+        ({"rect": "a,b,c,d"}, "--rect"),
+        ({"frames": "5"}, "--frames"),
+        ({"frames": "-5:3"}, "--frames"),
+        ({"frames": "1:2:3"}, "--frames"),
+        ({"rects": "r.json", "rect": "1,2,3,4"}, "--rects and rect"),
+        ({"audio": "a.wav"}, "--audio"),
+        ({"video": True, "composite": False}, "--video"),
+        ({"wait": 0}, "--wait"),
+        ({"wait": -3}, "--wait"),
+        ({"mood": "good"}, "--mood"),
+        ({"model": None}, "--model"),
+        ({"clip": None}, "clip"),
+    ],
+    ids=str,
+)
+def test_what_is_not_valid_is_one_line_that_names_the_flag(given: dict[str, Any], subject: str) -> None:
+    error = refusal(**given)
+    assert error.subject == subject
+    assert error.problem
+    assert error.fix
+
+
+@pytest.mark.xfail(strict=True, raises=OverflowError, reason="CompositeOptions._agree calls int() on infinity")
+def test_an_infinity_of_cards_is_not_valid() -> None:
+    assert refusal(gpus_per_worker=float("inf")).subject == "--gpus-per-worker"
+
+
+@pytest.mark.parametrize("name", ["clip", "model", "out"])
+def test_what_must_be_given_is_named(name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_options({key: value for key, value in NEEDED.items() if key != name}, None)
+    assert caught.value.subject.removeprefix("--") == name
+    assert "required" in caught.value.problem
+
+
+def test_whole_cards_and_shares_of_one_are_valid() -> None:
+    assert [options(gpus_per_worker=share).gpus_per_worker for share in (0.01, 1, 3)] == [0.01, 1, 3]
+
+
+def config_of(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "mouth.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_flag_beats_the_file_and_the_file_the_default(tmp_path: Path) -> None:
+    config = config_of(tmp_path, 'clip = "other"\nworkers = 3\nloop = "wrap"\ngpus-per-worker = 0.5\nformat = "jpg"\n')
+    merged = load_options({**NEEDED, "workers": 5}, str(config))
+    assert merged.clip == "walker"
+    assert merged.workers == 5
+    assert merged.loop is Loop.WRAP
+    assert merged.gpus_per_worker == 0.5
+    assert merged.format is ImageFormat.JPG
+    assert merged.batch is None
+
+
+def test_the_file_alone_is_enough(tmp_path: Path) -> None:
+    config = config_of(tmp_path, 'clip = "c"\nmodel = "m"\nout = "o"\ncomposite = false\n')
+    merged = load_options({}, str(config))
+    assert (merged.clip, merged.model, merged.out, merged.composite) == ("c", "m", "o", False)
+
+
+def test_options_that_the_file_does_not_know_are_refused(tmp_path: Path) -> None:
+    assert refusal(config_of(tmp_path, "wrokers = 3\n")).subject == "--wrokers"
+    assert refusal(config_of(tmp_path, "[machine]\nworkers = 3\n")).subject == "--machine"
+
+
+@pytest.mark.parametrize("text", ["workers = ", "workers = 3\nworkers = 4\n", "clip = 'a", "="])
+def test_a_file_that_is_not_toml_is_named(tmp_path: Path, text: str) -> None:
+    config = config_of(tmp_path, text)
+    error = refusal(config)
+    assert error.subject == str(config)
+    assert "TOML" in error.problem
+
+
+def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "no.toml").problem == "there is no such file"
+    assert "TOML" in refusal(tmp_path).problem
+    binary = tmp_path / "b.toml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    assert refusal(binary).subject == str(binary)
+
+
+def test_options_can_be_recorded_and_read_back() -> None:
+    given = options(format="jpg", loop="mirror", rect="1,2,30,40", frames="3:9")
+    record = given.model_dump(mode="json")
+    assert CompositeOptions.model_validate(record) == given
+    assert all(re.fullmatch(r"[a-z_]+", name) for name in record)

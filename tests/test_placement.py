@@ -1,0 +1,115 @@
+"""Which device is chosen, and what the workers ask Ray for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.core.errors import InputError
+from jobs.cluster import Offer
+from jobs.options import DeviceChoice
+from jobs.placement import CPU, CPU_BATCH, CUDA, CUDA_BATCH, PRECISION, choose_device, place, room
+
+LAPTOP = Offer(cpus=8.0, gpus=0.0, nodes=1, store=1 << 30, smallest_node_cpus=8.0)
+WORKSTATION = Offer(cpus=16.0, gpus=2.0, nodes=1, store=1 << 30, smallest_node_cpus=16.0)
+HEAD_ONLY = Offer(cpus=0.0, gpus=0.0, nodes=1, store=1 << 30, smallest_node_cpus=0.0)
+
+offers = st.builds(
+    Offer,
+    cpus=st.integers(1, 512).map(float),
+    gpus=st.integers(0, 64).map(float),
+    nodes=st.just(1),
+    store=st.just(1 << 30),
+    smallest_node_cpus=st.just(1.0),
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "offer", "provider"),
+    [
+        (DeviceChoice.CPU, WORKSTATION, CPU),
+        (DeviceChoice.CUDA, WORKSTATION, CUDA),
+        (DeviceChoice.AUTO, WORKSTATION, CUDA),
+        (DeviceChoice.AUTO, LAPTOP, CPU),
+        # A head that does not render: the autoscaler has to be asked for something.
+        (DeviceChoice.AUTO, HEAD_ONLY, CUDA),
+    ],
+)
+def test_the_device(wanted: DeviceChoice, offer: Offer, provider: str) -> None:
+    choice = choose_device(wanted, offer, own_cluster=False)
+    assert choice.provider == provider
+    assert choice.reason
+    assert "\n" not in choice.reason
+
+
+def test_cuda_without_a_card_is_refused_where_none_can_come() -> None:
+    with pytest.raises(InputError) as caught:
+        choose_device(DeviceChoice.CUDA, LAPTOP, own_cluster=True)
+    assert caught.value.subject == "--device cuda"
+    assert "--device cpu" in caught.value.fix
+    # An autoscaling cluster may still bring one.
+    assert choose_device(DeviceChoice.CUDA, LAPTOP, own_cluster=False).provider == CUDA
+
+
+@pytest.mark.parametrize(
+    ("offer", "provider", "share", "workers"),
+    [
+        (LAPTOP, CPU, 0.25, 8),
+        (WORKSTATION, CPU, 0.25, 16),
+        (WORKSTATION, CUDA, 0.25, 8),
+        (WORKSTATION, CUDA, 1 / 3, 6),
+        (WORKSTATION, CUDA, 0.3, 6),
+        # No worker spans two cards, so a share above a half is a card each.
+        (WORKSTATION, CUDA, 0.7, 2),
+        (WORKSTATION, CUDA, 1.0, 2),
+        (WORKSTATION, CUDA, 2.0, 1),
+        # One worker at least: it waits for the card that the autoscaler brings.
+        (LAPTOP, CUDA, 0.25, 1),
+        (HEAD_ONLY, CPU, 0.25, 1),
+    ],
+)
+def test_room(offer: Offer, provider: str, share: float, workers: int) -> None:
+    assert room(offer, provider, share) == workers
+
+
+def test_a_core_each_is_the_layout_on_cpus() -> None:
+    placement = place(LAPTOP, CPU, workers=None, batch=None, gpus_per_worker=0.25, frames=1000)
+    assert (placement.workers, placement.threads, placement.batch, placement.gpus) == (8, 1, CPU_BATCH, 0.0)
+    assert placement.resources == {"num_cpus": 1}
+
+
+def test_fewer_workers_get_more_threads() -> None:
+    placement = place(LAPTOP, CPU, workers=2, batch=3, gpus_per_worker=0.25, frames=1000)
+    assert (placement.workers, placement.threads, placement.batch) == (2, 4, 3)
+    assert placement.resources == {"num_cpus": 4}
+
+
+def test_threads_do_not_outgrow_the_smallest_node() -> None:
+    offer = Offer(cpus=12.0, gpus=0.0, nodes=2, store=1 << 30, smallest_node_cpus=4.0)
+    assert place(offer, CPU, workers=2, batch=None, gpus_per_worker=0.25, frames=10).threads == 4
+
+
+def test_a_share_of_a_card_is_the_layout_on_cards() -> None:
+    placement = place(WORKSTATION, CUDA, workers=None, batch=None, gpus_per_worker=0.25, frames=1000)
+    assert (placement.workers, placement.threads, placement.batch, placement.gpus) == (8, 1, CUDA_BATCH, 0.25)
+    assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.25}
+
+
+def test_cards_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> None:
+    placement = place(HEAD_ONLY, CUDA, workers=4, batch=None, gpus_per_worker=0.25, frames=1000)
+    assert placement.workers == 4
+    assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.25}
+
+
+@given(offers, st.sampled_from([CPU, CUDA]), st.one_of(st.none(), st.integers(1, 200)), st.integers(1, 500))
+def test_all_workers_fit_at_once(offer: Offer, provider: str, workers: int | None, frames: int) -> None:
+    placement = place(offer, provider, workers=workers, batch=None, gpus_per_worker=0.25, frames=frames)
+    assert 1 <= placement.workers <= frames
+    if workers is not None:
+        assert placement.workers == min(workers, frames)
+    assert placement.threads >= 1
+    cpus = placement.resources["num_cpus"]
+    assert cpus > 0
+    assert placement.workers * cpus <= offer.cpus
+    # Ray refuses more than four decimals.
+    assert cpus * PRECISION == pytest.approx(round(cpus * PRECISION), abs=1e-6)
+    assert ("num_gpus" in placement.resources) == (provider == CUDA)
