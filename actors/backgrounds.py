@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from actors.core.kind import ModelKind
 
 
+# The containers that may be opened, as an option of FFmpeg's. Playlists (HLS, DASH, concat) are left out: they make it
+# open other files and addresses.
+CONTAINERS = {"format_whitelist": "mov,mp4,matroska,webm,avi"}
+
+
 @dataclass(frozen=True, slots=True)
 class BlockRequest:
     """One block to load.
@@ -120,7 +125,10 @@ def _decode_images(source: ImageFrames) -> Iterator[tuple[str, Image]]:
 def _decode_video(source: VideoFrames) -> Iterator[tuple[str, Image]]:
     """The wanted frames in order, found by timestamp: seeking lands on a keyframe, never on a frame number."""
     try:
-        with storage.open_input(source.path) as file, av.open(file, "r") as container:
+        with (
+            storage.open_input(source.path) as file,
+            av.open(file, "r", metadata_errors="replace", options=CONTAINERS) as container,
+        ):
             stream = container.streams.video[0]
             stream.thread_type = "NONE"
             # Frames before a keyframe in presentation order may need the one before it (open groups of pictures).

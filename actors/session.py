@@ -12,7 +12,7 @@ import numpy as np
 import onnxruntime as ort
 
 from actors import storage
-from actors.core.errors import InputError
+from actors.core.errors import InputError, NoCudaError
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind
@@ -63,7 +63,8 @@ class Session:
         """Builds the session.
 
         Raises:
-            InputError: the runtime cannot load the model, or CUDA was asked for and not had.
+            InputError: the runtime cannot load the model.
+            NoCudaError: CUDA was asked for and not had.
         """
         self._tensors = tensors
         self._kind = kind
@@ -147,12 +148,12 @@ def _preload() -> str:
     return said.getvalue().partition("\n")[0]
 
 
-def _no_cuda(why: str) -> InputError:
+def _no_cuda(why: str) -> NoCudaError:
     clash = runtime_conflict()
     fix = "install mouthpiece[cuda] and a driver for CUDA 13, or use --device cpu"
     if clash:
         fix = f"{clash} are both installed: uninstall both, then install onnxruntime-gpu alone"
-    return InputError("--device cuda", f"a CUDA session was asked for and could not be had ({why})", fix)
+    return NoCudaError("--device cuda", f"a CUDA session was asked for and could not be had ({why})", fix)
 
 
 def _cuda_options(options: SessionOptions) -> dict[str, str]:

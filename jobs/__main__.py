@@ -44,7 +44,8 @@ def run(arguments: list[str]) -> int:
         say(errors, "interrupted; the same command goes on from here")
         return ExitCode.INTERRUPTED
     except typer.TyperException as error:
-        error.show()
+        message = error.format_message().replace("Value error, ", "").rstrip(".")
+        say(errors, f"error: {message}; see --help", style="red")
         return ExitCode.BAD_INPUT
 
 

@@ -15,6 +15,9 @@ from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
 from actors.encoding import ImageFormat, default_quality
 
+# Pydantic's words for what people meet most, in ours.
+MESSAGES = {"missing": "must be given", "extra_forbidden": "there is no such option"}
+
 
 class Effect(StrEnum):
     """Whether an option changes pixels: such an option cannot change between runs into one folder."""
@@ -130,9 +133,10 @@ def load_options(flags: dict[str, Any], config: str | None) -> CompositeOptions:
     try:
         return CompositeOptions.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt name explains a missing one, so it comes first.
+        first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
         where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        message = first["msg"].removeprefix("Value error, ")
+        message = MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
         subject, _, rest = (where, "", message) if where else message.partition(": ")
         flag = subject if subject == "clip" else f"--{subject}"
         raise InputError(flag, rest or "not valid", "see --help") from error

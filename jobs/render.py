@@ -15,7 +15,7 @@ import actors
 from actors import storage
 from actors.backgrounds import BlockRequest
 from actors.compositor import WorkerConfig
-from actors.core.errors import ExitCode, InputError, StoppedError
+from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.encoding import ImageFormat
 from actors.layout import frames_folder, segments_folder, timings_folder, video_path
 from actors.proof import NodeProof
@@ -25,9 +25,9 @@ from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.inputs import Inputs, read_inputs, sources
 from jobs.ledger import Ledger, missing
 from jobs.messages import say
-from jobs.options import CompositeOptions
+from jobs.options import CompositeOptions, DeviceChoice
 from jobs.outcome import Clock, Outcome
-from jobs.placement import Choice, Placement, choose_device, place, room
+from jobs.placement import CPU, Choice, Placement, choose_device, place, room
 from jobs.plan import BlockPlan, background_bytes, plan_blocks, plan_ranges
 from jobs.progress import Meter, meter
 from jobs.scheduler import Patience, Scheduler
@@ -83,6 +83,14 @@ class _Run:
         """
         there = offer()
         choice = choose_device(self._options.device, there, own_cluster=own_cluster)
+        try:
+            return self._attempt(before, there, choice)
+        except NoCudaError as error:
+            if self._options.device is not DeviceChoice.AUTO:
+                raise
+            return self._attempt(before, there, Choice(CPU, f"{choice.reason}, but {error.problem}"))
+
+    def _attempt(self, before: dict[str, Any] | None, there: Offer, choice: Choice) -> Outcome:
         say(self._console, f"device: {choice.provider.removesuffix('ExecutionProvider').lower()} ({choice.reason})")
         identity = self._inputs.identity(self._options, choice.provider)
         if before is not None and not self._options.restart:

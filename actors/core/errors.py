@@ -33,6 +33,10 @@ class InputError(Exception):
         return f"{self.subject}: {self.problem}; {self.fix}"
 
 
+class NoCudaError(InputError):
+    """A CUDA session was asked for and could not be had."""
+
+
 class StoppedError(Exception):
     """The run cannot go on, but what it has finished stays valid and the same command resumes it.
 

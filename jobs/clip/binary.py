@@ -141,7 +141,8 @@ def _compare(metadata: _Metadata, count: int, kind: ModelKind, path: str) -> Non
         ("num_frames", metadata.num_frames, count),
         ("visual_shape", metadata.visual_shape, [count, *kind.planes]),
         ("audio_shape", metadata.audio_shape, [count, *kind.audio]),
-        ("dtype", metadata.dtype, "float32"),
+        # NumPy's own name of the type is as good.
+        ("dtype", "float32" if metadata.dtype == "<f4" else metadata.dtype, "float32"),
     ]
     for name, said, is_so in claims:
         if said is not None and said != is_so:

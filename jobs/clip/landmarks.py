@@ -16,8 +16,8 @@ from jobs.clip.numbering import in_order
 
 _POINTS = 110
 _LEFT, _RIGHT, _TOP = 1, 31, 52
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?", re.ASCII)
-_COORDINATES = 2
+_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+_POINT = re.compile(rf"\s*{_NUMBER}\s+{_NUMBER}\s*", re.ASCII)
 _LARGEST = 1 << 31
 _SIZE_LIMIT = 1 << 16
 _THREADS = 16
@@ -58,18 +58,26 @@ def face_square(data: bytes, path: str) -> FaceRect:
         lines = data.decode("ascii").split("\n")
     except UnicodeDecodeError as error:
         raise InputError(path, "not a text file", _FIX) from error
-    points = [line.split() for line in lines if line.strip()]
+    points = [line for line in lines if line.strip()]
     if len(points) != _POINTS:
         raise InputError(path, f"holds {len(points)} points, not {_POINTS}", _FIX)
-    pixels = [_point(point, number, path) for number, point in enumerate(points)]
-    x0, x1, y0 = pixels[_LEFT][0], pixels[_RIGHT][0], pixels[_TOP][1]
+    matches = [_POINT.fullmatch(point) for point in points]
+    if None in matches:
+        raise _bad_point(points, matches.index(None), path)
+    x0, _ = _pixel(points, _LEFT, path)
+    x1, _ = _pixel(points, _RIGHT, path)
+    _, y0 = _pixel(points, _TOP, path)
     return FaceRect(x0, y0, x1, y0 + (x1 - x0))
 
 
-def _point(texts: Sequence[str], number: int, path: str) -> tuple[int, int]:
-    if len(texts) == _COORDINATES and all(_NUMBER.fullmatch(text) for text in texts):
-        with np.errstate(over="ignore"):
-            x, y = (float(np.float32(text)) for text in texts)
-        if abs(x) < _LARGEST and abs(y) < _LARGEST:
-            return int(x), int(y)
-    raise InputError(path, f"point {number} is {show(' '.join(texts))}, not two numbers", _FIX)
+def _pixel(points: Sequence[str], index: int, path: str) -> tuple[int, int]:
+    with np.errstate(over="ignore"):
+        x, y = (float(np.float32(text)) for text in points[index].split())
+    if abs(x) < _LARGEST and abs(y) < _LARGEST:
+        return int(x), int(y)
+    raise _bad_point(points, index, path)
+
+
+def _bad_point(points: Sequence[str], index: int, path: str) -> InputError:
+    text = show(" ".join(points[index].split()))
+    return InputError(path, f"point {index} is {text}, not two pixel coordinates", _FIX)

@@ -79,16 +79,10 @@ class Squares:
         """
         for index, rect in enumerate(self.rects):
             if not rect.inside(width, height):
-                raise InputError(
-                    self.origins[index] if self.origins else self.name,
-                    f"the square of frame {index}, {_sides(rect)}, "
-                    + (
-                        "has no area"
-                        if rect.width <= 0 or rect.height <= 0
-                        else f"reaches outside the {width}x{height} frame"
-                    ),
-                    self.fix,
-                )
+                empty = rect.width <= 0 or rect.height <= 0
+                problem = "has no area" if empty else f"reaches outside the {width}x{height} frame"
+                origin = self.origins[index] if self.origins else self.name
+                raise InputError(origin, f"the square of frame {index}, {_sides(rect)}, {problem}", self.fix)
         oblong = [index for index, rect in enumerate(self.rects) if rect.width != rect.height]
         if oblong:
             first = self.rects[oblong[0]]

@@ -17,16 +17,13 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from actors import storage
+from actors.backgrounds import CONTAINERS
 from actors.core.clip import VideoFrames
 from actors.core.errors import InputError
 from jobs.clip.files import file_at, files_in, one_line, readable
 from jobs.clip.truncation import missing_bytes
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
-# The demuxers that may see the user's file. Playlists (HLS, DASH, concat) are left out because they make FFmpeg open
-# other files and addresses.
-_DEMUXERS = "mov,mp4,matroska,webm,avi"
-_MOST_PIXELS = 1 << 27
 _REENCODE = "re-encode it, for instance: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4"
 _COPY_AGAIN = "copy or download the whole file again"
 # The identity of a display matrix, 16.16 fixed point with a last column of 2.30.
@@ -65,7 +62,7 @@ def _opened(file: IO[bytes], path: str) -> Iterator[tuple[av.container.InputCont
     """The container and its first video stream; FFmpeg's errors inside the block become an `InputError`."""
     try:
         # Tags are free text in any encoding and nothing here depends on them.
-        with av.open(file, "r", metadata_errors="replace", options={"format_whitelist": _DEMUXERS}) as container:
+        with av.open(file, "r", metadata_errors="replace", options=CONTAINERS) as container:
             if not container.streams.video:
                 raise InputError(path, "holds no video", "name a video file")
             stream = container.streams.video[0]
@@ -82,10 +79,6 @@ def _opened(file: IO[bytes], path: str) -> Iterator[tuple[av.container.InputCont
 
 def _first_frame(container: av.container.InputContainer, stream: VideoStream, path: str) -> tuple[int, int]:
     """Width and height in pixels of the first frame."""
-    if stream.width * stream.height > _MOST_PIXELS:
-        raise InputError(path, f"its frames of {stream.width}x{stream.height} are too large", _REENCODE)
-    # The pictures themselves may claim another size than the container.
-    stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
     frame = next(container.decode(stream), None)
     if frame is None:
         raise InputError(path, "not one frame of it can be decoded", f"{_COPY_AGAIN}, or {_REENCODE}")

@@ -9,12 +9,15 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
 from actors.core.clip import FaceRect
 from actors.core.kind import UNET_328
 
 WIDTH, HEIGHT = 64, 48
+# Decorates property tests: none may fail because the machine is busy, and each example writes its file anew.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 # Small planes keep binary exports small; the audio stays the real one.
 SMALL = replace(UNET_328, name="small", crop=24, inner=16, mask=(2, 2, 12, 12))
 

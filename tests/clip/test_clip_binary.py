@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clip_inputs import (
+    PATIENT,
     SMALL,
     squares,
     write_binary,
@@ -15,7 +16,7 @@ from clip_inputs import (
     write_rects,
     write_video,
 )
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile
@@ -221,7 +222,7 @@ JSON_VALUE = (
 FIELDS = ["num_frames", "start_frame", "visual_shape", "audio_shape", "dtype", "format"]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@PATIENT
 @given(st.dictionaries(st.sampled_from(FIELDS), JSON_VALUE) | JSON_VALUE, st.booleans())
 def test_any_metadata_gives_a_clip_or_an_input_error(tmp_path: Path, value: object, named: bool) -> None:
     if not (tmp_path / "audio_input.bin").exists():

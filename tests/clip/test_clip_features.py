@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clip_inputs import PATIENT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -61,7 +62,7 @@ def test_what_is_not_floating_point_is_refused(tmp_path: Path, dtype: type[np.ge
 
 def test_pickled_objects_are_refused_without_being_unpickled(tmp_path: Path) -> None:
     path = tmp_path / "f.npy"
-    np.save(path, np.array([[print] * 512] * 2, dtype=object), allow_pickle=True)
+    np.save(path, np.array([[print] * 512] * 2, dtype=object))
     with pytest.raises(InputError, match="pickled Python objects, which are never read"):
         read_features(str(path), UNET_328)
 
@@ -116,7 +117,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_features(str(tmp_path / "none.npy"), UNET_328)
 
 
-@settings(max_examples=300)
+@settings(PATIENT, max_examples=300)
 @given(data=st.data())
 def test_a_damaged_file_gives_features_or_an_input_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -189,6 +189,13 @@ def test_a_clip_is_found_from_a_relative_path(tmp_path: Path, monkeypatch: pytes
     assert clip.frames.path == str(tmp_path / "clip" / "full_body_video.mp4")
 
 
+def test_a_clip_may_be_named_by_a_uri(tmp_path: Path) -> None:
+    package(tmp_path / "clip")
+    uri = f"file://{tmp_path}/clip/"
+    clip = read_clip(uri, rects=None, rect=None, kind=UNET_328)
+    assert (clip.id, clip.path, clip.backgrounds) == ("clip", uri, COUNT)
+
+
 def test_no_such_clip(tmp_path: Path) -> None:
     error = refused(tmp_path / "none")
     assert str(error) == f"{tmp_path / 'none'}: there is no such clip; name a clip folder or a video file"

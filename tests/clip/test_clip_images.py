@@ -3,7 +3,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clip_inputs import HEIGHT, WIDTH, picture, write_images
+from clip_inputs import HEIGHT, PATIENT, WIDTH, picture, write_images
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from actors.core.clip import ImageFrames
@@ -93,7 +95,30 @@ def test_the_size_is_that_of_the_picture_opencv_decodes(tmp_path: Path, suffix: 
     assert image_size(str(path)) == (decoded.shape[1], decoded.shape[0])
 
 
-def test_damaged_exif_is_no_reason_to_refuse_a_frame(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exif", [b"MM\0*\0", b"MM\0*\0\0\xff\xff\0\x09", b"??", b"II*\0\x08\0\0\0\xff\xff"])
+def test_damaged_exif_is_no_reason_to_refuse_a_frame(tmp_path: Path, exif: bytes) -> None:
     path = tmp_path / "0.jpg"
-    Image.fromarray(picture(0)).save(path, exif=b"Exif\0\0MM\0*\0\0\xff\xff\0\x09")
+    Image.fromarray(picture(0)).save(path, exif=b"Exif\0\0" + exif)
     assert read(tmp_path).width == WIDTH
+
+
+@PATIENT
+@given(st.sampled_from(["jpg", "png", "bmp", "webp"]), st.integers(0, 200), st.binary(min_size=1, max_size=6))
+def test_a_damaged_image_gives_a_size_or_an_input_error(tmp_path: Path, suffix: str, place: int, patch: bytes) -> None:
+    data = bytearray(cv2.imencode(f".{suffix}", picture(0))[1].tobytes())
+    data[place : place + len(patch)] = patch
+    path = tmp_path / "0.img"
+    path.write_bytes(data)
+    result = outcome(path)
+    if isinstance(result, InputError):
+        assert result.subject == str(path)
+        assert "\n" not in str(result)
+    else:
+        assert min(result) > 0
+
+
+def outcome(path: Path) -> tuple[int, int] | InputError:
+    try:
+        return image_size(str(path))
+    except InputError as error:
+        return error

@@ -2,6 +2,7 @@ import re
 from random import Random
 
 import pytest
+from clip_inputs import PATIENT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ def test_the_last_number_of_the_stem_counts(name: str, number: int | None) -> No
     assert number_of(name) == number
 
 
+@PATIENT
 @given(st.integers(0, 200), st.integers(1, 120), st.integers(0, 6), st.randoms())
 def test_any_numbering_without_gaps_is_put_in_order(start: int, count: int, digits: int, chance: Random) -> None:
     names = [f"frame2_{number:0{digits}d}.png" for number in range(start, start + count)]
@@ -37,6 +39,7 @@ def test_any_numbering_without_gaps_is_put_in_order(start: int, count: int, digi
     assert [entry.name for entry in in_order(shuffled, "clip")] == names
 
 
+@PATIENT
 @given(st.sets(st.integers(0, 400), min_size=1))
 def test_gaps_are_refused_and_the_first_of_them_named(numbers: set[int]) -> None:
     missing = sorted(set(range(min(numbers), max(numbers) + 1)) - numbers)

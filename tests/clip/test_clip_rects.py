@@ -3,7 +3,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from clip_inputs import sides, squares, write_rects
+from clip_inputs import PATIENT, sides, squares, write_rects
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +42,7 @@ def as_flat_table_from_one(rects: list[FaceRect]) -> object:
 
 
 @pytest.mark.parametrize("form", [as_list, as_nested_list, as_table, as_flat_table_from_one])
+@PATIENT
 @given(rects=st.lists(RECT, min_size=1, max_size=30))
 def test_every_form_gives_back_the_rects_in_frame_order(
     form: Callable[[list[FaceRect]], object], rects: list[FaceRect]
@@ -54,16 +55,19 @@ def test_whole_floats_and_a_byte_order_mark_are_read() -> None:
     assert parse_rects(text.encode(), "r.json") == (FaceRect(1, 2, 3, 4),)
 
 
+@PATIENT
 @given(JSON)
 def test_any_json_gives_rects_or_an_input_error(value: object) -> None:
     parse_or_refuse(json.dumps(value).encode())
 
 
+@PATIENT
 @given(st.binary(max_size=200))
 def test_any_bytes_give_rects_or_an_input_error(data: bytes) -> None:
     parse_or_refuse(data)
 
 
+@PATIENT
 @given(st.lists(RECT, min_size=1, max_size=4), st.data())
 def test_a_damaged_file_gives_rects_or_an_input_error(rects: list[FaceRect], data: st.DataObject) -> None:
     text = bytearray(json.dumps(as_table(rects)).encode())
@@ -151,6 +155,7 @@ def test_a_written_file_is_read_back(tmp_path: Path) -> None:
     assert read_rects(str(write_rects(tmp_path / "r.json", rects, table=True))) == tuple(rects)
 
 
+@PATIENT
 @given(RECT, st.integers(1, 4000), st.integers(1, 4000))
 def test_a_rect_is_accepted_exactly_where_its_pixels_exist(rect: FaceRect, width: int, height: int) -> None:
     fits = 0 <= rect.x0 < rect.x1 <= width and 0 <= rect.y0 < rect.y1 <= height

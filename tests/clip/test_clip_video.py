@@ -6,8 +6,11 @@ import av
 import cv2
 import numpy as np
 import pytest
-from clip_inputs import HEIGHT, WIDTH, picture, write_video
+from clip_inputs import HEIGHT, PATIENT, WIDTH, picture, write_video
+from hypothesis import given
+from hypothesis import strategies as st
 
+from actors.core.clip import VideoFrames
 from actors.core.errors import InputError
 from jobs.clip.video import read_video
 
@@ -155,3 +158,39 @@ def test_frames_before_the_first_keyframe_are_refused(tmp_path: Path) -> None:
                 target.mux(packet)
     with pytest.raises(InputError, match="re-encode"):
         read_video(str(path))
+
+
+def test_a_video_of_an_unknown_codec_is_refused(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", 3)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(InputError, match="its codec is not known here; re-encode it"):
+        read_video(str(path))
+
+
+@PATIENT
+@given(st.sampled_from(["mp4", "mkv", "avi"]), st.floats(0, 1), st.binary(min_size=1, max_size=6))
+def test_a_damaged_video_gives_frames_or_an_input_error(
+    tmp_path: Path, suffix: str, place: float, patch: bytes
+) -> None:
+    source = tmp_path / f"source.{suffix}"
+    if not source.exists():
+        write_video(source, 5, codec="mpeg4" if suffix == "avi" else "libx264")
+    data = bytearray(source.read_bytes())
+    start = int(place * len(data))
+    data[start : start + len(patch)] = patch
+    path = tmp_path / f"damaged.{suffix}"
+    path.write_bytes(data)
+    result = outcome(path)
+    if isinstance(result, InputError):
+        assert result.subject == str(path)
+        assert "\n" not in str(result)
+    else:
+        assert len(result) > 0
+        assert list(result.timestamps) == sorted(set(result.timestamps))
+
+
+def outcome(path: Path) -> VideoFrames | InputError:
+    try:
+        return read_video(str(path))
+    except InputError as error:
+        return error

@@ -65,7 +65,7 @@ def finish(frame: Image, rect: FaceRect, prediction: Planes, interpolation: Inte
 
 
 @pytest.mark.parametrize("interpolation", list(Interpolation))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(rect=rects(), prediction=predictions())
 @example(rect=FaceRect(0, 0, 1, 1), prediction=PREDICTION)
 @example(rect=FaceRect(WIDTH - 1, HEIGHT - 1, WIDTH, HEIGHT), prediction=PREDICTION)

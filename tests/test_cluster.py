@@ -1,0 +1,97 @@
+"""Runs on clusters of other kinds: a submitted job, this machine alone, and an object store smaller than the clip."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import reference
+import small
+from ray.cluster_utils import Cluster
+from small import Result, SmallClip
+
+
+@pytest.fixture(scope="module")
+def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that a user would submit: the code, without what tests and tools leave in a checkout."""
+    folder = tmp_path_factory.mktemp("submit")
+    for name in ("actors", "jobs"):
+        shutil.copytree(small.ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def submit(port: int, code: Path, *arguments: object) -> Result:
+    """``ray job submit``, as a user does it."""
+    ray = Path(sys.executable).with_name("ray")
+    address = f"http://127.0.0.1:{port}"
+    entry = [sys.executable, "-m", "jobs", *map(str, arguments)]
+    done = subprocess.run(
+        [str(ray), "job", "submit", "--address", address, "--working-dir", str(code), "--", *entry],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "COLUMNS": "200"},
+        check=False,
+    )
+    return Result(done.returncode, done.stdout + done.stderr)
+
+
+def test_a_submitted_job_and_a_local_run_give_the_same_frames(
+    cluster: Cluster, dashboard_port: int, code: Path, clip: SmallClip, model: Path, tmp_path: Path
+) -> None:
+    base = ["composite", clip.folder, "--model", model, "--device", "cpu", "--frames", ":12", "--video"]
+    submitted = submit(dashboard_port, code, *base, "--out", tmp_path / "submitted")
+    assert submitted.code == 0, submitted.output
+    local = small.command(*base, "--out", tmp_path / "local")
+    assert local.code == 0, local.output
+    assert len(small.contents(tmp_path / "local")) == 12
+    assert small.contents(tmp_path / "submitted") == small.contents(tmp_path / "local")
+    assert (tmp_path / "submitted" / "video.mp4").stat().st_size > 10_000
+    record = json.loads((tmp_path / "submitted" / "run.json").read_text())
+    assert record["cluster"]["nodes"] == 2
+
+
+def test_a_relative_out_inside_a_job_is_refused(
+    cluster: Cluster, dashboard_port: int, code: Path, clip: SmallClip, model: Path
+) -> None:
+    result = submit(dashboard_port, code, "composite", clip.folder, "--model", model, "--out", "run")
+    assert result.code == 1  # Ray's own; ours is in its message
+    assert "exit code 2" in result.output
+    assert "--out run: inside a submitted job" in result.output
+    assert "absolute path" in result.output
+
+
+def test_a_clip_larger_than_the_object_store(model: Path, tmp_path: Path) -> None:
+    """60 backgrounds of 1.7 MB against a store of 76 MiB, gone through forth and back."""
+    count, width, height = 60, 960, 480
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    frames = [np.roll(small.picture(1, width, height), 9 * i, axis=1) for i in range(count)]
+    for i, frame in enumerate(frames):
+        cv2.imwrite(str(folder / f"{i}.bmp"), frame)
+    rects = [small.square(i) for i in range(count)]
+    features = small.feature_rows(130)
+    np.save(tmp_path / "features.npy", features)
+    store = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "object_store_memory": 76 << 20})
+    try:
+        flags = ["--rects", small.write_rects(tmp_path / "rects.json", rects), "--features", tmp_path / "features.npy"]
+        base = ["composite", folder, "--model", model, "--out", tmp_path / "run", *flags]
+        result = small.command(*base, "--format", "jpg", "--quality", 100, "--address", store.address)
+        assert result.code == 0, result.output
+        assert "blocks at a time" in result.output
+    finally:
+        store.shutdown()
+    for start in range(0, 130, 10):
+        (_, _, frame), *_ = reference.render(frames, rects, features, model, start=start, stop=start + 1)
+        content = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+        assert (tmp_path / "run" / "frames" / f"frame_{start:06d}.jpg").read_bytes() == content
+    assert len(small.contents(tmp_path / "run")) == 130
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["plan"]["blocks"]["capacity"] < record["plan"]["blocks"]["count"]

@@ -1,0 +1,42 @@
+"""The demo, from one command to a mouth that opens with the sound in the rendered pixels."""
+
+from __future__ import annotations
+
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import reference
+from small import Result
+
+
+def test_the_mouth_opens_with_the_sound(tmp_path: Path, on_cluster: Callable[..., Result]) -> None:
+    for _ in range(2):  # a second demo just works
+        result = on_cluster("demo", "--out", tmp_path / "demo")
+        assert result.code == 0, result.output
+        # The cluster's GPU is one in Ray's books only: the choice falls on the CPU, and says why.
+        assert "device: cpu (the cluster has 1 GPUs, but a CUDA session" in result.output
+    run, clip = tmp_path / "demo" / "run", tmp_path / "demo" / "clip"
+    frames = [cv2.imread(str(path)) for path in sorted((run / "frames").iterdir())]
+    assert len(frames) == 150
+    assert all(frame is not None and frame.shape == (720, 1280, 3) for frame in frames)
+    with wave.open(str(clip / "aud.wav")) as file:
+        rate = file.getframerate()
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(float)
+    each = rate // 25
+    loud = np.sqrt(np.mean(samples[: 150 * each].reshape(150, each) ** 2, axis=1))
+    # The presenter's own mouth is closed: whatever has become much darker is the inside of an open one.
+    opening = []
+    for index, frame in enumerate(frames):
+        background = cv2.imread(str(clip / "full_body_img" / f"{reference.bounce(index, 125)}.jpg"))
+        darker = background.max(axis=2).astype(int) - frame.max(axis=2)
+        opening.append(int((darker > 60).sum()))
+    assert max(opening) > 500
+    assert min(opening) < 20
+    assert np.corrcoef(opening, loud)[0, 1] > 0.9
+    with av.open(str(run / "video.mp4")) as video:
+        lengths = [float(stream.duration * stream.time_base) for stream in video.streams]  # type: ignore[operator]
+    assert np.allclose(lengths, 6.0, atol=1 / 48000)

@@ -1,0 +1,143 @@
+"""The figures at the end of a run, from the timing table alone."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from actors.core.timings import STAGES, FrameTiming, to_table
+from jobs.summary import (
+    ColdStart,
+    StageStats,
+    Totals,
+    as_record,
+    frames_of,
+    limiting,
+    print_summary,
+    stage_stats,
+    worker_stats,
+)
+
+STAGE_NAMES = [stage.removesuffix("_ms") for stage in STAGES]
+
+
+def row(frame: int, worker: int = 0, pid: int = 100, *, stages: Mapping[str, float]) -> FrameTiming:
+    place = {"range_id": "r", "batch_id": 0, "batch_size": 1, "worker": worker, "node": "n", "pid": pid}
+    rest = {"device": "cpu", "provider": "CPU", "started_at": 1.5, "bytes": 1, "checksum": "ab"}
+    segment = {"segment": "", "segment_bytes": 0, "segment_checksum": ""}
+    values = {"frame": frame, "background": 1, **place, **rest, **dict.fromkeys(STAGES, 0.0), **stages, **segment}
+    return FrameTiming(**values)  # type: ignore[arg-type]
+
+
+def frames(*rows: FrameTiming) -> pd.DataFrame:
+    return frames_of(to_table(rows))
+
+
+def by_name(stats: list[StageStats]) -> Mapping[str, StageStats]:
+    return {stat.stage: stat for stat in stats}
+
+
+def test_stages_have_mean_median_tail_and_share() -> None:
+    table = frames(*(row(i, stages={"inference_ms": float(i), "encode_ms": 2.0}) for i in range(101)))
+    stats = by_name(stage_stats(table, workers=2, steady_s=10.0))
+    inference = stats["inference"]
+    assert (inference.mean_ms, inference.p50_ms, inference.p99_ms) == (50.0, 50.0, 99.0)
+    # Two workers for ten seconds have 20,000 ms to give.
+    assert inference.share == pytest.approx(5050 / 20_000)
+    assert stats["encode"].share == pytest.approx(202 / 20_000)
+    assert stats["waiting"].share == pytest.approx(1 - 5252 / 20_000)
+    assert stats["waiting"].mean_ms == pytest.approx((20_000 - 5252) / 101)
+    # What nobody did is no stage.
+    assert set(stats) == {"inference", "encode", "waiting"}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(st.tuples(*[st.floats(0, 50)] * len(STAGES)), min_size=1, max_size=20),
+    st.integers(1, 8),
+    st.floats(0.001, 100),
+)
+def test_shares_are_shares(rows: list[tuple[float, ...]], workers: int, steady: float) -> None:
+    table = frames(*(row(i, stages=dict(zip(STAGES, values, strict=True))) for i, values in enumerate(rows)))
+    stats = stage_stats(table, workers, steady)
+    assert all(stat.share >= 0 for stat in stats)
+    assert all(stat.p50_ms <= stat.p99_ms for stat in stats)
+    assert sum(stat.share for stat in stats) >= 1 - 1e-9
+    # Stages and waiting together are the workers' time, where they did not work longer than that.
+    if stats[-1].share > 0:
+        assert sum(stat.share for stat in stats) == pytest.approx(1)
+        assert sum(stat.mean_ms for stat in stats) * len(rows) == pytest.approx(workers * steady * 1e3)
+    assert limiting(stats).split()[0] in {*STAGE_NAMES, "waiting"}
+
+
+def test_nothing_rendered_has_no_stages() -> None:
+    assert stage_stats(frames(), 0, 0.0) == []
+    assert worker_stats(frames()) == []
+    assert limiting([]) == "nothing was rendered"
+
+
+def test_workers_are_told_by_process() -> None:
+    """A worker that died and was started anew is two lines."""
+    table = frames(
+        row(0, 0, 100, stages={"inference_ms": 5.0, "write_ms": 1.0}),
+        row(1, 1, 200, stages={"inference_ms": 7.0}),
+        row(2, 0, 100, stages={"inference_ms": 6.0}),
+        row(3, 0, 300, stages={"inference_ms": 9.0}),
+    )
+    found = {(stat.worker, stat.pid): (stat.frames, stat.busy_ms) for stat in worker_stats(table)}
+    assert found == {(0, 100): (2, 12.0), (0, 300): (1, 9.0), (1, 200): (1, 7.0)}
+    assert {(stat.node, stat.device) for stat in worker_stats(table)} == {("n", "cpu")}
+
+
+@pytest.mark.parametrize("stage", [*STAGE_NAMES, "waiting"])
+def test_every_stage_that_may_limit_has_its_advice(stage: str) -> None:
+    others = [StageStats(name, 1, 1, 1, 0.01) for name in STAGE_NAMES if name != stage]
+    line = limiting([*others, StageStats(stage, 9, 9, 9, 0.625)])
+    assert line.startswith(f"{stage} limits, with 62% of the workers' time: ")
+    assert "\n" not in line
+
+
+COLD = ColdStart(1.0, 0.5, 2.0, 0.25, 0.125, 3.0, 4.0, 0.75)
+TOTALS = Totals(
+    frames=1000, rendered=588, failed=2, seconds=20.0, steady_s=10.0, fps_total=29.4, fps_steady=58.8, cold=COLD
+)
+
+
+def printed(totals: Totals, table: pd.DataFrame) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    print_summary(console, totals, stage_stats(table, 2, totals.steady_s), worker_stats(table))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_table_names_everything_that_is_promised() -> None:
+    table = frames(
+        *(row(i, i % 2, 100 + i % 2, stages={"inference_ms": 20.0 + i, "encode_ms": 3.0}) for i in range(50))
+    )
+    text = printed(TOTALS, table)
+    for promised in ("cache load", "warm-up", "fps_total", "fps_steady", "p50", "p99", "workers", "limits"):
+        assert promised in text
+    for figure in ("29.40", "58.80", "588 rendered now", "2 failed", "44.50", "100", "101"):
+        assert figure in text
+
+
+def test_a_run_with_nothing_to_do_prints_a_summary_too() -> None:
+    assert "nothing was rendered" in printed(Totals(8, 0, 0, 1.0, 0.0, 0.0, 0.0, COLD), frames())
+
+
+def test_the_record_holds_the_same_figures() -> None:
+    table = frames(*(row(i, stages={"inference_ms": 20.0}) for i in range(5)))
+    record = as_record(TOTALS, stage_stats(table, 1, 1.0), worker_stats(table))
+    back = json.loads(json.dumps(record))
+    assert back["totals"]["fps_steady"] == 58.8
+    assert back["totals"]["cold"]["ray_s"] == 2.0
+    assert [stage["stage"] for stage in back["stages"]] == ["inference", "waiting"]
+    assert back["workers"][0]["frames"] == 5
+    assert back["limiting"].startswith("waiting limits")
