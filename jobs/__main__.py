@@ -33,20 +33,21 @@ def run(arguments: list[str]) -> int:
     """Runs a command; a user's mistake is one line and an exit code, a bug a traceback."""
     errors = Console(stderr=True)
     try:
-        return int(app(arguments, standalone_mode=False) or 0)
+        code = int(app(arguments, standalone_mode=False) or 0)
     except InputError as error:
         say(errors, f"error: {error}", style="red")
         return ExitCode.BAD_INPUT
     except StoppedError as error:
         say(errors, f"stopped: {error}", style="red")
         return ExitCode.STOPPED
-    except (KeyboardInterrupt, typer.Abort):
-        say(errors, "interrupted; the same command goes on from here")
-        return ExitCode.INTERRUPTED
     except typer.TyperException as error:
         message = error.format_message().replace("Value error, ", "").rstrip(".")
         say(errors, f"error: {message}; see --help", style="red")
         return ExitCode.BAD_INPUT
+    # Typer turns an interrupt into this code by itself.
+    if code == ExitCode.INTERRUPTED:
+        say(errors, "interrupted; the same command goes on from here")
+    return code
 
 
 def main() -> None:

@@ -30,14 +30,16 @@ class Offer:
     Attributes:
         cpus: logical CPUs of all nodes.
         gpus: logical GPUs of all nodes.
-        nodes: how many nodes are alive.
+        nodes: ids of the nodes that are alive.
+        rendering: ids of those that have CPUs or GPUs; a head that only schedules has neither.
         store: bytes of the smallest object store among nodes that can render.
         smallest_node_cpus: CPUs of the smallest node that can render.
     """
 
     cpus: float
     gpus: float
-    nodes: int
+    nodes: tuple[str, ...]
+    rendering: tuple[str, ...]
     store: int
     smallest_node_cpus: float
 
@@ -98,12 +100,14 @@ def _check_reachable(address: str) -> None:
 def offer() -> Offer:
     """What is there right now."""
     alive: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    nodes = [node["Resources"] for node in alive if node["Alive"]]
-    rendering = [node for node in nodes if node.get("CPU", 0) or node.get("GPU", 0)] or nodes
+    nodes = {node["NodeID"]: node["Resources"] for node in alive if node["Alive"]}
+    rendering = {name: has for name, has in nodes.items() if has.get("CPU", 0) or has.get("GPU", 0)}
+    stores = [has.get("object_store_memory", 0) for has in (rendering or nodes).values()]
     return Offer(
-        cpus=sum(node.get("CPU", 0.0) for node in nodes),
-        gpus=sum(node.get("GPU", 0.0) for node in nodes),
-        nodes=len(nodes),
-        store=int(min((node.get("object_store_memory", 0) for node in rendering), default=0)),
-        smallest_node_cpus=min((node.get("CPU", 0.0) for node in rendering), default=0.0),
+        cpus=sum(has.get("CPU", 0.0) for has in nodes.values()),
+        gpus=sum(has.get("GPU", 0.0) for has in nodes.values()),
+        nodes=tuple(nodes),
+        rendering=tuple(rendering),
+        store=int(min(stores, default=0)),
+        smallest_node_cpus=min((has.get("CPU", 0.0) for has in rendering.values()), default=0.0),
     )

@@ -56,6 +56,7 @@ class Work:
         audio: reference of the sound's features in the object store.
         pair: the background of each frame of a range.
         request: what to load for a block.
+        nodes: ids of the nodes that can render now, where blocks are loaded until workers say where they are.
         placement: Ray's resources for one worker, as keyword arguments of `options`.
         wait: seconds that a run may go without any worker that is ready.
         room: how many workers the cluster has room for now; ``None`` when the user fixed the number.
@@ -65,6 +66,7 @@ class Work:
     audio: Any
     pair: Callable[[FrameRange], tuple[int, ...]]
     request: Callable[[int], BlockRequest]
+    nodes: tuple[str, ...]
     placement: dict[str, Any]
     wait: float
     room: Callable[[], int] | None
@@ -124,7 +126,9 @@ class Dispatcher:
         self._actor: Any = ray.remote(Compositor).options(max_restarts=0, max_task_retries=0, **work.placement)
         self._load: Any = ray.remote(num_cpus=0, num_returns=2, max_retries=3)(load_block)
         self._actors: dict[int, Any] = {}
-        self._nodes: list[str] = []
+        # Blocks belong where frames are rendered, never on a head that only schedules.
+        self._nodes = list(work.nodes)
+        self._postponed: list[int] = []
         self._blocks: dict[int, Any] = {}
         # What each outstanding reference stands for: ("start", slot), ("load", block) or ("render", slot, frames).
         self._waiting: dict[Any, tuple[Any, ...]] = {}
@@ -171,13 +175,14 @@ class Dispatcher:
         self._waiting[actor.prepare.remote()] = ("start", slot)
 
     def _load_block(self, block: int) -> None:
-        options: dict[str, Any] = {"scheduling_strategy": "SPREAD"}
-        if self._nodes:
-            # Blocks belong where frames are rendered, never on a head that only schedules. Soft: a node may be gone.
-            node = self._nodes[block % len(self._nodes)]
-            options = {"scheduling_strategy": NodeAffinitySchedulingStrategy(node, soft=True)}
+        if not self._nodes:
+            self._postponed.append(block)
+            return
+        # Soft: a node may be gone by the time its task starts.
+        strategy = NodeAffinitySchedulingStrategy(self._nodes[block % len(self._nodes)], soft=True)
+        load = self._load.options(scheduling_strategy=strategy)
         # The receipt comes back instead of the block: asking for a block would copy it to the driver's node.
-        loaded, receipt = self._load.options(**options).remote(self._work.request(block), self._work.config.kind)
+        loaded, receipt = load.remote(self._work.request(block), self._work.config.kind)
         self._blocks[block] = loaded
         self._waiting[receipt] = ("load", block)
 
@@ -221,8 +226,10 @@ class Dispatcher:
             return
         self.moments.first_worker = self.moments.first_worker or time.perf_counter()
         self.moments.workers.append(report)
-        if report.node not in self._nodes:
-            self._nodes.append(report.node)
+        self._nodes = list(dict.fromkeys(worker.node for worker in self.moments.workers))
+        postponed, self._postponed = self._postponed, []
+        for block in postponed:
+            self._load_block(block)
         self._scheduler.worker_ready(slot)
 
     def _loaded(self, block: int, ref: Any) -> None:  # noqa: ANN401
@@ -282,7 +289,7 @@ class Dispatcher:
         if self._scheduler.ready_workers:
             self._idle_since = now
         elif now - self._idle_since > self._work.wait:
-            needs = " and ".join(f"{count:g} {name[4:].upper()}" for name, count in self._work.placement.items())
+            needs = " and ".join(f"{count:g} {name[4:-1].upper()}" for name, count in self._work.placement.items())
             problem = f"no worker became ready within {self._work.wait:g} s, each needs {needs}"
             fix = "check what the cluster has (`ray status`), or give --wait more seconds"
             if "num_gpus" in self._work.placement and not self.moments.workers:

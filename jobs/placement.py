@@ -95,8 +95,8 @@ def place(
         resources = {"num_cpus": cpus, "num_gpus": gpus_per_worker}
         return Placement(count, 1, batch or CUDA_BATCH, gpus_per_worker, resources)
     threads = max(1, min(int(cores), int(offer.smallest_node_cpus)))
-    # More workers than cores share them, because the user said so.
-    resources = {"num_cpus": threads if cores >= 1 else _round_down(cores)}
+    # More workers than cores share them, because the user said so; where there are none yet, each asks for one.
+    resources = {"num_cpus": threads if cores >= 1 or not offer.cpus else _round_down(cores)}
     return Placement(count, threads, batch or CPU_BATCH, 0.0, resources)
 
 

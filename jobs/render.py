@@ -33,6 +33,9 @@ from jobs.progress import Meter, meter
 from jobs.scheduler import Patience, Scheduler
 from jobs.sound import cut, read_sound
 
+# A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
+FAULTS_SHOWN = 10
+
 
 def render(options: CompositeOptions, console: Console) -> ExitCode:
     """Renders what the options say; see `ExitCode` for what the answer means.
@@ -105,7 +108,7 @@ class _Run:
         try:
             self._prepare_folder(clear=before is not None and not resumes)
             if todo:
-                self._dispatch(scheduler, placement, blocks, choice, outcome.moments)
+                self._dispatch(scheduler, placement, blocks, choice, there, outcome.moments)
         except InputError as error:
             if scheduler.done == 0 and not resumes:
                 folder.clear(self._out)
@@ -148,9 +151,11 @@ class _Run:
     def _resume(self) -> list[int]:
         wanted = self._inputs.frames
         audit = self._ledger.audit()
-        for fault in audit.faults:
-            if fault.frame in wanted:
-                say(self._console, f"frame {fault.frame}: {fault.reason}")
+        faults = [fault for fault in audit.faults if fault.frame in wanted]
+        for fault in faults[:FAULTS_SHOWN]:
+            say(self._console, f"frame {fault.frame}: {fault.reason}")
+        if len(faults) > FAULTS_SHOWN:
+            say(self._console, f"and {len(faults) - FAULTS_SHOWN} frames more")
         self._ledger.mend(audit)
         todo = missing(wanted, audit)
         say(self._console, f"{len(wanted) - len(todo)} of {len(wanted)} done, rendering {len(todo)}")
@@ -194,7 +199,13 @@ class _Run:
         )
 
     def _dispatch(
-        self, scheduler: Scheduler, placement: Placement, blocks: BlockPlan, choice: Choice, moments: Moments
+        self,
+        scheduler: Scheduler,
+        placement: Placement,
+        blocks: BlockPlan,
+        choice: Choice,
+        there: Offer,
+        moments: Moments,
     ) -> None:
         options, inputs = self._options, self._inputs
         config = WorkerConfig(
@@ -218,6 +229,7 @@ class _Run:
             audio=ray.put(inputs.audio),
             pair=inputs.pairing.backgrounds_of,
             request=lambda block: self._request(block, blocks),
+            nodes=there.rendering,
             placement=placement.resources,
             wait=options.wait,
             room=None if options.workers else lambda: room(offer(), choice.provider, options.gpus_per_worker),

@@ -14,18 +14,28 @@ os.environ.pop("RAY_ADDRESS", None)
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import hypothesis
 import pytest
 import small
 from ray.cluster_utils import Cluster
 from small import Result
 
+# A busy machine is slow now and then; pytest's own time limit catches what hangs.
+hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.load_profile("suite")
 
-@pytest.fixture(scope="session")
-def dashboard_port() -> int:
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def dashboard_port() -> int:
+    return free_port()
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +48,9 @@ def cluster(dashboard_port: int) -> Iterator[Cluster]:
         "include_dashboard": True,
         "dashboard_host": "127.0.0.1",
         "dashboard_port": dashboard_port,
+        "dashboard_agent_listen_port": free_port(),
     }
-    started = Cluster(initialize_head=True, head_node_args=head)
+    started: Any = Cluster(initialize_head=True, head_node_args=head)
     started.add_node(num_cpus=1, object_store_memory=300 << 20)
     started.wait_for_nodes()
     yield started

@@ -112,7 +112,7 @@ def write_model(path: Path, batch: int | None = None, *, output_planes: int = 3,
     """
     rng = np.random.default_rng(11)
     size: int | str = "batch" if batch is None else batch
-    constants = {
+    constants: dict[str, NDArray[np.generic]] = {
         "weight": rng.normal(0, 1.2, (output_planes, 6, 1, 1)).astype(np.float32),
         "mixer": rng.normal(0, 0.02, (32 * 256, output_planes)).astype(np.float32),
         "flat": np.array([0, -1], np.int64),

@@ -32,6 +32,8 @@ def test_the_mouth_opens_with_the_sound(tmp_path: Path, on_cluster: Callable[...
     opening = []
     for index, frame in enumerate(frames):
         background = cv2.imread(str(clip / "full_body_img" / f"{reference.bounce(index, 125)}.jpg"))
+        assert background is not None
+        assert frame is not None
         darker = background.max(axis=2).astype(int) - frame.max(axis=2)
         opening.append(int((darker > 60).sum()))
     assert max(opening) > 500

@@ -173,6 +173,12 @@ def test_what_must_be_given_is_named(name: str) -> None:
     assert caught.value.problem == "must be given"
 
 
+def test_a_misspelt_name_comes_before_the_one_that_it_leaves_out() -> None:
+    with pytest.raises(InputError) as caught:
+        load_options({"clip": "walker", "modle": "m.onnx", "out": "run"}, None)
+    assert (caught.value.subject, caught.value.problem) == ("--modle", "there is no such option")
+
+
 def test_whole_cards_and_shares_of_one_are_valid() -> None:
     assert [options(gpus_per_worker=share).gpus_per_worker for share in (0.01, 1, 3)] == [0.01, 1, 3]
 

@@ -9,15 +9,16 @@ from jobs.cluster import Offer
 from jobs.options import DeviceChoice
 from jobs.placement import CPU, CPU_BATCH, CUDA, CUDA_BATCH, PRECISION, choose_device, place, room
 
-LAPTOP = Offer(cpus=8.0, gpus=0.0, nodes=1, store=1 << 30, smallest_node_cpus=8.0)
-WORKSTATION = Offer(cpus=16.0, gpus=2.0, nodes=1, store=1 << 30, smallest_node_cpus=16.0)
-HEAD_ONLY = Offer(cpus=0.0, gpus=0.0, nodes=1, store=1 << 30, smallest_node_cpus=0.0)
+LAPTOP = Offer(cpus=8.0, gpus=0.0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=8.0)
+WORKSTATION = Offer(cpus=16.0, gpus=2.0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=16.0)
+HEAD_ONLY = Offer(cpus=0.0, gpus=0.0, nodes=("a",), rendering=(), store=1 << 30, smallest_node_cpus=0.0)
 
 offers = st.builds(
     Offer,
     cpus=st.integers(1, 512).map(float),
     gpus=st.integers(0, 64).map(float),
-    nodes=st.just(1),
+    nodes=st.just(("a",)),
+    rendering=st.just(("a",)),
     store=st.just(1 << 30),
     smallest_node_cpus=st.just(1.0),
 )
@@ -84,7 +85,7 @@ def test_fewer_workers_get_more_threads() -> None:
 
 
 def test_threads_do_not_outgrow_the_smallest_node() -> None:
-    offer = Offer(cpus=12.0, gpus=0.0, nodes=2, store=1 << 30, smallest_node_cpus=4.0)
+    offer = Offer(cpus=12.0, gpus=0.0, nodes=("a", "b"), rendering=("a", "b"), store=1 << 30, smallest_node_cpus=4.0)
     assert place(offer, CPU, workers=2, batch=None, gpus_per_worker=0.25, frames=10).threads == 4
 
 
@@ -113,3 +114,7 @@ def test_all_workers_fit_at_once(offer: Offer, provider: str, workers: int | Non
     # Ray refuses more than four decimals.
     assert cpus * PRECISION == pytest.approx(round(cpus * PRECISION), abs=1e-6)
     assert ("num_gpus" in placement.resources) == (provider == CUDA)
+
+
+def test_a_cluster_without_cpus_is_asked_for_one_each() -> None:
+    assert place(HEAD_ONLY, CPU, workers=2, batch=None, gpus_per_worker=0.25, frames=10).resources == {"num_cpus": 1}

@@ -305,7 +305,7 @@ class Run(RuleBasedStateMachine):
         if not self.cluster.scheduler.stop_reason:
             assert killed.issuperset(hung)
 
-    @precondition(lambda self: self.growths < 3)
+    @precondition(lambda self: self.growths < 3 and not self.cluster.scheduler.stop_reason)
     @rule(slots=st.integers(0, 6))
     def grow(self, slots: int) -> None:
         self.growths += 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile, VideoFrames
-from actors.core.errors import ExitCode, InputError, StoppedError
+from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.core.kind import UNET_328
 from actors.core.timings import SCHEMA, STAGES, FrameTiming, to_table
 
@@ -70,7 +70,11 @@ def test_the_kind_is_that_of_the_facts() -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [InputError("clip/1.png", "is not a whole image", "write it again"), StoppedError("the disk is full", "make room")],
+    [
+        InputError("clip/1.png", "is not a whole image", "write it again"),
+        NoCudaError("--device cuda", "there is no card", "use --device cpu"),
+        StoppedError("the disk is full", "make room"),
+    ],
 )
 def test_errors_survive_the_way_from_a_worker(error: Exception) -> None:
     # Ray pickles exceptions; the tests may, the product never does.
