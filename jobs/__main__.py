@@ -13,6 +13,7 @@ from actors.core.errors import ExitCode, InputError, StoppedError
 from jobs.commands.composite import composite
 from jobs.commands.demo import demo
 from jobs.commands.inspect import inspect
+from jobs.commands.verify import verify
 from jobs.messages import say
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app = typer.Typer(
 )
 app.command()(composite)
 app.command()(inspect)
+app.command()(verify)
 app.command()(demo)
 
 

@@ -41,6 +41,9 @@ BLOCK_GONE = (
     ray.exceptions.TaskUnschedulableError,
 )
 
+# Ray has neither memory nor disk left for blocks.
+STORE_FULL = (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError)
+
 # Storage that fails for every frame alike: going on would fail the whole clip, frame by frame.
 STORAGE_ERRORS = frozenset(
     {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EIO}
@@ -235,7 +238,7 @@ class Dispatcher:
     def _loaded(self, block: int, ref: Any) -> None:  # noqa: ANN401
         try:
             receipt: BlockReceipt = ray.get(ref)
-        except ray.exceptions.RayTaskError as error:
+        except (ray.exceptions.RayTaskError, *STORE_FULL) as error:
             raise _as_user_error(error) from error
         except (*WORKER_GONE, *BLOCK_GONE) as error:
             self._lose_block(block, error)
@@ -251,7 +254,7 @@ class Dispatcher:
         try:
             report: RangeReport = ray.get(ref)
         except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, (InputError, OSError)):
+            if isinstance(error.cause, (InputError, OSError, *STORE_FULL)):
                 raise _as_user_error(error) from error
             # A worker that failed in an unforeseen way is not trusted again.
             self._died(slot, error)
@@ -303,12 +306,18 @@ class Dispatcher:
             self._scheduler.grow(self._work.room())
 
 
-def _as_user_error(error: ray.exceptions.RayTaskError) -> Exception:
-    cause = error.cause
+def _as_user_error(error: ray.exceptions.RayError) -> Exception:
+    """What a worker's failure means for the person at the terminal; the error itself where that is a bug."""
+    cause = getattr(error, "cause", error)
     if isinstance(cause, InputError):
         return cause
     if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
         return StoppedError(f"the output cannot be written ({cause})", "mend it and run the same command again")
+    if isinstance(cause, STORE_FULL):
+        return StoppedError(
+            f"Ray's object store is full ({_one_line(error)})",
+            "free it or start Ray with a larger --object-store-memory, then run the same command again",
+        )
     return error
 
 

@@ -32,6 +32,7 @@ from jobs.plan import BlockPlan, background_bytes, plan_blocks, plan_ranges
 from jobs.progress import Meter, meter
 from jobs.scheduler import Patience, Scheduler
 from jobs.sound import cut, read_sound
+from jobs.verify import file_facts
 
 # A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
 FAULTS_SHOWN = 10
@@ -265,6 +266,7 @@ class _Run:
             joined = Path(scratch) / "video.mp4"
             mux.join(joined, segments, sound, fps)
             storage.place_file(joined, video_path(self._out))
+        self._record["video"] = file_facts(video_path(self._out))
 
     def _where(self) -> None:
         rows = {"video": video_path(self._out) if self._options.video else "", "timings": timings_folder(self._out)}

@@ -207,9 +207,12 @@ class Scheduler:
         """Slots that are in use or will be."""
         return sum(worker.status is not _Status.ABANDONED for worker in self._workers)
 
-    def grow(self, slots: int) -> None:
-        """More workers have room: opens slots until ``slots`` are open."""
-        self._workers.extend(_Worker() for _ in range(slots - self.open_slots))
+    def grow(self, room: int) -> None:
+        """The cluster has room for ``room`` workers: opens slots up to that many, abandoned ones counted.
+
+        An abandoned slot is not replaced by a new one, or a run whose workers all die would never end.
+        """
+        self._workers.extend(_Worker() for _ in range(room - len(self._workers)))
 
     def worker_ready(self, slot: int) -> None:
         """The worker of a slot can render."""

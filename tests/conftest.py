@@ -10,6 +10,8 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_memory_usage_threshold"] = "0.98"  # noqa: SIM112 - Ray spells its settings so
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.pop("RAY_ADDRESS", None)
+# Workers find the suite's own modules, such as the workers that fail on demand.
+os.environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), os.path.dirname(os.path.dirname(__file__))])  # noqa: PTH120
 
 import socket
 from collections.abc import Callable, Iterator
