@@ -160,9 +160,12 @@ def _decode_from(container: InputContainer, start: int, source: VideoFrames) -> 
 def _read_planes(source: PlaneFile, kind: ModelKind) -> NDArray[np.float32]:
     shape = (source.count, *kind.planes)
     each = int(np.prod(kind.planes)) * 4
-    with storage.open_input(source.path) as file:
-        file.seek(source.first * each)
-        content = file.read(source.count * each)
+    try:
+        with storage.open_input(source.path) as file:
+            file.seek(source.first * each)
+            content = file.read(source.count * each)
+    except OSError as error:
+        raise InputError(source.path, f"cannot be read ({error})", "put it back, or mend its permissions") from error
     if len(content) != source.count * each:
         raise InputError(source.path, "has become shorter since the run began", "export it again")
     return np.frombuffer(content, "<f4").reshape(shape)

@@ -27,6 +27,7 @@ class ModelTensors:
         output: name of the output with the three predicted planes.
         batch: the batch the graph is fixed to, or ``None`` when any batch will do.
         opset: version of the default operator set.
+        external: files beside the model that hold weights, by name.
     """
 
     image: str
@@ -34,14 +35,20 @@ class ModelTensors:
     output: str
     batch: int | None
     opset: int
+    external: tuple[str, ...]
 
 
-def model_digest(path: str) -> str:
-    """SHA-256 of the file in hexadecimal."""
-    with storage.open_input(path) as file:
-        digest = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            digest.update(chunk)
+def model_digest(path: str, external: tuple[str, ...]) -> str:
+    """SHA-256 of the model and then of the files that hold its weights, in hexadecimal.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name in (path, *(storage.join(path.rpartition("/")[0], name) for name in external)):
+        with storage.open_input(name) as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
     return digest.hexdigest()
 
 
@@ -70,10 +77,22 @@ def read_model(path: str, kind: ModelKind) -> ModelTensors:
         raise InputError(
             path, f"operator set {opset} is too new (up to {newest} is understood)", "export it with opset 17"
         )
-    return _bind(path, proto.graph, kind, opset)
+    return _bind(path, proto.graph, kind, opset, _external(path, proto.graph))
 
 
-def _bind(path: str, graph: onnx.GraphProto, kind: ModelKind, opset: int) -> ModelTensors:
+def _external(path: str, graph: onnx.GraphProto) -> tuple[str, ...]:
+    """Names of the weight files, each of which must lie beside the model."""
+    entries = [entry for tensor in graph.initializer for entry in tensor.external_data if entry.key == "location"]
+    names = tuple(sorted({entry.value for entry in entries}))
+    for name in names:
+        if "/" in name or "\\" in name or name in {"", ".", ".."}:
+            raise InputError(path, f"keeps weights outside of its folder ({name[:80]})", "export it into one folder")
+        if not storage.is_file(storage.join(path.rpartition("/")[0], name)):
+            raise InputError(path, f"its weights are missing ({name[:80]})", "put that file beside the model")
+    return names
+
+
+def _bind(path: str, graph: onnx.GraphProto, kind: ModelKind, opset: int, external: tuple[str, ...]) -> ModelTensors:
     stored = {tensor.name for tensor in graph.initializer}
     inputs = {value.name: _shape(value) for value in graph.input if value.name not in stored}
     outputs = {value.name: _shape(value) for value in graph.output}
@@ -87,10 +106,15 @@ def _bind(path: str, graph: onnx.GraphProto, kind: ModelKind, opset: int) -> Mod
             f"inputs {_describe(inputs)} and outputs {_describe(outputs)} are not those of {kind.name}",
             f"it takes B x {_sides(kind.planes)} and B x {_sides(kind.audio)} and gives B x {_sides(kind.output)}",
         )
+    kept = {*image, *audio, *output}
+    others = [value for value in (*graph.input, *graph.output) if value.name in kept and not _is_float(value)]
+    if others:
+        kinds = ", ".join(f"{value.name} {_element(value)}" for value in others)
+        raise InputError(path, f"its tensors are not float32 ({kinds})", "export it with float32 inputs and outputs")
     fixed = {shape[0] for shape in (*inputs.values(), outputs[output[0]]) if shape[0] is not None}
     if len(fixed) > 1:
         raise InputError(path, f"its tensors have different fixed batches {sorted(fixed)}", "export it again")
-    return ModelTensors(image[0], audio[0], output[0], next(iter(fixed), None), opset)
+    return ModelTensors(image[0], audio[0], output[0], next(iter(fixed), None), opset, external)
 
 
 def _shape(value: onnx.ValueInfoProto) -> Shape:
@@ -103,6 +127,16 @@ def _fits(shape: Shape, sides: tuple[int, ...], *, open_channels: bool = False) 
     if len(shape) != len(sides) + 1 or (shape[1] is None and not open_channels):
         return False
     return all(given in {None, wanted} for given, wanted in zip(shape[1:], sides, strict=True))
+
+
+def _is_float(value: onnx.ValueInfoProto) -> bool:
+    return value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT
+
+
+def _element(value: onnx.ValueInfoProto) -> str:
+    number = value.type.tensor_type.elem_type
+    names = onnx.TensorProto.DataType
+    return str(names.Name(number)).lower() if number in names.values() else f"type {number}"
 
 
 def _sides(sides: tuple[int, ...]) -> str:

@@ -17,13 +17,15 @@ class NodeProof:
 
     Attributes:
         model: path of the model.
-        digest: SHA-256 of the model as the driver sees it.
+        external: files beside it that hold weights.
+        digest: SHA-256 of the model and its weights as the driver sees them.
         sources: path and size in bytes of files of the clip.
         out: the run's folder.
         token: name of a file that the driver has written there.
     """
 
     model: str
+    external: tuple[str, ...]
     digest: str
     sources: tuple[tuple[str, int], ...]
     out: str
@@ -45,7 +47,7 @@ def prove_node(proof: NodeProof) -> None:
         found = storage.entry(path)
         if found is None or found.size != size:
             raise InputError(path, f"node {host} does not see the same file", "put the clip where all nodes read it")
-    if not storage.is_file(proof.model) or model_digest(proof.model) != proof.digest:
+    if not _same_model(proof):
         raise InputError(
             proof.model, f"node {host} does not see the same model", "put the model where all nodes read it"
         )
@@ -55,3 +57,10 @@ def prove_node(proof: NodeProof) -> None:
         storage.remove_file(mark)
     except OSError as error:
         raise InputError("--out", f"node {host} cannot write {proof.out} ({error})", "mend its permissions") from error
+
+
+def _same_model(proof: NodeProof) -> bool:
+    try:
+        return model_digest(proof.model, proof.external) == proof.digest
+    except OSError:
+        return False

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +71,7 @@ def connect(address: str | None, package: ModuleType) -> Iterator[bool]:
         _check_reachable(target)
     runtime_env = None if local or inside_job() else {"py_modules": [package]}
     own: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if local else {}
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address="local" if local else target,
@@ -80,6 +83,9 @@ def connect(address: str | None, package: ModuleType) -> Iterator[bool]:
     except (ConnectionError, ValueError, RuntimeError) as error:
         message = " ".join(str(error).split())[:300]
         raise InputError(f"--address {target}", f"no Ray cluster could be joined ({message})", "check it") from error
+    # Ray takes SIGTERM for itself and would end the process with a code of its own.
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
     try:
         yield local
     finally:

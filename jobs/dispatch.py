@@ -263,7 +263,7 @@ class Dispatcher:
             # Which of its blocks is gone cannot be told without fetching them; loading a few again is cheap.
             for block in blocks:
                 self._lose_block(block, error)
-            self._scheduler.range_returned(slot, frames)
+            self._scheduler.range_returned(slot, frames, time.perf_counter())
             return
         except WORKER_GONE as error:
             self._died(slot, error)
@@ -274,6 +274,8 @@ class Dispatcher:
 
     def _lose_block(self, block: int, error: Exception) -> None:
         self._blocks.pop(block, None)
+        for ref in [ref for ref, call in self._waiting.items() if call == ("load", block)]:
+            del self._waiting[ref]
         self._scheduler.block_lost(block, _one_line(error))
 
     def _died(self, slot: int, error: Exception) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,12 @@ from jobs.cluster import inside_job
 from jobs.record import differences, read_record
 
 LOCK = ".lock"
+
+# What a driver or a node leaves in the folder for a moment, and for good when it is killed in that moment.
+MARKS = (LOCK, ".driver-", ".node-", ".run.json.")
+
+# What a run writes into its folders; anything else there is somebody's.
+OURS = re.compile(r"(frame_\d{6,}\.(png|jpg|webp)|\d{9,}-\d{9,}\.(parquet|mp4)|\..*\.partial)")
 
 # Ray unpacks a job's working directory here; whatever is written there is thrown away with the job.
 JOB_COPY = "working_dir_files"
@@ -47,7 +54,7 @@ def earlier_run(out: str) -> dict[str, Any] | None:
     if storage.is_file(out):
         raise InputError(f"--out {out}", "is a file", "name a folder")
     before = read_record(out)
-    if before is None and any(entry.name != LOCK for entry in storage.children(out)):
+    if before is None and not all(entry.name.startswith(MARKS) for entry in storage.children(out)):
         raise InputError(f"--out {out}", "is not empty and holds no run of mouthpiece", "name a new or empty folder")
     return before
 
@@ -71,8 +78,22 @@ def clear(out: str) -> None:
     """Removes what a run writes, and nothing else."""
     storage.remove_file(video_path(out))
     for folder in (timings_folder(out), frames_folder(out), segments_folder(out)):
-        storage.remove_folder(folder)
+        entries = storage.children(folder)
+        ours = [entry for entry in entries if OURS.fullmatch(entry.name)]
+        if len(ours) == len(entries):
+            storage.remove_folder(folder)
+        for entry in ours if len(ours) < len(entries) else ():
+            storage.remove_file(entry.path)
     storage.remove_file(record_path(out))
+
+
+def sweep(out: str, token: str) -> None:
+    """Removes what killed processes left half-done; ``token`` is this process's own mark."""
+    for folder in (out, timings_folder(out), frames_folder(out), segments_folder(out)):
+        for entry in storage.children(folder):
+            mark = entry.name.startswith((".driver-", ".node-")) and entry.name != token
+            if mark or (entry.name.startswith(".") and entry.name.endswith(".partial")):
+                storage.remove_file(entry.path)
 
 
 @contextmanager
@@ -93,8 +114,7 @@ def held(out: str) -> Iterator[str]:
     try:
         storage.make_folder(out)
         if storage.is_local(out):
-            lock = os.open(storage.join(out, LOCK), os.O_RDWR | os.O_CREAT, 0o644)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock = _lock(storage.join(out, LOCK))
         storage.write_atomic(storage.join(out, token), b"")
     except BlockingIOError as error:
         raise InputError(
@@ -111,6 +131,26 @@ def held(out: str) -> Iterator[str]:
             os.close(lock)
         if not existed and not storage.children(out):
             storage.remove_folder(out)
+
+
+def _lock(path: str) -> int:
+    """Takes the lock file; the lock is the returned descriptor's.
+
+    Raises:
+        BlockingIOError: another process has it.
+        OSError: the file cannot be made.
+    """
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The holder before may have removed the file between our two calls: then we hold a lock on nothing.
+            if os.path.exists(path) and os.path.samestat(os.fstat(descriptor), os.stat(path)):  # noqa: PTH110, PTH116
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
 
 
 def make_folders(out: str, *, frames: bool, segments: bool) -> None:

@@ -108,7 +108,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         warnings.append(f"{options.model} is fixed to batch {tensors.batch}")
     return Inputs(
         model=model,
-        digest=model_digest(model),
+        digest=model_digest(model, tensors.external),
         tensors=tensors,
         kind=kind,
         clip=clip,

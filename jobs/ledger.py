@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ from actors.core.report import FrameFailure, RangeReport
 from actors.core.timeline import FrameRange
 from actors.core.timings import SCHEMA, to_table
 from actors.encoding import ImageFormat
-from actors.layout import frame_path, segments_folder, timings_folder, timings_path
+from actors.layout import frame_path, segment_name, segments_folder, timings_folder, timings_path
 
 # Reading and hashing run outside of the interpreter lock; more threads hide the latency of network storage.
 READERS = 16
@@ -30,14 +30,19 @@ class Audit:
     """What the files say about the ledger.
 
     Attributes:
-        done: frames that are listed once and whose files agree.
-        faults: frames that are listed but whose file is missing or differs, with the reason; ascending.
+        kept: by fragment, the frames whose record and files agree; each frame in at most one fragment.
+        faults: frames that are listed but whose record cannot stand, with the reason; ascending.
         broken: fragments that cannot be read, by path.
     """
 
-    done: frozenset[int]
+    kept: Mapping[str, frozenset[int]]
     faults: tuple[FrameFailure, ...]
     broken: tuple[str, ...]
+
+    @property
+    def done(self) -> frozenset[int]:
+        """The frames that need not be rendered."""
+        return frozenset().union(*self.kept.values())
 
 
 class Ledger:
@@ -68,37 +73,54 @@ class Ledger:
     def audit(self) -> Audit:
         """Re-reads every recorded file, in parallel, and compares size and checksum."""
         fragments = self._fragments()
-        rows = [row for table in fragments.values() if table is not None for row in table.to_pylist()]
+        rows = [(path, row) for path, table in fragments.items() if table is not None for row in table.to_pylist()]
         with ThreadPoolExecutor(READERS) as pool:
-            faults = list(pool.map(self._frame_fault, rows))
-            segments = self._segment_faults(rows, faults, pool)
+            faults = list(pool.map(self._frame_fault, (row for _, row in rows)))
+            segments = self._segment_faults([row for _, row in rows], faults, pool)
+        kept: dict[str, set[int]] = {path: set() for path in fragments}
         done: set[int] = set()
-        found: list[FrameFailure] = []
-        for row, fault in zip(rows, faults, strict=True):
-            reason = fault or segments.get(row["segment"]) or ("is listed twice" if row["frame"] in done else None)
-            if reason is None:
-                done.add(row["frame"])
+        found: dict[int, str] = {}
+        twice: dict[int, str] = {}
+        for (path, row), fault in zip(rows, faults, strict=True):
+            frame = row["frame"]
+            joins = self._joined is not None and frame in self._joined
+            reason = fault or (segments.get(row["segment"]) if joins else None)
+            if reason is not None:
+                found[frame] = reason
+            elif frame not in done:
+                done.add(frame)
+                kept[path].add(frame)
             else:
-                found.append(FrameFailure(row["frame"], reason))
-        broken = tuple(path for path, table in fragments.items() if table is None)
-        return Audit(frozenset(done), tuple(sorted(found, key=lambda fault: fault.frame)), broken)
+                twice[frame] = "is listed twice"
+        # What one record gets wrong does not matter where another of the same frame is right.
+        found = {frame: reason for frame, reason in found.items() if frame not in done} | twice
+        return Audit(
+            kept={path: frozenset(frames) for path, frames in kept.items()},
+            faults=tuple(FrameFailure(frame, reason) for frame, reason in sorted(found.items())),
+            broken=tuple(path for path, table in fragments.items() if table is None),
+        )
 
     def mend(self, audit: Audit) -> None:
         """Takes frames that are not done out of their fragments, so that they can be recorded anew.
 
-        This comes before they are rendered again: at no moment does a frame stand in two fragments.
+        This comes before they are rendered again: at no moment does a frame stand in two fragments. Segments that no
+        record names any more go too.
         """
         for path in audit.broken:
             storage.remove_file(path)
-        keep = pa.array(sorted(audit.done), pa.int64())
         for path, table in self._fragments().items():
-            if table is None:
+            frames = audit.kept.get(path)
+            if table is None or frames is None:
                 continue
-            kept = table.filter(pc.is_in(table["frame"], keep))
+            kept = table.filter(pc.is_in(table["frame"], pa.array(sorted(frames), pa.int64())))
             if len(kept) == 0:
                 storage.remove_file(path)
             elif len(kept) < len(table):
                 _write(path, kept)
+        named = set(self.table()["segment"].to_pylist())
+        for entry in storage.children(segments_folder(self._out)):
+            if entry.name not in named and _span(entry.name) is not None:
+                storage.remove_file(entry.path)
 
     def _fragments(self) -> dict[str, pa.Table | None]:
         paths = [
@@ -122,17 +144,25 @@ class Ledger:
             return {}
         found: dict[str, str] = {"": "has no video segment yet"}
         listed = Counter(row["segment"] for row in rows)
-        recorded = {row["segment"]: (row["segment_bytes"], row["segment_checksum"]) for row in rows if row["segment"]}
-        paths = [storage.join(segments_folder(self._out), name) for name in recorded]
-        sizes, checksums = zip(*recorded.values(), strict=True) if recorded else ((), ())
-        for name, fault in zip(recorded, pool.map(_file_fault, paths, sizes, checksums), strict=True):
-            span = FrameRange.parse(name.partition(".")[0])
-            if fault:
-                found[name] = fault
-            elif span.start < self._joined.stop and self._joined.start < span.stop and not self._joined.covers(span):
+        sound: list[tuple[str, str, int, str]] = []
+        for row in rows:
+            name = row["segment"]
+            if row["frame"] not in self._joined or name in found:
+                continue
+            span = _span(name)
+            if span is None:
+                found[name] = f"its record names no segment ({name})"
+            elif not self._joined.covers(span):
                 found[name] = "its video segment reaches beyond --frames"
             elif listed[name] != len(span):
                 found[name] = "its video segment holds frames that were rendered anew"
+            else:
+                path = storage.join(segments_folder(self._out), name)
+                sound.append((name, path, row["segment_bytes"], row["segment_checksum"]))
+        checks = {name: (path, size, checksum) for name, path, size, checksum in sound}
+        if checks:
+            answers = pool.map(_file_fault, *zip(*checks.values(), strict=True))
+            found |= {name: fault for name, fault in zip(checks, answers, strict=True) if fault}
         for row, fault in zip(rows, faults, strict=True):
             if fault and row["segment"]:
                 found.setdefault(row["segment"], "its video segment holds a frame that must be rendered anew")
@@ -142,6 +172,15 @@ class Ledger:
 def missing(wanted: Iterable[int], audit: Audit) -> list[int]:
     """The wanted frames that are not done, ascending."""
     return sorted(set(wanted) - audit.done)
+
+
+def _span(name: str) -> FrameRange | None:
+    """The frames that a segment's name stands for; ``None`` for a name that no worker gives."""
+    try:
+        span = FrameRange.parse(name.partition(".")[0])
+    except ValueError:
+        return None
+    return span if segment_name(span) == name else None
 
 
 def _file_fault(path: str, size: int, checksum: str) -> str | None:
@@ -159,14 +198,16 @@ def _file_fault(path: str, size: int, checksum: str) -> str | None:
 
 def _write(path: str, table: pa.Table) -> None:
     sink = io.BytesIO()
-    pq.write_table(table, sink)
+    pq.write_table(table, sink, write_page_checksum=True)
     storage.write_atomic(path, sink.getbuffer())
 
 
 def _read(path: str) -> pa.Table | None:
     """A fragment, or ``None`` when it is torn or of another schema: its frames then count as not done."""
     try:
-        table = pq.read_table(io.BytesIO(storage.read_bytes(path)))
-        return table.select(SCHEMA.names).cast(SCHEMA)
+        table = pq.read_table(io.BytesIO(storage.read_bytes(path)), page_checksum_verification=True)
+        table = table.select(SCHEMA.names).cast(SCHEMA)
+        table.validate(full=True)
     except (pa.ArrowException, OSError, KeyError, ValueError):
         return None
+    return table

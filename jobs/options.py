@@ -52,7 +52,7 @@ class CompositeOptions(BaseModel):
     frames: Annotated[str | None, Effect.NOTHING, Field(pattern=r"^\d*:\d*$")] = None
     workers: Annotated[int | None, Effect.NOTHING, Field(ge=1, le=4096)] = None
     batch: Annotated[int | None, Effect.NOTHING, Field(ge=1, le=256)] = None
-    gpus_per_worker: Annotated[float, Effect.NOTHING, Field(gt=0)] = 0.25
+    gpus_per_worker: Annotated[float, Effect.NOTHING, Field(gt=0, le=64)] = 0.25
     device: Annotated[DeviceChoice, Effect.PIXELS] = DeviceChoice.AUTO
     format: Annotated[ImageFormat, Effect.PIXELS] = ImageFormat.PNG
     quality: Annotated[int | None, Effect.PIXELS, Field(ge=1, le=101)] = None
@@ -63,7 +63,7 @@ class CompositeOptions(BaseModel):
     composite: Annotated[bool, Effect.PIXELS] = True
     address: Annotated[str | None, Effect.NOTHING] = None
     restart: Annotated[bool, Effect.NOTHING] = False
-    wait: Annotated[float, Effect.NOTHING, Field(gt=0)] = 900.0
+    wait: Annotated[float, Effect.NOTHING, Field(gt=0, allow_inf_nan=False)] = 900.0
 
     @model_validator(mode="after")
     def _agree(self) -> Self:

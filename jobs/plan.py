@@ -117,11 +117,13 @@ def plan_ranges(frames: Sequence[int], workers: int, batch: int, longest: int) -
         batch: frames per inference; ranges are whole batches where they can be.
         longest: upper limit in frames, for ranges that must fit into few blocks.
     """
+    limit = min(max(LONGEST_RANGE, batch), longest)
+    limit -= limit % batch if limit >= batch else 0
     ranges: list[FrameRange] = []
     place = 0
     while place < len(frames):
         share = (len(frames) - place) // (RANGES_PER_WORKER * workers)
-        size = min(max(share - share % batch, batch), LONGEST_RANGE, longest)
+        size = min(max(share - share % batch, batch), limit)
         ranges.extend(divide(frames[place : place + size], size))
         place += size
     return tuple(ranges)

@@ -140,6 +140,7 @@ class _Run:
             self._where()
 
     def _prepare_folder(self, *, clear: bool) -> None:
+        folder.sweep(self._out, self._token)
         if clear:
             folder.clear(self._out)
         # A video of an earlier, shorter or longer stretch must not be taken for this one's.
@@ -223,7 +224,9 @@ class _Run:
             quality=options.image_quality,
             video=options.video,
             out=self._out,
-            proof=NodeProof(inputs.model, inputs.digest, sources(inputs.clip), self._out, self._token),
+            proof=NodeProof(
+                inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), self._out, self._token
+            ),
         )
         work = Work(
             config=config,

@@ -248,9 +248,11 @@ class Scheduler:
         self._done += len(frames) - len(failures)
         self.failures.extend(failures)
 
-    def range_returned(self, slot: int, frames: FrameRange) -> None:
+    def range_returned(self, slot: int, frames: FrameRange, now: float) -> None:
         """A range came back unrendered through no fault of its own or its worker's: a block was lost."""
-        self._workers[slot].queue.remove(frames)
+        worker = self._workers[slot]
+        worker.queue.remove(frames)
+        worker.running_since = now
         self._give_back([frames])
 
     def block_loaded(self, block: int) -> None:
@@ -259,7 +261,12 @@ class Scheduler:
         self._ready.add(block)
 
     def block_lost(self, block: int, reason: str) -> None:
-        """A block is gone, or could not be loaded; it is loaded again when it is needed."""
+        """A block is gone, or could not be loaded; it is loaded again when it is needed.
+
+        Every range that needed it reports the loss; only the first report counts.
+        """
+        if block not in self._ready and block not in self._loading:
+            return
         self._loading.discard(block)
         self._ready.discard(block)
         self.accounts.blocks_lost += 1

@@ -258,9 +258,6 @@ def test_a_plane_file_that_has_become_shorter_is_named(tmp_path: Path) -> None:
     assert block.planes is not None
 
 
-@pytest.mark.xfail(
-    strict=True, raises=FileNotFoundError, reason="_read_planes lets the operating system's error through"
-)
 def test_a_plane_file_that_is_gone_is_named(tmp_path: Path) -> None:
     source = PlaneFile(str(tmp_path / "visual_input.bin"), 0, 1)
     with pytest.raises(InputError):

@@ -134,7 +134,6 @@ def test_the_record_has_a_version(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run.json").read_text()) == {"version": VERSION, "identity": {}, "name": "Übung"}
 
 
-@pytest.mark.xfail(strict=True, reason="a driver killed before its first record leaves a token that locks its user out")
 def test_a_driver_that_was_killed_before_its_first_record_can_be_followed(tmp_path: Path) -> None:
     (tmp_path / LOCK).touch()
     (tmp_path / ".driver-0123456789ab").touch()
@@ -195,7 +194,6 @@ def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
         assert (tmp_path / token).is_file()
 
 
-@pytest.mark.xfail(strict=True, reason="held does not close the lock's file when another run has it")
 def test_a_refused_run_leaves_no_open_file_behind(tmp_path: Path) -> None:
     with held(str(tmp_path)):
         before = len(list(Path("/proc/self/fd").iterdir()))
@@ -223,7 +221,6 @@ def test_starting_over_removes_the_run_and_leaves_the_rest(tmp_path: Path) -> No
     clear(str(tmp_path))
 
 
-@pytest.mark.xfail(strict=True, reason="clear removes the folders with whatever a user has put there")
 def test_starting_over_leaves_what_a_user_put_among_the_frames(tmp_path: Path) -> None:
     write_run(tmp_path)
     (tmp_path / "frames" / "best-take.psd").write_bytes(b"mine")

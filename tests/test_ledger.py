@@ -282,7 +282,6 @@ def test_unfinished_and_foreign_files_are_left_alone(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) == 4
 
 
-@pytest.mark.xfail(strict=True, raises=UnicodeDecodeError, reason="_read trusts text that is not UTF-8 any more")
 def test_a_fragment_with_a_wrong_byte_is_no_traceback(tmp_path: Path) -> None:
     ledger = record(tmp_path, (0, 3))
     fragment = tmp_path / "timings" / "000000000-000000003.parquet"
@@ -304,7 +303,6 @@ def test_a_frame_in_two_fragments_is_found(tmp_path: Path) -> None:
     assert [(fault.frame, fault.reason) for fault in audit.faults] == [(3, "is listed twice")]
 
 
-@pytest.mark.xfail(strict=True, reason="Ledger.mend keeps both rows of a frame that stands in two fragments")
 def test_after_mending_no_frame_is_in_two_fragments(tmp_path: Path) -> None:
     ledger = record(tmp_path, (0, 4), (3, 6))
     ledger.mend(ledger.audit())
@@ -402,7 +400,6 @@ def test_segments_alone_prove_frames_where_no_frames_are_written(tmp_path: Path)
     assert ledger.audit().done == frozenset()
 
 
-@pytest.mark.xfail(strict=True, reason="Ledger.audit wants a segment of frames outside of --frames as well")
 def test_frames_outside_of_the_video_need_no_segment(tmp_path: Path) -> None:
     """A finished run of 8 frames without video; then a video of the first 4 is asked for."""
     record(tmp_path, (0, 4), (4, 8))
@@ -413,13 +410,11 @@ def test_frames_outside_of_the_video_need_no_segment(tmp_path: Path) -> None:
     assert set(listed(tmp_path)) == {4, 5, 6, 7}
 
 
-@pytest.mark.xfail(strict=True, reason="a segment that reaches beyond --frames undoes the frames on the far side too")
 def test_frames_beyond_the_video_stay_done(tmp_path: Path) -> None:
     record(tmp_path, (0, 4), (4, 8), video=True)
     assert with_video(tmp_path, 0, 6).audit().done == {0, 1, 2, 3, 6, 7}
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="a segment's name is parsed before it is known to be one")
 def test_a_segment_with_an_impossible_name_is_no_traceback(tmp_path: Path) -> None:
     ledger = with_video(tmp_path, 0, 2)
     report = write_range(tmp_path, FrameRange(0, 2))

@@ -63,7 +63,7 @@ def test_tensors_are_found_by_shape_whatever_their_names_and_order(
     if swapped:
         inputs = dict(reversed(inputs.items()))
     path = write_graph(tmp_path / "m.onnx", inputs, {"out": planes(channels=3)})
-    assert read_model(path, UNET_328) == ModelTensors(names[0], names[1], "out", None, 17)
+    assert read_model(path, UNET_328) == ModelTensors(names[0], names[1], "out", None, 17, ())
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -133,7 +133,6 @@ def test_other_contracts_are_refused_with_what_was_found_and_what_is_wanted(tmp_
     assert "3 x 320 x 320" in error.fix
 
 
-@pytest.mark.xfail(strict=True, reason="read_model does not look at the tensors' type; the first run is a traceback")
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.UINT8])
 def test_tensors_of_another_type_are_refused(tmp_path: Path, kind: int) -> None:
     refusal(write_graph(tmp_path / "m.onnx", {"a": planes(), "b": sounds()}, {"c": planes(channels=3)}, kind=kind))
@@ -179,7 +178,7 @@ def test_every_truncation_is_refused_or_a_smaller_graph_that_is(tmp_path: Path) 
 
 
 def test_a_real_export_is_read(tmp_path: Path) -> None:
-    expected = ModelTensors("pictures", "sounds", "answer", None, 17)
+    expected = ModelTensors("pictures", "sounds", "answer", None, 17, ())
     assert read_model(str(small.write_model(tmp_path / "a.onnx")), UNET_328) == expected
     assert read_model(str(small.write_model(tmp_path / "b.onnx", batch=3)), UNET_328).batch == 3
 
@@ -188,4 +187,29 @@ def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     # More than one of the pieces that it is read in.
     path.write_bytes(bytes(range(256)) * 9000)
-    assert model_digest(str(path)) == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert model_digest(str(path), ()) == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_weights_beside_the_model_are_part_of_it(tmp_path: Path) -> None:
+    proto = onnx.load(small.write_model(tmp_path / "inside.onnx"))
+    path = tmp_path / "outside.onnx"
+    onnx.save(proto, str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
+    tensors = read_model(str(path), UNET_328)
+    assert tensors.external == ("weights.bin",)
+    before = model_digest(str(path), tensors.external)
+    weights = bytearray((tmp_path / "weights.bin").read_bytes())
+    weights[5] ^= 1
+    (tmp_path / "weights.bin").write_bytes(weights)
+    assert model_digest(str(path), tensors.external) != before
+    (tmp_path / "weights.bin").unlink()
+    with pytest.raises(InputError, match=r"weights are missing \(weights.bin\)"):
+        read_model(str(path), UNET_328)
+
+
+def test_weights_elsewhere_are_refused(tmp_path: Path) -> None:
+    proto = onnx.load(small.write_model(tmp_path / "inside.onnx"))
+    path = tmp_path / "outside.onnx"
+    onnx.save(proto, str(path), save_as_external_data=True, location="weights.bin", size_threshold=0)
+    path.write_bytes(path.read_bytes().replace(b"weights.bin", b"../othe.bin"))
+    with pytest.raises(InputError, match="outside of its folder"):
+        read_model(str(path), UNET_328)

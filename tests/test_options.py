@@ -160,7 +160,6 @@ def test_what_is_not_valid_is_one_line_that_names_the_flag(given: dict[str, Any]
     assert error.fix
 
 
-@pytest.mark.xfail(strict=True, raises=OverflowError, reason="CompositeOptions._agree calls int() on infinity")
 def test_an_infinity_of_cards_is_not_valid() -> None:
     assert refusal(gpus_per_worker=float("inf")).subject == "--gpus-per-worker"
 

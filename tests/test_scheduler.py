@@ -159,7 +159,7 @@ class Cluster:
 
     def give_back(self, slot: int) -> None:
         frames = self.queues[slot].pop(0)
-        self.scheduler.range_returned(slot, frames)
+        self.scheduler.range_returned(slot, frames, self.now)
 
     def load(self, block: int) -> None:
         self.loading.remove(block)
@@ -566,11 +566,10 @@ def test_the_second_range_of_a_worker_is_timed_from_the_end_of_the_first() -> No
     assert not any(isinstance(action, KillWorker) for action in cluster.act())
 
 
-@pytest.mark.xfail(strict=True, reason="Scheduler.range_returned leaves the next range with the time of the one before")
 def test_a_range_behind_one_that_came_back_is_timed_from_then_on() -> None:
     cluster = running(1)
     cluster.now = PATIENCE.least - 1
-    cluster.scheduler.range_returned(0, cluster.queues[0].pop(0))
+    cluster.scheduler.range_returned(0, cluster.queues[0].pop(0), cluster.now)
     cluster.now += 10
     assert not any(isinstance(action, KillWorker) for action in cluster.scheduler.actions(cluster.now))
 
@@ -660,7 +659,6 @@ def test_a_block_that_is_lost_again_and_again_ends_the_run() -> None:
     assert cluster.act() == []
 
 
-@pytest.mark.xfail(strict=True, reason="every range that reports the same loss counts as one more loss of the block")
 def test_one_loss_reported_by_many_ranges_is_one_loss() -> None:
     """A node goes and takes a block along: each of the ranges in flight on it says so, and it is one loss."""
     cluster = running(4, total=80)

@@ -197,7 +197,7 @@ def test_a_model_that_goes_away_between_check_and_session_is_named(tmp_path: Pat
 
 def test_tensors_that_are_not_the_models_are_no_session_that_runs(tmp_path: Path) -> None:
     path = small.write_model(tmp_path / "m.onnx")
-    session = Session(str(path), ModelTensors("x", "y", "z", None, 17), UNET_328, SessionOptions(CPU, 1, 1, 0))
+    session = Session(str(path), ModelTensors("x", "y", "z", None, 17, ()), UNET_328, SessionOptions(CPU, 1, 1, 0))
     with pytest.raises(Exception, match=r"Required inputs|Invalid"):
         session.warm_up()
 

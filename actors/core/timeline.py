@@ -92,6 +92,9 @@ class FrameRange:
     def __iter__(self) -> Iterator[int]:
         return iter(range(self.start, self.stop))
 
+    def __contains__(self, frame: object) -> bool:
+        return isinstance(frame, int) and self.start <= frame < self.stop
+
     def __str__(self) -> str:
         return f"{self.start}:{self.stop}"
 

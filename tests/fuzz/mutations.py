@@ -15,13 +15,49 @@ EDGES = (0, 1, 2, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 1 << 24, 0x7FFFFFF
 LARGE_EDGES = (*EDGES, 1 << 32, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 NUMBERS = (
     *("0", "-0", "-1", "1.5", "1e3", "1e999", "-1e999", "1e-400", "NaN", "nan", "inf", "-Infinity", "0x10", "1_000"),
-    *("2147483647", "2147483648", "-2147483649", "9223372036854775808", "1e18", "00012", "", "+5", ".5", "5.", "٣", "1,5"),
+    *(
+        "2147483647",
+        "2147483648",
+        "-2147483649",
+        "9223372036854775808",
+        "1e18",
+        "00012",
+        "",
+        "+5",
+        ".5",
+        "5.",
+        "٣",
+        "1,5",
+    ),
     *("9" * 400, "9" * 4299, "9" * 4300, "9" * 5000, "1e" + "9" * 30, "0." + "3" * 3000),
 )
 WORDS = (
-    *("", "\0", "\n", "a\nb", "\r\n", "\x1b[31mred", "é", "😀", "\ud800", "\u2028", "x" * 5000, "\\", '"', "%s%n", "{0}"),
+    *(
+        "",
+        "\0",
+        "\n",
+        "a\nb",
+        "\r\n",
+        "\x1b[31mred",
+        "é",
+        "😀",
+        "\ud800",
+        "\u2028",
+        "x" * 5000,
+        "\\",
+        '"',
+        "%s%n",
+        "{0}",
+    ),
     *("rect", "videos", "frame_count", "BGR", "float32", "<f4", "true", "__class__", "__proto__", "0", "-1", "1e3"),
-    *("/etc/passwd", "../../etc/passwd", "C:\\Windows\\win.ini", "file:///etc/passwd", "s3://bucket/key", "~/.ssh/id_rsa"),
+    *(
+        "/etc/passwd",
+        "../../etc/passwd",
+        "C:\\Windows\\win.ini",
+        "file:///etc/passwd",
+        "s3://bucket/key",
+        "~/.ssh/id_rsa",
+    ),
 )
 _NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?")
 _DEEP = 3000
@@ -129,8 +165,9 @@ def mutate_json(value: Json, chance: Random) -> bytes:
     """
     tree: list[Json] = [json.loads(json.dumps(value))]
     for _ in range(chance.choice((1, 1, 2, 3))):
-        parent, key = chance.choice(list(_nodes(tree)))
-        _change(parent, key, chance)
+        nodes = list(_nodes(tree))
+        if nodes:
+            _change(*chance.choice(nodes), chance)
     text = json.dumps(tree[0] if tree else None, ensure_ascii=chance.random() < 0.5)
     roll = chance.random()
     if roll < 0.15:

@@ -1,0 +1,35 @@
+"""The fuzzed readers by name, each imported only in the process that feeds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from fuzz_base import Reader
+
+# How many mutants each gets. A structure with more ways to go wrong gets more, a slower reader fewer.
+COUNTS = {
+    "rects": 2400,
+    "landmarks": 1500,
+    "package_info": 1200,
+    "metadata": 1200,
+    "export": 700,
+    "features": 2400,
+    "images": 1500,
+    "video": 900,
+    "onnx": 1000,
+}
+_MODULES = {
+    "fuzz_text": ("rects", "landmarks", "package_info"),
+    "fuzz_arrays": ("metadata", "export", "features"),
+    "fuzz_media": ("images", "video"),
+    "fuzz_onnx": ("onnx",),
+}
+
+
+def make_reader(name: str, folder: Path) -> Reader:
+    """The reader called ``name``, with its undamaged files in the empty ``folder``."""
+    module = next(module for module, names in _MODULES.items() if name in names)
+    make: Callable[[Path], Reader] = import_module(module).READERS[name]
+    return make(folder)

@@ -1,0 +1,110 @@
+"""The process in which one input is read under guard.
+
+Run as ``python guard.py SCENARIO INPUT OUTSIDE``; prints, as one line of JSON, what came of it, which files below
+``OUTSIDE`` were opened by anyone, which files Python opened anywhere, and what else Python did that readers must not.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from opens import Watch
+
+from actors import storage
+from actors.backgrounds import BlockRequest, load_block
+from actors.core.clip import FaceRect, VideoFrames
+from actors.core.errors import InputError
+from actors.core.kind import UNET_328
+from actors.core.pixels import Interpolation
+from actors.model import read_model
+from actors.session import CPU, Session, SessionOptions
+from jobs.clip import read_clip, read_features, read_windows
+from jobs.sound import read_sound
+
+# Arbitrary code, other programs, other machines.
+_FORBIDDEN = ("pickle.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "socket.", "exec", "marshal.loads")
+
+
+def read_all(path: str) -> str:
+    """Everything that a render reads of a clip: what it is, its audio and its pixels."""
+    rect = FaceRect(4, 6, 24, 26) if storage.is_file(path) else None
+    clip = read_clip(path, rects=None, rect=rect, kind=UNET_328)
+    if clip.features is not None:
+        read_features(clip.features, UNET_328)
+    if clip.windows is not None:
+        read_windows(clip.windows, clip.window_count, UNET_328)
+    if clip.sound is not None:
+        read_sound(clip.sound)
+    source = clip.frames if clip.frames is not None else clip.planes
+    if source is None:
+        raise ValueError("a clip without backgrounds")
+    load_block(BlockRequest(0, source, clip.rects or (), Interpolation.LINEAR, keep_frames=True), UNET_328)
+    return f"{clip.form} clip of {clip.backgrounds}"
+
+
+def decode_video(path: str) -> str:
+    """What a worker decodes of a video that was exchanged after the driver had read it."""
+    frames = VideoFrames(path, (0, 512, 1024), (0,), 64, 48, None)
+    load_block(BlockRequest(0, frames, (FaceRect(4, 6, 24, 26),) * 3, Interpolation.LINEAR, keep_frames=True), UNET_328)
+    return "a video"
+
+
+def build_session(path: str) -> str:
+    Session(path, read_model(path, UNET_328), UNET_328, SessionOptions(CPU, 1, 1, 0))
+    return "a session"
+
+
+def open_by_python(path: str) -> str:
+    """What the guard must see."""
+    return str(len(Path(path).read_bytes()))
+
+
+def open_by_arrow(path: str) -> str:
+    """What only the watch can see."""
+    return str(len(storage.read_bytes(path)))
+
+
+def unpickle(path: str) -> str:
+    """What must never happen, for the test of the guard."""
+    return str(np.load(path, allow_pickle=True).shape)
+
+
+SCENARIOS: dict[str, Callable[[str], str]] = {
+    "clip": read_all,
+    "decoding": decode_video,
+    "features": lambda path: str(read_features(path, UNET_328).shape),
+    "sound": lambda path: str(read_sound(path).shape),
+    "model": build_session,
+    "python": open_by_python,
+    "arrow": open_by_arrow,
+    "unpickling": unpickle,
+}
+
+
+def main(scenario: str, path: str, outside: Path) -> None:
+    opened: set[str] = set()
+    done: set[str] = set()
+
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
+        if event == "open" and isinstance(arguments[0], str | bytes):
+            name = arguments[0]
+            opened.add(name if isinstance(name, str) else name.decode(errors="replace"))
+        elif event.startswith(_FORBIDDEN):
+            done.add(event)
+
+    with Watch(outside) as watch:
+        sys.addaudithook(hook)
+        try:
+            outcome = SCENARIOS[scenario](path)
+        except InputError as error:
+            outcome = f"refused: {error}"
+    report = {"outcome": outcome, "outside": watch.opened, "opened": sorted(opened), "done": sorted(done)}
+    sys.stdout.write(json.dumps(report) + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

@@ -1,0 +1,87 @@
+"""Every reader against thousands of damaged inputs: a result that can be right, or one line that names the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small
+from fuzz_readers import COUNTS
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limits are Linux's")
+
+WORKER = Path(__file__).with_name("fuzz_worker.py")
+MOST_DEATHS = 5
+# Problems that `test_fuzz_found.py` shows one by one: remove a line here with its mark there.
+KNOWN: dict[str, tuple[str, ...]] = {}
+
+
+@dataclass
+class Batch:
+    """What became of a reader's mutants.
+
+    Attributes:
+        read: how many were accepted or refused.
+        accepted: how many of them gave a result.
+        problems: everything that must not be, in words.
+    """
+
+    read: int = 0
+    accepted: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def feed(name: str, count: int, folder: Path) -> Batch:
+    """Feeds a reader the mutants ``0 <= index < count``; after one that kills the process, goes on with the next."""
+    batch = Batch()
+    first, deaths = 0, 0
+    while first < count:
+        inside = folder / str(first) / "in"
+        inside.mkdir(parents=True)
+        done = subprocess.run(
+            [sys.executable, WORKER, name, str(first), str(count), inside],
+            capture_output=True,
+            text=True,
+            timeout=200,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (small.ROOT, WORKER.parents[1] / "clip")))},
+            check=False,
+        )
+        if done.returncode == 0:
+            report: dict[str, Any] = json.loads(done.stdout)
+            outcomes = report["outcomes"]
+            batch.read += sum(outcomes.values())
+            batch.accepted += outcomes.get("accepted", 0)
+            batch.problems += [f"{name} {problem['index']}: {problem['problem']}" for problem in report["problems"]]
+            break
+        at = inside.parent / "at"
+        # A positive code is a traceback of the worker itself; without a place it never came to the first mutant.
+        assert done.returncode < 0, done.stderr[-3000:]
+        assert at.exists(), done.stderr[-3000:]
+        index, deaths = int(at.read_text()), deaths + 1
+        where = "while its session was built" if (inside.parent / "session").exists() else "while it was read"
+        batch.problems.append(f"{name} {index}: {signal.Signals(-done.returncode).name} {where}; it is in {inside}")
+        assert deaths < MOST_DEATHS, batch.problems
+        batch.read += index + 1 - first
+        first = index + 1
+    return batch
+
+
+def test_there_are_ten_thousand_mutants() -> None:
+    assert sum(COUNTS.values()) >= 10_000
+
+
+@pytest.mark.parametrize("name", COUNTS)
+def test_a_damaged_input_gives_a_result_or_one_clear_line(name: str, tmp_path: Path) -> None:
+    batch = feed(name, COUNTS[name], tmp_path)
+    known = KNOWN.get(name, ())
+    assert [problem for problem in batch.problems if not any(part in problem for part in known)] == []
+    # All of them were read, and they are neither all hopeless nor all harmless.
+    assert batch.read == COUNTS[name]
+    assert 0 < batch.accepted < batch.read
