@@ -35,9 +35,8 @@ from actors.segments import SegmentEncoder
 if TYPE_CHECKING:
     from actors.backgrounds import Block
     from actors.core.audio import AudioTrack
-    from actors.core.kind import ModelKind
+    from actors.core.kind import ModelKind, ModelTensors
     from actors.core.timeline import FrameRange
-    from actors.model import ModelTensors
     from actors.session import Session
 
 

@@ -2,54 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import onnx
 
 from actors import storage
 from actors.core.errors import InputError
-
-if TYPE_CHECKING:
-    from actors.core.kind import ModelKind
+from actors.core.kind import ModelKind, ModelTensors
 
 Shape = tuple[int | None, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ModelTensors:
-    """An export bound to its kind: which tensor is which, found by shape.
-
-    Attributes:
-        image: name of the input that takes the six planes.
-        audio: name of the input that takes the audio window.
-        output: name of the output with the three predicted planes.
-        batch: the batch the graph is fixed to, or ``None`` when any batch will do.
-        opset: version of the default operator set.
-        external: files beside the model that hold weights, by name.
-    """
-
-    image: str
-    audio: str
-    output: str
-    batch: int | None
-    opset: int
-    external: tuple[str, ...]
-
-
-def model_digest(path: str, external: tuple[str, ...]) -> str:
-    """SHA-256 of the model and then of the files that hold its weights, in hexadecimal.
-
-    Raises:
-        OSError: one of them cannot be read.
-    """
-    digest = hashlib.sha256()
-    for name in (path, *(storage.join(path.rpartition("/")[0], name) for name in external)):
-        with storage.open_input(name) as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    return digest.hexdigest()
 
 
 def read_model(path: str, kind: ModelKind) -> ModelTensors:

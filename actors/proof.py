@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from actors import storage
 from actors.core.errors import InputError
-from actors.model import model_digest
+from actors.digest import model_digest
 
 
 @dataclass(frozen=True, slots=True)

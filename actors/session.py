@@ -15,9 +15,8 @@ from actors import storage
 from actors.core.errors import InputError, NoCudaError
 
 if TYPE_CHECKING:
-    from actors.core.kind import ModelKind
+    from actors.core.kind import ModelKind, ModelTensors
     from actors.core.pixels import Planes
-    from actors.model import ModelTensors
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"

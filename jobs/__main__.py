@@ -13,6 +13,7 @@ from actors.core.errors import ExitCode, InputError, StoppedError
 from jobs.commands.composite import composite
 from jobs.commands.demo import demo
 from jobs.commands.inspect import inspect
+from jobs.commands.soak import soak
 from jobs.commands.verify import verify
 from jobs.messages import say
 
@@ -29,6 +30,7 @@ app.command()(composite)
 app.command()(inspect)
 app.command()(verify)
 app.command()(demo)
+app.command()(soak)
 
 
 def run(arguments: list[str]) -> int:

@@ -52,12 +52,13 @@ def inside_job() -> bool:
 
 
 @contextmanager
-def connect(address: str | None, package: ModuleType) -> Iterator[bool]:
+def connect(address: str | None, package: ModuleType | None) -> Iterator[bool]:
     """Joins the cluster at ``address`` (or the one that Ray's environment names), else starts one for this process.
 
     Args:
         address: as `ray.init` takes it, or ``None``.
         package: the package that workers run; shipped to a cluster that this process joins from outside of a job.
+            ``None`` where this process starts no workers itself.
 
     Yields:
         Whether the cluster is this process's own.
@@ -69,7 +70,7 @@ def connect(address: str | None, package: ModuleType) -> Iterator[bool]:
     local = target is None or target == "local"
     if target is not None:
         _check_reachable(target)
-    runtime_env = None if local or inside_job() else {"py_modules": [package]}
+    runtime_env = None if local or package is None or inside_job() else {"py_modules": [package]}
     own: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if local else {}
     handler = signal.getsignal(signal.SIGTERM)
     try:

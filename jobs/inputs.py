@@ -9,9 +9,10 @@ from actors import storage
 from actors.core.audio import AudioTrack
 from actors.core.clip import Clip, VideoFrames
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328, ModelKind
+from actors.core.kind import UNET_328, ModelKind, ModelTensors
 from actors.core.timeline import FrameRange, Loop
-from actors.model import ModelTensors, model_digest, read_model
+from actors.digest import model_digest
+from actors.model import read_model
 from jobs.clip import read_clip, read_features, read_windows
 from jobs.digest import array_digest, backgrounds_digest, text_digest
 from jobs.options import CompositeOptions

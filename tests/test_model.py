@@ -11,8 +11,9 @@ import small
 from onnx import TensorProto, helper
 
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328
-from actors.model import ModelTensors, model_digest, read_model
+from actors.core.kind import UNET_328, ModelTensors
+from actors.digest import model_digest
+from actors.model import read_model
 
 Dims = list[int | str | None]
 

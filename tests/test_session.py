@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328
-from actors.model import ModelTensors, read_model
+from actors.core.kind import UNET_328, ModelTensors
+from actors.model import read_model
 from actors.session import CPU, CUDA, Session, SessionOptions, available_providers, runtime_conflict
 
 Floats = NDArray[np.float32]

@@ -43,6 +43,27 @@ class ModelKind:
         return (3, self.inner, self.inner)
 
 
+@dataclass(frozen=True, slots=True)
+class ModelTensors:
+    """An export bound to its kind: which tensor is which, found by shape.
+
+    Attributes:
+        image: name of the input that takes the six planes.
+        audio: name of the input that takes the audio window.
+        output: name of the output with the three predicted planes.
+        batch: the batch the graph is fixed to, or ``None`` when any batch will do.
+        opset: version of the default operator set.
+        external: files beside the model that hold weights, by name.
+    """
+
+    image: str
+    audio: str
+    output: str
+    batch: int | None
+    opset: int
+    external: tuple[str, ...]
+
+
 UNET_328 = ModelKind(
     name="unet-328-ave",
     crop=328,

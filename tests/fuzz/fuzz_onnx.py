@@ -32,6 +32,8 @@ _OPERATORS = (
     "",
 )
 
+_PLACES = ("model.onnx", "../x", "/etc/passwd", "-1", "0", "", "9" * 30, "a\0b", "a\nb", "x" * 300, "in", "model.onnx\0")
+
 
 class Network(FileReader):
     """An ONNX file, read as every command reads it and then built into a session as a worker does.
@@ -123,7 +125,7 @@ def _weights(model: onnx.ModelProto, chance: Random) -> None:
             tensor.data_location = TensorProto.EXTERNAL
             for key in ("location", "offset", "length"):
                 entry = tensor.external_data.add()
-                entry.key, entry.value = key, chance.choice(("model.onnx", "../x", "/etc/passwd", "-1", "", "9" * 30))
+                entry.key, entry.value = key, chance.choice(_PLACES)
         case _:
             tensor.name = chance.choice(("image", "mixed", "", "other"))
 

@@ -1,7 +1,8 @@
 """The process in which one input is read under guard.
 
 Run as ``python guard.py SCENARIO INPUT OUTSIDE``; prints, as one line of JSON, what came of it, which files below
-``OUTSIDE`` were opened by anyone, which files Python opened anywhere, and what else Python did that readers must not.
+``OUTSIDE`` were opened by anyone, which files Python opened anywhere, what else Python did that readers must not, and
+by how many bytes the peak of resident memory grew.
 """
 
 from __future__ import annotations
@@ -96,14 +97,26 @@ def main(scenario: str, path: str, outside: Path) -> None:
         elif event.startswith(_FORBIDDEN):
             done.add(event)
 
+    before = _peak()
     with Watch(outside) as watch:
         sys.addaudithook(hook)
         try:
             outcome = SCENARIOS[scenario](path)
         except InputError as error:
             outcome = f"refused: {error}"
-    report = {"outcome": outcome, "outside": watch.opened, "opened": sorted(opened), "done": sorted(done)}
+    report = {
+        "outcome": outcome,
+        "outside": watch.opened,
+        "opened": sorted(opened),
+        "done": sorted(done),
+        "grown": _peak() - before,
+    }
     sys.stdout.write(json.dumps(report) + "\n")
+
+
+def _peak() -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

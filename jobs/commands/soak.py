@@ -1,0 +1,40 @@
+"""``soak``: proof by endurance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from actors.core.errors import ExitCode
+from jobs.messages import say
+from jobs.soak import soak as run_soak
+
+
+def soak(
+    minutes: Annotated[float, typer.Option(min=0.01, help="How long to go on starting renders.")] = 10.0,
+    kill_every: Annotated[float, typer.Option(min=0.1, help="Seconds between two kills, on average.")] = 5.0,
+    out: Annotated[Path, typer.Option(help="Folder for the clip, the model and the runs.")] = Path("soak-run"),
+    seed: Annotated[int, typer.Option(help="Of the choice of victims, moments and layouts.")] = 0,
+) -> int:
+    """Render the demo clip again and again while workers and drivers are killed; compare every frame each time.
+
+    Exit code 0: no frame was lost. 1: frames were.
+    """
+    console = Console()
+    tally = run_soak(out.resolve(), minutes, kill_every, seed, console)
+    say(console, f"renders: {tally.renders}")
+    say(console, f"kills survived: {tally.workers_killed} workers, {tally.drivers_killed} drivers")
+    say(console, f"runs that stopped by themselves and were started again: {tally.stops}")
+    if tally.last_stop:
+        say(console, f"the last of them said: {tally.last_stop}")
+    say(console, f"frames checked: {tally.frames_checked}")
+    say(console, f"frames lost: {tally.frames_lost}")
+    say(
+        console,
+        f"memory of the cluster's own processes: {tally.memory_start / 2**20:.0f} MiB at the start,"
+        f" {tally.memory_end / 2**20:.0f} MiB at the end",
+    )
+    return int(ExitCode.FRAMES_FAILED if tally.frames_lost else ExitCode.COMPLETE)

@@ -1,0 +1,180 @@
+"""Rendering again and again while workers and drivers are killed, and counting what was lost."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import ray
+import xxhash
+from rich.console import Console
+
+from actors.core.errors import ExitCode, StoppedError
+from jobs.cluster import connect
+from jobs.demo.clip import write_demo_clip, write_demo_model
+from jobs.folder import clear
+from jobs.messages import say
+from jobs.verify import verify_run
+
+# How often the run is looked at between kills.
+LOOK_SECONDS = 0.2
+
+# One kill in this many hits the driver instead of a worker.
+DRIVER_SHARE = 4
+
+# Ray names a worker's process after the actor it holds.
+WORKER_TITLE = "ray::Compositor"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a soak saw.
+
+    Attributes:
+        renders: runs that came to their end and were checked.
+        workers_killed: worker processes that were ended by SIGKILL.
+        drivers_killed: drivers that were.
+        stops: runs that ended by themselves before they were complete, and were started again.
+        frames_checked: frames compared with those of an undisturbed run.
+        frames_lost: of these, missing or different.
+        memory_start: bytes of the cluster's own processes before the first kill.
+        memory_end: the same at the end.
+        last_stop: the last words of the last run that stopped by itself.
+    """
+
+    renders: int = 0
+    workers_killed: int = 0
+    drivers_killed: int = 0
+    stops: int = 0
+    frames_checked: int = 0
+    frames_lost: int = 0
+    memory_start: int = 0
+    memory_end: int = 0
+    last_stop: str = ""
+
+
+def soak(folder: Path, minutes: float, kill_every: float, seed: int, console: Console) -> Tally:
+    """Renders the demo clip until the time is up.
+
+    Args:
+        folder: where the clip, the model and the runs go.
+        minutes: how long to go on starting renders.
+        kill_every: seconds between two kills, on average.
+        seed: of the choice of victims, moments and layouts.
+        console: where each finished render is reported.
+
+    Raises:
+        StoppedError: the undisturbed run that all others are compared with did not come about.
+    """
+    rng = random.Random(seed)  # noqa: S311 - victims need no secrecy
+    clip, model = folder / "clip", folder / "mouth.onnx"
+    write_demo_clip(clip)
+    write_demo_model(model)
+    with connect("local", None):
+        address = ray.get_runtime_context().gcs_address
+        command = [sys.executable, "-m", "jobs", "composite", str(clip), "--model", str(model), "--format", "jpg"]
+        command += ["--device", "cpu", "--address", address]
+        undisturbed = folder / "undisturbed"
+        clear(str(undisturbed))
+        with _driver([*command, "--out", str(undisturbed)], folder / "driver.log") as driver:
+            if driver.wait() != ExitCode.COMPLETE:
+                raise StoppedError("the undisturbed run failed", f"see {folder / 'driver.log'}")
+        wanted = _digests(undisturbed)
+        tally = Tally(memory_start=_memory())
+        end = time.monotonic() + minutes * 60
+        while time.monotonic() < end:
+            run = folder / "run"
+            clear(str(run))
+            _render_disturbed([*command, "--out", str(run)], folder / "driver.log", kill_every, rng, tally)
+            got = _digests(run)
+            verdict = verify_run(str(run))
+            lost = sum(got.get(name) != digest for name, digest in wanted.items())
+            tally.renders += 1
+            tally.frames_checked += len(wanted)
+            tally.frames_lost += max(lost, verdict.expected - verdict.intact)
+            say(
+                console,
+                f"render {tally.renders}: {lost} of {len(wanted)} frames lost,"
+                f" {tally.workers_killed} workers and {tally.drivers_killed} drivers killed so far",
+            )
+        tally.memory_end = _memory()
+    return tally
+
+
+def _render_disturbed(command: list[str], log: Path, kill_every: float, rng: random.Random, tally: Tally) -> None:
+    """Starts a run as often as it takes to complete it, killing as it goes."""
+    next_kill = time.monotonic() + kill_every * rng.uniform(0.5, 1.5)
+    while True:
+        layout = ["--workers", str(rng.randint(1, 3)), "--batch", str(rng.randint(1, 4))]
+        with _driver([*command, *layout], log) as driver:
+            while driver.poll() is None:
+                time.sleep(LOOK_SECONDS)
+                if time.monotonic() >= next_kill and _kill(driver, rng, tally):
+                    next_kill = time.monotonic() + kill_every * rng.uniform(0.5, 1.5)
+            if driver.returncode == ExitCode.COMPLETE:
+                return
+            if driver.returncode > 0:
+                tally.stops += 1
+                tally.last_stop = log.read_text(encoding="utf-8", errors="replace")[-2000:]
+
+
+def _kill(driver: subprocess.Popen[bytes], rng: random.Random, tally: Tally) -> bool:
+    """Kills the driver or one of its workers; false if there was nobody yet who renders."""
+    workers = _workers()
+    if not workers:
+        return False
+    if rng.randrange(DRIVER_SHARE) == 0:
+        driver.kill()
+        tally.drivers_killed += 1
+        return True
+    try:
+        rng.choice(workers).kill()
+    except psutil.NoSuchProcess:
+        return False
+    tally.workers_killed += 1
+    return True
+
+
+@contextmanager
+def _driver(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as said, subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT) as driver:  # noqa: S603
+        try:
+            yield driver
+        finally:
+            driver.kill()
+
+
+def _workers() -> list[psutil.Process]:
+    """The processes below this one that hold a compositor."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            if process.cmdline() and process.cmdline()[0].startswith(WORKER_TITLE):
+                found.append(process)
+        except psutil.Error:
+            continue  # it ended between the two looks
+    return found
+
+
+def _memory() -> int:
+    """Bytes that this process and the cluster's own processes hold alone, renders' drivers and workers not counted."""
+    total = 0
+    for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:
+        try:
+            if not any(part.startswith("ray::") for part in process.cmdline()[:1]):
+                total += process.memory_full_info().uss
+        except psutil.Error:
+            continue
+    return total
+
+
+def _digests(run: Path) -> dict[str, str]:
+    frames = sorted((run / "frames").glob("frame_*"))
+    return {path.name: xxhash.xxh3_128_hexdigest(path.read_bytes()) for path in frames}
