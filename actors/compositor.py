@@ -212,7 +212,7 @@ class Compositor:
         # With a hole in it a segment would shift every later frame; the run reports the hole instead.
         if encoder and not failures:
             timings = self._keep_segment(frames, encoder, timings)
-        return RangeReport(frames, tuple(timings), tuple(failures), time.time())
+        return RangeReport(frames, tuple(timings), tuple(failures))
 
     def _keep_segment(
         self, frames: FrameRange, encoder: SegmentEncoder, timings: list[FrameTiming]

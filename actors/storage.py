@@ -94,8 +94,8 @@ def read_bytes(path: str) -> bytes:
         return bytes(file.read())
 
 
-def write_atomic(path: str, data: bytes | memoryview) -> None:
-    """Writes a file that is seen whole or not at all.
+def write_atomic(path: str, data: bytes | memoryview, *, durable: bool = False) -> None:
+    """Writes a file that is seen whole or not at all; a ``durable`` one also after a power loss.
 
     A local file is written under a temporary name beside its final one and renamed. An object store shows an
     object only once its upload is complete, so there the final name is written directly.
@@ -112,7 +112,11 @@ def write_atomic(path: str, data: bytes | memoryview) -> None:
     final = Path(inner)
     partial = _partial(final)
     try:
-        partial.write_bytes(data)
+        with partial.open("wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(final)
     except BaseException:
         partial.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from types import FrameType
 
 import typer
@@ -48,6 +49,9 @@ def run(arguments: list[str]) -> int:
         message = error.format_message().replace("Value error, ", "").rstrip(".")
         say(errors, f"error: {message}; see --help", style="red")
         return ExitCode.BAD_INPUT
+    except Exception:  # noqa: BLE001 - a bug: none of the codes above would be true, and what is finished stays valid
+        traceback.print_exc()
+        return ExitCode.STOPPED
     # Typer turns an interrupt into this code by itself.
     if code == ExitCode.INTERRUPTED:
         say(errors, "interrupted; the same command goes on from here")

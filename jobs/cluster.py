@@ -18,7 +18,7 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 import ray
 
-from actors.core.errors import InputError
+from actors.core.errors import InputError, StoppedError
 
 CONNECT_SECONDS = 10.0
 
@@ -36,6 +36,7 @@ class Offer:
         rendering: ids of those that have CPUs or GPUs; a head that only schedules has neither.
         store: bytes of the smallest object store among nodes that can render.
         smallest_node_cpus: CPUs of the smallest node that can render.
+        gpu_node_cpus: CPUs of the nodes that have GPUs.
     """
 
     cpus: float
@@ -44,6 +45,7 @@ class Offer:
     rendering: tuple[str, ...]
     store: int
     smallest_node_cpus: float
+    gpu_node_cpus: float
 
 
 def inside_job() -> bool:
@@ -65,6 +67,7 @@ def connect(address: str | None, package: ModuleType | None) -> Iterator[bool]:
 
     Raises:
         InputError: there is no cluster at that address.
+        StoppedError: Ray could not be started.
     """
     target = address or os.environ.get("RAY_ADDRESS")
     local = target is None or target == "local"
@@ -81,8 +84,12 @@ def connect(address: str | None, package: ModuleType | None) -> Iterator[bool]:
             log_to_driver=False,
             **own,
         )
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except SystemExit as error:
+        raise KeyboardInterrupt from error  # Ray's own handler of SIGTERM stands while it starts
+    except Exception as error:  # Ray raises whatever went wrong, down to a plain Exception for a time-out
         message = " ".join(str(error).split())[:300]
+        if local:
+            raise StoppedError(f"Ray could not be started ({message})", "mend it and run again") from error
         raise InputError(f"--address {target}", f"no Ray cluster could be joined ({message})", "check it") from error
     # Ray takes SIGTERM for itself and would end the process with a code of its own.
     if handler is not None and threading.current_thread() is threading.main_thread():
@@ -117,4 +124,5 @@ def offer() -> Offer:
         rendering=tuple(rendering),
         store=int(min(stores, default=0)),
         smallest_node_cpus=min((has.get("CPU", 0.0) for has in rendering.values()), default=0.0),
+        gpu_node_cpus=sum(has.get("CPU", 0.0) for has in nodes.values() if has.get("GPU", 0)),
     )

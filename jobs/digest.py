@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import xxhash
@@ -13,6 +14,7 @@ from actors.core.clip import Clip, ImageFrames
 
 SAMPLE = 1 << 20
 SAMPLES = 16
+READERS = 16
 
 
 def file_digest(path: str) -> str:
@@ -31,16 +33,15 @@ def file_digest(path: str) -> str:
 
 
 def backgrounds_digest(clip: Clip) -> str:
-    """Digest of the clip's pictures: of a video or binary file its content, of images every name and size."""
+    """Digest of the clip's pictures: of every file its content, as `file_digest` takes it, in order."""
     if clip.frames is None:
         return file_digest(clip.planes.path) if clip.planes else ""
     if not isinstance(clip.frames, ImageFrames):
         return file_digest(clip.frames.path)
-    folders = {path.rsplit("/", 1)[0] for path in clip.frames.paths}
-    sizes = {entry.path: entry.size for folder in folders for entry in storage.children(folder)}
     digest = xxhash.xxh3_128()
-    for path in clip.frames.paths:
-        digest.update(f"{path.rsplit('/', 1)[-1]}:{sizes.get(path)}\n".encode())
+    with ThreadPoolExecutor(READERS) as pool:
+        for each in pool.map(file_digest, clip.frames.paths):
+            digest.update(each.encode())
     return digest.hexdigest()
 
 

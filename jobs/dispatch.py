@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,13 +16,17 @@ from actors.compositor import Compositor, WorkerConfig
 from actors.core.errors import InputError, StoppedError
 from actors.core.report import RangeReport, WorkerReport
 from actors.core.timeline import FrameRange
-from jobs.scheduler import DropBlock, KillWorker, LoadBlock, Render, Scheduler, StartWorker
+from jobs.cluster import Offer
+from jobs.scheduler import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, Scheduler, StartWorker
 
 # How long to sleep in Ray when nothing happens; bounds how late a hung range or an interrupt is seen.
 POLL_SECONDS = 0.5
 
-# How often the cluster is asked whether it has grown.
-GROWTH_SECONDS = 5.0
+# The loop comes round several times a second; whatever takes longer than this is the driver's own absence.
+LONGEST_STEP = 10.0
+
+# How often the cluster is asked whether it has grown or shrunk.
+LOOK_SECONDS = 5.0
 
 # The worker, its node or its memory is gone; these share no base class of their own. Work goes back.
 WORKER_GONE = (
@@ -34,20 +37,12 @@ WORKER_GONE = (
     ray.exceptions.LocalRayletDiedError,
 )
 
-# A block's content is gone, though its task may be run again.
-BLOCK_GONE = (
-    ray.exceptions.ObjectLostError,
-    ray.exceptions.ObjectFetchTimedOutError,
-    ray.exceptions.TaskUnschedulableError,
-)
+# A block's content is gone and could not be rebuilt. An actor's call that needed it fails with one of these, or with
+# one of `WORKER_GONE`, as the *cause* of a RayTaskError.
+BLOCK_GONE = (ray.exceptions.ObjectLostError, ray.exceptions.TaskUnschedulableError)
 
 # Ray has neither memory nor disk left for blocks.
 STORE_FULL = (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError)
-
-# Storage that fails for every frame alike: going on would fail the whole clip, frame by frame.
-STORAGE_ERRORS = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT, errno.EIO}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +57,8 @@ class Work:
         nodes: ids of the nodes that can render now, where blocks are loaded until workers say where they are.
         placement: Ray's resources for one worker, as keyword arguments of `options`.
         wait: seconds that a run may go without any worker that is ready.
-        room: how many workers the cluster has room for now; ``None`` when the user fixed the number.
+        look: asks the cluster what it has now.
+        room: how many workers that has room for; ``None`` when the user fixed the number.
     """
 
     config: WorkerConfig
@@ -72,7 +68,8 @@ class Work:
     nodes: tuple[str, ...]
     placement: dict[str, Any]
     wait: float
-    room: Callable[[], int] | None
+    look: Callable[[], Offer]
+    room: Callable[[Offer], int] | None
 
 
 @dataclass(slots=True)
@@ -86,8 +83,8 @@ class Moments:
         load_seconds: time spent in loading tasks, summed over tasks.
         first_worker: the first worker was ready.
         first_dispatch: the first range was given out.
-        last_file: the last file stood under its name (Unix time).
-        first_dispatch_unix: as ``first_dispatch``, in Unix time.
+        last_file: the latest range's files stood under their names, and the driver knew.
+        rendered: ids of the ranges that were rendered, in the order of their ends.
         workers: every worker that became ready, in order.
     """
 
@@ -97,9 +94,28 @@ class Moments:
     load_seconds: float = 0.0
     first_worker: float | None = None
     first_dispatch: float | None = None
-    first_dispatch_unix: float | None = None
     last_file: float | None = None
+    rendered: list[str] = field(default_factory=list)
     workers: list[WorkerReport] = field(default_factory=list)
+
+
+class _AwakeClock:
+    """Seconds in which this process was at work.
+
+    A driver that was stopped, or stuck on storage, finds answers waiting when it comes back: the time in between must
+    not count against the workers who gave them.
+    """
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._looked = time.perf_counter()
+
+    def now(self) -> float:
+        """The time so far; to be asked at least every `LONGEST_STEP` seconds."""
+        looked = time.perf_counter()
+        self._seconds += min(looked - self._looked, LONGEST_STEP)
+        self._looked = looked
+        return self._seconds
 
 
 class Dispatcher:
@@ -135,8 +151,9 @@ class Dispatcher:
         self._blocks: dict[int, Any] = {}
         # What each outstanding reference stands for: ("start", slot), ("load", block) or ("render", slot, frames).
         self._waiting: dict[Any, tuple[Any, ...]] = {}
+        self._clock = _AwakeClock()
         self._idle_since = time.perf_counter()
-        self._asked_room = time.perf_counter()
+        self._looked = time.perf_counter()
 
     def run(self) -> None:
         """Renders everything the scheduler holds.
@@ -159,7 +176,7 @@ class Dispatcher:
                 ray.kill(actor)
 
     def _act(self) -> None:
-        for action in self._scheduler.actions(time.perf_counter()):
+        for action in self._scheduler.actions(self._clock.now()):
             match action:
                 case StartWorker(slot):
                     self._start(slot)
@@ -167,6 +184,8 @@ class Dispatcher:
                     self._forget(slot)
                 case LoadBlock(block):
                     self._load_block(block)
+                case CancelLoad(block):
+                    self._cancel_load(block)
                 case DropBlock(block):
                     del self._blocks[block]
                 case Render(slot, frames, blocks):
@@ -189,13 +208,25 @@ class Dispatcher:
         self._blocks[block] = loaded
         self._waiting[receipt] = ("load", block)
 
+    def _cancel_load(self, block: int) -> None:
+        """Gives up a load that does not end; the scheduler asks for the block again while that may help."""
+        if block in self._postponed:
+            self._postponed.remove(block)
+            return
+        ray.cancel(self._blocks.pop(block), force=True)
+        self._drop_calls(("load", block))
+
+    def _drop_calls(self, *prefix: tuple[str, int]) -> None:
+        """Forgets outstanding calls of which nothing is expected any more."""
+        for ref in [ref for ref, call in self._waiting.items() if call[: len(prefix[0])] in prefix]:
+            del self._waiting[ref]
+
     def _render(self, slot: int, frames: FrameRange, blocks: tuple[int, ...]) -> None:
         refs = [self._blocks[block] for block in blocks]
         ref = self._actors[slot].render.remote(frames, self._work.pair(frames), *refs)
-        self._waiting[ref] = ("render", slot, frames, blocks)
+        self._waiting[ref] = ("render", slot, frames, dict(zip(blocks, refs, strict=True)))
         if self.moments.first_dispatch is None:
             self.moments.first_dispatch = time.perf_counter()
-            self.moments.first_dispatch_unix = time.time()
 
     def _collect(self) -> None:
         """Waits for answers and turns each into an event, in the order in which the calls were made."""
@@ -222,14 +253,16 @@ class Dispatcher:
     def _started(self, slot: int, ref: Any) -> None:  # noqa: ANN401 - Ray's references are generic
         try:
             report: WorkerReport = ray.get(ref)
-        except ray.exceptions.RayTaskError as error:
-            raise _as_user_error(error) from error
-        except WORKER_GONE as error:
+        except ray.exceptions.RayError as error:
+            cause = getattr(error, "cause", None)
+            # What the first worker cannot use, none can. One that comes later is alone with its trouble.
+            if isinstance(cause, InputError) and not self.moments.workers:
+                raise cause from error
             self._died(slot, error)
             return
         self.moments.first_worker = self.moments.first_worker or time.perf_counter()
         self.moments.workers.append(report)
-        self._nodes = list(dict.fromkeys(worker.node for worker in self.moments.workers))
+        self._nodes = list(dict.fromkeys([*self._nodes, report.node]))
         postponed, self._postponed = self._postponed, []
         for block in postponed:
             self._load_block(block)
@@ -238,9 +271,8 @@ class Dispatcher:
     def _loaded(self, block: int, ref: Any) -> None:  # noqa: ANN401
         try:
             receipt: BlockReceipt = ray.get(ref)
-        except (ray.exceptions.RayTaskError, *STORE_FULL) as error:
-            raise _as_user_error(error) from error
-        except (*WORKER_GONE, *BLOCK_GONE) as error:
+        except ray.exceptions.RayError as error:
+            _raise_if_final(error)
             self._lose_block(block, error)
             return
         now = time.perf_counter()
@@ -250,32 +282,32 @@ class Dispatcher:
         self.moments.load_seconds += receipt.seconds
         self._scheduler.block_loaded(block)
 
-    def _rendered(self, slot: int, frames: FrameRange, blocks: tuple[int, ...], ref: Any) -> None:  # noqa: ANN401
+    def _rendered(self, slot: int, frames: FrameRange, blocks: dict[int, Any], ref: Any) -> None:  # noqa: ANN401
         try:
             report: RangeReport = ray.get(ref)
-        except ray.exceptions.RayTaskError as error:
-            if isinstance(error.cause, (InputError, OSError, *STORE_FULL)):
-                raise _as_user_error(error) from error
-            # A worker that failed in an unforeseen way is not trusted again.
-            self._died(slot, error)
-            return
-        except BLOCK_GONE as error:
-            # Which of its blocks is gone cannot be told without fetching them; loading a few again is cheap.
-            for block in blocks:
-                self._lose_block(block, error)
-            self._scheduler.range_returned(slot, frames, time.perf_counter())
-            return
-        except WORKER_GONE as error:
-            self._died(slot, error)
+        except ray.exceptions.RayError as error:
+            _raise_if_final(error)
+            cause = getattr(error, "cause", None) or error
+            needed_block = isinstance(error, ray.exceptions.RayTaskError) and isinstance(cause, WORKER_GONE)
+            if isinstance(cause, BLOCK_GONE) or needed_block:
+                # Which of its blocks is gone cannot be told without fetching them; loading a few again is cheap. A
+                # block that has been loaded anew since this call was made is not the one that was lost.
+                for block, given in blocks.items():
+                    if self._blocks.get(block) is given:
+                        self._lose_block(block, error)
+                self._scheduler.range_returned(slot, frames, self._clock.now())
+            else:
+                # Dead, or failed in an unforeseen way: not trusted again.
+                self._died(slot, error)
             return
         self._on_range(report)
-        self.moments.last_file = max(self.moments.last_file or 0.0, report.finished_at)
-        self._scheduler.range_done(slot, frames, report.failures, time.perf_counter())
+        self.moments.last_file = time.perf_counter()
+        self.moments.rendered.append(frames.id)
+        self._scheduler.range_done(slot, frames, report.failures, self._clock.now())
 
     def _lose_block(self, block: int, error: Exception) -> None:
         self._blocks.pop(block, None)
-        for ref in [ref for ref, call in self._waiting.items() if call == ("load", block)]:
-            del self._waiting[ref]
+        self._drop_calls(("load", block))
         self._scheduler.block_lost(block, _one_line(error))
 
     def _died(self, slot: int, error: Exception) -> None:
@@ -285,8 +317,7 @@ class Dispatcher:
     def _forget(self, slot: int) -> None:
         """Ends a worker and drops its outstanding calls; the scheduler has put its ranges back, or is about to."""
         ray.kill(self._actors.pop(slot))
-        for ref in [ref for ref, call in self._waiting.items() if call[0] in {"start", "render"} and call[1] == slot]:
-            del self._waiting[ref]
+        self._drop_calls(("start", slot), ("render", slot))
 
     def _check_idle(self) -> None:
         """Stops a run that nobody works on: every worker is waiting for a place that does not come."""
@@ -303,24 +334,34 @@ class Dispatcher:
 
     def _grow(self) -> None:
         now = time.perf_counter()
-        if self._work.room is not None and now - self._asked_room > GROWTH_SECONDS:
-            self._asked_room = now
-            self._scheduler.grow(self._work.room())
+        if now - self._looked < LOOK_SECONDS:
+            return
+        self._looked = now
+        there = self._work.look()
+        self._nodes = list(there.rendering)
+        if self._work.room is not None:
+            self._scheduler.grow(self._work.room(there))
 
 
-def _as_user_error(error: ray.exceptions.RayError) -> Exception:
-    """What a worker's failure means for the person at the terminal; the error itself where that is a bug."""
-    cause = getattr(error, "cause", error)
+def _raise_if_final(error: ray.exceptions.RayError) -> None:
+    """Raises what a worker's or loader's failure means for the whole run, if it concerns more than this one.
+
+    Raises:
+        InputError: something the user gave cannot be used.
+        StoppedError: nothing can be written, or Ray has no room for blocks.
+    """
+    cause = getattr(error, "cause", None) or error
     if isinstance(cause, InputError):
-        return cause
-    if isinstance(cause, OSError) and cause.errno in STORAGE_ERRORS:
-        return StoppedError(f"the output cannot be written ({cause})", "mend it and run the same command again")
+        raise cause from error
     if isinstance(cause, STORE_FULL):
-        return StoppedError(
+        raise StoppedError(
             f"Ray's object store is full ({_one_line(error)})",
             "free it or start Ray with a larger --object-store-memory, then run the same command again",
-        )
-    return error
+        ) from error
+    if isinstance(cause, OSError) and not isinstance(cause, ray.exceptions.RayError):
+        # It would fail the whole clip in the same way, frame by frame.
+        fix = "mend it and run the same command again"
+        raise StoppedError(f"the output cannot be written ({cause})", fix) from error
 
 
 def _one_line(error: Exception) -> str:

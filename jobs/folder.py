@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import re
@@ -45,15 +46,22 @@ def resolve_out(out: str) -> str:
     return path
 
 
-def earlier_run(out: str) -> dict[str, Any] | None:
+def earlier_run(out: str, *, restart: bool) -> dict[str, Any] | None:
     """The record of the run that the folder holds; ``None`` where it is new or empty.
+
+    With ``restart`` a record that cannot be read does not matter: an empty one stands for it.
 
     Raises:
         InputError: there is something that is not a run of ours.
     """
     if storage.is_file(out):
         raise InputError(f"--out {out}", "is a file", "name a folder")
-    before = read_record(out)
+    try:
+        before = read_record(out)
+    except InputError:
+        if not restart:
+            raise
+        return {}
     if before is None and not all(entry.name.startswith(MARKS) for entry in storage.children(out)):
         raise InputError(f"--out {out}", "is not empty and holds no run of mouthpiece", "name a new or empty folder")
     return before
@@ -74,8 +82,8 @@ def check_same_pixels(out: str, before: Mapping[str, Any], identity: Mapping[str
         )
 
 
-def clear(out: str) -> None:
-    """Removes what a run writes, and nothing else."""
+def clear_data(out: str) -> None:
+    """Removes what a run writes, but for its record, and nothing else."""
     storage.remove_file(video_path(out))
     for folder in (timings_folder(out), frames_folder(out), segments_folder(out)):
         entries = storage.children(folder)
@@ -84,6 +92,11 @@ def clear(out: str) -> None:
             storage.remove_folder(folder)
         for entry in ours if len(ours) < len(entries) else ():
             storage.remove_file(entry.path)
+
+
+def clear(out: str) -> None:
+    """Removes what a run writes; the record goes last, so that a half-cleared folder is still known as a run's."""
+    clear_data(out)
     storage.remove_file(record_path(out))
 
 
@@ -125,12 +138,15 @@ def held(out: str) -> Iterator[str]:
     try:
         yield token
     finally:
-        storage.remove_file(storage.join(out, token))
+        # Whatever ended the run says more than that its marks cannot be removed either.
+        with contextlib.suppress(OSError):
+            storage.remove_file(storage.join(out, token))
+            if lock is not None:
+                storage.remove_file(storage.join(out, LOCK))
+            if not existed and not storage.children(out):
+                storage.remove_folder(out)
         if lock is not None:
-            storage.remove_file(storage.join(out, LOCK))
             os.close(lock)
-        if not existed and not storage.children(out):
-            storage.remove_folder(out)
 
 
 def _lock(path: str) -> int:
@@ -145,8 +161,11 @@ def _lock(path: str) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The holder before may have removed the file between our two calls: then we hold a lock on nothing.
-            if os.path.exists(path) and os.path.samestat(os.fstat(descriptor), os.stat(path)):  # noqa: PTH110, PTH116
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):  # noqa: PTH116
                 return descriptor
+        except FileNotFoundError:
+            os.close(descriptor)
+            continue
         except OSError:
             os.close(descriptor)
             raise

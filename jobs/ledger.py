@@ -117,6 +117,10 @@ class Ledger:
                 storage.remove_file(path)
             elif len(kept) < len(table):
                 _write(path, kept)
+        self.drop_orphans()
+
+    def drop_orphans(self) -> None:
+        """Removes segments that no record names: their ranges were split, or rendered again."""
         named = set(self.table()["segment"].to_pylist())
         for entry in storage.children(segments_folder(self._out)):
             if entry.name not in named and _span(entry.name) is not None:
@@ -203,9 +207,14 @@ def _write(path: str, table: pa.Table) -> None:
 
 
 def _read(path: str) -> pa.Table | None:
-    """A fragment, or ``None`` when it is torn or of another schema: its frames then count as not done."""
+    """A fragment, or ``None`` when it is torn or of another schema: its frames then count as not done.
+
+    Raises:
+        OSError: it cannot be read for now, which says nothing of what it holds.
+    """
+    content = storage.read_bytes(path)
     try:
-        table = pq.read_table(io.BytesIO(storage.read_bytes(path)), page_checksum_verification=True)
+        table = pq.read_table(io.BytesIO(content), page_checksum_verification=True)
         table = table.select(SCHEMA.names).cast(SCHEMA)
         table.validate(full=True)
     except (pa.ArrowException, OSError, KeyError, ValueError):

@@ -72,10 +72,9 @@ class Outcome:
         Raises:
             OSError: the record cannot be written.
         """
-        since = self.moments.first_dispatch_unix
         frames = summary.frames_of(table)
-        rendered = frames[frames["started_at"] >= since] if since is not None else frames.iloc[:0]
-        steady = (self.moments.last_file or since or 0.0) - (since or 0.0)
+        rendered = frames[frames["range_id"].isin(self.moments.rendered)]
+        steady = (self.moments.last_file or 0.0) - (self.moments.first_dispatch or 0.0) if len(rendered) else 0.0
         totals = self._totals(clock, opening["frames"], len(rendered), steady)
         stages = summary.stage_stats(rendered, len(self.moments.workers), steady)
         workers = summary.worker_stats(rendered)

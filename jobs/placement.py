@@ -89,11 +89,12 @@ def place(
         frames: output frames there are to render; more workers than frames are useless.
     """
     count = min(workers or room(offer, provider, gpus_per_worker), frames)
-    cores = offer.cpus / count
     if provider == CUDA:
-        cpus = 1.0 if cores >= 1 or not offer.cpus else _round_down(cores)
+        cores = offer.gpu_node_cpus / count
+        cpus = 1.0 if cores >= 1 or not cores else _round_down(cores)
         resources = {"num_cpus": cpus, "num_gpus": gpus_per_worker}
         return Placement(count, 1, batch or CUDA_BATCH, gpus_per_worker, resources)
+    cores = offer.cpus / count
     threads = max(1, min(int(cores), int(offer.smallest_node_cpus)))
     # More workers than cores share them, because the user said so; where there are none yet, each asks for one.
     resources = {"num_cpus": threads if cores >= 1 or not offer.cpus else _round_down(cores)}

@@ -77,7 +77,7 @@ def read_record(out: str) -> dict[str, Any] | None:
 def write_record(out: str, record: Mapping[str, Any]) -> None:
     """Writes run.json, whole or not at all."""
     text = json.dumps({"version": VERSION, **record}, indent=2, sort_keys=False, ensure_ascii=False)
-    storage.write_atomic(record_path(out), text.encode() + b"\n")
+    storage.write_atomic(record_path(out), text.encode() + b"\n", durable=True)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

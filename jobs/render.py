@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import av
+import av.error
 import ray
+import ray.exceptions
 from rich.console import Console
 
 import actors
@@ -16,8 +20,9 @@ from actors import storage
 from actors.backgrounds import BlockRequest
 from actors.compositor import WorkerConfig
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
+from actors.core.timeline import FrameRange
 from actors.encoding import ImageFormat
-from actors.layout import frames_folder, segments_folder, timings_folder, video_path
+from actors.layout import frames_folder, segment_path, timings_folder, video_path
 from actors.proof import NodeProof
 from jobs import folder, mux, record
 from jobs.cluster import Offer, connect, offer
@@ -30,6 +35,7 @@ from jobs.outcome import Clock, Outcome
 from jobs.placement import CPU, Choice, Placement, choose_device, place, room
 from jobs.plan import BlockPlan, background_bytes, plan_blocks, plan_ranges
 from jobs.progress import Meter, meter
+from jobs.record import differences
 from jobs.scheduler import Patience, Scheduler
 from jobs.sound import cut, read_sound
 from jobs.verify import file_facts
@@ -51,13 +57,20 @@ def render(options: CompositeOptions, console: Console) -> ExitCode:
     inputs = read_inputs(options)
     for warning in inputs.warnings:
         say(console, f"warning: {warning}", style="yellow")
-    before = folder.earlier_run(out)
+    before = folder.earlier_run(out, restart=options.restart)
     clock.read = time.perf_counter()
     with folder.held(out) as token:
         run = _Run(options, inputs, out, token, clock, console)
-        with connect(options.address, actors) as own_cluster:
-            clock.joined = time.perf_counter()
-            outcome = run.execute(before, own_cluster=own_cluster)
+        try:
+            with connect(options.address, actors) as own_cluster:
+                clock.joined = time.perf_counter()
+                outcome = run.execute(before, own_cluster=own_cluster)
+        except InputError:
+            # Only now has every worker ended that might still have been writing.
+            if before is None:
+                with suppress(OSError):
+                    folder.clear(out)
+            raise
         run.report(outcome)
     if outcome.error is not None:
         raise outcome.error
@@ -86,7 +99,10 @@ class _Run:
             InputError: something given cannot be used; nothing has been written.
         """
         there = offer()
-        choice = choose_device(self._options.device, there, own_cluster=own_cluster)
+        if before is not None and not self._options.restart and self._options.device is DeviceChoice.AUTO:
+            choice = Choice(before["identity"].get("device", CPU), "as the run in this folder began")
+        else:
+            choice = choose_device(self._options.device, there, own_cluster=own_cluster)
         try:
             return self._attempt(before, there, choice)
         except NoCudaError as error:
@@ -97,58 +113,72 @@ class _Run:
     def _attempt(self, before: dict[str, Any] | None, there: Offer, choice: Choice) -> Outcome:
         say(self._console, f"device: {choice.provider.removesuffix('ExecutionProvider').lower()} ({choice.reason})")
         identity = self._inputs.identity(self._options, choice.provider)
-        if before is not None and not self._options.restart:
+        resumes = before is not None and not self._options.restart
+        if before is not None and resumes:
             folder.check_same_pixels(self._out, before, identity)
+            for change in differences(before.get("versions", {}), self._record["versions"]):
+                say(self._console, f"warning: other software than this run began with: {change}", style="yellow")
         self._record |= {"identity": identity, "device": asdict(choice), "cluster": asdict(there)}
         blocks = self._plan_blocks(there)
-        resumes = before is not None and not self._options.restart
-        todo = self._resume() if resumes else list(self._inputs.frames)
-        placement = self._place(there, choice, max(1, len(todo)))
-        scheduler = self._schedule(todo, placement, blocks, there)
-        outcome = Outcome(scheduler)
+        outcome = Outcome(self._schedule([], self._place(there, choice, 1), blocks, there))
         try:
+            todo = self._resume() if resumes else list(self._inputs.frames)
+            placement = self._place(there, choice, max(1, len(todo)))
+            outcome.scheduler = self._schedule(todo, placement, blocks, there)
             self._prepare_folder(clear=before is not None and not resumes)
             if todo:
-                self._dispatch(scheduler, placement, blocks, choice, there, outcome.moments)
+                self._dispatch(outcome.scheduler, placement, blocks, choice, there, outcome.moments)
         except InputError as error:
-            if scheduler.done == 0 and not resumes:
-                folder.clear(self._out)
+            if outcome.scheduler.done == 0 and not resumes:
                 raise
             # Frames have been delivered, so this is no longer a run that never began.
             outcome.error = StoppedError(str(error), "then run the same command again")
         except (StoppedError, KeyboardInterrupt) as error:
             outcome.error = error
         except OSError as error:
-            outcome.error = StoppedError(f"the output cannot be written ({error})", "mend it and run again")
+            outcome.error = _unwritable(error)
+        except ray.exceptions.RayError as error:
+            outcome.error = StoppedError(f"Ray failed ({' '.join(str(error).split())[:300]})", "then run again")
         return outcome
 
     def report(self, outcome: Outcome) -> None:
-        """Joins the video where every frame is there, writes the final record and says what came of the run."""
-        complete = outcome.error is None and not outcome.failures
+        """Joins the video where every frame is there, writes the final record and says what came of the run.
+
+        Ray is disconnected by now, so nobody writes into the folder any more.
+        """
         try:
-            if complete and self._options.video:
+            folder.sweep(self._out, self._token)
+            self._ledger.drop_orphans()
+            if outcome.error is None and not outcome.failures and self._options.video:
                 self._join()
+        except OSError as error:
+            outcome.error = outcome.error or _unwritable(error)
+        except (InputError, ValueError, av.error.FFmpegError) as error:
+            outcome.error = StoppedError(f"the video could not be joined ({error})", "then run the same command again")
+        try:
             outcome.close(self._console, self._clock, self._record, self._ledger.table(), self._out)
         except OSError as error:
-            outcome.error = outcome.error or StoppedError(f"the output cannot be written ({error})", "mend it")
+            outcome.error = outcome.error or _unwritable(error)
             return
         for failure in sorted(outcome.failures, key=lambda failure: failure.frame):
             say(self._console, f"frame {failure.frame} failed: {failure.reason}")
         if outcome.failures and self._options.video:
             say(self._console, "no video: it would have holes where frames failed")
-        if complete:
+        if outcome.error is None and not outcome.failures:
             self._where()
 
     def _prepare_folder(self, *, clear: bool) -> None:
         folder.sweep(self._out, self._token)
         if clear:
-            folder.clear(self._out)
-        # A video of an earlier, shorter or longer stretch must not be taken for this one's.
-        storage.remove_file(video_path(self._out))
+            folder.clear_data(self._out)
+        if self._options.video:
+            # What stands there was joined of other frames than those this run will have.
+            storage.remove_file(video_path(self._out))
+        # The record comes before anything that only makes sense with it.
+        record.write_record(self._out, self._record)
         folder.make_folders(
             self._out, frames=self._options.image_format is not ImageFormat.NONE, segments=self._options.video
         )
-        record.write_record(self._out, self._record)
 
     def _resume(self) -> list[int]:
         wanted = self._inputs.frames
@@ -236,7 +266,10 @@ class _Run:
             nodes=there.rendering,
             placement=placement.resources,
             wait=options.wait,
-            room=None if options.workers else lambda: room(offer(), choice.provider, options.gpus_per_worker),
+            look=offer,
+            room=None
+            if options.workers
+            else lambda now: min(room(now, choice.provider, options.gpus_per_worker), scheduler.remaining),
         )
         with meter(self._console, scheduler.total) as shown:
             Dispatcher(scheduler, work, moments, self._ledger.record, lambda: _show(shown, scheduler)).run()
@@ -262,7 +295,11 @@ class _Run:
             for frame, name in zip(table["frame"].to_pylist(), table["segment"].to_pylist(), strict=True)
             if first <= frame < last
         ]
-        segments = [storage.join(segments_folder(self._out), name) for name in dict.fromkeys(names)]
+        spans = [FrameRange.parse(name.partition(".")[0]) for name in dict.fromkeys(names)]
+        ends = [first, *(span.stop for span in spans)]
+        if [span.start for span in spans] != ends[:-1] or ends[-1] != last:
+            raise ValueError(f"its segments do not follow on each other: {', '.join(map(str, spans))}")
+        segments = [segment_path(self._out, span) for span in spans]
         fps = inputs.kind.fps
         sound = cut(read_sound(inputs.sound), first, last, fps) if inputs.sound else None
         with TemporaryDirectory(prefix="mouthpiece-") as scratch:
@@ -278,6 +315,10 @@ class _Run:
         for name, path in rows.items():
             if path:
                 say(self._console, f"{name}: {path}")
+
+
+def _unwritable(error: OSError) -> StoppedError:
+    return StoppedError(f"the output cannot be written ({error})", "mend it and run the same command again")
 
 
 def _show(shown: Meter, scheduler: Scheduler) -> None:

@@ -71,6 +71,13 @@ class LoadBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelLoad:
+    """Give up loading a block; the loss has already been taken into account."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
 class DropBlock:
     """Forget a block."""
 
@@ -86,7 +93,7 @@ class Render:
     blocks: tuple[int, ...]
 
 
-Action: TypeAlias = StartWorker | KillWorker | LoadBlock | DropBlock | Render
+Action: TypeAlias = StartWorker | KillWorker | LoadBlock | CancelLoad | DropBlock | Render
 
 
 class _Status(Enum):
@@ -158,11 +165,12 @@ class Scheduler:
         self._capacity = capacity
         self._loaders = loaders
         self._patience = patience
-        self._loading: set[int] = set()
+        # Blocks on their way, with the time at which they were asked for.
+        self._loading: dict[int, float] = {}
         self._ready: set[int] = set()
         self._losses: dict[int, int] = {}
         self._deaths: dict[FrameRange, int] = {}
-        self._kill: list[KillWorker] = []
+        self._kill: list[KillWorker | CancelLoad] = []
         self._slowest = 0.0
         self._done = 0
         self.total = sum(map(len, self._pending))
@@ -191,6 +199,11 @@ class Scheduler:
     def done(self) -> int:
         """Frames delivered."""
         return self._done
+
+    @property
+    def remaining(self) -> int:
+        """Frames that are neither delivered nor failed."""
+        return self.total - self._done - len(self.failures)
 
     @property
     def stop_reason(self) -> str | None:
@@ -257,7 +270,7 @@ class Scheduler:
 
     def block_loaded(self, block: int) -> None:
         """A block stands in the object store."""
-        self._loading.discard(block)
+        self._loading.pop(block, None)
         self._ready.add(block)
 
     def block_lost(self, block: int, reason: str) -> None:
@@ -267,7 +280,7 @@ class Scheduler:
         """
         if block not in self._ready and block not in self._loading:
             return
-        self._loading.discard(block)
+        self._loading.pop(block, None)
         self._ready.discard(block)
         self.accounts.blocks_lost += 1
         self._losses[block] = self._losses.get(block, 0) + 1
@@ -279,7 +292,7 @@ class Scheduler:
         if self.finished or self._stop:
             return []
         self._end_hung(now)
-        actions: list[Action] = [*self._kill, *self._start_workers(), *self._manage_blocks(), *self._hand_out(now)]
+        actions: list[Action] = [*self._kill, *self._start_workers(), *self._manage_blocks(now), *self._hand_out(now)]
         self._kill.clear()
         return actions
 
@@ -296,14 +309,17 @@ class Scheduler:
                 reason = f"range {worker.queue[0]} made no progress for {limit:.0f} s"
                 self._kill.append(KillWorker(slot, reason))
                 self.worker_died(slot, reason)
+        for block in [block for block, since in self._loading.items() if now - since > self._patience.least]:
+            self._kill.append(CancelLoad(block))
+            self.block_lost(block, f"loading it took more than {self._patience.least:.0f} s")
 
-    def _manage_blocks(self) -> list[Action]:
+    def _manage_blocks(self, now: float) -> list[Action]:
         """Loads blocks ahead of the ranges that need them; drops those needed last when there is no room."""
         if len(self._ready) + len(self._loading) >= len(self._needed):
             return []
         wanted = self._blocks_in_order()
         missing = [block for block in wanted if block not in self._ready and block not in self._loading]
-        held = self._ready | self._loading
+        held = self._ready | self._loading.keys()
         pinned = {block for worker in self._workers for frames in worker.queue for block in self._blocks_of(frames)}
         spare = sorted(self._ready - pinned - set(wanted))
         actions: list[Action] = []
@@ -317,7 +333,7 @@ class Scheduler:
                 self._ready.discard(dropped)
                 held.discard(dropped)
                 actions.append(DropBlock(dropped))
-            self._loading.add(block)
+            self._loading[block] = now
             held.add(block)
             actions.append(LoadBlock(block))
         return actions

@@ -144,7 +144,7 @@ def _kill(driver: subprocess.Popen[bytes], rng: random.Random, tally: Tally) -> 
 
 @contextmanager
 def _driver(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as said, subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT) as driver:  # noqa: S603
+    with log.open("wb") as said, subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT) as driver:
         try:
             yield driver
         finally:

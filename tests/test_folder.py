@@ -58,15 +58,15 @@ def write_run(out: Path) -> None:
 
 
 def test_a_new_an_empty_and_a_locked_folder_hold_no_run(tmp_path: Path) -> None:
-    assert earlier_run(str(tmp_path / "new")) is None
-    assert earlier_run(str(tmp_path)) is None
+    assert earlier_run(str(tmp_path / "new"), restart=False) is None
+    assert earlier_run(str(tmp_path), restart=False) is None
     (tmp_path / LOCK).touch()
-    assert earlier_run(str(tmp_path)) is None
+    assert earlier_run(str(tmp_path), restart=False) is None
 
 
 def test_an_earlier_run_is_recognised(tmp_path: Path) -> None:
     write_run(tmp_path)
-    before = earlier_run(str(tmp_path))
+    before = earlier_run(str(tmp_path), restart=False)
     assert before is not None
     assert before["identity"] == {"model": "abc", "loop": "bounce"}
     check_same_pixels(str(tmp_path), before, {"loop": "bounce", "model": "abc"})
@@ -77,7 +77,7 @@ def test_an_earlier_run_is_recognised(tmp_path: Path) -> None:
 )
 def test_a_run_of_other_pixels_is_refused_with_what_differs(tmp_path: Path, now: dict[str, object]) -> None:
     write_run(tmp_path)
-    before = earlier_run(str(tmp_path))
+    before = earlier_run(str(tmp_path), restart=False)
     assert before is not None
     with pytest.raises(InputError) as caught:
         check_same_pixels(str(tmp_path), before, now)
@@ -90,7 +90,7 @@ def test_a_run_of_other_pixels_is_refused_with_what_differs(tmp_path: Path, now:
 
 def refusal(out: Path) -> InputError:
     with pytest.raises(InputError) as caught:
-        earlier_run(str(out))
+        earlier_run(str(out), restart=False)
     assert "\n" not in str(caught.value)
     return caught.value
 
@@ -137,7 +137,7 @@ def test_the_record_has_a_version(tmp_path: Path) -> None:
 def test_a_driver_that_was_killed_before_its_first_record_can_be_followed(tmp_path: Path) -> None:
     (tmp_path / LOCK).touch()
     (tmp_path / ".driver-0123456789ab").touch()
-    assert earlier_run(str(tmp_path)) is None
+    assert earlier_run(str(tmp_path), restart=False) is None
 
 
 def test_holding_makes_the_folder_and_shows_a_token(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Which device is chosen, and what the workers ask Ray for."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,9 +11,15 @@ from jobs.cluster import Offer
 from jobs.options import DeviceChoice
 from jobs.placement import CPU, CPU_BATCH, CUDA, CUDA_BATCH, PRECISION, choose_device, place, room
 
-LAPTOP = Offer(cpus=8.0, gpus=0.0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=8.0)
-WORKSTATION = Offer(cpus=16.0, gpus=2.0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=16.0)
-HEAD_ONLY = Offer(cpus=0.0, gpus=0.0, nodes=("a",), rendering=(), store=1 << 30, smallest_node_cpus=0.0)
+LAPTOP = Offer(
+    gpu_node_cpus=0.0, cpus=8.0, gpus=0.0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=8.0
+)
+WORKSTATION = Offer(
+    gpu_node_cpus=16.0, cpus=16.0, gpus=2.0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=16.0
+)
+HEAD_ONLY = Offer(
+    gpu_node_cpus=0.0, cpus=0.0, gpus=0.0, nodes=("a",), rendering=(), store=1 << 30, smallest_node_cpus=0.0
+)
 
 offers = st.builds(
     Offer,
@@ -21,6 +29,7 @@ offers = st.builds(
     rendering=st.just(("a",)),
     store=st.just(1 << 30),
     smallest_node_cpus=st.just(1.0),
+    gpu_node_cpus=st.integers(0, 512).map(float),
 )
 
 
@@ -85,7 +94,7 @@ def test_fewer_workers_get_more_threads() -> None:
 
 
 def test_threads_do_not_outgrow_the_smallest_node() -> None:
-    offer = Offer(cpus=12.0, gpus=0.0, nodes=("a", "b"), rendering=("a", "b"), store=1 << 30, smallest_node_cpus=4.0)
+    offer = replace(LAPTOP, cpus=12.0, nodes=("a", "b"), rendering=("a", "b"), smallest_node_cpus=4.0)
     assert place(offer, CPU, workers=2, batch=None, gpus_per_worker=0.25, frames=10).threads == 4
 
 
@@ -110,7 +119,8 @@ def test_all_workers_fit_at_once(offer: Offer, provider: str, workers: int | Non
     assert placement.threads >= 1
     cpus = placement.resources["num_cpus"]
     assert cpus > 0
-    assert placement.workers * cpus <= offer.cpus
+    there = offer.cpus if provider == CPU else offer.gpu_node_cpus
+    assert placement.workers * cpus <= there or there == 0
     # Ray refuses more than four decimals.
     assert cpus * PRECISION == pytest.approx(round(cpus * PRECISION), abs=1e-6)
     assert ("num_gpus" in placement.resources) == (provider == CUDA)

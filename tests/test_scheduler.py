@@ -26,6 +26,7 @@ from jobs.scheduler import (
     MAX_START_DEATHS,
     RANGES_IN_FLIGHT,
     Action,
+    CancelLoad,
     DropBlock,
     KillWorker,
     LoadBlock,
@@ -70,6 +71,8 @@ class Cluster:
         self.queues: dict[int, list[FrameRange]] = {}
         self.since: dict[int, float] = {}
         self.loading: set[int] = set()
+        self.asked: dict[int, float] = {}
+        self.cancelled: Counter[int] = Counter()
         self.loaded: set[int] = set()
         self.delivered: list[int] = []
         self.reported: list[FrameFailure] = []
@@ -96,7 +99,14 @@ class Cluster:
                 case LoadBlock(block):
                     assert block not in self.loading | self.loaded
                     self.loading.add(block)
+                    self.asked[block] = self.now
                     assert len(self.loading) <= self.loaders
+                case CancelLoad(block):
+                    # Only a load that took too long.
+                    assert block in self.loading
+                    assert self.now - self.asked[block] > PATIENCE.least
+                    self.loading.remove(block)
+                    self.cancelled[block] += 1
                 case DropBlock(block):
                     assert block in self.loaded
                     assert block not in self.pinned
@@ -322,7 +332,10 @@ class Run(RuleBasedStateMachine):
     def stopping_has_a_cause(self) -> None:
         scheduler = self.cluster.scheduler
         if scheduler.stop_reason:
-            assert scheduler.open_slots == 0 or max(self.losses.values(), default=0) >= MAX_BLOCK_LOSSES
+            assert (
+                scheduler.open_slots == 0
+                or max((self.losses + self.cluster.cancelled).values(), default=0) >= MAX_BLOCK_LOSSES
+            )
             assert scheduler.actions(self.cluster.now) == []
 
     def teardown(self) -> None:
@@ -708,3 +721,16 @@ def test_a_layout_that_could_never_end_is_refused(how: Mapping[str, int]) -> Non
 def test_a_range_too_long_to_isolate_a_poison_frame_in_is_refused() -> None:
     with pytest.raises(ValueError, match=f"at most {MAX_RANGE} frames"):
         Cluster(range(MAX_RANGE + 1), [FrameRange(0, MAX_RANGE + 1)], lambda _: (0,), workers=1, capacity=1)
+
+
+def test_a_load_that_does_not_end_is_given_up_and_tried_again() -> None:
+    cluster = Cluster(range(4), divide(range(4), 4), blocks_by(4), workers=1, capacity=1)
+    cluster.act()
+    cluster.ready(0)
+    for lost in range(1, MAX_BLOCK_LOSSES + 1):
+        assert cluster.loading == {0}
+        cluster.now += PATIENCE.least + 1
+        cluster.act()
+        assert cluster.scheduler.accounts.blocks_lost == lost
+        cluster.act()
+    assert "block 0 was lost" in str(cluster.scheduler.stop_reason)

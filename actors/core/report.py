@@ -26,13 +26,11 @@ class RangeReport:
         range: what was rendered.
         timings: one per delivered frame, ascending.
         failures: one per failed frame, ascending.
-        finished_at: Unix time in seconds when the last file stood under its name.
     """
 
     range: FrameRange
     timings: tuple[FrameTiming, ...]
     failures: tuple[FrameFailure, ...]
-    finished_at: float
 
 
 @dataclass(frozen=True, slots=True)

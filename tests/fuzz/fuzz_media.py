@@ -119,7 +119,10 @@ class Video(FileReader):
             ("f.webm", "libvpx-vp9"),
         )
         available = [(name, codec) for name, codec in forms if codec in av.codecs_available]
-        contents = [write_video(folder / name, 6, codec=codec, b_frames=_B_FRAMES[name[-3:]]).read_bytes() for name, codec in available]
+        contents = [
+            write_video(folder / name, 6, codec=codec, b_frames=_B_FRAMES[name[-3:]]).read_bytes()
+            for name, codec in available
+        ]
         motion = folder / "g.avi"
         writer = cv2.VideoWriter(str(motion), cv2.VideoWriter.fourcc(*"MJPG"), 25, (WIDTH, HEIGHT))
         for index in range(6):

@@ -32,7 +32,20 @@ _OPERATORS = (
     "",
 )
 
-_PLACES = ("model.onnx", "../x", "/etc/passwd", "-1", "0", "", "9" * 30, "a\0b", "a\nb", "x" * 300, "in", "model.onnx\0")
+_PLACES = (
+    "model.onnx",
+    "../x",
+    "/etc/passwd",
+    "-1",
+    "0",
+    "",
+    "9" * 30,
+    "a\0b",
+    "a\nb",
+    "x" * 300,
+    "in",
+    "model.onnx\0",
+)
 
 
 class Network(FileReader):

@@ -11,14 +11,14 @@ from fuzz_base import Reader
 # How many mutants each gets. A structure with more ways to go wrong gets more, a slower reader fewer.
 COUNTS = {
     "rects": 2400,
-    "landmarks": 1500,
+    "landmarks": 1000,
     "package_info": 1200,
     "metadata": 1200,
-    "export": 700,
+    "export": 800,
     "features": 2400,
-    "images": 1500,
-    "video": 900,
-    "onnx": 1000,
+    "images": 1000,
+    "video": 800,
+    "onnx": 1200,
 }
 _MODULES = {
     "fuzz_text": ("rects", "landmarks", "package_info"),

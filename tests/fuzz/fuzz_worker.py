@@ -65,7 +65,7 @@ def _attempt(reader: Reader, outcomes: Counter[str]) -> str | None:
     except InputError as error:
         outcomes["refused"] += 1
         return _fault(error, reader.subjects)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the finding
         outcomes["broken"] += 1
         last = traceback.extract_tb(error.__traceback__)[-1]
         return f"exception: {type(error).__name__}: {str(error)[:200]} ({Path(last.filename).name}:{last.lineno})"

@@ -1,4 +1,4 @@
-"""Runs ``guard.py``: one input read in a process of its own, and what that process did."""
+"""Runs ``guard.py``: inputs read in a process of their own, and what that process did."""
 
 from __future__ import annotations
 
@@ -33,16 +33,15 @@ class Report:
     grown: int
 
 
-def run_guarded(scenario: str, path: Path, outside: Path, *, folder: Path | None = None) -> Report:
-    """Reads ``path`` while every file below ``outside`` is watched; ``folder`` is the working directory."""
+def run_guarded(outside: Path, *jobs: tuple[str, Path, Path]) -> list[Report]:
+    """Does the jobs, each a scenario, its input and its working directory; files below ``outside`` are watched."""
     done = subprocess.run(
-        [sys.executable, GUARD, scenario, path, outside],
+        [sys.executable, GUARD, outside, json.dumps([[str(part) for part in job] for job in jobs])],
         capture_output=True,
         text=True,
         timeout=120,
         env={**os.environ, "PYTHONPATH": str(small.ROOT)},
-        cwd=folder or "/",
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return Report(**json.loads(done.stdout))
+    return [Report(**json.loads(line)) for line in done.stdout.splitlines()]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 # Edges of the integer types, and sizes that ask for far more than a small file can hold.
 EDGES = (0, 1, 2, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 1 << 24, 0x7FFFFFFF, 1 << 31, 0xFFFFFFFF)
@@ -215,8 +215,8 @@ def _change(parent: list[Json] | dict[str, Json], key: int | str, chance: Random
             parent.extend([old] * chance.choice((1, 3)))
         case 4 if isinstance(parent, dict):
             del parent[str(key)]
-        case 4:
-            parent.pop(int(key))
+        case 4 if isinstance(parent, list):
+            del parent[int(key)]
         case 5 if isinstance(old, int | float):
             _put(parent, key, chance.choice((-old, old + 1, old - 1, old * 1000, old + 0.5, float(old), str(old))))
         case _:

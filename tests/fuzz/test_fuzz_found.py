@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import struct
 import warnings
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from actors.model import read_model
 from actors.session import CPU, Session, SessionOptions
 from jobs.clip import read_clip, read_features
 from jobs.clip.images import image_files, read_images
-from jobs.clip.landmarks import landmark_files, read_landmarks
+from jobs.clip.landmarks import face_square, landmark_files, read_landmarks
 from jobs.clip.notes import Notes
 from jobs.clip.package_info import check_package_info
 from jobs.clip.video import read_video
@@ -133,6 +134,25 @@ def test_a_package_of_countless_frames(tmp_path: Path) -> None:
     assert all(len(line) <= 600 for line in [*notes.found, *notes.warnings])
 
 
+@pytest.mark.xfail(strict=True, raises=TimeoutError, reason="the pattern tries every way to split the digits")
+def test_points_of_hundreds_of_digits(tmp_path: Path) -> None:
+    digits = "9" * 1000
+    lines = ["1 2"] * 109 + [f"{digits} {digits}e"]
+    (tmp_path / "0.lms").write_text("\n".join(lines))
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGPROF, give_up)
+    # Processor seconds, of which a good reader takes thousandths.
+    signal.setitimer(signal.ITIMER_PROF, 1.5)
+    try:
+        require_line(lambda: face_square((tmp_path / "0.lms").read_bytes(), "0.lms"))
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
 @pytest.mark.xfail(strict=True, raises=AssertionError, reason="file names stand in messages as they are")
 @pytest.mark.parametrize("name", ["a\nb.lms", "\x1b[2J.lms"], ids=["a line break", "an escape sequence"])
 def test_a_file_name_that_is_not_for_the_terminal(tmp_path: Path, name: str) -> None:
@@ -199,7 +219,7 @@ def test_a_picture_whose_chunk_claims_gigabytes(tmp_path: Path) -> None:
     content[at - 4 : at] = struct.pack(">I", 0x7FFFFF00)
     (folder / "0.png").write_bytes(content)
     (tmp_path / "crop_rects.json").write_text("[[4, 6, 24, 26]]")
-    report = run_guarded("clip", tmp_path, folder)
+    (report,) = run_guarded(folder, ("clip", tmp_path, tmp_path))
     assert report.outcome.startswith("refused: ")
     assert report.grown < 256 << 20
 
