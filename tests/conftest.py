@@ -46,14 +46,14 @@ def cluster(dashboard_port: int) -> Iterator[Cluster]:
     head = {
         "num_cpus": 1,
         "num_gpus": 1,
-        "object_store_memory": 300 << 20,
+        "object_store_memory": 1 << 30,
         "include_dashboard": True,
         "dashboard_host": "127.0.0.1",
         "dashboard_port": dashboard_port,
         "dashboard_agent_listen_port": free_port(),
     }
     started: Any = Cluster(initialize_head=True, head_node_args=head)
-    started.add_node(num_cpus=1, object_store_memory=300 << 20)
+    started.add_node(num_cpus=1, object_store_memory=1 << 30)
     started.wait_for_nodes()
     yield started
     started.shutdown()

@@ -11,13 +11,13 @@ from fuzz_base import Reader
 # How many mutants each gets. A structure with more ways to go wrong gets more, a slower reader fewer.
 COUNTS = {
     "rects": 2400,
-    "landmarks": 1000,
+    "landmarks": 800,
     "package_info": 1200,
-    "metadata": 1200,
-    "export": 800,
+    "metadata": 1000,
+    "export": 600,
     "features": 2400,
-    "images": 1000,
-    "video": 800,
+    "images": 800,
+    "video": 700,
     "onnx": 1200,
 }
 _MODULES = {
