@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 CONTAINERS = {"format_whitelist": "mov,mp4,matroska,webm,avi"}
 
 
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
 @dataclass(frozen=True, slots=True)
 class BlockRequest:
     """One block to load.
@@ -116,10 +119,27 @@ def _decode_images(source: ImageFrames) -> Iterator[tuple[str, Image]]:
             content = storage.read_bytes(path)
         except OSError as error:
             raise InputError(path, f"cannot be read ({error})", "put it back, or mend its permissions") from error
-        frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if content else None
+        whole = bool(content) and png_is_whole(content)
+        frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if whole else None
         if frame is None:
             raise InputError(path, "is not a whole image", "write it again")
         yield path, np.asarray(frame, np.uint8)
+
+
+def png_is_whole(content: bytes) -> bool:
+    """Whether a PNG's chunks lie within the file; true for other formats.
+
+    OpenCV allocates what a chunk claims to hold before it looks for it.
+    """
+    if not content.startswith(PNG_SIGNATURE):
+        return True
+    place = len(PNG_SIGNATURE)
+    while place + 12 <= len(content):
+        length = int.from_bytes(content[place : place + 4], "big")
+        if content[place + 4 : place + 8] == b"IEND":
+            return True
+        place += 12 + length
+    return False
 
 
 def _decode_video(source: VideoFrames) -> Iterator[tuple[str, Image]]:
@@ -131,8 +151,10 @@ def _decode_video(source: VideoFrames) -> Iterator[tuple[str, Image]]:
         ):
             stream = container.streams.video[0]
             stream.thread_type = "NONE"
-            # Frames before a keyframe in presentation order may need the one before it (open groups of pictures).
-            for start in [key for key in reversed(source.keyframes) if key <= source.timestamps[0]][:2]:
+            # Frames before a keyframe in presentation order may need the one before it (open groups of pictures). The
+            # beginning is right in any case: some containers (AVI) seek by other times than those of presentation.
+            near = [key for key in reversed(source.keyframes) if key <= source.timestamps[0]][:2]
+            for start in dict.fromkeys([*near, min(0, source.keyframes[0])]):
                 found = _decode_from(container, start, source)
                 if found is not None:
                     yield from ((source.path, frame) for frame in found)

@@ -44,7 +44,7 @@ def _external(path: str, graph: onnx.GraphProto) -> tuple[str, ...]:
     entries = [entry for tensor in graph.initializer for entry in tensor.external_data if entry.key == "location"]
     names = tuple(sorted({entry.value for entry in entries}))
     for name in names:
-        if "/" in name or "\\" in name or name in {"", ".", ".."}:
+        if not name.isprintable() or "/" in name or "\\" in name or name in {"", ".", ".."}:
             raise InputError(path, f"keeps weights outside of its folder ({name[:80]})", "export it into one folder")
         if not storage.is_file(storage.join(path.rpartition("/")[0], name)):
             raise InputError(path, f"its weights are missing ({name[:80]})", "put that file beside the model")

@@ -11,6 +11,8 @@ from typing import IO, cast
 
 from pyarrow import fs
 
+from actors.core.errors import InputError
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -70,9 +72,20 @@ def is_folder(path: str) -> bool:
 
 
 def children(path: str) -> list[Entry]:
-    """The entries of a folder, sorted by name; empty where there is no such folder."""
+    """The entries of a folder, sorted by name; empty where there is no such folder.
+
+    Raises:
+        InputError: a name in it is not UTF-8, which Arrow cannot give.
+    """
     system, inner = _open_system(path)
     infos = system.get_file_info(fs.FileSelector(inner, allow_not_found=True))
+    try:
+        return _entries(path, infos)
+    except UnicodeDecodeError as error:
+        raise InputError(path, "holds a file whose name is not UTF-8", "rename it, or take it out") from error
+
+
+def _entries(path: str, infos: list[fs.FileInfo]) -> list[Entry]:
     found = [Entry(join(path, i.base_name), i.type == fs.FileType.Directory, i.size or 0) for i in infos]
     return sorted(found, key=lambda e: e.name)
 

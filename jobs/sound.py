@@ -14,6 +14,10 @@ from actors.core.errors import InputError
 RATE = 48_000
 
 
+# Playlists and session descriptions are left out: they make FFmpeg open other files and addresses.
+CONTAINERS = {"format_whitelist": "wav,w64,flac,mp3,mov,mp4,ogg,aiff,matroska,webm,aac,caf"}
+
+
 def check_sound(path: str) -> float:
     """Length of a recording in seconds.
 
@@ -41,7 +45,10 @@ def read_sound(path: str) -> NDArray[np.float32]:
     if not storage.is_file(path):
         raise InputError(path, "there is no such recording", "check --audio")
     try:
-        with storage.open_input(path) as file, av.open(file, "r") as container:
+        with (
+            storage.open_input(path) as file,
+            av.open(file, "r", metadata_errors="replace", options=CONTAINERS) as container,
+        ):
             if not container.streams.audio:
                 raise InputError(path, "has no sound track", "give a recording with a sound track")
             stream = container.streams.audio[0]

@@ -340,8 +340,8 @@ def test_a_video_is_mended_from_its_segments(base: list[object], here: Run, tmp_
     assert verify_run(str(run)).whole
     mended = pictures(run / "video.mp4")
     assert len(mended) == len(whole) == 60
-    # The mended stretch is cut into other segments, so it is the same pictures, but not the same bits: each is nearer to
-    # its own frame than to that frame's neighbour.
+    # The mended stretch is cut into other segments, so it is the same pictures, but not the same bits: each is nearer
+    # to its own frame than to that frame's neighbour.
     for i in range(59):
         assert np.abs(mended[i].astype(int) - whole[i]).mean() < np.abs(mended[i].astype(int) - whole[i + 1]).mean() / 2
 

@@ -8,7 +8,7 @@ import small
 
 
 def test_a_short_soak_loses_nothing(tmp_path: Path) -> None:
-    result = small.command("soak", "--minutes", 0.1, "--kill-every", 0.7, "--out", tmp_path / "soak")
+    result = small.command("soak", "--minutes", 0.1, "--kill-every", 3, "--out", tmp_path / "soak")
     assert result.code == 0, result.output
     assert "frames lost: 0" in result.output
     kills = next(line for line in result.output.splitlines() if line.startswith("kills survived: "))

@@ -13,6 +13,19 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+# A message is read at a glance; file names and other people's words in it may be of any length and hold anything.
+LONGEST = {"subject": 240, "problem": 240, "fix": 110}
+
+
+def one_line(text: str, longest: int) -> str:
+    """``text`` as printable characters on one line; of what is too long the middle is left out."""
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    if len(plain) <= longest:
+        return plain
+    half = (longest - 3) // 2
+    return f"{plain[:half]}...{plain[-half:]}"
+
+
 class InputError(Exception):
     """Something the user gave cannot be used.
 
@@ -30,7 +43,9 @@ class InputError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.subject}: {self.problem}; {self.fix}"
+        parts = {"subject": self.subject, "problem": self.problem, "fix": self.fix}
+        subject, problem, fix = (one_line(text, LONGEST[name]) for name, text in parts.items())
+        return f"{subject}: {problem}; {fix}"
 
 
 class NoCudaError(InputError):

@@ -34,7 +34,7 @@ class _Metadata(BaseModel):
     """What the exporter says of its files; ``format`` is missing where the older one wrote them."""
 
     num_frames: Annotated[int, Field(strict=True, ge=0)] | None = None
-    start_frame: Annotated[int, Field(strict=True, ge=0)] = 0
+    start_frame: Annotated[int, Field(strict=True, ge=0, lt=1 << 31)] = 0
     visual_shape: list[int] | None = None
     audio_shape: list[int] | None = None
     dtype: str | None = None

@@ -18,6 +18,8 @@ from jobs.clip.files import exactly, file_at, one_line, readable
 # The format allows 64 KiB; a header of plain numbers takes 128 bytes.
 _HEADER_LIMIT = 1 << 16
 _WIDTHS = (2, 4, 8)
+# No array in memory has a longer side.
+_LARGEST = 1 << 48
 _SAVE = "save it by numpy.save as float32"
 
 
@@ -78,8 +80,8 @@ def _header(head: bytes, path: str) -> tuple[tuple[int, ...], bool, np.dtype[np.
     stream = io.BytesIO(head)
     try:
         with warnings.catch_warnings():
-            # NumPy warns about headers written by Python 2; they read all the same.
-            warnings.simplefilter("ignore", UserWarning)
+            # NumPy warns about headers written by Python 2, Python about odd literals; what counts is what they hold.
+            warnings.simplefilter("ignore")
             version = np.lib.format.read_magic(stream)
             if version == (1, 0):
                 shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
@@ -100,6 +102,6 @@ def _header(head: bytes, path: str) -> tuple[tuple[int, ...], bool, np.dtype[np.
         raise InputError(path, f"not a .npy file of numbers ({one_line(error)})", _SAVE) from error
     if dtype.hasobject:
         raise InputError(path, "holds pickled Python objects, which are never read", _SAVE)
-    if not all(isinstance(side, int) and not isinstance(side, bool) and side >= 0 for side in shape):
-        raise InputError(path, f"shape {shape} makes no sense", _SAVE)
+    if not all(isinstance(side, int) and not isinstance(side, bool) and 0 <= side < _LARGEST for side in shape):
+        raise InputError(path, "its shape makes no sense", _SAVE)
     return shape, fortran, dtype, stream.tell()

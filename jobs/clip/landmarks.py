@@ -16,8 +16,9 @@ from jobs.clip.numbering import in_order
 
 _POINTS = 110
 _LEFT, _RIGHT, _TOP = 1, 31, 52
-_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
-_POINT = re.compile(rf"\s*{_NUMBER}\s+{_NUMBER}\s*", re.ASCII)
+# Possessive, so that a line that does not match is known as such in one pass.
+_NUMBER = r"[-+]?(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][-+]?[0-9]++)?+"
+_POINT = re.compile(rf"\s*+{_NUMBER}\s++{_NUMBER}\s*+", re.ASCII)
 _LARGEST = 1 << 31
 _SIZE_LIMIT = 1 << 16
 _THREADS = 16

@@ -18,7 +18,7 @@ _FULL_FRAMES = "full_body_img"
 
 
 class _Video(BaseModel):
-    frame_count: Annotated[int, Field(strict=True, ge=0)] | None = None
+    frame_count: Annotated[int, Field(strict=True, ge=0, lt=1 << 31)] | None = None
     fps: Annotated[float, Field(strict=True, gt=0)] | None = None
 
 
