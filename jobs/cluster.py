@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 import ray
+from ray._private import ray_constants
 
 from actors.core.errors import InputError, StoppedError
 
@@ -74,30 +75,52 @@ def connect(address: str | None, package: ModuleType | None) -> Iterator[bool]:
     if target is not None:
         _check_reachable(target)
     runtime_env = None if local or package is None or inside_job() else {"py_modules": [package]}
-    own: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if local else {}
-    handler = signal.getsignal(signal.SIGTERM)
+    own: dict[str, Any] = {"include_dashboard": False} if local else {}
+    with _loopback() if local else nullcontext():
+        handler = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(
+                address="local" if local else target,
+                runtime_env=runtime_env,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                **own,
+            )
+        except SystemExit as error:
+            raise KeyboardInterrupt from error  # Ray's own handler of SIGTERM stands while it starts
+        except Exception as error:  # Ray raises whatever went wrong, down to a plain Exception for a time-out
+            message = " ".join(str(error).split())[:300]
+            if local:
+                raise StoppedError(f"Ray could not be started ({message})", "mend it and run again") from error
+            problem = f"no Ray cluster could be joined ({message})"
+            raise InputError(f"--address {target}", problem, "check it") from error
+        # Ray takes SIGTERM for itself and would end the process with a code of its own.
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+        try:
+            yield local
+        finally:
+            ray.shutdown()
+
+
+@contextmanager
+def _loopback() -> Iterator[None]:
+    """Makes Ray's servers on this machine listen on 127.0.0.1 alone, here and in the processes that it starts.
+
+    Ray does so by itself on systems where it runs without clusters; its switch for that is read when it is imported.
+    ``_node_ip_address="127.0.0.1"`` would not do: Ray replaces it by an address that others can reach.
+    """
+    name = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before, enabled = os.environ.get(name), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[name] = "0"
+    ray_constants.ENABLE_RAY_CLUSTER = False
     try:
-        ray.init(
-            address="local" if local else target,
-            runtime_env=runtime_env,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            **own,
-        )
-    except SystemExit as error:
-        raise KeyboardInterrupt from error  # Ray's own handler of SIGTERM stands while it starts
-    except Exception as error:  # Ray raises whatever went wrong, down to a plain Exception for a time-out
-        message = " ".join(str(error).split())[:300]
-        if local:
-            raise StoppedError(f"Ray could not be started ({message})", "mend it and run again") from error
-        raise InputError(f"--address {target}", f"no Ray cluster could be joined ({message})", "check it") from error
-    # Ray takes SIGTERM for itself and would end the process with a code of its own.
-    if handler is not None and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)
-    try:
-        yield local
+        yield
     finally:
-        ray.shutdown()
+        ray_constants.ENABLE_RAY_CLUSTER = enabled
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def _check_reachable(address: str) -> None:
