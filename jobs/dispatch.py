@@ -77,22 +77,16 @@ class Moments:
     """When things happened, on `time.perf_counter`, and who took part.
 
     Attributes:
-        first_block: the first block stood in the store.
-        last_block: the latest block stood there.
         loaded_bytes: size of all blocks loaded.
         load_seconds: time spent in loading tasks, summed over tasks.
-        first_worker: the first worker was ready.
         first_dispatch: the first range was given out.
         last_file: the latest range's files stood under their names, and the driver knew.
         rendered: ids of the ranges that were rendered, in the order of their ends.
         workers: every worker that became ready, in order.
     """
 
-    first_block: float | None = None
-    last_block: float | None = None
     loaded_bytes: int = 0
     load_seconds: float = 0.0
-    first_worker: float | None = None
     first_dispatch: float | None = None
     last_file: float | None = None
     rendered: list[str] = field(default_factory=list)
@@ -260,7 +254,6 @@ class Dispatcher:
                 raise cause from error
             self._died(slot, error)
             return
-        self.moments.first_worker = self.moments.first_worker or time.perf_counter()
         self.moments.workers.append(report)
         self._nodes = list(dict.fromkeys([*self._nodes, report.node]))
         postponed, self._postponed = self._postponed, []
@@ -275,9 +268,6 @@ class Dispatcher:
             _raise_if_final(error)
             self._lose_block(block, error)
             return
-        now = time.perf_counter()
-        self.moments.first_block = self.moments.first_block or now
-        self.moments.last_block = now
         self.moments.loaded_bytes += receipt.bytes
         self.moments.load_seconds += receipt.seconds
         self._scheduler.block_loaded(block)

@@ -29,6 +29,7 @@ from small import Result, SmallClip
 import jobs.__main__
 import jobs.dispatch
 import jobs.render
+from actors.backgrounds import load_block
 from jobs.plan import BlockPlan
 from jobs.scheduler import Patience
 from jobs.verify import verify_run
@@ -192,6 +193,53 @@ def test_ray_kill(
     result = here(*base)
     assert result.code == 0, result.output
     assert len(record_of(tmp_path / "run")["deaths"]) == len(killed) == 2
+    check_whole(tmp_path / "run", undisturbed)
+
+
+def test_lost_blocks_are_loaded_again(
+    base: list[object],
+    here: Run,
+    undisturbed: dict[int, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The node that holds the backgrounds goes before they are used, and Ray may not rebuild them."""
+    monkeypatch.setattr(jobs.render, "plan_blocks", lambda *_: BlockPlan(2, 10, 10, 1 << 20))
+    nodes: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 150 << 20})
+    try:
+        holder = nodes.add_node(num_cpus=0, object_store_memory=150 << 20)
+        nodes.wait_for_nodes()
+
+        class Losing(jobs.dispatch.Dispatcher):
+            """Lets no worker start before all blocks are loaded and their node is gone."""
+
+            def __init__(self, *arguments: Any) -> None:  # noqa: ANN401
+                super().__init__(*arguments)
+                self._load = ray.remote(num_cpus=0, num_returns=2, max_retries=0)(load_block)
+                self._nodes = [holder.node_id]
+                self.held: list[int] = []
+
+            def _start(self, slot: int) -> None:
+                self.held.append(slot)
+
+            def _collect(self) -> None:
+                super()._collect()
+                loading = any(call[0] == "load" for call in self._waiting.values())
+                if self.held and len(self._blocks) == 10 and not loading:
+                    nodes.remove_node(holder, allow_graceful=False)
+                    for slot in self.held:
+                        super()._start(slot)
+                    self.held.clear()
+
+        monkeypatch.setattr(jobs.render, "Dispatcher", Losing)
+        result = here(*base, address=nodes.address)
+        assert result.code == 0, result.output
+    finally:
+        nodes.shutdown()
+    record = record_of(tmp_path / "run")
+    assert record["blocks_lost"] > 0
+    assert record["retried"]
+    assert record["deaths"] == []
     check_whole(tmp_path / "run", undisturbed)
 
 
