@@ -290,6 +290,48 @@ def test_a_node_goes_without_a_word(
     check_whole(tmp_path / "run", undisturbed)
 
 
+def test_a_cluster_that_grows_is_used(
+    base: list[object],
+    here: Run,
+    undisturbed: dict[int, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The only worker hangs at once; what is rendered before it is killed comes from the node that was added."""
+    order(tmp_path, "hang-5")
+    run, mark = tmp_path / "run", tmp_path / "obeyed"
+    nodes: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 150 << 20})
+    try:
+
+        class Growing(jobs.dispatch.Dispatcher):
+            grown = killed = False
+
+            def _collect(self) -> None:
+                super()._collect()
+                if mark.exists() and not self.grown:
+                    nodes.add_node(num_cpus=1, object_store_memory=150 << 20)
+                    self.grown = True
+                elif self.grown and not self.killed and finished_fragments(run):
+                    os.kill(int(mark.read_text().split()[1]), signal.SIGKILL)
+                    self.killed = True
+
+        monkeypatch.setattr(jobs.render, "Dispatcher", Growing)
+        result = here(*base, address=nodes.address)
+        assert result.code == 0, result.output
+    finally:
+        nodes.shutdown()
+    assert {worker["worker"] for worker in record_of(run)["workers_ready"]} == {0, 1}
+    check_whole(run, undisturbed)
+
+
+def test_verify_of_a_run_that_wrote_nothing(base: list[object], here: Run, tmp_path: Path) -> None:
+    assert here(*base, "--frames", ":5", "--no-composite").code == 0
+    verified = small.command("verify", tmp_path / "run")
+    assert verified.code == 0
+    assert "nothing on disk to compare" in verified.output
+    assert "5 of 5 frames are intact" in verified.output
+
+
 def start_driver(cluster: Cluster, *arguments: object) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "jobs", *map(str, arguments), "--address", cluster.address],
