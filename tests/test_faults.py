@@ -30,6 +30,7 @@ import jobs.__main__
 import jobs.dispatch
 import jobs.render
 from actors.backgrounds import load_block
+from actors.core.timeline import FrameRange
 from jobs.plan import BlockPlan
 from jobs.scheduler import Patience
 from jobs.verify import verify_run
@@ -267,20 +268,36 @@ def test_worker_processes_killed_as_they_work(
 
 
 def test_a_node_goes_without_a_word(
-    base: list[object], here: Run, undisturbed: dict[int, np.ndarray], tmp_path: Path
+    base: list[object],
+    here: Run,
+    undisturbed: dict[int, np.ndarray],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Its worker is held in the middle of a range, so that it cannot go between two; another node takes its place."""
     nodes: Any = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 150 << 20})
     try:
-        nodes.add_node(num_cpus=1, object_store_memory=150 << 20)
         lost = nodes.add_node(num_cpus=1, object_store_memory=150 << 20)
         nodes.wait_for_nodes()
 
-        def remove(ended: threading.Event) -> None:
-            if until(lambda: len(finished_fragments(tmp_path / "run")) >= 2, ended):
-                nodes.remove_node(lost, allow_graceful=False)
+        class Losing(jobs.dispatch.Dispatcher):
+            held = gone = False
 
-        with meanwhile(remove):
-            result = here(*base, address=nodes.address)
+            def _render(self, slot: int, frames: FrameRange, blocks: tuple[int, ...]) -> None:
+                if not self.held:
+                    order(tmp_path, f"hang-{frames.stop - 1}")
+                    self.held = True
+                super()._render(slot, frames, blocks)
+
+            def _collect(self) -> None:
+                super()._collect()
+                if not self.gone and (tmp_path / "obeyed").exists():
+                    nodes.add_node(num_cpus=1, object_store_memory=150 << 20)
+                    nodes.remove_node(lost, allow_graceful=False)
+                    self.gone = True
+
+        monkeypatch.setattr(jobs.render, "Dispatcher", Losing)
+        result = here(*base, address=nodes.address)
         assert result.code == 0, result.output
     finally:
         nodes.shutdown()
