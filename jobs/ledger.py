@@ -121,9 +121,12 @@ class Ledger:
 
     def drop_orphans(self) -> None:
         """Removes segments that no record names: their ranges were split, or rendered again."""
+        entries = [entry for entry in storage.children(segments_folder(self._out)) if _span(entry.name) is not None]
+        if not entries:
+            return
         named = set(self.table()["segment"].to_pylist())
-        for entry in storage.children(segments_folder(self._out)):
-            if entry.name not in named and _span(entry.name) is not None:
+        for entry in entries:
+            if entry.name not in named:
                 storage.remove_file(entry.path)
 
     def _fragments(self) -> dict[str, pa.Table | None]:
