@@ -39,7 +39,7 @@ def test_frames_equal_the_reference(clip: SmallClip, model: Path, tmp_path: Path
     sizes = {path.name: path.stat().st_size for path in (run / "frames").iterdir()}
     assert [sizes[f"frame_{i:06d}.png"] for i in table["frame"]] == list(table["bytes"])
     assert (table[["gather_ms", "inference_ms", "composite_ms", "encode_ms", "write_ms"]] > 0).all().all()
-    assert table["node"].nunique() == 2
+    assert table["node"].str.fullmatch("[0-9a-f]{56}").all()
 
     record = json.loads((run / "run.json").read_text())
     assert record["status"] == "complete"
