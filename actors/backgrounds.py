@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import av
 import av.error
@@ -16,6 +16,8 @@ from actors import storage
 from actors.core.clip import FaceRect, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import InputError
 from actors.core.pixels import Image, Interpolation, Planes, crop_face
+from actors.core.yuv import to_yuv420
+from actors.encoding import Delivery, Prepared, prepare_background
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +45,7 @@ class BlockRequest:
         rects: one face rectangle per frame; empty for ready-made planes.
         interpolation: filter of the crop.
         keep_frames: whether full frames are needed (not for inference alone).
+        prepare: what to prepare the frames' encoding for, ``None`` where that would cost more than it saves.
     """
 
     first: int
@@ -50,6 +53,7 @@ class BlockRequest:
     rects: tuple[FaceRect, ...]
     interpolation: Interpolation
     keep_frames: bool
+    prepare: Delivery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,12 @@ class Block:
     Attributes:
         first: background index of the first frame.
         rects: the face rectangles; empty for ready-made planes.
-        frames: ``(n, H, W, 3)`` uint8 BGR, or ``None`` when they are not needed.
+        frames: ``(n, H, W, 3)`` uint8 BGR, or ``None`` when they are not needed: for inference alone, or where frame
+            files are spliced into what was prepared.
         crops: ``(n, crop, crop, 3)`` uint8 BGR, or ``None`` for ready-made planes.
         planes: ``(n, 6, inner, inner)`` float32 in [0, 1] from a binary export, else ``None``.
+        prepared: what is the same in every frame file drawn on a background; ``None`` where nothing was prepared.
+        yuv: ``(n, 3 H / 2, W)`` uint8, the frames as the video encoder takes them; ``None`` where it is not prepared.
     """
 
     first: int
@@ -69,14 +76,23 @@ class Block:
     frames: Image | None
     crops: Image | None
     planes: Planes | None
+    prepared: tuple[Prepared, ...] | None = None
+    yuv: Image | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BlockReceipt:
-    """What the driver learns of a loaded block, without touching it: its size in bytes and the seconds it took."""
+    """What the driver learns of a loaded block, without touching it.
+
+    Attributes:
+        bytes: its size.
+        seconds: how long it took in all.
+        prepare_seconds: of these, how long preparing encodings took.
+    """
 
     bytes: int
     seconds: float
+    prepare_seconds: float
 
 
 def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockReceipt]:
@@ -87,8 +103,34 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
     """
     began = time.perf_counter()
     block = _load(request, kind)
-    size = sum(array.nbytes for array in (block.frames, block.crops, block.planes) if array is not None)
-    return block, BlockReceipt(size, time.perf_counter() - began)
+    loaded = time.perf_counter()
+    if request.prepare is not None and block.frames is not None:
+        block = _prepare(block, block.frames, request.prepare)
+    done = time.perf_counter()
+    held = [block.frames, block.crops, block.planes, block.yuv]
+    size = sum(array.nbytes for array in held if array is not None)
+    size += sum(prepared.nbytes for prepared in block.prepared or ())
+    return block, BlockReceipt(size, done - began, done - loaded)
+
+
+def _prepare(block: Block, frames: Image, delivery: Delivery) -> Block:
+    """Adds what frames are spliced into; the full frames go where nothing needs them any more."""
+    pairs = zip(frames, block.rects, strict=True)
+    found = [prepare_background(frame, rect, delivery) for frame, rect in pairs]
+    prepared = tuple(one for one in found if one is not None) or None
+    if delivery.video:
+        return replace(block, prepared=prepared, yuv=np.stack([to_yuv420(frame) for frame in frames]))
+    return replace(block, prepared=prepared, frames=None if prepared else frames)
+
+
+def network_view(block: Block, place: int, kind: ModelKind) -> NDArray[Any]:
+    """What the network is fed of one background: ``(inner, inner, 3)`` uint8, or ready planes in float32."""
+    if block.planes is not None:
+        return np.asarray(block.planes[place])
+    if block.crops is None:
+        raise ValueError("a block has crops or planes")
+    inner = slice(kind.border, kind.border + kind.inner)
+    return np.asarray(block.crops[place][inner, inner])
 
 
 def _load(request: BlockRequest, kind: ModelKind) -> Block:

@@ -5,39 +5,40 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections import deque
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from actors import storage
-from actors.core.pixels import (
-    Image,
-    Interpolation,
-    Planes,
-    network_planes,
-    paste,
-    prediction_fault,
-    render_square,
-    to_pixels,
-)
+from actors.backgrounds import Block, network_view
+from actors.core.pixels import Image, Interpolation, Planes, render_square
 from actors.core.report import FrameFailure, RangeReport, WorkerReport
+from actors.core.timeline import FrameRange, divide
 from actors.core.timings import FrameTiming
+from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.device import Device, own_device
-from actors.encoding import ImageFormat, encode_image
+from actors.encoding import Delivery, ImageFormat, encode_frame, splice_frame
 from actors.layout import frame_path, segment_name, segment_path
+from actors.overlap import executor
 from actors.proof import NodeProof, prove_node
 from actors.segments import SegmentEncoder
 
 if TYPE_CHECKING:
-    from actors.backgrounds import Block
+    from concurrent.futures import Executor, Future
+
     from actors.core.audio import AudioTrack
-    from actors.core.kind import ModelKind, ModelTensors
-    from actors.core.timeline import FrameRange
+    from actors.core.kind import ModelKind, ModelTensors, Precision
     from actors.session import Session
+
+# Batches that may be on their way to disk while the network runs the next one: enough to keep it busy, and few enough
+# that finished frames do not pile up where disk or cores are slower than the card.
+BATCHES_BEHIND = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +50,15 @@ class WorkerConfig:
         tensors: its inputs and output.
         kind: the contract it honours.
         provider: ONNX Runtime execution provider to insist on.
+        precision: what the network calculates with.
         threads: intra-op threads.
+        finishers: threads that finish frames while the network runs; 0 finishes them in turn with it, which is right
+            where network and finishing share the cores.
         batch: frames per inference.
         gpus: fraction of a card this worker has; 0 on the CPU.
         interpolation: filter of the paste.
-        composite: whether frames are finished at all; without it only the network runs.
-        image_format: format of the frame files.
-        quality: quality of the frame files.
-        video: whether each range is encoded into a segment.
+        ready_planes: the clip has network input instead of pictures.
+        delivery: what frames become; ``None`` runs the network only.
         out: the run's folder.
         proof: what the worker's node must show before it renders.
     """
@@ -65,28 +67,43 @@ class WorkerConfig:
     tensors: ModelTensors
     kind: ModelKind
     provider: str
+    precision: Precision
     threads: int
+    finishers: int
     batch: int
     gpus: float
     interpolation: Interpolation
-    composite: bool
-    image_format: ImageFormat
-    quality: int
-    video: bool
+    ready_planes: bool
+    delivery: Delivery | None
     out: str
     proof: NodeProof
 
 
 @dataclass(slots=True)
-class _Spent:
-    """Milliseconds of one frame by stage, and what was written."""
+class _Batch:
+    """What a batch costs before its frames go their own ways."""
 
+    number: int
+    size: int
+    started_at: float
+    gather_ms: float
+    inference_ms: float = 0.0
+
+
+@dataclass(slots=True)
+class _Frame:
+    """One finished frame: milliseconds by stage, what was written, and the picture as the video wants it."""
+
+    frame: int
+    background: int
+    batch: _Batch
     composite_ms: float = 0.0
     encode_ms: float = 0.0
     write_ms: float = 0.0
     video_ms: float = 0.0
     bytes: int = 0
     checksum: str = ""
+    yuv: Image | None = None
 
 
 class Compositor:
@@ -115,17 +132,29 @@ class Compositor:
         """
         # Imported here so that its cost is measured, and so that a driver never loads the runtime.
         began = time.perf_counter()
-        from actors.session import Session, SessionOptions, runtime_conflict  # noqa: PLC0415
+        from actors.session import CUDA, Session, SessionOptions, runtime_conflict  # noqa: PLC0415
 
         imported = time.perf_counter()
         config = self._config
         prove_node(config.proof)
-        options = SessionOptions(config.provider, config.threads, config.batch, int(self._device.memory * config.gpus))
+        options = SessionOptions(
+            provider=config.provider,
+            threads=config.threads,
+            batch=config.batch,
+            precision=config.precision,
+            ready_planes=config.ready_planes,
+            gpu_mem_limit=int(self._device.memory * config.gpus),
+            bind=config.provider == CUDA,
+        )
         self._session = Session(config.model, config.tensors, config.kind, options)
         built = time.perf_counter()
         self._session.warm_up()
         warm = time.perf_counter()
-        clash = runtime_conflict()
+        notes = []
+        if clash := runtime_conflict():
+            notes.append(f"{clash} are both installed: the last one installed wins")
+        if self._session.batch != config.batch:
+            notes.append(f"the model is fixed to batch {self._session.batch} and could not be rewritten for another")
         return WorkerReport(
             worker=self._worker,
             node=self._device.node,
@@ -139,11 +168,13 @@ class Compositor:
             import_seconds=imported - began,
             session_seconds=built - imported,
             warm_seconds=warm - built,
-            notes=(f"{clash} are both installed: the last one installed wins",) if clash else (),
+            notes=tuple(notes),
         )
 
     def render(self, frames: FrameRange, backgrounds: tuple[int, ...], *blocks: Block) -> RangeReport:
         """Renders one range; every delivered file stands under its final name when this returns.
+
+        With finishing threads the network runs one batch while the next is gathered and earlier ones are finished.
 
         Args:
             frames: the output frames.
@@ -156,134 +187,229 @@ class Compositor:
         """
         if self._session is None:
             raise RuntimeError("render was called before prepare")
-        config, size = self._config, self._session.batch
-        places = _Places(blocks)
-        timings: list[FrameTiming] = []
+        finishers = self._config.finishers
+        alone = min(1, finishers)
+        # Leaving them waits for whatever still runs, also after an error: nothing is written once this has returned.
+        with executor(alone) as feeder, executor(finishers) as finishing, executor(alone) as filming:
+            film = _Film(filming, self._config.kind.fps, 2 * self._session.batch) if self._films else None
+            places = _Places(backgrounds, frames, blocks)
+            done, failures = self._run(self._session, frames, places, feeder, finishing, film)
+            # With a hole in it a segment would shift every later frame; the run reports the hole instead.
+            segment = film.finish() if film and done and not failures else None
+        timings = tuple(self._timing(frame, frames) for frame in done)
+        if segment is not None:
+            timings = self._keep_segment(frames, segment, timings)
+        return RangeReport(frames, timings, tuple(failures))
+
+    @property
+    def _films(self) -> bool:
+        return self._config.delivery is not None and self._config.delivery.video
+
+    def _run(
+        self,
+        session: Session,
+        frames: FrameRange,
+        places: _Places,
+        feeder: Executor,
+        finishing: Executor,
+        film: _Film | None,
+    ) -> tuple[list[_Frame], list[FrameFailure]]:
+        """All frames of a range through all stages, in order."""
+        done: list[_Frame] = []
         failures: list[FrameFailure] = []
-        encoder: SegmentEncoder | None = None
-        for batch, start in enumerate(range(frames.start, frames.stop, size)):
-            stop = min(start + size, frames.stop)
-            shown = backgrounds[start - frames.start : stop - frames.start]
-            started_at, clock = time.time(), time.perf_counter()
-            image = places.planes(shown, config.kind)
-            audio = self._audio.tensors(start, stop, config.kind)
-            gathered = time.perf_counter()
-            predictions = self._session.run(image, audio)
-            inferred = time.perf_counter()
-            for frame, background, prediction in zip(range(start, stop), shown, predictions, strict=True):
-                fault = prediction_fault(prediction)
-                if fault:
-                    failures.append(FrameFailure(frame, fault))
-                    continue
-                spent = _Spent()
-                if config.composite:
-                    finished = self._finish(frame, background, prediction, places, spent)
-                    if config.video:
-                        before = time.perf_counter()
-                        encoder = encoder or _encoder(finished, config.kind)
-                        encoder.add(finished)
-                        spent.video_ms = _ms(before)
-                timings.append(
-                    FrameTiming(
-                        frame=frame,
-                        background=background,
-                        range_id=frames.id,
-                        batch_id=batch,
-                        batch_size=stop - start,
-                        worker=self._worker,
-                        node=self._device.node,
-                        pid=os.getpid(),
-                        device=self._device.name,
-                        provider=self._session.provider,
-                        started_at=started_at,
-                        gather_ms=(gathered - clock) * 1e3 / (stop - start),
-                        inference_ms=(inferred - gathered) * 1e3 / (stop - start),
-                        composite_ms=spent.composite_ms,
-                        encode_ms=spent.encode_ms,
-                        write_ms=spent.write_ms,
-                        video_ms=spent.video_ms,
-                        bytes=spent.bytes,
-                        checksum=spent.checksum,
-                        segment="",
-                        segment_bytes=0,
-                        segment_checksum="",
-                    )
-                )
-        # With a hole in it a segment would shift every later frame; the run reports the hole instead.
-        if encoder and not failures:
-            timings = self._keep_segment(frames, encoder, timings)
-        return RangeReport(frames, tuple(timings), tuple(failures))
+        behind: deque[list[Future[_Frame]]] = deque()
+        parts = divide(range(frames.start, frames.stop), session.batch)
+        gathered = feeder.submit(self._gather, 0, parts[0], places)
+        for number, part in enumerate(parts):
+            batch, image, audio = gathered.result()
+            if number + 1 < len(parts):
+                gathered = feeder.submit(self._gather, number + 1, parts[number + 1], places)
+            clock = time.perf_counter()
+            prediction = session.run(image, audio)
+            batch.inference_ms = _ms(clock)
+            failures.extend(
+                FrameFailure(frame, fault) for frame, fault in zip(part, prediction.faults, strict=True) if fault
+            )
+            behind.append(
+                [
+                    finishing.submit(self._finish, frame, mouth, batch, places)
+                    for frame, mouth, fault in zip(part, prediction.pixels, prediction.faults, strict=True)
+                    if not fault
+                ]
+            )
+            if len(behind) > BATCHES_BEHIND:
+                done.extend(_collect(behind.popleft(), film))
+        while behind:
+            done.extend(_collect(behind.popleft(), film))
+        return done, failures
+
+    def _gather(self, number: int, frames: FrameRange, places: _Places) -> tuple[_Batch, NDArray[Any], Planes]:
+        """The network's input for one batch."""
+        started_at, clock = time.time(), time.perf_counter()
+        image = places.image(frames, self._config.kind)
+        audio = self._audio.tensors(frames.start, frames.stop, self._config.kind)
+        return _Batch(number, len(frames), started_at, _ms(clock)), image, audio
+
+    def _finish(self, frame: int, mouth: Image, batch: _Batch, places: _Places) -> _Frame:
+        """Composites, encodes and writes one frame."""
+        config = self._config
+        finished = _Frame(frame, places.background(frame), batch)
+        if config.delivery is None:
+            return finished
+        block, i = places.find(frame)
+        if block.crops is None:
+            raise RuntimeError("compositing was asked for, but the block has no pictures")
+        rect = block.rects[i]
+        clock = time.perf_counter()
+        square = render_square(block.crops[i], mouth, rect, config.kind, config.interpolation)
+        finished.composite_ms = _ms(clock)
+        if config.delivery.image_format is not ImageFormat.NONE:
+            clock = time.perf_counter()
+            if block.prepared is not None:
+                content = memoryview(splice_frame(block.prepared[i], square))
+            else:
+                content = memoryview(encode_frame(_frames(block)[i], square, rect, config.delivery))
+            finished.encode_ms = _ms(clock)
+            clock = time.perf_counter()
+            storage.write_atomic(frame_path(config.out, frame, config.delivery.image_format), content)
+            finished.write_ms = _ms(clock)
+            finished.bytes = content.nbytes
+            finished.checksum = xxhash.xxh3_64_hexdigest(content)
+        if config.delivery.video:
+            clock = time.perf_counter()
+            picture = _frames(block)[i]
+            yuv = block.yuv[i] if block.yuv is not None else to_yuv420(picture)
+            finished.yuv = patch_yuv420(yuv, picture, square, rect)
+            finished.video_ms = _ms(clock)
+        return finished
 
     def _keep_segment(
-        self, frames: FrameRange, encoder: SegmentEncoder, timings: list[FrameTiming]
-    ) -> list[FrameTiming]:
-        """Writes the range's segment and names it in every frame's timing; ends the encoder."""
+        self, frames: FrameRange, segment: bytes, timings: tuple[FrameTiming, ...]
+    ) -> tuple[FrameTiming, ...]:
+        """Writes the range's segment and names it in every frame's timing."""
         clock = time.perf_counter()
-        segment = encoder.finish()
         storage.write_atomic(segment_path(self._config.out, frames), segment)
         checksum = xxhash.xxh3_64_hexdigest(segment)
-        # The encoder holds frames back and finishes them only now.
-        rest = _ms(clock) / len(timings)
-        return [
+        each = _ms(clock) / len(timings)
+        return tuple(
             replace(
                 timing,
-                video_ms=timing.video_ms + rest,
+                video_ms=timing.video_ms + each,
                 segment=segment_name(frames),
                 segment_bytes=len(segment),
                 segment_checksum=checksum,
             )
             for timing in timings
-        ]
+        )
 
-    def _finish(self, frame: int, background: int, prediction: Planes, places: _Places, spent: _Spent) -> Image:
-        """Composites, encodes and writes one frame; adds what it took to ``spent``."""
-        config = self._config
-        block, i = places.find(background)
-        if block.frames is None or block.crops is None:
-            raise RuntimeError("compositing was asked for, but the block has no full frames")
+    def _timing(self, done: _Frame, frames: FrameRange) -> FrameTiming:
+        batch = done.batch
+        return FrameTiming(
+            frame=done.frame,
+            background=done.background,
+            range_id=frames.id,
+            batch_id=batch.number,
+            batch_size=batch.size,
+            worker=self._worker,
+            node=self._device.node,
+            pid=os.getpid(),
+            device=self._device.name,
+            provider=self._config.provider,
+            started_at=batch.started_at,
+            gather_ms=batch.gather_ms / batch.size,
+            inference_ms=batch.inference_ms / batch.size,
+            composite_ms=done.composite_ms,
+            encode_ms=done.encode_ms,
+            write_ms=done.write_ms,
+            video_ms=done.video_ms,
+            bytes=done.bytes,
+            checksum=done.checksum,
+            segment="",
+            segment_bytes=0,
+            segment_checksum="",
+        )
+
+
+class _Film:
+    """The segment of one range: frames are added in order and encoded by a thread of their own, a few behind."""
+
+    def __init__(self, filming: Executor, fps: int, longest: int) -> None:
+        self._filming = filming
+        self._fps = Fraction(fps)
+        self._longest = longest
+        self._waiting: deque[Future[None]] = deque()
+        self._frames: list[_Frame] = []
+        self._encoder: SegmentEncoder | None = None
+
+    def add(self, frame: _Frame) -> None:
+        self._frames.append(frame)
+        self._waiting.append(self._filming.submit(self._encode, frame))
+        if len(self._waiting) > self._longest:
+            self._waiting.popleft().result()
+
+    def finish(self) -> bytes:
+        """The whole segment."""
+        while self._waiting:
+            self._waiting.popleft().result()
+        if self._encoder is None:
+            raise RuntimeError("a segment needs frames")
         clock = time.perf_counter()
-        rect = block.rects[i]
-        square = render_square(block.crops[i], to_pixels(prediction), rect, config.kind, config.interpolation)
-        finished = paste(block.frames[i], square, rect)
-        spent.composite_ms = _ms(clock)
-        if config.image_format is not ImageFormat.NONE:
-            clock = time.perf_counter()
-            content = encode_image(finished, config.image_format, config.quality)
-            spent.encode_ms = _ms(clock)
-            clock = time.perf_counter()
-            storage.write_atomic(frame_path(config.out, frame, config.image_format), content)
-            spent.write_ms = _ms(clock)
-            spent.bytes = content.nbytes
-            spent.checksum = xxhash.xxh3_64_hexdigest(content)
-        return finished
+        segment = self._encoder.finish()
+        # The encoder holds frames back and finishes them only now.
+        for frame in self._frames:
+            frame.video_ms += _ms(clock) / len(self._frames)
+        return segment
+
+    def _encode(self, frame: _Frame) -> None:
+        clock = time.perf_counter()
+        yuv, frame.yuv = frame.yuv, None
+        if yuv is None:
+            raise RuntimeError("a frame for the video has no picture")
+        if self._encoder is None:
+            self._encoder = SegmentEncoder(yuv.shape[1], yuv.shape[0] * 2 // 3, self._fps)
+        self._encoder.add(yuv)
+        frame.video_ms += _ms(clock)
 
 
 class _Places:
-    """Finds backgrounds in the blocks of one range."""
+    """Finds what an output frame is drawn on in the blocks of one range."""
 
-    def __init__(self, blocks: tuple[Block, ...]) -> None:
+    def __init__(self, backgrounds: tuple[int, ...], frames: FrameRange, blocks: tuple[Block, ...]) -> None:
+        self._backgrounds = backgrounds
+        self._start = frames.start
         self._blocks = blocks
 
-    def find(self, background: int) -> tuple[Block, int]:
-        """The block that holds a background, and its position there."""
+    def background(self, frame: int) -> int:
+        """The background of an output frame."""
+        return self._backgrounds[frame - self._start]
+
+    def find(self, frame: int) -> tuple[Block, int]:
+        """The block that holds an output frame's background, and its position there."""
+        background = self.background(frame)
         for block in self._blocks:
             held = block.planes if block.planes is not None else block.crops
             if held is not None and block.first <= background < block.first + len(held):
                 return block, background - block.first
         raise KeyError(f"background {background} is in none of the range's blocks")
 
-    def planes(self, backgrounds: tuple[int, ...], kind: ModelKind) -> Planes:
-        """The image tensor of a batch, ``(n, 6, inner, inner)`` float32 in [0, 1]."""
-        found = [self.find(background) for background in backgrounds]
-        ready = [block.planes[i] for block, i in found if block.planes is not None]
-        if ready:
-            return np.stack(ready)
-        return network_planes(np.stack([block.crops[i] for block, i in found if block.crops is not None]), kind)
+    def image(self, frames: FrameRange, kind: ModelKind) -> NDArray[Any]:
+        """The network's view of some output frames: ``(n, inner, inner, 3)`` uint8, or ready planes in float32."""
+        return np.stack([network_view(*self.find(frame), kind) for frame in frames])
 
 
-def _encoder(first: Image, kind: ModelKind) -> SegmentEncoder:
-    height, width = first.shape[:2]
-    return SegmentEncoder(width, height, Fraction(kind.fps))
+def _frames(block: Block) -> Image:
+    if block.frames is None:
+        raise RuntimeError("full frames are needed, but the block was loaded without")
+    return block.frames
+
+
+def _collect(futures: list[Future[_Frame]], film: _Film | None) -> list[_Frame]:
+    """The finished frames of a batch, once they are; they go to the film in order."""
+    done = [future.result() for future in futures]
+    if film is not None:
+        for frame in done:
+            film.add(frame)
+    return done
 
 
 def _ms(since: float) -> float:

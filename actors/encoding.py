@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 
+from actors.core.jpeg import JpegBackground, encode_jpeg, prepare_jpeg, splice_jpeg
+from actors.core.pixels import paste
+from actors.core.png import PngBackground, encode_png, prepare_png, splice_png
+
 if TYPE_CHECKING:
+    from actors.core.clip import FaceRect
     from actors.core.pixels import Image
+
+Prepared: TypeAlias = JpegBackground | PngBackground
 
 
 class ImageFormat(StrEnum):
@@ -24,36 +32,69 @@ class ImageFormat(StrEnum):
 _WEBP_LOSSLESS = 101
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What finished frames become.
+
+    Attributes:
+        image_format: format of the frame files.
+        quality: 1..100 for jpg and webp (webp above 100: lossless); ignored for png, which is lossless.
+        video: whether each range is also encoded into a segment of a video.
+    """
+
+    image_format: ImageFormat
+    quality: int
+    video: bool
+
+
 def default_quality(image_format: ImageFormat) -> int:
     """The quality used when none is given: 95 for jpg, lossless for webp; png has none."""
     return {ImageFormat.JPG: 95, ImageFormat.WEBP: _WEBP_LOSSLESS}.get(image_format, 0)
 
 
-def encode_image(image: Image, image_format: ImageFormat, quality: int) -> memoryview:
-    """The file content of one frame.
+def prepare_background(frame: Image, rect: FaceRect, delivery: Delivery) -> Prepared | None:
+    """The part of a background's encoding that is the same for every frame drawn on it; ``None`` if there is none.
 
     Args:
-        image: ``(H, W, 3)`` uint8 BGR.
-        image_format: png, jpg or webp.
-        quality: 1..100 for jpg and webp (webp above 100: lossless); ignored for png, which is lossless.
+        frame: the background, ``(H, W, 3)`` uint8 BGR.
+        rect: the square that will be drawn over.
+        delivery: what the frames become.
+    """
+    if delivery.image_format is ImageFormat.JPG:
+        return prepare_jpeg(frame, rect, delivery.quality)
+    if delivery.image_format is ImageFormat.PNG:
+        return prepare_png(frame, rect)
+    return None
+
+
+def splice_frame(prepared: Prepared, square: Image) -> bytes:
+    """The file content of one finished frame, made of its prepared background: what `encode_frame` gives.
+
+    Args:
+        prepared: from `prepare_background`.
+        square: the finished face square, ``(h, w, 3)`` uint8 BGR.
+    """
+    return splice_jpeg(prepared, square) if isinstance(prepared, JpegBackground) else splice_png(prepared, square)
+
+
+def encode_frame(frame: Image, square: Image, rect: FaceRect, delivery: Delivery) -> bytes | memoryview:
+    """The file content of one finished frame.
+
+    Args:
+        frame: the background, ``(H, W, 3)`` uint8 BGR.
+        square: ``(rect.height, rect.width, 3)``, to stand in place of the face.
+        rect: where.
+        delivery: what the frame becomes; ``none`` is no format.
 
     Raises:
         ValueError: OpenCV cannot encode it.
     """
-    settings: list[int] = []
-    if image_format is ImageFormat.JPG:
-        settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
-    elif image_format is ImageFormat.WEBP:
-        settings = [cv2.IMWRITE_WEBP_QUALITY, quality]
-    elif image_format is ImageFormat.PNG:
-        # Of OpenCV's own settings these are the fastest on photographs, and smaller than its default.
-        settings = [
-            cv2.IMWRITE_PNG_STRATEGY,
-            cv2.IMWRITE_PNG_STRATEGY_RLE,
-            cv2.IMWRITE_PNG_FILTER,
-            cv2.IMWRITE_PNG_FILTER_UP,
-        ]
-    done, content = cv2.imencode(f".{image_format}", image, settings)
+    finished = paste(frame, square, rect)
+    if delivery.image_format is ImageFormat.JPG:
+        return encode_jpeg(finished, delivery.quality)
+    if delivery.image_format is ImageFormat.PNG:
+        return encode_png(finished, rect)
+    done, content = cv2.imencode(f".{delivery.image_format}", finished, [cv2.IMWRITE_WEBP_QUALITY, delivery.quality])
     if not done:
-        raise ValueError(f"OpenCV cannot encode {image.shape} as {image_format}")
+        raise ValueError(f"OpenCV cannot encode {finished.shape} as {delivery.image_format}")
     return memoryview(content.data)

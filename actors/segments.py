@@ -6,29 +6,38 @@ import io
 from typing import TYPE_CHECKING
 
 import av
-from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc, Interpolation
+import numpy as np
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from fractions import Fraction
 
-    from actors.core.pixels import Image
-
-# Visually lossless; the speed that one core can keep beside a network.
-CODEC_OPTIONS = {"crf": "18", "preset": "veryfast", "threads": "1", "bf": "3", "b-pyramid": "normal"}
+# Visually lossless, by fixed quantisers: without rate control, and without decisions that look ahead, x264 need not
+# search every frame a second time at half size, and a seam between segments cannot be told by its quality. Chroma gets
+# finer quantisers than luma, so that it is not what such cheap searching coarsens. One thread: other cores have
+# segments of their own.
+_DECISIONS = {"scenecut": 0, "b-adapt": 0, "weightp": 0, "chroma-qp-offset": -3}
+CODEC_OPTIONS = {
+    "preset": "superfast",
+    "qp": "17",
+    "threads": "1",
+    "bf": "3",
+    "b-pyramid": "normal",
+    "chroma_sample_location": "center",
+    "x264-params": ":".join(f"{name}={value}" for name, value in _DECISIONS.items()),
+}
 
 # How many frames a decoder may have to hold back: B-frames that are themselves referred to need two.
 REORDERED_FRAMES = 2
-
-# Without accurate rounding the scaler darkens the picture by half a level.
-CONVERSION = Interpolation.BICUBIC | Interpolation.ACCURATE_RND
 
 
 class SegmentEncoder:
     """Encodes frames of one range, first to last, into an MP4 in memory.
 
-    H.264, yuv420p, BT.709 limited range and tagged so: players that ignore tags assume the same for 720p and above.
-    Every segment starts with its own IDR frame and is coded with the same settings, so that packets of successive
-    segments form one valid stream.
+    H.264, yuv420p, BT.709 limited range, chroma in the middle of its 2 x 2 pixels, and tagged so: players that ignore
+    tags assume the same colours for 720p and above. Every segment starts with its own IDR frame and is coded with the
+    same settings, so that packets of successive segments form one valid stream.
     """
 
     def __init__(self, width: int, height: int, fps: Fraction) -> None:
@@ -41,16 +50,29 @@ class SegmentEncoder:
         stream.codec_context.color_primaries = ColorPrimaries.BT709
         stream.codec_context.color_trc = ColorTrc.BT709
         self._stream = stream
+        self._shape = (height * 3 // 2, width)
         self._frames = 0
 
-    def add(self, image: Image) -> None:
-        """Appends one frame, ``(height, width, 3)`` uint8 BGR."""
-        frame = av.VideoFrame.from_ndarray(image, format="bgr24").reformat(
-            format="yuv420p",
-            dst_colorspace=Colorspace.ITU709,
-            dst_color_range=ColorRange.MPEG,
-            interpolation=CONVERSION,
-        )
+    def add(self, planes: NDArray[np.uint8]) -> None:
+        """Appends one frame.
+
+        Args:
+            planes: ``(3 H / 2, W)`` uint8, as `actors.core.yuv` makes them. They are coded as they are, and may be
+                written over once this has returned.
+
+        Raises:
+            ValueError: they are of another size than the segment.
+        """
+        # PyAV would scale it.
+        if planes.shape != self._shape:
+            raise ValueError(f"planes of shape {planes.shape} in a segment of {self._shape}")
+        # Around the array itself, where PyAV counts its rows right: it takes them for a multiple of six.
+        wrap = av.VideoFrame.from_ndarray if len(planes) % 6 else av.VideoFrame.from_numpy_buffer
+        frame = wrap(np.ascontiguousarray(planes), format="yuv420p")
+        frame.color_range = ColorRange.MPEG
+        frame.colorspace = Colorspace.ITU709
+        frame.color_primaries = ColorPrimaries.BT709
+        frame.color_trc = ColorTrc.BT709
         frame.pts = self._frames
         frame.time_base = 1 / self._stream.codec_context.framerate
         self._frames += 1

@@ -5,21 +5,28 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import io
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from actors import storage
 from actors.core.errors import InputError, NoCudaError
+from actors.core.kind import Precision
+from actors.core.pixels import Image, Planes, prediction_fault
+from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind, ModelTensors
-    from actors.core.pixels import Planes
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
+
+OUTPUTS = (PIXELS, LOW, HIGH, SUM)
 
 # Work that belongs on the card. Nodes that only compute shapes are put on the CPU by the CUDA provider itself.
 HEAVY_OPERATORS = frozenset({"Conv", "ConvTranspose", "FusedConv", "Gemm", "MatMul", "Resize", "Upsample"})
@@ -33,13 +40,32 @@ class SessionOptions:
         provider: `CUDA` or `CPU`.
         threads: intra-op threads; 1 is right for CUDA.
         batch: frames per inference.
+        precision: what the network calculates with.
+        ready_planes: it is fed ready-made float planes instead of pixels.
         gpu_mem_limit: bytes that the CUDA arena may take, 0 for no limit. Ray does not share out a card's memory.
+        bind: inputs and outputs stay where the provider calculates and are allocated once; right for CUDA.
     """
 
     provider: str
-    threads: int
-    batch: int
-    gpu_mem_limit: int
+    threads: int = 1
+    batch: int = 1
+    precision: Precision = Precision.FP32
+    ready_planes: bool = False
+    gpu_mem_limit: int = 0
+    bind: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the network says about a batch.
+
+    Attributes:
+        pixels: ``(n, inner, inner, 3)`` uint8 BGR; where there is a fault they mean nothing.
+        faults: for each frame why it cannot be shown, or ``None``.
+    """
+
+    pixels: Image
+    faults: tuple[str | None, ...]
 
 
 def runtime_conflict() -> str | None:
@@ -61,6 +87,8 @@ class Session:
     def __init__(self, path: str, tensors: ModelTensors, kind: ModelKind, options: SessionOptions) -> None:
         """Builds the session.
 
+        A model that is fixed to another batch is rewritten where the graph allows it, else its own batch is used.
+
         Raises:
             InputError: the runtime cannot load the model.
             NoCudaError: CUDA was asked for and not had.
@@ -68,21 +96,32 @@ class Session:
         self._tensors = tensors
         self._kind = kind
         self.provider = options.provider
-        self.batch = tensors.batch or options.batch
-        self._session = _build(path, options)
+        missing = _preload() if options.provider == CUDA else ""
+        model = _read(path)
+        self.batch = options.batch
+        if tensors.batch not in {None, options.batch}:
+            self.batch = options.batch if _batch_is_free(model, tensors, kind, options.batch) else tensors.batch or 1
+            if self.batch == options.batch:
+                model, tensors = with_batch(model, tensors, self.batch), replace(tensors, batch=self.batch)
+        if options.precision is Precision.FP16:
+            model = in_half_precision(model)
+        graph = pixel_graph(model, tensors, kind, ready_planes=options.ready_planes)
+        self._session = _build(path, graph, options, missing)
         self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
-        self._image = np.zeros((self.batch, *kind.planes), np.float32)
+        image: NDArray[Any] = np.zeros((self.batch, kind.inner, kind.inner, 3), np.uint8)
+        if options.ready_planes:
+            image = np.zeros((self.batch, *kind.planes), np.float32)
+        self._image = image
         self._audio = np.zeros((self.batch, *kind.audio), np.float32)
+        self._binding = _Binding(self._session, options.provider, self._image, self._audio) if options.bind else None
 
-    def run(self, image: Planes, audio: Planes) -> Planes:
+    def run(self, image: NDArray[Any], audio: Planes) -> Prediction:
         """Runs up to ``batch`` frames.
 
         Args:
-            image: ``(n, 6, inner, inner)`` float32 in [0, 1], ``1 <= n <= batch``.
+            image: ``(n, inner, inner, 3)`` uint8 BGR, the inner regions of the crops, ``1 <= n <= batch``; for a
+                session of ready planes ``(n, 6, inner, inner)`` float32 in [0, 1].
             audio: ``(n, *kind.audio)`` float32.
-
-        Returns:
-            ``(n, 3, inner, inner)`` float32; the values are the model's and not checked here.
 
         Raises:
             InputError: the model's output does not have three planes of the inner region's size.
@@ -91,22 +130,106 @@ class Session:
         if count < self.batch:
             self._image[:count], self._audio[:count] = image, audio
             image, audio = self._image, self._audio
-        feed = {self._tensors.image: image, self._tensors.audio: audio}
-        output: Planes = self._session.run([self._tensors.output], feed)[0]
-        if output.shape != (self.batch, *self._kind.output):
+        if self._binding is not None:
+            pixels, low, high, total = self._binding.run(image, audio)
+        else:
+            pixels, low, high, total = self._session.run(OUTPUTS, {IMAGE: image, AUDIO: audio})
+        inner = self._kind.inner
+        if pixels.shape != (self.batch, inner, inner, 3):
+            given = (self.batch, pixels.shape[-1], *pixels.shape[1:-1])
             raise InputError(
                 self._tensors.output,
-                f"the model gave {output.shape} for a batch of {self.batch}",
+                f"the model gave {given} for a batch of {self.batch}",
                 f"it must give {(self.batch, *self._kind.output)}",
             )
-        return np.asarray(output[:count], np.float32)
+        faults = tuple(prediction_fault(float(low[i]), float(high[i]), float(total[i])) for i in range(count))
+        return Prediction(pixels[:count], faults)
 
     def warm_up(self) -> None:
         """Runs the one batch shape that will be used, so that no measured batch pays for its first time."""
         self.run(self._image, self._audio)
 
 
-def _build(path: str, options: SessionOptions) -> ort.InferenceSession:
+class _Binding:
+    """Buffers on the device, allocated once: inputs are written into them, outputs are copied out."""
+
+    def __init__(
+        self, session: ort.InferenceSession, provider: str, image: NDArray[Any], audio: NDArray[np.float32]
+    ) -> None:
+        self._session = session
+        self._device = "cuda" if provider == CUDA else "cpu"
+        self._inputs = [ort.OrtValue.ortvalue_from_numpy(array, self._device, 0) for array in (image, audio)]
+        self._binding = session.io_binding()
+        for name, value in zip((IMAGE, AUDIO), self._inputs, strict=True):
+            self._binding.bind_ortvalue_input(name, value)
+        self._outputs: list[ort.OrtValue] = []
+
+    def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        for value, array in zip(self._inputs, inputs, strict=True):
+            value.update_inplace(np.ascontiguousarray(array))
+        if not self._outputs:
+            # The first run tells the shapes; from then on its buffers are used again.
+            for name in OUTPUTS:
+                self._binding.bind_output(name, self._device)
+            self._session.run_with_iobinding(self._binding)
+            self._outputs = self._binding.get_outputs()
+            for name, value in zip(OUTPUTS, self._outputs, strict=True):
+                self._binding.bind_ortvalue_output(name, value)
+        else:
+            self._session.run_with_iobinding(self._binding)
+        # On the CPU `numpy` shows the buffer itself, which the next run writes into.
+        return [np.array(value.numpy()) if self._device == "cpu" else value.numpy() for value in self._outputs]
+
+
+def _read(path: str) -> onnx.ModelProto:
+    try:
+        # A local file is opened by path, so that weights stored beside it are found.
+        return onnx.load(path) if storage.is_local(path) else onnx.load_model_from_string(storage.read_bytes(path))
+    except Exception as error:  # the protobuf runtimes and the weights' reader raise different classes
+        raise InputError(path, f"cannot be read ({_said(error)})", "put it back, or export it again") from error
+
+
+def _batch_is_free(model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, batch: int) -> bool:
+    """Whether the rewritten model gives for each frame of a batch what the original gives for it.
+
+    Compared on the CPU, where frames of different batches are equal to the last bit.
+    """
+    fixed = tensors.batch or 1
+    rng = np.random.default_rng(0)
+    count = max(fixed, batch)
+    feed = {
+        tensors.image: rng.random((count, *kind.planes), np.float32),
+        tensors.audio: rng.random((count, *kind.audio), np.float32),
+    }
+    try:
+        answers = [
+            _in_batches(_cpu_session(each), tensors.output, feed, size)
+            for each, size in ((model, fixed), (with_batch(model, tensors, batch), batch))
+        ]
+    except Exception:  # noqa: BLE001 - what the runtime raises for a graph that does not fit together is not documented
+        return False
+    return np.array_equal(answers[0], answers[1])
+
+
+def _in_batches(
+    session: ort.InferenceSession, output: str, feed: dict[str, NDArray[np.float32]], size: int
+) -> NDArray[np.float32]:
+    """The network's answers, each batch of ``size`` filled up by going round."""
+    count = len(next(iter(feed.values())))
+    answers = []
+    for start in range(0, count, size):
+        rows = np.arange(start, start + size) % count
+        answers.append(session.run([output], {name: values[rows] for name, values in feed.items()})[0])
+    return np.concatenate(answers)[:count]
+
+
+def _cpu_session(model: onnx.ModelProto) -> ort.InferenceSession:
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 4
+    return ort.InferenceSession(model.SerializeToString(), settings, providers=[CPU])
+
+
+def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: str) -> ort.InferenceSession:
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = options.threads
     settings.inter_op_num_threads = 1
@@ -115,18 +238,18 @@ def _build(path: str, options: SessionOptions) -> ort.InferenceSession:
     if options.threads == 1:
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     providers: list[Any] = [CPU]
-    missing = ""
     if options.provider == CUDA:
         settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         providers = [(CUDA, _cuda_options(options)), CPU]
-        missing = _preload()
-    # A local file is opened by path, so that weights stored beside it are found.
-    source: str | bytes = path if storage.is_local(path) else storage.read_bytes(path)
     try:
-        # enable_fallback=0: otherwise a provider that fails is replaced by the CPU with no more than a printed line.
-        session = ort.InferenceSession(source, settings, providers=providers, enable_fallback=0)
+        # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
+        with tempfile.NamedTemporaryFile(prefix="mouthpiece-", suffix=".onnx") as file:
+            file.write(graph.SerializeToString())
+            file.flush()
+            # enable_fallback=0: otherwise a provider that fails is replaced by the CPU with only a printed line.
+            session = ort.InferenceSession(file.name, settings, providers=providers, enable_fallback=0)
     except Exception as error:  # the runtime's errors share no base class below Exception
-        message = " ".join(str(error).split())
+        message = _said(error)
         if options.provider == CUDA and "CUDA" in message:
             raise _no_cuda(message) from error
         raise InputError(
@@ -135,6 +258,10 @@ def _build(path: str, options: SessionOptions) -> ort.InferenceSession:
     if session.get_providers()[0] != options.provider:
         raise _no_cuda(missing or "the CUDA provider did not load")
     return session
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _preload() -> str:
@@ -156,7 +283,8 @@ def _no_cuda(why: str) -> NoCudaError:
 
 
 def _cuda_options(options: SessionOptions) -> dict[str, str]:
-    chosen = {"device_id": "0", "arena_extend_strategy": "kSameAsRequested"}
+    # TF32 would make "fp32" mean ten bits of mantissa; who wants speed asks for fp16.
+    chosen = {"device_id": "0", "arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
     if options.gpu_mem_limit:
         chosen["gpu_mem_limit"] = str(options.gpu_mem_limit)
     return chosen

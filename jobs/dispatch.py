@@ -79,6 +79,7 @@ class Moments:
     Attributes:
         loaded_bytes: size of all blocks loaded.
         load_seconds: time spent in loading tasks, summed over tasks.
+        prepare_seconds: of these, what preparing encodings took.
         first_dispatch: the first range was given out.
         last_file: the latest range's files stood under their names, and the driver knew.
         rendered: ids of the ranges that were rendered, in the order of their ends.
@@ -87,6 +88,7 @@ class Moments:
 
     loaded_bytes: int = 0
     load_seconds: float = 0.0
+    prepare_seconds: float = 0.0
     first_dispatch: float | None = None
     last_file: float | None = None
     rendered: list[str] = field(default_factory=list)
@@ -270,6 +272,7 @@ class Dispatcher:
             return
         self.moments.loaded_bytes += receipt.bytes
         self.moments.load_seconds += receipt.seconds
+        self.moments.prepare_seconds += receipt.prepare_seconds
         self._scheduler.block_loaded(block)
 
     def _rendered(self, slot: int, frames: FrameRange, blocks: dict[int, Any], ref: Any) -> None:  # noqa: ANN401

@@ -49,7 +49,10 @@ class Inputs:
     warnings: tuple[str, ...]
 
     def identity(self, options: CompositeOptions, provider: str) -> dict[str, Any]:
-        """Everything that decides pixels: it must not change between runs into one folder."""
+        """Everything that decides pixels: it must not change between runs into one folder.
+
+        Which option decides which part is declared with the options, as `jobs.options.Decides`.
+        """
         return {
             "model": self.digest,
             "kind": self.kind.name,
@@ -62,6 +65,7 @@ class Inputs:
             "quality": options.image_quality,
             "composite": options.composite,
             "device": provider,
+            "precision": options.precision.value,
         }
 
 

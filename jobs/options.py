@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -11,19 +12,24 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
+from actors.core.kind import Precision
 from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
-from actors.encoding import ImageFormat, default_quality
+from actors.encoding import Delivery, ImageFormat, default_quality
 
 # Pydantic's words for what people meet most, in ours.
 MESSAGES = {"missing": "must be given", "extra_forbidden": "there is no such option"}
 
 
-class Effect(StrEnum):
-    """Whether an option changes pixels: such an option cannot change between runs into one folder."""
+@dataclass(frozen=True, slots=True)
+class Decides:
+    """Which parts of a run's identity an option decides: such an option cannot change between runs into one folder.
 
-    PIXELS = "pixels"
-    NOTHING = "nothing"
+    Attributes:
+        identity: keys of `jobs.inputs.Inputs.identity`; none where no pixel depends on the option.
+    """
+
+    identity: tuple[str, ...] = ()
 
 
 class DeviceChoice(StrEnum):
@@ -43,31 +49,35 @@ class CompositeOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    clip: Annotated[str, Effect.PIXELS]
-    model: Annotated[str, Effect.PIXELS]
-    out: Annotated[str, Effect.NOTHING]
-    features: Annotated[str | None, Effect.PIXELS] = None
-    rects: Annotated[str | None, Effect.PIXELS] = None
-    rect: Annotated[str | None, Effect.PIXELS, Field(pattern=r"^\d+,\d+,\d+,\d+$")] = None
-    frames: Annotated[str | None, Effect.NOTHING, Field(pattern=r"^\d*:\d*$")] = None
-    workers: Annotated[int | None, Effect.NOTHING, Field(ge=1, le=4096)] = None
-    batch: Annotated[int | None, Effect.NOTHING, Field(ge=1, le=256)] = None
-    gpus_per_worker: Annotated[float, Effect.NOTHING, Field(gt=0, le=64)] = 0.25
-    device: Annotated[DeviceChoice, Effect.PIXELS] = DeviceChoice.AUTO
-    format: Annotated[ImageFormat, Effect.PIXELS] = ImageFormat.PNG
-    quality: Annotated[int | None, Effect.PIXELS, Field(ge=1, le=101)] = None
-    video: Annotated[bool, Effect.NOTHING] = False
-    audio: Annotated[str | None, Effect.NOTHING] = None
-    loop: Annotated[Loop | None, Effect.PIXELS] = None
-    interpolation: Annotated[Interpolation, Effect.PIXELS] = Interpolation.CUBIC
-    composite: Annotated[bool, Effect.PIXELS] = True
-    address: Annotated[str | None, Effect.NOTHING] = None
-    restart: Annotated[bool, Effect.NOTHING] = False
-    wait: Annotated[float, Effect.NOTHING, Field(gt=0, allow_inf_nan=False)] = 900.0
+    clip: Annotated[str, Decides(("clip",))]
+    model: Annotated[str, Decides(("model", "kind"))]
+    out: Annotated[str, Decides()]
+    features: Annotated[str | None, Decides(("features",))] = None
+    rects: Annotated[str | None, Decides(("rects",))] = None
+    rect: Annotated[str | None, Decides(("rects",)), Field(pattern=r"^\d+,\d+,\d+,\d+$")] = None
+    frames: Annotated[str | None, Decides(), Field(pattern=r"^\d*:\d*$")] = None
+    workers: Annotated[int | None, Decides(), Field(ge=1, le=4096)] = None
+    threads: Annotated[int | None, Decides(), Field(ge=1, le=1024)] = None
+    batch: Annotated[int | None, Decides(), Field(ge=1, le=256)] = None
+    gpus_per_worker: Annotated[float | None, Decides(), Field(gt=0, le=64)] = None
+    tuned: Annotated[bool, Decides()] = True
+    device: Annotated[DeviceChoice, Decides(("device",))] = DeviceChoice.AUTO
+    precision: Annotated[Precision, Decides(("precision",))] = Precision.FP32
+    format: Annotated[ImageFormat, Decides(("format",))] = ImageFormat.PNG
+    quality: Annotated[int | None, Decides(("quality",)), Field(ge=1, le=101)] = None
+    video: Annotated[bool, Decides()] = False
+    audio: Annotated[str | None, Decides()] = None
+    loop: Annotated[Loop | None, Decides(("loop",))] = None
+    interpolation: Annotated[Interpolation, Decides(("interpolation",))] = Interpolation.CUBIC
+    composite: Annotated[bool, Decides(("composite", "format"))] = True
+    address: Annotated[str | None, Decides()] = None
+    restart: Annotated[bool, Decides()] = False
+    wait: Annotated[float, Decides(), Field(gt=0, allow_inf_nan=False)] = 900.0
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if self.gpus_per_worker > 1 and self.gpus_per_worker != int(self.gpus_per_worker):
+        share = self.gpus_per_worker
+        if share is not None and share > 1 and share != int(share):
             raise ValueError("gpus-per-worker: above 1 it must be a whole number")
         if self.rects and self.rect:
             raise ValueError("rects and rect: give one of them")
@@ -99,6 +109,16 @@ class CompositeOptions(BaseModel):
         """The format in force: none when nothing is composited."""
         return self.format if self.composite else ImageFormat.NONE
 
+    @property
+    def layout_given(self) -> bool:
+        """Whether the user says anything about how workers are laid out."""
+        return any(given is not None for given in (self.workers, self.threads, self.batch, self.gpus_per_worker))
+
+    @property
+    def delivery(self) -> Delivery | None:
+        """What finished frames become; ``None`` when nothing is composited."""
+        return Delivery(self.format, self.image_quality, self.video) if self.composite else None
+
     def frame_range(self, length: int) -> tuple[int, int]:
         """The output frames to render, half-open, of ``length`` there are.
 
@@ -112,11 +132,6 @@ class CompositeOptions(BaseModel):
                 f"--frames {self.frames}", f"there are {length} output frames", f"stay within 0:{length}, start first"
             )
         return start, stop
-
-
-def pixel_options() -> frozenset[str]:
-    """Names of the options that change pixels."""
-    return frozenset(name for name, field in CompositeOptions.model_fields.items() if Effect.PIXELS in field.metadata)
 
 
 def load_options(flags: dict[str, Any], config: str | None) -> CompositeOptions:

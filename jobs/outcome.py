@@ -15,7 +15,7 @@ from jobs import record, summary
 from jobs.clock import STARTED
 from jobs.dispatch import Moments
 from jobs.messages import say
-from jobs.scheduler import Scheduler
+from jobs.scheduler import Accounts, Scheduler
 
 
 @dataclass(slots=True)
@@ -38,19 +38,24 @@ class Outcome:
     """How far a run came.
 
     Attributes:
-        scheduler: its final state.
+        scheduler: its final state; ``None`` if it never came to rendering.
         moments: when things happened.
         error: why it ended early, or ``None``.
     """
 
-    scheduler: Scheduler
+    scheduler: Scheduler | None = None
     moments: Moments = field(default_factory=Moments)
     error: StoppedError | KeyboardInterrupt | None = None
 
     @property
     def failures(self) -> list[FrameFailure]:
         """Frames that could not be delivered."""
-        return self.scheduler.failures
+        return self.scheduler.failures if self.scheduler else []
+
+    @property
+    def accounts(self) -> Accounts:
+        """What happened besides rendering."""
+        return self.scheduler.accounts if self.scheduler else Accounts()
 
     @property
     def status(self) -> str:
@@ -78,7 +83,7 @@ class Outcome:
         totals = self._totals(clock, opening["frames"], len(rendered), steady)
         stages = summary.stage_stats(rendered, len(self.moments.workers), steady)
         workers = summary.worker_stats(rendered)
-        accounts = self.scheduler.accounts
+        accounts = self.accounts
         record.write_record(
             out,
             {
@@ -123,6 +128,7 @@ class Outcome:
             failed=len(self.failures),
             seconds=seconds,
             steady_s=steady,
+            prepare_s=moments.prepare_seconds,
             fps_total=rendered / seconds,
             fps_steady=rendered / steady if steady > 0 else 0.0,
             cold=cold,

@@ -16,6 +16,12 @@ CPU = "CPUExecutionProvider"
 CPU_BATCH = 1
 CUDA_BATCH = 4
 
+# Finishing a frame is a few milliseconds of one core; more threads than this outrun any card.
+MOST_FINISHERS = 8
+
+# Several sessions on a card fill the gaps that one leaves; tuning finds how many.
+GPUS_PER_WORKER = 0.25
+
 # Ray counts resources in ten-thousandths.
 PRECISION = 10_000
 
@@ -35,6 +41,7 @@ class Placement:
     Attributes:
         workers: how many to start.
         threads: intra-op threads of each session.
+        finishers: threads of each worker that finish frames while its network runs.
         batch: frames per inference that is asked for.
         gpus: fraction of a card per worker, 0 on CPUs.
         resources: what each asks Ray for, as keyword arguments of `options`.
@@ -42,6 +49,7 @@ class Placement:
 
     workers: int
     threads: int
+    finishers: int
     batch: int
     gpus: float
     resources: dict[str, Any]
@@ -66,17 +74,24 @@ def choose_device(wanted: DeviceChoice, offer: Offer, *, own_cluster: bool) -> C
     return Choice(CPU, "the cluster has no GPU")
 
 
-def room(offer: Offer, provider: str, gpus_per_worker: float) -> int:
-    """How many workers fit on the cluster as it is: one per core, or as many as share the cards."""
+def room(offer: Offer, provider: str, gpus_per_worker: float, threads: int) -> int:
+    """How many workers fit on the cluster as it is: one per ``threads`` cores, or as many as share the cards."""
     if provider == CPU:
-        return max(1, int(offer.cpus))
+        return max(1, int(offer.cpus / threads))
     if gpus_per_worker < 1:
         return max(1, int(offer.gpus) * int(1 / gpus_per_worker + 1e-9))
     return max(1, int(offer.gpus / gpus_per_worker))
 
 
 def place(
-    offer: Offer, provider: str, *, workers: int | None, batch: int | None, gpus_per_worker: float, frames: int
+    offer: Offer,
+    provider: str,
+    *,
+    workers: int | None,
+    threads: int | None,
+    batch: int | None,
+    gpus_per_worker: float | None,
+    frames: int,
 ) -> Placement:
     """Lays out the workers.
 
@@ -84,21 +99,24 @@ def place(
         offer: what the cluster has.
         provider: what they run on.
         workers: how many the user wants, if said.
+        threads: intra-op threads that the user wants, if said; on a card one is right.
         batch: what the user wants, if said.
-        gpus_per_worker: fraction of a card each has.
+        gpus_per_worker: fraction of a card each has, if said.
         frames: output frames there are to render; more workers than frames are useless.
     """
-    count = min(workers or room(offer, provider, gpus_per_worker), frames)
+    gpus_per_worker = gpus_per_worker or GPUS_PER_WORKER
+    count = min(workers or room(offer, provider, gpus_per_worker, threads or 1), frames)
     if provider == CUDA:
         cores = offer.gpu_node_cpus / count
         cpus = 1.0 if cores >= 1 or not cores else _round_down(cores)
         resources = {"num_cpus": cpus, "num_gpus": gpus_per_worker}
-        return Placement(count, 1, batch or CUDA_BATCH, gpus_per_worker, resources)
+        finishers = max(1, min(int(cores), MOST_FINISHERS))
+        return Placement(count, threads or 1, finishers, batch or CUDA_BATCH, gpus_per_worker, resources)
     cores = offer.cpus / count
-    threads = max(1, min(int(cores), int(offer.smallest_node_cpus)))
+    threads = threads or max(1, min(int(cores), int(offer.smallest_node_cpus)))
     # More workers than cores share them, because the user said so; where there are none yet, each asks for one.
     resources = {"num_cpus": threads if cores >= 1 or not offer.cpus else _round_down(cores)}
-    return Placement(count, threads, batch or CPU_BATCH, 0.0, resources)
+    return Placement(count, threads, 0, batch or CPU_BATCH, 0.0, resources)
 
 
 def _round_down(cores: float) -> float:

@@ -9,6 +9,7 @@ from actors.core.clip import Clip
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.core.timeline import FrameRange, Loop, background_index, divide
+from actors.encoding import Delivery, ImageFormat
 
 # A block is what is pulled, spilled, lost and loaded again at once.
 BLOCK_FRAMES = 64
@@ -19,6 +20,12 @@ STORE_SHARE = 0.6
 
 # Fewer blocks than this and workers at different places of the clip wait for each other.
 LEAST_BLOCKS = 8
+
+# A prepared encoding's part of the raw frame's size: more than photographs need, less than noise would.
+PREPARED_PARTS = {ImageFormat.JPG: 4, ImageFormat.PNG: 2}
+
+# Frames per background from which preparing pays.
+USES_THAT_PAY = 1.2
 
 # Long ranges save tables and calls, short ones at the end let all workers finish together.
 LONGEST_RANGE = 64
@@ -51,12 +58,38 @@ class BlockPlan:
         return block * self.frames, min((block + 1) * self.frames, backgrounds)
 
 
-def background_bytes(clip: Clip, kind: ModelKind, *, keep_frames: bool) -> int:
-    """Bytes that one background takes in the object store."""
+def background_bytes(clip: Clip, kind: ModelKind, delivery: Delivery | None, *, prepare: bool) -> int:
+    """Bytes that one background takes in the object store.
+
+    Args:
+        clip: gives the size of its frames.
+        kind: gives the size of its crops.
+        delivery: what finished frames become; ``None`` when nothing is composited.
+        prepare: whether encodings are prepared.
+    """
     if clip.frames is None:
         return 4 * kind.planes[0] * kind.inner * kind.inner
-    whole = 3 * clip.frames.width * clip.frames.height if keep_frames else 0
-    return whole + 3 * kind.crop * kind.crop
+    crop = 3 * kind.crop * kind.crop
+    if delivery is None:
+        return crop
+    whole = 3 * clip.frames.width * clip.frames.height
+    if not prepare:
+        return crop + whole
+    part = PREPARED_PARTS.get(delivery.image_format)
+    spliced = whole // part if part else 0
+    return crop + spliced + (whole + whole // 2 if delivery.video else 0 if part else whole)
+
+
+def preparing_pays(frames: int, backgrounds: int) -> bool:
+    """Whether to prepare the encoding of each background when its block is loaded.
+
+    Preparing costs about as much as one full encode, and saves nearly that for each frame drawn on the background.
+
+    Args:
+        frames: output frames to render.
+        backgrounds: how many different backgrounds they are drawn on.
+    """
+    return frames > backgrounds * USES_THAT_PAY
 
 
 def plan_blocks(backgrounds: int, each: int, store: int) -> BlockPlan:

@@ -17,28 +17,29 @@ from rich.console import Console
 
 import actors
 from actors import storage
-from actors.backgrounds import BlockRequest
-from actors.compositor import WorkerConfig
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
-from actors.core.timeline import FrameRange
+from actors.core.kind import Precision
+from actors.core.timeline import FrameRange, divide
 from actors.encoding import ImageFormat
 from actors.layout import frames_folder, segment_path, timings_folder, video_path
-from actors.proof import NodeProof
 from jobs import folder, mux, record
 from jobs.cluster import Offer, connect, offer
-from jobs.dispatch import Dispatcher, Moments, Work
-from jobs.inputs import Inputs, read_inputs, sources
+from jobs.dispatch import Dispatcher, Work
+from jobs.inputs import Inputs, read_inputs
 from jobs.ledger import Ledger, missing
 from jobs.messages import say
 from jobs.options import CompositeOptions, DeviceChoice
 from jobs.outcome import Clock, Outcome
 from jobs.placement import CPU, Choice, Placement, choose_device, place, room
-from jobs.plan import BlockPlan, background_bytes, plan_blocks, plan_ranges
+from jobs.plan import BlockPlan, background_bytes, plan_blocks, plan_ranges, preparing_pays
+from jobs.precision import check_precision, sample_frames
+from jobs.profile import profile_key, read_profile
 from jobs.progress import Meter, meter
 from jobs.record import differences
 from jobs.scheduler import Patience, Scheduler
 from jobs.sound import cut, read_sound
 from jobs.verify import file_facts
+from jobs.work import block_request, single_requests, worker_config
 
 # A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
 FAULTS_SHOWN = 10
@@ -119,17 +120,18 @@ class _Run:
             for change in differences(before.get("versions", {}), self._record["versions"]):
                 say(self._console, f"warning: other software than this run began with: {change}", style="yellow")
         self._record |= {"identity": identity, "device": asdict(choice), "cluster": asdict(there)}
-        blocks = self._plan_blocks(there)
-        outcome = Outcome(self._schedule([], self._place(there, choice, 1), blocks, there))
+        outcome = Outcome()
         try:
             todo = self._resume() if resumes else list(self._inputs.frames)
+            prepare = self._preparing_pays(todo)
+            blocks = self._plan_blocks(there, prepare=prepare)
             placement = self._place(there, choice, max(1, len(todo)))
             outcome.scheduler = self._schedule(todo, placement, blocks, there)
             self._prepare_folder(clear=before is not None and not resumes)
             if todo:
-                self._dispatch(outcome.scheduler, placement, blocks, choice, there, outcome.moments)
+                self._dispatch(outcome, placement, blocks, choice, there, prepare=prepare)
         except InputError as error:
-            if outcome.scheduler.done == 0 and not resumes:
+            if (outcome.scheduler is None or outcome.scheduler.done == 0) and not resumes:
                 raise
             # Frames have been delivered, so this is no longer a run that never began.
             outcome.error = StoppedError(str(error), "then run the same command again")
@@ -194,19 +196,33 @@ class _Run:
         return todo
 
     def _place(self, there: Offer, choice: Choice, frames: int) -> Placement:
-        options = self._options
-        return place(
-            there,
-            choice.provider,
-            workers=options.workers,
-            batch=self._inputs.tensors.batch or options.batch,
-            gpus_per_worker=options.gpus_per_worker,
-            frames=frames,
-        )
+        options, inputs = self._options, self._inputs
+        profile = None
+        if options.tuned and not options.layout_given:
+            profile = read_profile(profile_key(inputs, options, there, choice.provider))
+        if profile is not None:
+            best = profile.best
+            say(self._console, f"tuned: {best} (as `tune` found; --no-tuned ignores it)")
+            layout = best.model_dump()
+        else:
+            # On CPUs another batch than the export's own gains nothing: it is rewritten only when that is asked for.
+            own = inputs.tensors.batch if choice.provider == CPU else None
+            layout = {
+                "workers": options.workers,
+                "threads": options.threads,
+                "batch": options.batch or own,
+                "gpus_per_worker": options.gpus_per_worker,
+            }
+        return place(there, choice.provider, frames=frames, **layout)
 
-    def _plan_blocks(self, there: Offer) -> BlockPlan:
+    def _preparing_pays(self, todo: list[int]) -> bool:
+        pairing = self._inputs.pairing
+        shown = {background for frames in divide(todo, len(todo) or 1) for background in pairing.backgrounds_of(frames)}
+        return preparing_pays(len(todo), len(shown))
+
+    def _plan_blocks(self, there: Offer, *, prepare: bool) -> BlockPlan:
         clip = self._inputs.clip
-        each = background_bytes(clip, self._inputs.kind, keep_frames=self._options.composite)
+        each = background_bytes(clip, self._inputs.kind, self._options.delivery, prepare=prepare)
         blocks = plan_blocks(clip.backgrounds, each, there.store)
         total = clip.backgrounds * each
         held = "at once" if blocks.fits else f"{blocks.capacity} of {blocks.count} blocks at a time"
@@ -231,59 +247,43 @@ class _Run:
         )
 
     def _dispatch(
-        self,
-        scheduler: Scheduler,
-        placement: Placement,
-        blocks: BlockPlan,
-        choice: Choice,
-        there: Offer,
-        moments: Moments,
+        self, outcome: Outcome, placement: Placement, blocks: BlockPlan, choice: Choice, there: Offer, *, prepare: bool
     ) -> None:
+        scheduler = outcome.scheduler
+        if scheduler is None:
+            raise RuntimeError("nothing is scheduled")
         options, inputs = self._options, self._inputs
-        config = WorkerConfig(
-            model=inputs.model,
-            tensors=inputs.tensors,
-            kind=inputs.kind,
-            provider=choice.provider,
-            threads=placement.threads,
-            batch=placement.batch,
-            gpus=placement.gpus,
-            interpolation=options.interpolation,
-            composite=options.composite,
-            image_format=options.image_format,
-            quality=options.image_quality,
-            video=options.video,
-            out=self._out,
-            proof=NodeProof(
-                inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), self._out, self._token
-            ),
-        )
+        config = worker_config(options, inputs, placement, provider=choice.provider, out=self._out, token=self._token)
+        audio = ray.put(inputs.audio)
+        if options.precision is not Precision.FP32:
+            report = check_precision(
+                config,
+                audio,
+                single_requests(options, inputs, sample_frames(inputs.frames)),
+                placement=placement.resources,
+                wait=options.wait,
+            )
+            self._record["precision"] = asdict(report)
+            say(self._console, f"precision: {options.precision.value}, at most {report.worst} levels from fp32")
+        delivery = options.delivery if prepare else None
         work = Work(
             config=config,
-            audio=ray.put(inputs.audio),
+            audio=audio,
             pair=inputs.pairing.backgrounds_of,
-            request=lambda block: self._request(block, blocks),
+            request=lambda block: block_request(options, inputs, blocks, block, prepare=delivery),
             nodes=there.rendering,
             placement=placement.resources,
             wait=options.wait,
             look=offer,
             room=None
             if options.workers
-            else lambda now: min(room(now, choice.provider, options.gpus_per_worker), scheduler.remaining),
+            else lambda now: min(
+                room(now, choice.provider, placement.gpus, placement.threads if options.threads else 1),
+                scheduler.remaining,
+            ),
         )
         with meter(self._console, scheduler.total) as shown:
-            Dispatcher(scheduler, work, moments, self._ledger.record, lambda: _show(shown, scheduler)).run()
-
-    def _request(self, block: int, blocks: BlockPlan) -> BlockRequest:
-        clip = self._inputs.clip
-        start, stop = blocks.bounds(block, clip.backgrounds)
-        source = clip.frames if clip.frames is not None else clip.planes
-        if source is None:
-            raise ValueError("a clip has frames or planes")
-        rects = (clip.rects or ())[start:stop]
-        return BlockRequest(
-            start, source.part(start, stop), rects, self._options.interpolation, self._options.composite
-        )
+            Dispatcher(scheduler, work, outcome.moments, self._ledger.record, lambda: _show(shown, scheduler)).run()
 
     def _join(self) -> None:
         """Joins the segments of this run's frames, and the sound that belongs to them, into the video."""

@@ -73,6 +73,7 @@ class Totals:
         fps_total: frames rendered by this command over all of its time.
         fps_steady: the same over first dispatch to last file on disk.
         steady_s: first dispatch to last file on disk.
+        prepare_s: preparing the encoding of backgrounds, summed over the loading tasks.
         cold: where the rest went.
     """
 
@@ -81,6 +82,7 @@ class Totals:
     failed: int
     seconds: float
     steady_s: float
+    prepare_s: float
     fps_total: float
     fps_steady: float
     cold: ColdStart

@@ -4,8 +4,16 @@ import cv2
 import numpy as np
 import pytest
 
+from actors.core.clip import FaceRect
 from actors.core.pixels import Image
-from actors.encoding import ImageFormat, default_quality, encode_image
+from actors.encoding import (
+    Delivery,
+    ImageFormat,
+    default_quality,
+    encode_frame,
+    prepare_background,
+    splice_frame,
+)
 
 
 def noise(height: int, width: int) -> Image:
@@ -16,69 +24,74 @@ def soft(height: int, width: int) -> Image:
     return np.asarray(cv2.GaussianBlur(noise(height, width), (0, 0), 3), np.uint8)
 
 
-def decoded(content: memoryview) -> Image:
+def decoded(content: bytes) -> Image:
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     return np.asarray(image, np.uint8)
 
 
-PICTURES = [noise(1, 1), noise(3, 5), noise(67, 129), soft(96, 160), np.zeros((8, 8, 3), np.uint8), noise(16, 1)]
+PICTURES = [noise(2, 2), noise(3, 5), noise(67, 129), soft(96, 160), np.zeros((8, 8, 3), np.uint8), noise(16, 2)]
+
+
+def square_in(image: Image) -> FaceRect:
+    height, width = image.shape[:2]
+    return FaceRect(width // 4, height // 3, width - width // 5, height - height // 6)
+
+
+def encode(image: Image, delivery: Delivery) -> bytes:
+    """A finished frame that is ``image``, drawn on a background of another colour."""
+    rect = square_in(image)
+    background = image.copy()
+    background[rect.y0 : rect.y1, rect.x0 : rect.x1] = 255 - background[rect.y0 : rect.y1, rect.x0 : rect.x1]
+    square = image[rect.y0 : rect.y1, rect.x0 : rect.x1]
+    whole = bytes(encode_frame(background, square, rect, delivery))
+    prepared = prepare_background(background, rect, delivery)
+    if prepared is not None:
+        assert splice_frame(prepared, square) == whole
+    return whole
+
+
+def delivery(image_format: ImageFormat, quality: int | None = None) -> Delivery:
+    return Delivery(image_format, default_quality(image_format) if quality is None else quality, video=False)
 
 
 @pytest.mark.parametrize("image", PICTURES, ids=lambda image: f"{image.shape[1]}x{image.shape[0]}")
 @pytest.mark.parametrize("image_format", [ImageFormat.PNG, ImageFormat.WEBP])
 def test_png_and_webp_are_lossless_by_default(image: Image, image_format: ImageFormat) -> None:
-    content = encode_image(image, image_format, default_quality(image_format))
-    assert np.array_equal(decoded(content), image)
+    assert np.array_equal(decoded(encode(image, delivery(image_format))), image)
 
 
 def test_png_ignores_the_quality() -> None:
     image = soft(32, 48)
-    assert bytes(encode_image(image, ImageFormat.PNG, 0)) == bytes(encode_image(image, ImageFormat.PNG, 50))
+    assert encode(image, delivery(ImageFormat.PNG, 0)) == encode(image, delivery(ImageFormat.PNG, 50))
 
 
 @pytest.mark.parametrize("quality", [1, 50, 95, 100])
-def test_jpg_is_opencvs_own(quality: int) -> None:
+def test_jpg_shows_what_opencvs_own_shows(quality: int) -> None:
     image = soft(96, 160)
     done, expected = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
-    assert bytes(encode_image(image, ImageFormat.JPG, quality)) == expected.tobytes()
+    assert np.array_equal(decoded(encode(image, delivery(ImageFormat.JPG, quality))), decoded(expected.tobytes()))
 
 
 def test_webp_up_to_100_is_lossy_and_smaller() -> None:
     image = noise(67, 129)
-    lossy = encode_image(image, ImageFormat.WEBP, 60)
+    lossy = encode(image, delivery(ImageFormat.WEBP, 60))
     assert not np.array_equal(decoded(lossy), image)
-    assert lossy.nbytes < encode_image(image, ImageFormat.WEBP, default_quality(ImageFormat.WEBP)).nbytes
+    assert len(lossy) < len(encode(image, delivery(ImageFormat.WEBP)))
 
 
 @pytest.mark.parametrize(
-    ("image_format", "mark"),
-    [(ImageFormat.PNG, b"\x89PNG"), (ImageFormat.JPG, b"\xff\xd8"), (ImageFormat.WEBP, b"RIFF")],
+    ("image_format", "mark", "is_prepared"),
+    [(ImageFormat.PNG, b"\x89PNG", True), (ImageFormat.JPG, b"\xff\xd8", True), (ImageFormat.WEBP, b"RIFF", False)],
 )
-def test_the_content_is_of_the_format_and_a_flat_view_of_bytes(image_format: ImageFormat, mark: bytes) -> None:
-    content = encode_image(soft(32, 48), image_format, default_quality(image_format))
-    assert bytes(content).startswith(mark)
-    assert content.contiguous
-    assert content.nbytes == len(bytes(content))
-
-
-@pytest.mark.parametrize("image_format", [ImageFormat.PNG, ImageFormat.JPG, ImageFormat.WEBP])
-def test_equal_frames_are_equal_files(image_format: ImageFormat) -> None:
-    first = encode_image(soft(64, 64), image_format, default_quality(image_format))
-    second = encode_image(np.ascontiguousarray(soft(64, 64)), image_format, default_quality(image_format))
-    assert bytes(first) == bytes(second)
-
-
-def test_part_of_a_larger_picture_is_encoded_as_itself() -> None:
-    image = noise(40, 60)[5:30, 7:50]
-    assert np.array_equal(decoded(encode_image(image, ImageFormat.PNG, 0)), image)
+def test_the_content_is_of_the_format(image_format: ImageFormat, mark: bytes, is_prepared: bool) -> None:
+    image = soft(32, 48)
+    assert encode(image, delivery(image_format)).startswith(mark)
+    assert (prepare_background(image, square_in(image), delivery(image_format)) is not None) == is_prepared
 
 
 def test_what_webp_cannot_hold_is_an_error() -> None:
+    wide = np.zeros((1, 16384, 3), np.uint8)
     with pytest.raises((ValueError, cv2.error)):
-        encode_image(np.zeros((1, 16384, 3), np.uint8), ImageFormat.WEBP, 101)
-
-
-def test_default_qualities() -> None:
-    assert {form.value: default_quality(form) for form in ImageFormat} == {"png": 0, "jpg": 95, "webp": 101, "none": 0}
+        encode_frame(wide, wide[:, :1], FaceRect(0, 0, 1, 1), delivery(ImageFormat.WEBP))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import typer
 import typer.main
+from small import SmallClip
 
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
@@ -14,12 +15,26 @@ from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
 from actors.encoding import ImageFormat
 from jobs.__main__ import app
-from jobs.options import CompositeOptions, DeviceChoice, Effect, load_options, pixel_options
+from jobs.inputs import read_inputs
+from jobs.options import CompositeOptions, Decides, DeviceChoice, load_options
 
 NEEDED = {"clip": "walker", "model": "m.onnx", "out": "run"}
 
 # Issue 3: these may change between runs into one folder, all others decide pixels.
-FREE = {"out", "frames", "workers", "batch", "gpus_per_worker", "video", "audio", "address", "restart", "wait"}
+FREE = {
+    "out",
+    "frames",
+    "workers",
+    "threads",
+    "batch",
+    "gpus_per_worker",
+    "tuned",
+    "video",
+    "audio",
+    "address",
+    "restart",
+    "wait",
+}
 
 
 def flags_of_composite() -> dict[str, list[str]]:
@@ -39,14 +54,21 @@ def refusal(config: Path | None = None, **flags: object) -> InputError:
     return caught.value
 
 
+def decided_by(name: str) -> tuple[str, ...]:
+    declared = [part for part in CompositeOptions.model_fields[name].metadata if isinstance(part, Decides)]
+    assert len(declared) == 1, f"{name} must be annotated with exactly one Decides"
+    return declared[0].identity
+
+
 @pytest.mark.parametrize("name", list(CompositeOptions.model_fields))
 def test_every_option_declares_whether_it_changes_pixels(name: str) -> None:
-    effects = [part for part in CompositeOptions.model_fields[name].metadata if isinstance(part, Effect)]
-    assert len(effects) == 1, f"{name} must be annotated with exactly one Effect"
+    assert bool(decided_by(name)) == (name not in FREE)
 
 
-def test_what_changes_pixels_is_what_the_promise_says() -> None:
-    assert pixel_options() == set(CompositeOptions.model_fields) - FREE
+def test_what_options_decide_is_the_identity_that_runs_are_compared_by(clip: SmallClip, model: Path) -> None:
+    plain = options(clip=str(clip.folder), model=str(model))
+    identity = read_inputs(plain).identity(plain, "CPUExecutionProvider")
+    assert {part for name in CompositeOptions.model_fields for part in decided_by(name)} == set(identity)
 
 
 def test_options_are_named_like_flags() -> None:
@@ -74,7 +96,7 @@ def test_defaults() -> None:
         ImageFormat.PNG,
         Interpolation.CUBIC,
     )
-    assert (plain.loop, plain.workers, plain.batch, plain.gpus_per_worker) == (None, None, None, 0.25)
+    assert (plain.loop, plain.workers, plain.batch, plain.gpus_per_worker) == (None, None, None, None)
     assert plain.composite
     assert not plain.video
     assert not plain.restart

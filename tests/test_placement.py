@@ -78,41 +78,41 @@ def test_cuda_without_a_card_is_refused_where_none_can_come() -> None:
     ],
 )
 def test_room(offer: Offer, provider: str, share: float, workers: int) -> None:
-    assert room(offer, provider, share) == workers
+    assert room(offer, provider, share, 1) == workers
 
 
 def test_a_core_each_is_the_layout_on_cpus() -> None:
-    placement = place(LAPTOP, CPU, workers=None, batch=None, gpus_per_worker=0.25, frames=1000)
+    placement = place(LAPTOP, CPU, workers=None, threads=None, batch=None, gpus_per_worker=0.25, frames=1000)
     assert (placement.workers, placement.threads, placement.batch, placement.gpus) == (8, 1, CPU_BATCH, 0.0)
     assert placement.resources == {"num_cpus": 1}
 
 
 def test_fewer_workers_get_more_threads() -> None:
-    placement = place(LAPTOP, CPU, workers=2, batch=3, gpus_per_worker=0.25, frames=1000)
+    placement = place(LAPTOP, CPU, workers=2, threads=None, batch=3, gpus_per_worker=0.25, frames=1000)
     assert (placement.workers, placement.threads, placement.batch) == (2, 4, 3)
     assert placement.resources == {"num_cpus": 4}
 
 
 def test_threads_do_not_outgrow_the_smallest_node() -> None:
     offer = replace(LAPTOP, cpus=12.0, nodes=("a", "b"), rendering=("a", "b"), smallest_node_cpus=4.0)
-    assert place(offer, CPU, workers=2, batch=None, gpus_per_worker=0.25, frames=10).threads == 4
+    assert place(offer, CPU, workers=2, threads=None, batch=None, gpus_per_worker=0.25, frames=10).threads == 4
 
 
 def test_a_share_of_a_card_is_the_layout_on_cards() -> None:
-    placement = place(WORKSTATION, CUDA, workers=None, batch=None, gpus_per_worker=0.25, frames=1000)
+    placement = place(WORKSTATION, CUDA, workers=None, threads=None, batch=None, gpus_per_worker=0.25, frames=1000)
     assert (placement.workers, placement.threads, placement.batch, placement.gpus) == (8, 1, CUDA_BATCH, 0.25)
     assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.25}
 
 
 def test_cards_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> None:
-    placement = place(HEAD_ONLY, CUDA, workers=4, batch=None, gpus_per_worker=0.25, frames=1000)
+    placement = place(HEAD_ONLY, CUDA, workers=4, threads=None, batch=None, gpus_per_worker=0.25, frames=1000)
     assert placement.workers == 4
     assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.25}
 
 
 @given(offers, st.sampled_from([CPU, CUDA]), st.one_of(st.none(), st.integers(1, 200)), st.integers(1, 500))
 def test_all_workers_fit_at_once(offer: Offer, provider: str, workers: int | None, frames: int) -> None:
-    placement = place(offer, provider, workers=workers, batch=None, gpus_per_worker=0.25, frames=frames)
+    placement = place(offer, provider, workers=workers, threads=None, batch=None, gpus_per_worker=0.25, frames=frames)
     assert 1 <= placement.workers <= frames
     if workers is not None:
         assert placement.workers == min(workers, frames)
@@ -127,4 +127,6 @@ def test_all_workers_fit_at_once(offer: Offer, provider: str, workers: int | Non
 
 
 def test_a_cluster_without_cpus_is_asked_for_one_each() -> None:
-    assert place(HEAD_ONLY, CPU, workers=2, batch=None, gpus_per_worker=0.25, frames=10).resources == {"num_cpus": 1}
+    assert place(HEAD_ONLY, CPU, workers=2, threads=None, batch=None, gpus_per_worker=0.25, frames=10).resources == {
+        "num_cpus": 1
+    }

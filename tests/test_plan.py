@@ -10,6 +10,7 @@ from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile
 from actors.core.errors import InputError
 from actors.core.kind import UNET_328
 from actors.core.timeline import FrameRange, Loop, background_index
+from actors.encoding import Delivery, ImageFormat
 from jobs.plan import (
     BLOCK_BYTES,
     BLOCK_FRAMES,
@@ -22,8 +23,10 @@ from jobs.plan import (
     background_bytes,
     plan_blocks,
     plan_ranges,
+    preparing_pays,
 )
 
+JPG = Delivery(ImageFormat.JPG, 95, video=False)
 HD = 3 * (1280 * 720 + 328 * 328)
 
 frame_sets = st.one_of(
@@ -38,10 +41,24 @@ def clip_of(width: int, height: int) -> Clip:
 
 def test_a_background_is_its_frame_and_its_crop() -> None:
     clip = clip_of(1280, 720)
-    assert background_bytes(clip, UNET_328, keep_frames=True) == HD
-    assert background_bytes(clip, UNET_328, keep_frames=False) == 3 * 328 * 328
+    crop, frame = 3 * 328 * 328, 3 * 1280 * 720
+    assert background_bytes(clip, UNET_328, None, prepare=True) == crop
+    for image_format in ImageFormat:
+        assert background_bytes(clip, UNET_328, Delivery(image_format, 0, video=False), prepare=False) == HD
+    # Where frame files are spliced, the frame itself need not be held.
+    assert crop < background_bytes(clip, UNET_328, JPG, prepare=True) < HD
+    # A video needs it, and half as much again in its own colours.
+    video = Delivery(ImageFormat.NONE, 0, video=True)
+    assert background_bytes(clip, UNET_328, video, prepare=True) == HD + frame // 2
+    assert background_bytes(clip, UNET_328, Delivery(ImageFormat.WEBP, 101, video=False), prepare=True) == HD
     planes = Clip("c", "/c", "binary", None, PlaneFile("/c/v.bin", 0, 4), None, None, "/c/a", 4, None, (), ())
-    assert background_bytes(planes, UNET_328, keep_frames=False) == 4 * 6 * 320 * 320
+    assert background_bytes(planes, UNET_328, None, prepare=False) == 4 * 6 * 320 * 320
+
+
+def test_preparing_pays_where_backgrounds_are_shown_again() -> None:
+    assert not preparing_pays(500, 500)
+    assert not preparing_pays(1, 64)
+    assert preparing_pays(1000, 500)
 
 
 @given(st.integers(1, 5000), st.integers(1 << 10, 1 << 30), st.integers(0, 1 << 40))
@@ -77,9 +94,9 @@ def test_a_store_that_is_too_small_says_what_to_do() -> None:
     assert "\n" not in str(caught.value)
 
 
-@given(st.integers(1, 8192), st.integers(1, 8192), st.booleans())
-def test_following_the_advice_about_the_store_helps(width: int, height: int, keep: bool) -> None:
-    each = background_bytes(clip_of(width, height), UNET_328, keep_frames=keep)
+@given(st.integers(1, 8192), st.integers(1, 8192), st.sampled_from([None, JPG]))
+def test_following_the_advice_about_the_store_helps(width: int, height: int, delivery: Delivery | None) -> None:
+    each = background_bytes(clip_of(width, height), UNET_328, delivery, prepare=False)
     with pytest.raises(InputError) as caught:
         plan_blocks(100, each, 0)
     advised = int(next(word for word in caught.value.fix.split() if word.isdecimal()))

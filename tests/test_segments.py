@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import av.logging
 import cv2
 import numpy as np
 import pytest
+from av.bitstream import BitStreamFilterContext
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from numpy.typing import NDArray
 
 from actors.core.pixels import Image
-from actors.segments import SegmentEncoder
+from actors.core.yuv import to_yuv420
+from actors.segments import REORDERED_FRAMES, SegmentEncoder
 from jobs.mux import join
 from jobs.sound import RATE, cut
 
@@ -39,7 +43,7 @@ def number_in(image: Image) -> int:
 def encode(start: int, stop: int) -> bytes:
     encoder = SegmentEncoder(WIDTH, HEIGHT, Fraction(FPS))
     for index in range(start, stop):
-        encoder.add(picture(index))
+        encoder.add(to_yuv420(picture(index)))
     return encoder.finish()
 
 
@@ -92,6 +96,42 @@ def play(path: Path) -> Video:
             parts = [frame.to_ndarray() for frame in container.decode(voice)]
     sound = np.concatenate(parts, axis=1).astype(np.float32) if parts else None
     return Video(times, images, facts, duration, sound, sound_duration, length)
+
+
+def decoded_planes(path: Path) -> list[NDArray[np.uint8]]:
+    """Every frame's samples as they stand in the stream, ``(3 H / 2, W)``."""
+    with av.open(str(path)) as container:
+        return [np.asarray(frame.to_ndarray(), np.uint8) for frame in container.decode(video=0)]
+
+
+def parameter_sets(path: Path) -> bytes:
+    with av.open(str(path)) as container:
+        return bytes(container.streams.video[0].codec_context.extradata or b"")
+
+
+def header_fields(path: Path) -> dict[str, int]:
+    """What FFmpeg reads in the stream's sequence parameter set."""
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.VERBOSE)
+    try:
+        with av.open(str(path)) as container, av.logging.Capture() as lines:
+            stream = container.streams.video[0]
+            tracer = BitStreamFilterContext("trace_headers", stream)
+            tracer.filter(next(container.demux(stream)))
+    finally:
+        av.logging.set_level(level)
+    text = "".join(line for _, _, line in lines)
+    return {name: int(value) for name, value in re.findall(r"^\d+ +(\w+) .*= (-?\d+)$", text, re.MULTILINE)}
+
+
+def encode_otherwise(path: Path, options: dict[str, str], planes: list[NDArray[np.uint8]]) -> None:
+    """Encodes samples with x264 and other settings than ours."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options=options)
+        stream.width, stream.height, stream.pix_fmt = planes[0].shape[1], planes[0].shape[0] * 2 // 3, "yuv420p"
+        for one in planes:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(one, format="yuv420p")))
+        container.mux(stream.encode(None))
 
 
 def tone(frames: float, channels: int = 1) -> NDArray[np.float32]:
@@ -158,7 +198,7 @@ def test_colours_are_tagged(tmp_path: Path, segments: list[str], which: str) -> 
 def test_plain_colours_survive(tmp_path: Path, colour: tuple[int, int, int]) -> None:
     encoder = SegmentEncoder(64, 48, Fraction(FPS))
     for _ in range(3):
-        encoder.add(np.full((48, 64, 3), colour, np.uint8))
+        encoder.add(to_yuv420(np.full((48, 64, 3), colour, np.uint8)))
     path = tmp_path / "plain.mp4"
     path.write_bytes(encoder.finish())
     for image in play(path).images:
@@ -172,13 +212,104 @@ def test_the_samples_are_those_of_bt_709(tmp_path: Path, colour: tuple[int, int,
     luma = 0.2126 * red + 0.7152 * green + 0.0722 * blue
     expected = (16 + 219 * luma, 128 + 224 * (blue - luma) / 1.8556, 128 + 224 * (red - luma) / 1.5748)
     encoder = SegmentEncoder(64, 48, Fraction(FPS))
-    encoder.add(np.full((48, 64, 3), colour, np.uint8))
+    encoder.add(to_yuv420(np.full((48, 64, 3), colour, np.uint8)))
     path = tmp_path / "plain.mp4"
     path.write_bytes(encoder.finish())
     with av.open(str(path)) as container:
         planes = next(container.decode(video=0)).to_ndarray(format="yuv420p")
     found = (planes[:48].mean(), planes[48:60].mean(), planes[60:].mean())
     assert found == pytest.approx(expected, abs=1.5)
+
+
+def test_samples_are_coded_as_they_are(tmp_path: Path) -> None:
+    """Nothing between us and the encoder squeezes or shifts them, even those that BT.709 does not use."""
+    encoder = SegmentEncoder(64, 48, Fraction(FPS))
+    planes = np.full((72, 64), 3, np.uint8)
+    planes[48:60], planes[60:] = 252, 1
+    encoder.add(planes)
+    path = tmp_path / "plain.mp4"
+    path.write_bytes(encoder.finish())
+    (found,) = decoded_planes(path)
+    assert np.abs(found.astype(int) - planes).max() <= 1
+
+
+def test_the_picture_is_not_darkened(segments: list[str]) -> None:
+    # The shapes below the bar: at its hard edges the coder's own errors are larger.
+    errors = []
+    for index, planes in enumerate(decoded_planes(Path(segments[0]))):
+        luma = picture(index)[24:] @ np.array([0.0722, 0.7152, 0.2126])
+        errors.append((planes[24:HEIGHT] - (16 + 219 / 255 * luma)).mean())
+    assert abs(float(np.mean(errors))) < 0.2
+
+
+def test_chroma_stands_where_it_is_said_to(segments: list[str]) -> None:
+    """Table E-1 and clause E.2.1 of ITU-T H.264: type 1 is the middle of the 2 x 2 pixels."""
+    fields = header_fields(Path(segments[0]))
+    assert fields["chroma_sample_loc_type_top_field"] == fields["chroma_sample_loc_type_bottom_field"] == 1
+
+
+def test_decoders_hold_back_as_many_frames_as_joining_allows_for(segments: list[str]) -> None:
+    assert header_fields(Path(segments[0]))["max_num_reorder_frames"] == REORDERED_FRAMES
+
+
+def test_the_encoder_does_what_it_was_told(segments: list[str]) -> None:
+    """x264 writes its settings into the stream; a misspelt option would only be a line in the log."""
+    content = Path(segments[0]).read_bytes()
+    told = re.search(rb"x264 - core [^\0]*? options: ([^\0]*)\0?", content)
+    assert told
+    words = set(told[1].decode("ascii", "replace").split())
+    assert words >= {"threads=1", "sliced_threads=0", "rc=cqp", "qp=17", "chroma_qp_offset=-3"}
+    assert words >= {"scenecut=0", "b_adapt=0", "weightp=0", "mbtree=0", "bframes=3", "b_pyramid=2", "open_gop=0"}
+
+
+def test_quality_is_not_below_the_encoders_visually_lossless(tmp_path: Path, segments: list[str]) -> None:
+    """What videos had before settings were chosen for speed: x264's veryfast at crf 18."""
+
+    def quality(path: Path) -> float:
+        pairs = zip(decoded_planes(path), wanted, strict=True)
+        return -float(np.mean([np.square(found.astype(float) - planes).mean() for found, planes in pairs]))
+
+    wanted = [to_yuv420(picture(index)) for index in range(23)]
+    other = tmp_path / "other.mp4"
+    encode_otherwise(other, {"preset": "veryfast", "crf": "18"}, wanted)
+    assert quality(Path(segments[0])) >= quality(other)
+
+
+@pytest.mark.parametrize("size", [(64, 50), (66, 48), (34, 34), (16, 16)])
+def test_sides_need_only_be_even(tmp_path: Path, size: tuple[int, int]) -> None:
+    width, height = size
+    encoder = SegmentEncoder(width, height, Fraction(FPS))
+    expected = [np.ascontiguousarray(picture(index)[24 : 24 + height, :width]) for index in range(5)]
+    for image in expected:
+        encoder.add(to_yuv420(image))
+    path = tmp_path / "small.mp4"
+    path.write_bytes(encoder.finish())
+    video = play(path)
+    assert video.stream["size"] == size
+    for found, image in zip(video.images, expected, strict=True):
+        assert np.abs(found.astype(int) - image).mean() < 2.5
+
+
+@pytest.mark.parametrize("height", [48, 50])
+def test_frames_are_taken_over_at_once(tmp_path: Path, height: int) -> None:
+    """B-frames are coded late; by then the caller may have written the next frame into the same array."""
+    images = [np.ascontiguousarray(picture(index)[:height, :128]) for index in range(9)]
+    encoder = SegmentEncoder(128, height, Fraction(FPS))
+    planes = np.empty((height * 3 // 2, 128), np.uint8)
+    for image in images:
+        planes[:] = to_yuv420(image)
+        encoder.add(planes)
+    planes[:] = 0
+    path = tmp_path / "reused.mp4"
+    path.write_bytes(encoder.finish())
+    assert [number_in(image) for image in play(path).images] == list(range(9))
+
+
+@pytest.mark.parametrize("shape", [(HEIGHT * 3 // 2, WIDTH + 2), (HEIGHT * 3 // 2 - 3, WIDTH), (HEIGHT, WIDTH, 3)])
+def test_frames_of_another_size_are_refused(shape: tuple[int, ...]) -> None:
+    encoder = SegmentEncoder(WIDTH, HEIGHT, Fraction(FPS))
+    with pytest.raises(ValueError, match="shape"):
+        encoder.add(np.zeros(shape, np.uint8))
 
 
 def test_opencv_reads_the_same_frames(tmp_path: Path, segments: list[str]) -> None:
@@ -204,6 +335,29 @@ def test_every_joint_is_exact_wherever_it_lies(tmp_path: Path) -> None:
     target = tmp_path / "video.mp4"
     join(target, write_segments(tmp_path, *bounds), tone(start), FPS)
     check_pictures(play(target), start)
+
+
+def test_segments_of_every_length_have_the_same_parameters(tmp_path: Path) -> None:
+    """One set of parameters stands in front of the whole video, the first segment's."""
+    bounds = [(0, length) for length in (1, 2, 3, 4, 5, 8, 64)]
+    paths = write_segments(tmp_path, *bounds)
+    noise = np.random.default_rng(1).integers(0, 256, (HEIGHT * 3 // 2, WIDTH), np.uint8)
+    encoder = SegmentEncoder(WIDTH, HEIGHT, Fraction(FPS))
+    for turn in range(6):
+        encoder.add(np.roll(noise, 3 * turn, 1))
+    other = tmp_path / "noise.mp4"
+    other.write_bytes(encoder.finish())
+    found = {parameter_sets(path) for path in [*map(Path, paths), other]}
+    assert len(found) == 1
+    assert found != {b""}
+
+
+def test_segments_of_other_settings_are_refused(tmp_path: Path, segments: list[str]) -> None:
+    """As an earlier version wrote them: joined, they would play and look broken."""
+    other = tmp_path / "other.mp4"
+    encode_otherwise(other, {"preset": "veryfast", "crf": "18"}, [to_yuv420(picture(index)) for index in range(23, 26)])
+    with pytest.raises(ValueError, match="other settings"):
+        join(tmp_path / "video.mp4", [segments[0], str(other)], None, FPS)
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,21 +16,35 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328, ModelTensors
+from actors.core.kind import UNET_328, ModelTensors, Precision
 from actors.model import read_model
 from actors.session import CPU, CUDA, Session, SessionOptions, available_providers, runtime_conflict
 
+Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 
 
-def session_of(path: Path, batch: int = 1, *, provider: str = CPU, threads: int = 1) -> Session:
+def session_of(path: Path, batch: int = 1, provider: str = CPU, **options: Any) -> Session:  # noqa: ANN401
     tensors = read_model(str(path), UNET_328)
-    return Session(str(path), tensors, UNET_328, SessionOptions(provider, threads, batch, 0))
+    return Session(str(path), tensors, UNET_328, SessionOptions(provider, batch=batch, **options))
 
 
-def inputs(count: int, seed: int = 3) -> tuple[Floats, Floats]:
+def inputs(count: int, seed: int = 3) -> tuple[Pixels, Floats]:
     rng = np.random.default_rng(seed)
-    return rng.random((count, 6, 320, 320), np.float32), rng.random((count, 32, 16, 16), np.float32)
+    pictures = rng.integers(0, 256, (count, 320, 320, 3)).astype(np.uint8)
+    return pictures, rng.random((count, 32, 16, 16), np.float32)
+
+
+def expected_pixels(path: Path, pictures: Pixels, sound: Floats) -> Pixels:
+    """What the reference makes of each frame alone."""
+    plain = reference.open_session(path)
+    answers = []
+    for picture, window in zip(pictures, sound, strict=True):
+        whole = np.zeros((328, 328, 3), np.uint8)
+        whole[4:324, 4:324] = picture
+        planes, _ = reference.network_input(whole, (0, 0, 328, 328), "cubic")
+        answers.append(reference.to_levels(reference.predict(plain, planes, window)))
+    return np.stack(answers)
 
 
 def write_shifter(path: Path, image: str, audio: str, *, first: str, planes: int = 3, said: int | None = 3) -> Path:
@@ -62,68 +77,110 @@ def test_inputs_are_bound_by_shape(tmp_path: Path, image: str, audio: str, first
     session = session_of(write_shifter(tmp_path / "m.onnx", image, audio, first=start), batch=2)
     pictures, sound = inputs(2)
     answer = session.run(pictures, sound)
-    expected = pictures[:, :3] * sound.mean(axis=(1, 2, 3), keepdims=True)
-    assert answer.shape == (2, 3, 320, 320)
-    assert answer.dtype == np.float32
-    np.testing.assert_allclose(answer, expected, rtol=1e-5)
+    loudness = sound.mean(axis=(1, 2, 3), keepdims=True)
+    assert answer.pixels.shape == (2, 320, 320, 3)
+    assert answer.pixels.dtype == np.uint8
+    assert np.abs(answer.pixels - pictures * loudness).max() < 1.001
 
 
+@pytest.mark.parametrize("bind", [False, True])
 @pytest.mark.parametrize("batch", [1, 2, 5])
-def test_every_batch_and_padding_gives_the_reference_bit_for_bit(tmp_path: Path, batch: int) -> None:
+def test_every_batch_and_padding_gives_the_reference_bit_for_bit(tmp_path: Path, batch: int, bind: bool) -> None:
     path = small.write_model(tmp_path / "m.onnx")
-    session = session_of(path, batch)
+    session = session_of(path, batch, bind=bind)
     assert session.batch == batch
-    plain = reference.open_session(path)
     pictures, sound = inputs(5)
-    expected = [reference.predict(plain, *pair) for pair in zip(pictures, sound, strict=True)]
+    expected = expected_pixels(path, pictures, sound)
     for start in range(0, 5, batch):
         part = slice(start, min(start + batch, 5))
-        assert np.array_equal(session.run(pictures[part], sound[part]), np.stack(expected[part]))
+        answer = session.run(pictures[part], sound[part])
+        assert np.array_equal(answer.pixels, expected[part])
+        assert answer.faults == (None,) * len(expected[part])
 
 
-def test_a_short_batch_leaves_nothing_for_the_next(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bind", [False, True])
+def test_a_short_batch_leaves_nothing_for_the_next(tmp_path: Path, bind: bool) -> None:
     """The padding is whatever stood there before, and must not matter."""
-    session = session_of(small.write_model(tmp_path / "m.onnx"), batch=4)
+    session = session_of(small.write_model(tmp_path / "m.onnx"), batch=4, bind=bind)
     pictures, sound = inputs(4)
-    alone = session.run(pictures[:1], sound[:1])
-    session.run(*inputs(3, seed=9))
-    assert np.array_equal(session.run(pictures[:1], sound[:1]), alone)
-    assert np.array_equal(session.run(pictures, sound)[:1], alone)
+    alone = session.run(pictures[:1], sound[:1]).pixels
     # What a run gave is the caller's own.
     kept = alone.copy()
-    session.run(*inputs(1, seed=10))
+    session.run(*inputs(3, seed=9))
     assert np.array_equal(alone, kept)
+    assert np.array_equal(session.run(pictures[:1], sound[:1]).pixels, alone)
+    assert np.array_equal(session.run(pictures, sound).pixels[:1], alone)
 
 
-def test_read_only_input_from_the_object_store_will_do(tmp_path: Path) -> None:
-    session = session_of(small.write_model(tmp_path / "m.onnx"), batch=2)
+@pytest.mark.parametrize("bind", [False, True])
+def test_read_only_input_from_the_object_store_will_do(tmp_path: Path, bind: bool) -> None:
+    session = session_of(small.write_model(tmp_path / "m.onnx"), batch=2, bind=bind)
     pictures, sound = inputs(2)
     pictures.flags.writeable = sound.flags.writeable = False
-    assert np.array_equal(session.run(pictures, sound)[:1], session.run(pictures[:1], sound[:1]))
+    assert np.array_equal(session.run(pictures, sound).pixels[:1], session.run(pictures[:1], sound[:1]).pixels)
 
 
-def test_a_fixed_batch_is_kept_whatever_is_asked_for(tmp_path: Path) -> None:
+def test_ready_planes_are_fed_as_they_are(tmp_path: Path) -> None:
+    path = small.write_model(tmp_path / "m.onnx")
+    pictures, sound = inputs(3)
+    planes = np.empty((3, 6, 320, 320), np.float32)
+    planes[:, :3] = pictures.transpose(0, 3, 1, 2) / np.float32(255)
+    planes[:, 3:] = planes[:, :3]
+    planes[:, 3:, 5:310, 5:315] = 0
+    answer = session_of(path, batch=2, ready_planes=True).run(planes[:2], sound[:2])
+    assert np.array_equal(answer.pixels, expected_pixels(path, pictures[:2], sound[:2]))
+
+
+def test_a_fixed_batch_is_rewritten_for_another(tmp_path: Path) -> None:
     path = small.write_model(tmp_path / "m.onnx", batch=2)
-    session = session_of(path, batch=8)
+    dynamic = small.write_model(tmp_path / "dynamic.onnx")
+    pictures, sound = inputs(3)
+    for batch in (1, 3):
+        session = session_of(path, batch=batch)
+        assert session.batch == batch
+        answer = session.run(pictures[:batch], sound[:batch])
+        assert np.array_equal(answer.pixels, expected_pixels(dynamic, pictures[:batch], sound[:batch]))
+
+
+def test_a_fixed_batch_that_cannot_be_rewritten_is_kept(tmp_path: Path) -> None:
+    """It mixes the frames of its batch, so that no other batch gives the same."""
+    path = small.write_model(tmp_path / "m.onnx", batch=2)
+    proto = onnx.load(str(path))
+    mixing = helper.make_node("ReduceMean", ["sounds"], ["mean"], axes=[0], keepdims=1)
+    adding = helper.make_node("Add", ["sounds", "mean"], ["mixed sounds"])
+    for node in proto.graph.node:
+        for place, name in enumerate(node.input):
+            if name == "sounds":
+                node.input[place] = "mixed sounds"
+    proto.graph.node.insert(0, mixing)
+    proto.graph.node.insert(1, adding)
+    onnx.save(proto, str(path))
+    session = session_of(path, batch=4)
     assert session.batch == 2
-    pictures, sound = inputs(2)
-    assert np.array_equal(session.run(pictures, sound)[1:], session.run(pictures[1:], sound[1:]))
+    session.warm_up()
 
 
 def test_more_threads_give_the_same(tmp_path: Path) -> None:
     path = small.write_model(tmp_path / "m.onnx")
-    pictures, sound = inputs(1)
-    assert np.array_equal(session_of(path).run(pictures, sound), session_of(path, threads=2).run(pictures, sound))
+    one, two = (session_of(path, threads=threads).run(*inputs(1)) for threads in (1, 2))
+    assert np.array_equal(one.pixels, two.pixels)
 
 
-def test_values_are_the_models_own(tmp_path: Path) -> None:
+def test_a_fault_is_its_frames_own(tmp_path: Path) -> None:
     """Not a number goes through: the frame that it belongs to is reported, not the batch."""
-    session = session_of(small.write_model(tmp_path / "m.onnx"), batch=2)
+    path = small.write_model(tmp_path / "m.onnx")
     pictures, sound = inputs(2)
+    expected = expected_pixels(path, pictures[:1], sound[:1])
     sound[1].reshape(-1)[8 * 512] = small.POISON
-    answer = session.run(pictures, sound)
-    assert np.isfinite(answer[0]).all()
-    assert np.isnan(answer[1]).all()
+    answer = session_of(path, batch=2).run(pictures, sound)
+    assert answer.faults == (None, "the model returned NaN")
+    assert np.array_equal(answer.pixels[:1], expected)
+
+
+def test_half_precision_is_near(tmp_path: Path) -> None:
+    path = small.write_model(tmp_path / "m.onnx")
+    whole, half = (session_of(path, precision=precision).run(*inputs(1)).pixels for precision in Precision)
+    assert 0 < np.abs(whole.astype(int) - half).max() <= 3
 
 
 def test_a_cpu_session_says_what_it_is(tmp_path: Path) -> None:
@@ -179,7 +236,7 @@ def test_weights_beside_the_file_are_found(tmp_path: Path) -> None:
     )
     assert (tmp_path / "weights.bin").stat().st_size > 10_000
     pictures, sound = inputs(1)
-    assert np.array_equal(session_of(parted).run(pictures, sound), session_of(whole).run(pictures, sound))
+    assert np.array_equal(session_of(parted).run(pictures, sound).pixels, session_of(whole).run(pictures, sound).pixels)
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(InputError) as caught:
         session_of(parted)
@@ -191,15 +248,14 @@ def test_a_model_that_goes_away_between_check_and_session_is_named(tmp_path: Pat
     tensors = read_model(str(path), UNET_328)
     path.unlink()
     with pytest.raises(InputError) as caught:
-        Session(str(path), tensors, UNET_328, SessionOptions(CPU, 1, 1, 0))
+        Session(str(path), tensors, UNET_328, SessionOptions(CPU))
     assert caught.value.subject == str(path)
 
 
-def test_tensors_that_are_not_the_models_are_no_session_that_runs(tmp_path: Path) -> None:
+def test_tensors_that_are_not_the_models_are_no_session(tmp_path: Path) -> None:
     path = small.write_model(tmp_path / "m.onnx")
-    session = Session(str(path), ModelTensors("x", "y", "z", None, 17, ()), UNET_328, SessionOptions(CPU, 1, 1, 0))
-    with pytest.raises(Exception, match=r"Required inputs|Invalid"):
-        session.warm_up()
+    with pytest.raises(Exception, match=r"KeyError|Required|Invalid|'x'"):
+        Session(str(path), ModelTensors("x", "y", "z", None, 17, ()), UNET_328, SessionOptions(CPU))
 
 
 def has_cuda(model: Path) -> bool:
@@ -237,13 +293,13 @@ def test_cuda_agrees_with_the_cpu(tmp_path: Path) -> None:
     path = small.write_model(tmp_path / "m.onnx")
     if not has_cuda(path):
         pytest.skip("no CUDA session can be had on this machine")
-    session = session_of(path, batch=2, provider=CUDA)
+    session = session_of(path, batch=2, provider=CUDA, bind=True)
     session.warm_up()
     assert session.provider == CUDA
     assert "Conv" not in session.cpu_nodes
     pictures, sound = inputs(2)
-    on_cpu = session_of(path, batch=2).run(pictures, sound)
-    assert np.abs(session.run(pictures, sound) - on_cpu).max() < 1 / 255
+    on_cpu = session_of(path, batch=2).run(pictures, sound).pixels.astype(int)
+    assert np.abs(session.run(pictures, sound).pixels - on_cpu).max() <= 1
 
 
 def test_a_single_runtime_is_no_conflict() -> None:

@@ -106,7 +106,15 @@ def test_every_stage_that_may_limit_has_its_advice(stage: str) -> None:
 
 COLD = ColdStart(1.0, 0.5, 2.0, 0.25, 0.125, 3.0, 4.0, 0.75)
 TOTALS = Totals(
-    frames=1000, rendered=588, failed=2, seconds=20.0, steady_s=10.0, fps_total=29.4, fps_steady=58.8, cold=COLD
+    frames=1000,
+    rendered=588,
+    failed=2,
+    seconds=20.0,
+    steady_s=10.0,
+    prepare_s=0.2,
+    fps_total=29.4,
+    fps_steady=58.8,
+    cold=COLD,
 )
 
 
@@ -129,7 +137,7 @@ def test_the_table_names_everything_that_is_promised() -> None:
 
 
 def test_a_run_with_nothing_to_do_prints_a_summary_too() -> None:
-    assert "nothing was rendered" in printed(Totals(8, 0, 0, 1.0, 0.0, 0.0, 0.0, COLD), frames())
+    assert "nothing was rendered" in printed(Totals(8, 0, 0, 1.0, 0.0, 0.0, 0.0, 0.0, COLD), frames())
 
 
 def test_the_record_holds_the_same_figures() -> None:

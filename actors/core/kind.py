@@ -1,6 +1,7 @@
 """Model kinds: what a network of the family is fed and what it gives back."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,13 @@ class ModelKind:
     def output(self) -> tuple[int, int, int]:
         """Shape of one frame's prediction: B, G, R in [0, 1]."""
         return (3, self.inner, self.inner)
+
+
+class Precision(StrEnum):
+    """The numbers that a network calculates with; what it takes and gives stays float32."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
 
 
 @dataclass(frozen=True, slots=True)

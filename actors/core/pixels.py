@@ -60,14 +60,18 @@ def network_planes(crops: Image, kind: ModelKind) -> Planes:
     return planes
 
 
-def prediction_fault(prediction: Planes) -> str | None:
-    """Why one frame's prediction ``(3, inner, inner)`` cannot be shown, or ``None`` if it can.
+def prediction_fault(low: float, high: float, total: float) -> str | None:
+    """Why one frame's prediction cannot be shown, or ``None`` if it can.
 
     Truncation maps exactly the open interval (-1/255, 256/255) onto 0..255; anything else would wrap around.
+
+    Args:
+        low: the least of its values.
+        high: the greatest.
+        total: their sum, which is NaN if any of them is; the extremes may pass over it.
     """
-    low, high = float(prediction.min()), float(prediction.max())
-    if np.isnan(low) or np.isnan(high):
-        return f"the model returned NaN in {int(np.isnan(prediction).sum())} of {prediction.size} values"
+    if np.isnan(total):
+        return "the model returned NaN"
     if low <= -1 / 255 or high >= 256 / 255:
         return f"the model returned values from {low:.4g} to {high:.4g}, outside of [0, 1]"
     return None

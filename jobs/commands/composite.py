@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from actors.core.kind import Precision
 from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
 from actors.encoding import ImageFormat
@@ -65,14 +66,25 @@ def composite(
         int | None,
         typer.Option(help="Workers. [default: one per core, or as cards allow]", rich_help_panel=MACHINE),
     ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads of each worker's session. [default: 1]", rich_help_panel=MACHINE)
+    ] = None,
     batch: Annotated[
         int | None, typer.Option(help="Frames per inference. [default: 1 on CPUs, 4 on CUDA]", rich_help_panel=MACHINE)
     ] = None,
     gpus_per_worker: Annotated[
         float | None, typer.Option(help="Share of a card per worker. [default: 0.25]", rich_help_panel=MACHINE)
     ] = None,
+    tuned: Annotated[
+        bool | None,
+        typer.Option("--tuned/--no-tuned", help="Use what `tune` found. [default: tuned]", rich_help_panel=MACHINE),
+    ] = None,
     device: Annotated[
         DeviceChoice | None, typer.Option(help="Where the network runs. [default: auto]", rich_help_panel=MACHINE)
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="What the network calculates with. [default: fp32]", rich_help_panel=MACHINE),
     ] = None,
     address: Annotated[
         str | None,

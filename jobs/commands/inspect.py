@@ -12,6 +12,7 @@ from actors import storage
 from actors.core.clip import Clip, VideoFrames
 from actors.core.errors import ExitCode, InputError
 from actors.core.kind import UNET_328, ModelKind
+from actors.encoding import Delivery, ImageFormat
 from actors.model import read_model
 from jobs.clip import read_clip, read_features
 from jobs.options import CompositeOptions
@@ -72,7 +73,7 @@ def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
     if clip.rects:
         sides = [rect.width for rect in clip.rects]
         console.print(f"face squares: {len(sides)}, {min(sides)} to {max(sides)} px")
-    each = background_bytes(clip, kind, keep_frames=clip.frames is not None)
+    each = background_bytes(clip, kind, Delivery(ImageFormat.NONE, 0, video=False), prepare=False)
     block = min(BLOCK_FRAMES, clip.backgrounds, max(1, BLOCK_BYTES // each))
     console.print(
         f"memory: {clip.backgrounds * each / 2**20:.0f} MiB of object store for the whole clip,"
@@ -94,11 +95,11 @@ def _print_model(console: Console, model: str, kind: ModelKind) -> None:
         f" inputs {tensors.image} and {tensors.audio}, output {tensors.output}",
         markup=False,
     )
-    Session(path, tensors, kind, SessionOptions(CPU, 1, 1, 0)).warm_up()
+    Session(path, tensors, kind, SessionOptions(CPU)).warm_up()
     console.print("provider: the network runs on the CPU here", markup=False)
     if CUDA in available_providers():
         try:
-            Session(path, tensors, kind, SessionOptions(CUDA, 1, 1, 0)).warm_up()
+            Session(path, tensors, kind, SessionOptions(CUDA, bind=True)).warm_up()
             console.print("provider: and on CUDA", markup=False)
         except InputError as error:
             console.print(f"provider: not on CUDA ({error.problem})", markup=False)

@@ -158,6 +158,13 @@ def with_one(value: float | np.float32) -> Planes:
     return prediction
 
 
+def fault_of(prediction: Planes) -> str | None:
+    # The extremes are taken as a runtime may take them: passing over what is not a number.
+    with np.errstate(invalid="ignore"):
+        total = float(prediction.sum())
+    return prediction_fault(float(np.nanmin(prediction)), float(np.nanmax(prediction)), total)
+
+
 UPPER, LOWER = np.float32(256 / 255), np.float32(-1 / 255)
 NEAREST = [np.nextafter(UPPER, np.float32(0)), np.nextafter(LOWER, np.float32(0))]
 
@@ -165,13 +172,13 @@ NEAREST = [np.nextafter(UPPER, np.float32(0)), np.nextafter(LOWER, np.float32(0)
 @pytest.mark.parametrize("value", [0.0, 1.0, -0.0, 1e-30, -1e-30, *NEAREST])
 def test_what_truncates_into_a_byte_is_shown(value: float) -> None:
     prediction = with_one(value)
-    assert prediction_fault(prediction) is None
+    assert fault_of(prediction) is None
     assert to_pixels(prediction)[2, 3, 1] == (0 if value < 0.5 else 255)
 
 
 @pytest.mark.parametrize("value", [UPPER, LOWER, np.nextafter(UPPER, np.float32(2)), 2.0, -1.0, np.inf, -np.inf])
 def test_what_would_wrap_around_is_a_fault(value: float) -> None:
-    fault = prediction_fault(with_one(value))
+    fault = fault_of(with_one(value))
     assert fault is not None
     assert "outside of [0, 1]" in fault
 
@@ -182,13 +189,13 @@ def test_a_prediction_is_shown_exactly_if_it_truncates_into_a_byte(value: float)
     with np.errstate(over="ignore"):
         product = np.float32(value) * np.float32(255)
     fits = bool(np.isfinite(product)) and 0 <= int(np.trunc(product)) <= 255
-    assert (prediction_fault(with_one(value)) is None) == fits
+    assert (fault_of(with_one(value)) is None) == fits
 
 
-def test_not_a_number_is_counted() -> None:
+def test_not_a_number_is_found() -> None:
     prediction = with_one(np.nan)
     prediction[0, 0, 0] = np.nan
-    assert prediction_fault(prediction) == "the model returned NaN in 2 of 48 values"
+    assert fault_of(prediction) == "the model returned NaN"
     # An infinity beside it does not hide it.
     prediction[2, 2, 2] = np.inf
-    assert "NaN" in str(prediction_fault(prediction))
+    assert "NaN" in str(fault_of(prediction))

@@ -1,0 +1,166 @@
+"""Rewrites of an exported network: pixels in and out instead of float planes, any batch, half precision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+if TYPE_CHECKING:
+    from actors.core.kind import ModelKind, ModelTensors
+
+# Names of the rewritten graph's own tensors; exported names never begin so.
+PREFIX = "mouthpiece/"
+IMAGE, AUDIO = f"{PREFIX}image", f"{PREFIX}audio"
+PIXELS, LOW, HIGH, SUM = f"{PREFIX}pixels", f"{PREFIX}low", f"{PREFIX}high", f"{PREFIX}sum"
+
+MASK, LEVELS, AXES = f"{PREFIX}mask", f"{PREFIX}levels", f"{PREFIX}axes"
+
+BATCH = "batch"
+
+# From these versions of the default operator set on, the axes of a reduction are an input instead of an attribute.
+AXES_INPUT = {"ReduceSum": 13, "ReduceMin": 18, "ReduceMax": 18}
+
+
+def pixel_graph(
+    model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, *, ready_planes: bool
+) -> onnx.ModelProto:
+    """The network with preparation and finishing built in, so that pixels cross to the device and back, not floats.
+
+    The arithmetic is that of `actors.core.pixels.network_planes` and `to_pixels`: division by 255 and multiplication
+    with 255 in float32, truncation by the cast. Beside the pixels it gives what `prediction_fault` looks at, because
+    a value outside of (-1/255, 256/255) or NaN leaves no trace in a byte: the least and the greatest value, and the
+    sum, which alone is sure to carry NaN.
+
+    Args:
+        model: the network; it is not changed.
+        tensors: which of its tensors is which.
+        kind: the contract it honours.
+        ready_planes: the six planes are given, so only finishing is built in.
+
+    Returns:
+        A model with the inputs `IMAGE`, ``(batch, inner, inner, 3)`` uint8 BGR or, for ready planes,
+        ``(batch, *kind.planes)`` float32 in [0, 1], and `AUDIO` ``(batch, *kind.audio)``
+        float32, and the outputs `PIXELS` ``(batch, inner, inner, 3)`` uint8 BGR, `LOW`, `HIGH` and `SUM` ``(batch,)``
+        float32.
+    """
+    wrapped = onnx.ModelProto()
+    wrapped.CopyFrom(model)
+    graph = wrapped.graph
+    types = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)}
+    batch: int | str = tensors.batch or BATCH
+    planes = IMAGE if ready_planes else f"{PREFIX}planes"
+    nodes = [
+        *([] if ready_planes else _prepare(planes)),
+        helper.make_node("Cast", [planes], [tensors.image], to=types[tensors.image]),
+        helper.make_node("Cast", [AUDIO], [tensors.audio], to=types[tensors.audio]),
+        *graph.node,
+        *_finish(tensors),
+    ]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    x, y, width, height = kind.mask
+    mask = np.ones((1, 1, kind.inner, kind.inner), np.float32)
+    mask[:, :, y : y + height, x : x + width] = 0
+    constants: dict[str, NDArray[np.generic]] = {
+        MASK: mask,
+        LEVELS: np.array(255, np.float32),
+        AXES: np.array([1, 2, 3], np.int64),
+    }
+    used = {name for node in nodes for name in node.input}
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items() if name in used)
+    stored = {tensor.name for tensor in graph.initializer}
+    kept = [value for value in graph.input if value.name in stored]
+    image = (TensorProto.FLOAT, kind.planes) if ready_planes else (TensorProto.UINT8, (kind.inner, kind.inner, 3))
+    del graph.input[:], graph.output[:]
+    graph.input.extend(
+        [
+            helper.make_tensor_value_info(IMAGE, image[0], [batch, *image[1]]),
+            helper.make_tensor_value_info(AUDIO, TensorProto.FLOAT, [batch, *kind.audio]),
+            *kept,
+        ]
+    )
+    # Left open, so that a network with other planes than it says is found by counting them, not by a failed load.
+    graph.output.append(helper.make_tensor_value_info(PIXELS, TensorProto.UINT8, [batch, None, None, None]))
+    graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch]) for name in (LOW, HIGH, SUM))
+    return wrapped
+
+
+def _prepare(planes: str) -> list[onnx.NodeProto]:
+    planar, numbers, whole, masked = (f"{PREFIX}{name}" for name in ("planar", "numbers", "whole", "masked"))
+    return [
+        helper.make_node("Transpose", [IMAGE], [planar], perm=[0, 3, 1, 2]),
+        helper.make_node("Cast", [planar], [numbers], to=TensorProto.FLOAT),
+        helper.make_node("Div", [numbers, LEVELS], [whole]),
+        helper.make_node("Mul", [whole, MASK], [masked]),
+        helper.make_node("Concat", [whole, masked], [planes], axis=1),
+    ]
+
+
+def _finish(tensors: ModelTensors) -> list[onnx.NodeProto]:
+    answer, scaled, cast = (f"{PREFIX}{name}" for name in ("answer", "scaled", "bytes"))
+    nodes = [
+        helper.make_node("Cast", [tensors.output], [answer], to=TensorProto.FLOAT),
+        helper.make_node("Mul", [answer, LEVELS], [scaled]),
+        helper.make_node("Cast", [scaled], [cast], to=TensorProto.UINT8),
+        helper.make_node("Transpose", [cast], [PIXELS], perm=[0, 2, 3, 1]),
+    ]
+    for operator, output in (("ReduceMin", LOW), ("ReduceMax", HIGH), ("ReduceSum", SUM)):
+        if tensors.opset >= AXES_INPUT[operator]:
+            nodes.append(helper.make_node(operator, [answer, AXES], [output], keepdims=0))
+        else:
+            nodes.append(helper.make_node(operator, [answer], [output], axes=[1, 2, 3], keepdims=0))
+    return nodes
+
+
+def with_batch(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> onnx.ModelProto:
+    """A model that is fixed to one batch, rewritten for another.
+
+    Besides the declared shapes, exporters bake the batch into constants: the target shapes of reshapes and expansions
+    and the sizes of resizes. Whether a leading number there means the batch cannot be told from the graph, so what
+    comes out is a proposal: it must be compared with the original before it is used.
+
+    Args:
+        model: the network; it is not changed.
+        tensors: which of its tensors is which; ``tensors.batch`` is not ``None``.
+        batch: frames per inference that are wanted.
+    """
+    wanted = onnx.ModelProto()
+    wanted.CopyFrom(model)
+    graph = wanted.graph
+    del graph.value_info[:]
+    stored = {tensor.name: tensor for tensor in graph.initializer}
+    for value in (*graph.input, *graph.output):
+        dims = value.type.tensor_type.shape.dim
+        if value.name not in stored and dims and dims[0].dim_value == tensors.batch:
+            dims[0].dim_value = batch
+    produced = {name: node for node in graph.node for name in node.output if node.op_type == "Constant"}
+    for number, node in enumerate(list(graph.node)):
+        place = {"Reshape": 1, "Expand": 1, "Resize": 3}.get(node.op_type)
+        if place is None or len(node.input) <= place or not node.input[place]:
+            continue
+        shape = _constant(stored.get(node.input[place]), produced.get(node.input[place]))
+        if shape is not None and shape.size > 1 and shape[0] == tensors.batch:
+            name = f"{PREFIX}shape-{number}"
+            graph.initializer.append(numpy_helper.from_array(np.array([batch, *shape[1:]], np.int64), name))
+            node.input[place] = name
+    return wanted
+
+
+def _constant(stored: TensorProto | None, node: onnx.NodeProto | None) -> NDArray[np.int64] | None:
+    tensor = stored
+    if node is not None:
+        tensor = next((attribute.t for attribute in node.attribute if attribute.name == "value"), None)
+    return None if tensor is None else np.asarray(numpy_helper.to_array(tensor), np.int64).reshape(-1)
+
+
+def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The network with float16 weights and arithmetic, inputs and outputs included."""
+    # Only asked for by --precision fp16, and slow to import.
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
+
+    halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=False)
+    return halved

@@ -1,0 +1,40 @@
+"""``tune``: finds the best layout of workers for a model on this hardware."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from actors.core.errors import ExitCode
+from actors.core.kind import Precision
+from actors.encoding import ImageFormat
+from jobs.commands.composite import given
+from jobs.options import DeviceChoice, load_options
+from jobs.tune import tune as find_best
+
+
+def tune(
+    context: typer.Context,
+    clip: Annotated[str, typer.Argument(help="Clip folder or video file.")],
+    model: Annotated[str, typer.Option(help="ONNX network.")],
+    features: Annotated[str | None, typer.Option(help="Audio features (T, 512), .npy. [default: the clip's]")] = None,
+    rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form. [default: the clip's]")] = None,
+    rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
+    format_: Annotated[ImageFormat | None, typer.Option("--format", help="Frame files. [default: png]")] = None,
+    device: Annotated[DeviceChoice | None, typer.Option(help="Where the network runs. [default: auto]")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="What it calculates with. [default: fp32]")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join. [default: $RAY_ADDRESS, else local]")
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="No further trial is begun after this.", min=1)] = 120.0,
+    scratch: Annotated[
+        str | None, typer.Option(help="Folder for the trials' frames; on a cluster one that all nodes share.")
+    ] = None,
+) -> int:
+    """Find how many workers, threads and frames per inference are fastest here, and keep it for composite."""
+    flags = {name: value for name, value in given(context).items() if name not in {"seconds", "scratch"}}
+    options = load_options({**flags, "out": "unused"}, None)
+    find_best(options, seconds=seconds, scratch=scratch, console=Console(highlight=False))
+    return int(ExitCode.COMPLETE)

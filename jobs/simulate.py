@@ -1,0 +1,190 @@
+"""What scheduling costs: the real scheduler and dispatch loop drive workers that only sleep."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import ray
+
+from actors.core.errors import StoppedError
+from actors.core.report import RangeReport, WorkerReport
+from actors.core.timeline import FrameRange, Loop
+from actors.core.timings import FrameTiming
+from actors.encoding import ImageFormat
+from actors.layout import timings_folder
+from actors.storage import make_folder
+from jobs.cluster import connect, offer
+from jobs.dispatch import Dispatcher, Moments, Work
+from jobs.ledger import Ledger
+from jobs.plan import Pairing, plan_ranges
+from jobs.scheduler import Patience, Scheduler
+
+# Backgrounds of the made-up clip; they lie in one block, which is empty.
+BACKGROUNDS = 500
+
+# Sleeping workers have no configuration, and their only block no source.
+NOTHING: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """What came out.
+
+    Attributes:
+        workers: how many slept side by side.
+        frames: how many frames they were given.
+        ranges: in how many ranges.
+        seconds: first range given out to last one recorded.
+        efficiency: what it would take with workers that never wait, over ``seconds``; 1.0 is linear.
+        schedule_ms: the driver's CPU time per range for scheduling, calls and answers.
+        ledger_ms: its CPU time per range for writing fragments.
+    """
+
+    workers: int
+    frames: int
+    ranges: int
+    seconds: float
+    efficiency: float
+    schedule_ms: float
+    ledger_ms: float
+
+
+class Sleeper:
+    """A worker whose network takes exactly so long, and whose reports are as large as a real one's."""
+
+    def __init__(self, worker: int, latency: float) -> None:
+        self._worker = worker
+        self._latency = latency
+
+    def prepare(self) -> WorkerReport:
+        """Is ready at once."""
+        node = ray.get_runtime_context().get_node_id()
+        host = socket.gethostname()
+        return WorkerReport(self._worker, node, host, os.getpid(), "none", "none", 1, 1, (), 0.0, 0.0, 0.0, notes=())
+
+    def render(self, frames: FrameRange, backgrounds: tuple[int, ...], *_blocks: object) -> RangeReport:
+        """Sleeps for the whole range."""
+        began = time.time()
+        time.sleep(self._latency * len(frames))
+        node = ray.get_runtime_context().get_node_id()
+        timings = tuple(
+            FrameTiming(
+                frame=frame,
+                background=background,
+                range_id=frames.id,
+                batch_id=frame - frames.start,
+                batch_size=1,
+                worker=self._worker,
+                node=node,
+                pid=os.getpid(),
+                device="none",
+                provider="none",
+                started_at=began,
+                gather_ms=0.1,
+                inference_ms=self._latency * 1e3,
+                composite_ms=0.1,
+                encode_ms=0.1,
+                write_ms=0.1,
+                video_ms=0.0,
+                bytes=frame,
+                checksum=f"{frame:016x}",
+                segment="",
+                segment_bytes=0,
+                segment_checksum="",
+            )
+            for frame, background in zip(frames, backgrounds, strict=True)
+        )
+        return RangeReport(frames, timings, ())
+
+
+class _Sleepers(Dispatcher):
+    """The dispatch loop with sleeping workers; nothing is given out before all of them are ready."""
+
+    def __init__(self, latency: float, workers: int, scheduler: Scheduler, work: Work, ledger: Ledger) -> None:
+        self._ledger_seconds = 0.0
+        super().__init__(scheduler, work, Moments(), lambda report: self._write(ledger, report), lambda: None)
+        self._latency = latency
+        self._held: list[int] = []
+        self._workers = workers
+        self._sleeper: Any = ray.remote(num_cpus=0)(Sleeper)
+        self.cpu_began = 0.0
+
+    @property
+    def ledger_seconds(self) -> float:
+        """CPU seconds spent in the ledger."""
+        return self._ledger_seconds
+
+    def _write(self, ledger: Ledger, report: RangeReport) -> None:
+        began = time.process_time()
+        ledger.record(report)
+        self._ledger_seconds += time.process_time() - began
+
+    def _start(self, slot: int) -> None:
+        actor = self._sleeper.remote(slot, self._latency)
+        self._actors[slot] = actor
+        self._waiting[actor.prepare.remote()] = ("start", slot)
+
+    def _load_block(self, block: int) -> None:
+        self._blocks[block] = ray.put(None)
+        self._scheduler.block_loaded(block)
+
+    def _started(self, slot: int, ref: Any) -> None:  # noqa: ANN401 - Ray's references are generic
+        ray.get(ref)
+        self._held.append(slot)
+        if len(self._held) == self._workers:
+            for ready in self._held:
+                self._scheduler.worker_ready(ready)
+            self.cpu_began = time.process_time()
+
+
+def simulate(workers: int, latency: float, seconds: float, address: str | None) -> Simulation:
+    """Renders nothing with ``workers`` workers for about ``seconds``.
+
+    Args:
+        workers: how many; they take no cores, because they sleep.
+        latency: seconds per frame.
+        seconds: how long it would take if scheduling cost nothing.
+        address: Ray cluster, as for `connect`.
+
+    Raises:
+        StoppedError: workers died.
+    """
+    frames = range(int(workers * seconds / latency))
+    pairing = Pairing(Loop.BOUNCE, BACKGROUNDS)
+    ranges = plan_ranges(frames, workers, 1, BACKGROUNDS)
+    scheduler = Scheduler(ranges, lambda _: (0,), workers=workers, capacity=1, loaders=1, patience=Patience())
+    with connect(address, None), TemporaryDirectory(prefix="mouthpiece-") as out:
+        make_folder(timings_folder(out))
+        work = Work(
+            config=NOTHING,
+            audio=None,
+            pair=pairing.backgrounds_of,
+            request=lambda _: NOTHING,
+            nodes=offer().rendering,
+            placement={"num_cpus": 0},
+            wait=600.0,
+            look=offer,
+            room=None,
+        )
+        ledger = Ledger(out, ImageFormat.NONE, None)
+        loop = _Sleepers(latency, workers, scheduler, work, ledger)
+        loop.run()
+        cpu = time.process_time() - loop.cpu_began
+        moments = loop.moments
+    if scheduler.accounts.deaths or moments.first_dispatch is None or moments.last_file is None:
+        raise StoppedError(f"workers died ({scheduler.accounts.deaths[:1]})", "see Ray's logs")
+    spent = moments.last_file - moments.first_dispatch
+    return Simulation(
+        workers=workers,
+        frames=len(frames),
+        ranges=len(ranges),
+        seconds=spent,
+        efficiency=len(frames) * latency / workers / spent,
+        schedule_ms=(cpu - loop.ledger_seconds) / len(ranges) * 1e3,
+        ledger_ms=loop.ledger_seconds / len(ranges) * 1e3,
+    )

@@ -1,0 +1,148 @@
+"""One trial of tuning: the clip is rendered for some seconds with one layout, and what came out is counted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import ray
+
+from actors.core.audio import AudioTrack
+from actors.core.errors import InputError, StoppedError
+from actors.core.report import RangeReport
+from actors.core.timeline import Loop, divide
+from actors.core.timings import FrameTiming
+from jobs.cluster import offer
+from jobs.dispatch import Dispatcher, Moments, Work
+from jobs.inputs import Inputs
+from jobs.options import CompositeOptions
+from jobs.placement import Placement
+from jobs.plan import BlockPlan, Pairing
+from jobs.scheduler import Patience, Scheduler
+from jobs.work import block_request, worker_config
+
+# What every worker must have been seen to render before its speed is believed.
+LEAST_BATCHES = 4
+
+# Backgrounds of a trial: one block, so that loading them does not count.
+BACKGROUNDS = 16
+
+# Ranges are short, so that the end of the window is seen soon.
+SHORT_RANGE = 4
+
+# A trial never has more output frames than this, nor more of the sound in memory.
+LONGEST = 20_000
+LONGEST_BYTES = 64 << 20
+
+
+class _Enough(Exception):  # noqa: N818 - not an error: the trial has seen what it wanted
+    """Raised out of the dispatch loop when a trial has measured long enough."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Collects timings until all workers have rendered side by side for some seconds."""
+
+    workers: int
+    seconds: float
+    deadline: float
+    timings: dict[int, list[FrameTiming]] = field(default_factory=dict)
+
+    def see(self, report: RangeReport) -> None:
+        """Counts a range that is done."""
+        for timing in report.timings:
+            self.timings.setdefault(timing.worker, []).append(timing)
+        start, stop = self.window()
+        if stop - start >= self.seconds:
+            raise _Enough
+
+    def look(self) -> None:
+        """Ends a trial that takes too long."""
+        if time.time() > self.deadline:
+            raise _Enough
+
+    def window(self) -> tuple[float, float]:
+        """Unix times between which every worker was rendering; empty while one has not rendered enough."""
+        starts = [sorted({timing.started_at for timing in rows}) for rows in self.timings.values()]
+        if len(starts) < self.workers or any(len(each) < LEAST_BATCHES for each in starts):
+            return 0.0, 0.0
+        # A worker's first batch overlaps with the start of others, so it is left out.
+        return max(each[1] for each in starts), min(each[-1] for each in starts)
+
+    def fps(self) -> float:
+        """Frames whose batch began in the window, over its length."""
+        start, stop = self.window()
+        if stop <= start:
+            return 0.0
+        begun = [timing for rows in self.timings.values() for timing in rows if start <= timing.started_at < stop]
+        return len(begun) / (stop - start)
+
+
+def measure(
+    options: CompositeOptions,
+    inputs: Inputs,
+    placement: Placement,
+    *,
+    provider: str,
+    scratch: str,
+    token: str,
+    seconds: float,
+    limit: float,
+) -> tuple[float, str]:
+    """Renders into a scratch folder and counts frames while all workers are at it.
+
+    The first backgrounds of the clip are rendered with its sound, over and over.
+
+    Args:
+        options: format, precision and the like.
+        inputs: what is rendered.
+        placement: the layout that is tried.
+        provider: what the workers run on.
+        scratch: folder for the frames, which all nodes see.
+        token: name of the driver's file there.
+        seconds: how long all workers shall render side by side.
+        limit: seconds after which the trial is given up.
+
+    Returns:
+        Frames per second, and what stood in the way where they are 0.
+    """
+    audio = _looped(inputs.audio)
+    pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))
+    blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
+    watch = _Watch(placement.workers, seconds, time.time() + limit)
+    work = Work(
+        config=worker_config(options, inputs, placement, provider=provider, out=scratch, token=token),
+        audio=ray.put(audio),
+        pair=pairing.backgrounds_of,
+        request=lambda block: block_request(options, inputs, blocks, block, prepare=options.delivery),
+        nodes=offer().rendering,
+        placement=placement.resources,
+        wait=limit,
+        look=offer,
+        room=None,
+    )
+    scheduler = Scheduler(
+        divide(range(len(audio)), max(placement.batch, SHORT_RANGE)),
+        lambda frames: pairing.blocks_of(frames, blocks),
+        workers=placement.workers,
+        capacity=1,
+        loaders=1,
+        patience=Patience(),
+    )
+    try:
+        Dispatcher(scheduler, work, Moments(), watch.see, watch.look).run()
+    except _Enough:
+        pass
+    except (InputError, StoppedError) as error:
+        return 0.0, str(error)
+    fps = watch.fps()
+    return fps, "" if fps else f"not all workers rendered within {limit:g} s"
+
+
+def _looped(audio: AudioTrack) -> AudioTrack:
+    """The same sound over and over, as long as the longest trial needs."""
+    rows = audio.rows
+    count = max(1, min(LONGEST, LONGEST_BYTES // rows[0].nbytes))
+    looped = np.resize(rows, (count, *rows.shape[1:]))
+    return replace(audio, features=looped) if audio.features is not None else replace(audio, windows=looped)

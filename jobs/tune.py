@@ -1,0 +1,130 @@
+"""Finds the best layout of workers for a clip and a model on this cluster, and keeps it."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
+
+from rich.console import Console
+from rich.table import Table
+
+import actors
+from actors import storage
+from actors.core.errors import InputError
+from actors.layout import frames_folder, segments_folder
+from jobs.cluster import connect, offer
+from jobs.inputs import Inputs, read_inputs
+from jobs.messages import say
+from jobs.options import CompositeOptions
+from jobs.placement import Placement, choose_device, place
+from jobs.profile import Layout, Profile, Trial, profile_key, write_profile
+from jobs.trial import measure
+from jobs.tuning import best_of, explain, search
+
+# One trial renders this long, and is given up after several times as long: starting its workers counts.
+TRIAL_SECONDS = 4.0
+TRIAL_LIMIT = 60.0
+
+
+def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, console: Console) -> Profile:
+    """Tries layouts for at most about ``seconds``, keeps the best for later runs and says why it is the best.
+
+    Args:
+        options: what would be rendered; its layout is ignored.
+        seconds: no further trial is begun after this.
+        scratch: folder that all nodes share, for the frames of trials; ``None`` takes one of this machine.
+        console: where to report.
+
+    Raises:
+        InputError: something given cannot be used, or no layout rendered anything.
+        StoppedError: Ray could not be started.
+    """
+    inputs = read_inputs(options)
+    until = time.monotonic() + seconds
+    with connect(options.address, actors) as own_cluster, _scratch(scratch) as (folder, token):
+        there = offer()
+        choice = choose_device(options.device, there, own_cluster=own_cluster)
+
+        def attempt(layout: Layout) -> Trial | None:
+            left = until - time.monotonic()
+            if left < 0:
+                return None
+            placement = place(
+                there,
+                choice.provider,
+                workers=layout.workers,
+                threads=layout.threads,
+                batch=layout.batch,
+                gpus_per_worker=layout.gpus_per_worker,
+                frames=layout.workers,
+            )
+            trial = _attempt(options, inputs, layout, placement, choice.provider, folder, token)
+            say(console, f"{layout}: {trial.fps:.1f} fps{f' ({trial.remark})' if trial.remark else ''}")
+            return trial
+
+        trials = search(there, choice.provider, attempt)
+        if not trials or best_of(trials).fps == 0:
+            reason = trials[-1].remark if trials else "no time was left for a trial"
+            raise InputError("tune", f"no layout rendered anything ({reason})", "mend that, or give --seconds more")
+        best = best_of(trials)
+        key = profile_key(inputs, options, there, choice.provider)
+    profile = Profile(best=best.layout, fps=best.fps, trials=tuple(trials), key=key)
+    path = write_profile(profile)
+    _print(console, profile)
+    say(console, explain(trials))
+    say(console, f"kept in {path}; composite uses it for this model on this hardware, unless --no-tuned")
+    return profile
+
+
+def _attempt(
+    options: CompositeOptions,
+    inputs: Inputs,
+    layout: Layout,
+    placement: Placement,
+    provider: str,
+    folder: str,
+    token: str,
+) -> Trial:
+    for path in (frames_folder(folder), segments_folder(folder)):
+        storage.make_folder(path)
+    fps, remark = measure(
+        options,
+        inputs,
+        placement,
+        provider=provider,
+        scratch=folder,
+        token=token,
+        seconds=TRIAL_SECONDS,
+        limit=TRIAL_LIMIT,
+    )
+    for path in (frames_folder(folder), segments_folder(folder)):
+        storage.remove_folder(path)
+    return Trial(layout=layout, fps=fps, remark=remark)
+
+
+@contextmanager
+def _scratch(folder: str | None) -> Iterator[tuple[str, str]]:
+    """A new folder for the frames of trials, and the name of a file in it by which nodes know it."""
+    token = f".driver-{uuid.uuid4().hex[:12]}"
+    parent = None if folder is None else storage.resolve(folder)
+    if parent is not None:
+        storage.make_folder(parent)
+    with TemporaryDirectory(prefix="mouthpiece-tune-", dir=parent) as scratch:
+        storage.write_atomic(storage.join(scratch, token), b"")
+        yield scratch, token
+
+
+def _print(console: Console, profile: Profile) -> None:
+    table = Table(title="tuning", title_justify="left")
+    for column in ("workers", "threads", "batch", "share of a card", "fps"):
+        table.add_column(column, justify="right")
+    for trial in profile.trials:
+        layout = trial.layout
+        share = "" if layout.gpus_per_worker is None else f"{layout.gpus_per_worker:g}"
+        mark = "bold" if layout == profile.best else None
+        row = (str(layout.workers), str(layout.threads), str(layout.batch), share, f"{trial.fps:.1f}")
+        table.add_row(*row, style=mark)
+    console.print(table)

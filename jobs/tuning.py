@@ -1,0 +1,88 @@
+"""The search for the best layout of workers: which to try next, given what was measured. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from jobs.cluster import Offer
+from jobs.placement import CPU
+from jobs.profile import Layout, Trial
+
+CPU_BATCHES = (1, 2, 4)
+CUDA_BATCHES = (4, 1, 8, 16, 32)
+CUDA_SHARES = (0.5, 0.25, 0.125, 1.0)
+
+# Two layouts nearer than this are equal within what a machine drifts; the one that was tried first is kept.
+WORTH = 1.02
+
+
+def search(there: Offer, provider: str, measure: Callable[[Layout], Trial | None]) -> list[Trial]:
+    """Tries layouts one dimension at a time, from the one that is the default.
+
+    On CPUs: how cores are divided into workers and threads, then the batch. On cards: the batch, then how many workers
+    share a card. Each step keeps the best so far, so that a dozen trials stand for the whole product.
+
+    Args:
+        there: what the cluster has.
+        provider: what the workers run on.
+        measure: renders with a layout; ``None`` when time is up.
+
+    Returns:
+        The trials, in order; their best is `best_of`.
+    """
+    trials: list[Trial] = []
+    tried: set[Layout] = set()
+
+    def attempt(layouts: list[Layout]) -> bool:
+        for layout in layouts:
+            if layout in tried:
+                continue
+            trial = measure(layout)
+            if trial is None:
+                return False
+            tried.add(layout)
+            trials.append(trial)
+        return True
+
+    if provider == CPU:
+        cores = max(1, int(there.cpus))
+        node = max(1, int(there.smallest_node_cpus))
+        first = [Layout(workers=cores // threads, threads=threads, batch=CPU_BATCHES[0]) for threads in _divisors(node)]
+        if attempt(first):
+            best = best_of(trials).layout
+            attempt([best.model_copy(update={"batch": size}) for size in CPU_BATCHES])
+        return trials
+    cards = max(1, int(there.gpus))
+    base = Layout(workers=int(cards / CUDA_SHARES[0]), threads=1, batch=CUDA_BATCHES[0], gpus_per_worker=CUDA_SHARES[0])
+    if attempt([base.model_copy(update={"batch": size}) for size in CUDA_BATCHES]):
+        best = best_of(trials).layout
+        attempt(
+            [best.model_copy(update={"gpus_per_worker": share, "workers": int(cards / share)}) for share in CUDA_SHARES]
+        )
+    return trials
+
+
+def best_of(trials: list[Trial]) -> Trial:
+    """The fastest trial; an earlier one wins over a later that is faster by less than `WORTH`."""
+    best = trials[0]
+    for trial in trials[1:]:
+        if trial.fps > best.fps * WORTH:
+            best = trial
+    return best
+
+
+def explain(trials: list[Trial]) -> str:
+    """One sentence that says why the best is the best."""
+    best = best_of(trials)
+    others = [trial for trial in trials if trial is not best]
+    if not others:
+        return f"{best.layout}: nothing else was tried"
+    second = max(others, key=lambda trial: trial.fps)
+    if second.fps > best.fps:
+        return f"{best.layout}: {second.layout} was faster by less than {WORTH - 1:.0%}, which is what machines drift"
+    lead = f"{best.fps / second.fps - 1:.0%} above" if second.fps else "the only one that worked, before"
+    return f"{best.layout}: {best.fps:.1f} fps, {lead} {second.layout}"
+
+
+def _divisors(number: int) -> list[int]:
+    return [part for part in range(1, number + 1) if number % part == 0]

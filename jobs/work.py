@@ -1,0 +1,73 @@
+"""What workers and loaders are told: their configuration and their requests, made of options and inputs."""
+
+from __future__ import annotations
+
+from actors.backgrounds import BlockRequest
+from actors.compositor import WorkerConfig
+from actors.core.timeline import FrameRange
+from actors.encoding import Delivery
+from actors.proof import NodeProof
+from jobs.inputs import Inputs, sources
+from jobs.options import CompositeOptions
+from jobs.placement import Placement
+from jobs.plan import BlockPlan
+
+
+def worker_config(
+    options: CompositeOptions, inputs: Inputs, placement: Placement, *, provider: str, out: str, token: str
+) -> WorkerConfig:
+    """The configuration of every worker of a run.
+
+    Args:
+        options: what was asked for.
+        inputs: what is rendered.
+        placement: how the workers are laid out.
+        provider: what they run on.
+        out: absolute path of the folder that they write into.
+        token: name of the file there by which a node knows the folder.
+    """
+    return WorkerConfig(
+        model=inputs.model,
+        tensors=inputs.tensors,
+        kind=inputs.kind,
+        provider=provider,
+        precision=options.precision,
+        threads=placement.threads,
+        finishers=placement.finishers,
+        batch=placement.batch,
+        gpus=placement.gpus,
+        interpolation=options.interpolation,
+        ready_planes=inputs.clip.frames is None,
+        delivery=options.delivery,
+        out=out,
+        proof=NodeProof(inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token),
+    )
+
+
+def block_request(
+    options: CompositeOptions, inputs: Inputs, blocks: BlockPlan, block: int, *, prepare: Delivery | None
+) -> BlockRequest:
+    """What to load for one block, and what to prepare it for."""
+    clip = inputs.clip
+    start, stop = blocks.bounds(block, clip.backgrounds)
+    source = clip.frames if clip.frames is not None else clip.planes
+    if source is None:
+        raise ValueError("a clip has frames or planes")
+    return BlockRequest(
+        first=start,
+        source=source.part(start, stop),
+        rects=(clip.rects or ())[start:stop],
+        interpolation=options.interpolation,
+        keep_frames=options.delivery is not None,
+        prepare=prepare,
+    )
+
+
+def single_requests(
+    options: CompositeOptions, inputs: Inputs, frames: tuple[int, ...]
+) -> tuple[tuple[int, BlockRequest], ...]:
+    """Output frames, each with a request for its background alone."""
+    each = BlockPlan(1, inputs.clip.backgrounds, 1, 1)
+    shown = [inputs.pairing.backgrounds_of(FrameRange(frame, frame + 1))[0] for frame in frames]
+    requests = [block_request(options, inputs, each, background, prepare=None) for background in shown]
+    return tuple(zip(frames, requests, strict=True))

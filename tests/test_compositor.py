@@ -1,0 +1,162 @@
+"""The worker without Ray: the same files whether stages overlap or not, and errors that end a range cleanly."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+import small
+from small import SmallClip
+
+from actors.backgrounds import Block, BlockRequest, load_block
+from actors.compositor import BATCHES_BEHIND, Compositor, WorkerConfig
+from actors.core.audio import AudioTrack
+from actors.core.clip import FaceRect, ImageFrames
+from actors.core.kind import UNET_328, Precision
+from actors.core.pixels import Interpolation
+from actors.core.report import RangeReport
+from actors.core.timeline import FrameRange
+from actors.digest import model_digest
+from actors.encoding import Delivery, ImageFormat
+from actors.model import read_model
+from actors.proof import NodeProof
+from actors.session import CPU
+
+FRAMES = FrameRange(3, 17)
+SHOWN = tuple(FRAMES)
+PNG = Delivery(ImageFormat.PNG, 0, video=False)
+
+
+def block_of(clip: SmallClip, prepare: Delivery | None) -> Block:
+    paths = tuple(str(clip.folder / "full_body_img" / f"{i + 1}.png") for i in range(small.BACKGROUNDS))
+    rects = tuple(FaceRect(*rect) for rect in clip.rects)
+    source = ImageFrames(paths, small.WIDTH, small.HEIGHT)
+    return load_block(BlockRequest(0, source, rects, Interpolation.CUBIC, keep_frames=True, prepare=prepare), UNET_328)[
+        0
+    ]
+
+
+def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None, **how: int) -> Compositor:
+    for folder in ("frames", "segments", "timings"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    (out / ".token").touch()
+    config = WorkerConfig(
+        model=str(model),
+        tensors=read_model(str(model), UNET_328),
+        kind=UNET_328,
+        provider=CPU,
+        precision=Precision.FP32,
+        threads=1,
+        finishers=how.get("finishers", 0),
+        batch=how.get("batch", 1),
+        gpus=0,
+        interpolation=Interpolation.CUBIC,
+        ready_planes=False,
+        delivery=delivery,
+        out=str(out),
+        proof=NodeProof(str(model), (), model_digest(str(model), ()), (), str(out), ".token"),
+    )
+    worker = Compositor(7, config, AudioTrack(clip.features, None))
+    worker.prepare()
+    return worker
+
+
+def files(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(out.glob("*/*")) if path.is_file()}
+
+
+def without_times(report: RangeReport) -> list[tuple[object, ...]]:
+    return [
+        (t.frame, t.background, t.batch_id, t.batch_size, t.bytes, t.checksum, t.segment_checksum)
+        for t in report.timings
+    ]
+
+
+@pytest.mark.parametrize("video", [False, True])
+@pytest.mark.parametrize("image_format", [ImageFormat.PNG, ImageFormat.JPG, ImageFormat.WEBP, ImageFormat.NONE])
+def test_overlap_and_preparation_change_no_byte(
+    clip: SmallClip, model: Path, tmp_path: Path, image_format: ImageFormat, video: bool
+) -> None:
+    quality = {ImageFormat.JPG: 95, ImageFormat.WEBP: 101}.get(image_format, 0)
+    delivery = Delivery(image_format, quality, video)
+    plain = worker_of(tmp_path / "plain", model, clip, delivery, batch=4)
+    told = plain.render(FRAMES, SHOWN, block_of(clip, None))
+    assert [timing.frame for timing in told.timings] == list(FRAMES)
+    for finishers, prepare in ((0, delivery), (1, None), (3, delivery)):
+        out = tmp_path / f"{finishers}-{prepare is not None}"
+        worker = worker_of(out, model, clip, delivery, batch=4, finishers=finishers)
+        report = worker.render(FRAMES, SHOWN, block_of(clip, prepare))
+        assert files(out) == files(tmp_path / "plain")
+        assert without_times(report) == without_times(told)
+
+
+def test_overlapping_frames_equal_the_reference(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    worker = worker_of(tmp_path, model, clip, PNG, batch=2, finishers=2)
+    # More batches than may be behind, the last of them short.
+    frames = FrameRange(0, 2 * (BATCHES_BEHIND + 3) + 1)
+    backgrounds = tuple(reference.bounce(t, small.BACKGROUNDS) for t in frames)
+    worker.render(frames, backgrounds, block_of(clip, PNG))
+    expected = {i: frame for i, _, frame in reference.render(clip.frames, clip.rects, clip.features, model)}
+    got = small.read_frames(tmp_path)
+    assert sorted(got) == list(frames)
+    assert all(np.array_equal(got[i], expected[i]) for i in frames)
+
+
+@pytest.mark.parametrize("finishers", [0, 2])
+def test_a_poisoned_frame_is_reported_and_its_batch_is_not(
+    clip: SmallClip, model: Path, tmp_path: Path, finishers: int
+) -> None:
+    features = clip.features.copy()
+    features[9, 0] = small.POISON
+    poisoned = replace(clip, features=features)
+    delivery = Delivery(ImageFormat.PNG, 0, video=True)
+    worker = worker_of(tmp_path, model, poisoned, delivery, batch=4, finishers=finishers)
+    report = worker.render(FRAMES, SHOWN, block_of(clip, delivery))
+    assert [(failure.frame, failure.reason) for failure in report.failures] == [(9, "the model returned NaN")]
+    assert [timing.frame for timing in report.timings] == [frame for frame in FRAMES if frame != 9]
+    # A segment with a hole in it would shift every later frame.
+    assert not list((tmp_path / "segments").iterdir())
+
+
+@pytest.mark.parametrize("finishers", [0, 2])
+def test_a_file_that_cannot_be_written_ends_the_range_and_nothing_is_written_after(
+    clip: SmallClip, model: Path, tmp_path: Path, finishers: int
+) -> None:
+    worker = worker_of(tmp_path, model, clip, PNG, batch=2, finishers=finishers)
+    # A folder stands where a frame should go.
+    (tmp_path / "frames" / "frame_000007.png").mkdir()
+    (tmp_path / "frames" / "frame_000007.png" / "in the way").touch()
+    with pytest.raises(OSError, match="frame_000007"):
+        worker.render(FRAMES, SHOWN, block_of(clip, PNG))
+    left = files(tmp_path)
+    assert not any(name.endswith("frame_000016.png") for name in left)
+    assert files(tmp_path) == left
+
+
+def test_without_compositing_only_the_network_runs(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    worker = worker_of(tmp_path, model, clip, None, batch=3)
+    report = worker.render(FRAMES, SHOWN, block_of(clip, None))
+    assert len(report.timings) == len(FRAMES)
+    assert files(tmp_path) == {}
+    assert all(timing.inference_ms > 0 and timing.composite_ms == 0 for timing in report.timings)
+
+
+def test_a_worker_that_was_not_prepared_says_so(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    prepared = worker_of(tmp_path, model, clip, PNG)
+    raw = Compositor(8, prepared._config, AudioTrack(clip.features, None))  # noqa: SLF001
+    with pytest.raises(RuntimeError, match="before prepare"):
+        raw.render(FRAMES, SHOWN)
+
+
+def test_a_spliced_block_holds_no_full_frames(clip: SmallClip) -> None:
+    block = block_of(clip, PNG)
+    assert block.frames is None
+    assert block.prepared is not None
+    assert len(block.prepared) == small.BACKGROUNDS
+    filmed = block_of(clip, Delivery(ImageFormat.PNG, 0, video=True))
+    assert filmed.frames is not None
+    assert filmed.yuv is not None
+    assert filmed.yuv.shape == (small.BACKGROUNDS, small.HEIGHT * 3 // 2, small.WIDTH)

@@ -1,0 +1,46 @@
+"""``tune`` on a real cluster: trials are renders, the outcome is kept, and `composite` goes by it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from small import Result, SmallClip
+
+Command = Callable[..., Result]
+
+
+def test_what_tuning_finds_is_used_until_told_otherwise(
+    clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    scratch = tmp_path / "scratch"
+    tuned = on_cluster("tune", clip.folder, "--model", model, "--device", "cpu", "--seconds", 1, "--scratch", scratch)
+    assert tuned.code == 0, tuned.output
+    assert not list(scratch.iterdir())
+    [kept] = (tmp_path / "cache").rglob("*.json")
+    profile = json.loads(kept.read_text())
+    assert profile["fps"] > 0
+    assert profile["trials"][0]["layout"] == {"workers": 2, "threads": 1, "batch": 1, "gpus_per_worker": None}
+    assert str(kept) in tuned.output
+
+    # Whatever it found: the file decides.
+    profile["best"] = {"workers": 1, "threads": 1, "batch": 3, "gpus_per_worker": None}
+    kept.write_text(json.dumps(profile))
+    base = ["composite", clip.folder, "--model", model, "--device", "cpu", "--frames", ":6", "--format", "none"]
+
+    def plan(name: str, *flags: str) -> tuple[int, int]:
+        result = on_cluster(*base, "--out", tmp_path / name, *flags)
+        assert result.code == 0, result.output
+        assert ("tuned: 1 workers x 1 threads, batch 3" in result.output) == (name == "tuned")
+        found = json.loads((tmp_path / name / "run.json").read_text())["plan"]
+        return found["workers"], found["batch"]
+
+    assert plan("tuned") == (1, 3)
+    assert plan("plain", "--no-tuned") == (2, 1)
+    assert plan("told", "--workers", "2") == (2, 1)
+    # A damaged profile is no reason not to render.
+    kept.write_text("{")
+    assert plan("damaged") == (2, 1)
