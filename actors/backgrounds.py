@@ -119,7 +119,11 @@ def _prepare(block: Block, frames: Image, delivery: Delivery) -> Block:
     found = [prepare_background(frame, rect, delivery) for frame, rect in pairs]
     prepared = tuple(one for one in found if one is not None) or None
     if delivery.video:
-        return replace(block, prepared=prepared, yuv=np.stack([to_yuv420(frame) for frame in frames]))
+        height, width = frames.shape[1:3]
+        yuv = np.empty((len(frames), height * 3 // 2, width), np.uint8)
+        for planes, frame in zip(yuv, frames, strict=True):
+            planes[:] = to_yuv420(frame)
+        return replace(block, prepared=prepared, yuv=yuv)
     return replace(block, prepared=prepared, frames=None if prepared else frames)
 
 

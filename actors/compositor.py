@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from actors import storage
 from actors.backgrounds import Block, network_view
-from actors.core.pixels import Image, Interpolation, Planes, render_square
+from actors.core.pixels import Image, Interpolation, Planes, paste, render_square
 from actors.core.report import FrameFailure, RangeReport, WorkerReport
 from actors.core.timeline import FrameRange, divide
 from actors.core.timings import FrameTiming
@@ -278,8 +278,10 @@ class Compositor:
         if config.delivery.video:
             clock = time.perf_counter()
             picture = _frames(block)[i]
-            yuv = block.yuv[i] if block.yuv is not None else to_yuv420(picture)
-            finished.yuv = patch_yuv420(yuv, picture, square, rect)
+            if block.yuv is not None:
+                finished.yuv = patch_yuv420(block.yuv[i], picture, square, rect)
+            else:
+                finished.yuv = to_yuv420(paste(picture, square, rect))
             finished.video_ms = _ms(clock)
         return finished
 
@@ -356,8 +358,9 @@ class _Film:
         clock = time.perf_counter()
         segment = self._encoder.finish()
         # The encoder holds frames back and finishes them only now.
+        each = _ms(clock) / len(self._frames)
         for frame in self._frames:
-            frame.video_ms += _ms(clock) / len(self._frames)
+            frame.video_ms += each
         return segment
 
     def _encode(self, frame: _Frame) -> None:

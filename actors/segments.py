@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from fractions import Fraction
 
-# Visually lossless, by fixed quantisers: without rate control, and without decisions that look ahead, x264 need not
-# search every frame a second time at half size, and a seam between segments cannot be told by its quality. Chroma gets
-# finer quantisers than luma, so that it is not what such cheap searching coarsens. One thread: other cores have
-# segments of their own.
+# Visually lossless, by fixed quantisers: rate control and the decisions switched off here would each make x264 look at
+# every frame at half size first. Chroma gets finer quantisers than luma, or the cheap search would coarsen it. One
+# thread: other cores have segments of their own.
 _DECISIONS = {"scenecut": 0, "b-adapt": 0, "weightp": 0, "chroma-qp-offset": -3}
 CODEC_OPTIONS = {
     "preset": "superfast",

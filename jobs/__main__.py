@@ -2,43 +2,58 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from types import FrameType
 
 import typer
 from rich.console import Console
 
 from actors.core.errors import ExitCode, InputError, StoppedError
-from jobs.commands.composite import composite
-from jobs.commands.demo import demo
-from jobs.commands.inspect import inspect
-from jobs.commands.soak import soak
-from jobs.commands.verify import verify
 from jobs.messages import say
 
-app = typer.Typer(
-    name="mouthpiece",
-    help="Renders lip-sync clips: background frames, face squares, audio features and an ONNX network become "
-    "finished frames, a video with sound and a table of timings.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+# In the order of the help. Each is the function of its own name in the module of that name in `jobs.commands`.
+COMMANDS = (
+    "composite",
+    "inspect",
+    "verify",
+    "tune",
+    "report",
+    "features",
+    "demo",
+    "soak",
+    "simulate",
+    "benchmark",
 )
-app.command()(composite)
-app.command()(inspect)
-app.command()(verify)
-app.command()(demo)
-app.command()(soak)
+
+
+def application(commands: Sequence[str]) -> typer.Typer:
+    """The command line with these commands; a command costs the time of importing what it needs."""
+    app = typer.Typer(
+        name="mouthpiece",
+        help="Renders lip-sync clips: background frames, face squares, audio features and an ONNX network become "
+        "finished frames, a video with sound and a table of timings.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    # Otherwise a single command would be taken for the whole program and lose its name.
+    app.callback()(lambda: None)
+    for name in commands:
+        app.command(name)(getattr(importlib.import_module(f"jobs.commands.{name}"), name))
+    return app
 
 
 def run(arguments: list[str]) -> int:
     """Runs a command; a user's mistake is one line and an exit code, a bug a traceback."""
     errors = Console(stderr=True)
+    asked = [name for name in arguments[:1] if name in COMMANDS]
     try:
-        code = int(app(arguments, standalone_mode=False) or 0)
+        code = int(application(asked or COMMANDS)(arguments, standalone_mode=False) or 0)
     except InputError as error:
         say(errors, f"error: {error}", style="red")
         return ExitCode.BAD_INPUT

@@ -33,7 +33,7 @@ def join(target: Path, segments: Iterable[str], sound: NDArray[np.float32] | Non
 
     Raises:
         OSError: a segment cannot be read, or the target not written.
-        ValueError: there are no segments.
+        ValueError: there are no segments, or they were coded with differing settings.
     """
     paths = list(segments)
     if not paths:
@@ -57,6 +57,9 @@ def _pictures(paths: list[str], stream: av.VideoStream, fps: int) -> Iterator[Pi
             source = segment.streams.video[0]
             if source.time_base is None:
                 raise ValueError(f"{path} has no time base")
+            # Decoders read all packets by the first segment's parameters; by others they would show them broken.
+            if source.codec_context.extradata != stream.codec_context.extradata:
+                raise ValueError(f"{path} is coded with other settings than the first segment: begin with --restart")
             tick = 1 / (fps * source.time_base)
             offset = round(decoded * tick)
             for packet in segment.demux(source):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from rich.console import Console
 
 from actors.core.errors import StoppedError
@@ -77,8 +78,7 @@ class Outcome:
         Raises:
             OSError: the record cannot be written.
         """
-        frames = summary.frames_of(table)
-        rendered = frames[frames["range_id"].isin(self.moments.rendered)]
+        rendered = table.filter(pc.is_in(table["range_id"], pa.array(self.moments.rendered, pa.string())))
         steady = (self.moments.last_file or 0.0) - (self.moments.first_dispatch or 0.0) if len(rendered) else 0.0
         totals = self._totals(clock, opening["frames"], len(rendered), steady)
         stages = summary.stage_stats(rendered, len(self.moments.workers), steady)

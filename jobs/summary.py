@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Protocol
 
-import pandas as pd
-import pyarrow as pa
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -88,7 +87,14 @@ class Totals:
     cold: ColdStart
 
 
-def stage_stats(frames: pd.DataFrame, workers: int, steady_s: float) -> list[StageStats]:
+class Columns(Protocol):
+    """The timing table by column: an Arrow table or a data frame."""
+
+    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - whatever numpy takes for an array
+        """A column."""
+
+
+def stage_stats(frames: Columns, workers: int, steady_s: float) -> list[StageStats]:
     """Statistics by stage; the time in which workers had nothing to do is the last row, ``waiting``.
 
     Args:
@@ -96,44 +102,37 @@ def stage_stats(frames: pd.DataFrame, workers: int, steady_s: float) -> list[Sta
         workers: how many workers rendered them.
         steady_s: first dispatch to last file.
     """
-    if frames.empty:
+    count = len(np.asarray(frames["frame"]))
+    if not count:
         return []
     capacity = max(workers * steady_s * 1e3, 1e-9)
+    spent = {stage: np.asarray(frames[stage], np.float64) for stage in STAGES}
     stats = [
         StageStats(
             stage.removesuffix("_ms"),
-            float(frames[stage].mean()),
-            float(frames[stage].quantile(0.5)),
-            float(frames[stage].quantile(0.99)),
-            float(frames[stage].sum()) / capacity,
+            float(times.mean()),
+            float(np.quantile(times, 0.5)),
+            float(np.quantile(times, 0.99)),
+            float(times.sum()) / capacity,
         )
-        for stage in STAGES
-        if frames[stage].any()
+        for stage, times in spent.items()
+        if times.any()
     ]
     idle = max(0.0, 1.0 - sum(stat.share for stat in stats))
-    waiting = idle * capacity / len(frames)
+    waiting = idle * capacity / count
     return [*stats, StageStats("waiting", waiting, waiting, waiting, idle)]
 
 
-def worker_stats(frames: pd.DataFrame) -> list[WorkerStats]:
-    """Frames and busy time by worker process."""
-    if frames.empty:
-        return []
-    busy = frames.assign(busy_ms=frames[list(STAGES)].sum(axis=1))
-    found = []
-    for _, rows in busy.groupby(["worker", "node", "pid"]):
-        first = rows.iloc[0]
-        found.append(
-            WorkerStats(
-                worker=int(first["worker"]),
-                node=str(first["node"]),
-                pid=int(first["pid"]),
-                device=str(first["device"]),
-                frames=len(rows),
-                busy_ms=float(rows["busy_ms"].sum()),
-            )
-        )
-    return found
+def worker_stats(frames: Columns) -> list[WorkerStats]:
+    """Frames and busy time by worker process, ascending."""
+    busy = np.sum([np.asarray(frames[stage], np.float64) for stage in STAGES], axis=0)
+    names = [np.asarray(frames[name]).tolist() for name in ("worker", "node", "pid", "device")]
+    found: dict[tuple[int, str, int], WorkerStats] = {}
+    for worker, node, pid, device, ms in zip(*names, busy.tolist(), strict=True):
+        key = (worker, node, pid)
+        before = found.get(key, WorkerStats(worker, node, pid, device, 0, 0.0))
+        found[key] = replace(before, frames=before.frames + 1, busy_ms=before.busy_ms + ms)
+    return [found[key] for key in sorted(found)]
 
 
 def limiting(stats: list[StageStats]) -> str:
@@ -189,9 +188,3 @@ def print_summary(console: Console, totals: Totals, stages: list[StageStats], wo
         table.add_row(*row, f"{worker.busy_ms / 1e3:.1f}")
     console.print(table)
     console.print(limiting(stages), soft_wrap=True, highlight=False)
-
-
-def frames_of(table: pa.Table) -> pd.DataFrame:
-    """The timing table for pandas."""
-    frame: pd.DataFrame = table.to_pandas()
-    return frame

@@ -14,7 +14,7 @@ from actors.core.errors import InputError
 from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
 from actors.encoding import ImageFormat
-from jobs.__main__ import app
+from jobs.__main__ import COMMANDS, application
 from jobs.inputs import read_inputs
 from jobs.options import CompositeOptions, Decides, DeviceChoice, load_options
 
@@ -39,7 +39,7 @@ FREE = {
 
 def flags_of_composite() -> dict[str, list[str]]:
     """Every parameter of the command and the names that users give it."""
-    group: Any = typer.main.get_command(app)
+    group: Any = typer.main.get_command(application(COMMANDS))
     return {param.name: param.opts + param.secondary_opts for param in group.commands["composite"].params}
 
 

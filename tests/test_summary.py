@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Mapping
 
-import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,7 +18,6 @@ from jobs.summary import (
     StageStats,
     Totals,
     as_record,
-    frames_of,
     limiting,
     print_summary,
     stage_stats,
@@ -36,8 +35,8 @@ def row(frame: int, worker: int = 0, pid: int = 100, *, stages: Mapping[str, flo
     return FrameTiming(**values)  # type: ignore[arg-type]
 
 
-def frames(*rows: FrameTiming) -> pd.DataFrame:
-    return frames_of(to_table(rows))
+def frames(*rows: FrameTiming) -> pa.Table:
+    return to_table(rows)
 
 
 def by_name(stats: list[StageStats]) -> Mapping[str, StageStats]:
@@ -118,7 +117,7 @@ TOTALS = Totals(
 )
 
 
-def printed(totals: Totals, table: pd.DataFrame) -> str:
+def printed(totals: Totals, table: pa.Table) -> str:
     console = Console(file=io.StringIO(), width=120)
     print_summary(console, totals, stage_stats(table, 2, totals.steady_s), worker_stats(table))
     assert isinstance(console.file, io.StringIO)
