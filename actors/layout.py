@@ -54,3 +54,8 @@ def video_path(out: str) -> str:
 def record_path(out: str) -> str:
     """The run's record."""
     return storage.join(out, "run.json")
+
+
+def report_path(out: str) -> str:
+    """The page about the run."""
+    return storage.join(out, "report.html")

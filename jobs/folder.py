@@ -14,7 +14,7 @@ from typing import Any
 
 from actors import storage
 from actors.core.errors import InputError
-from actors.layout import frames_folder, record_path, segments_folder, timings_folder, video_path
+from actors.layout import frames_folder, record_path, report_path, segments_folder, timings_folder, video_path
 from jobs.cluster import inside_job
 from jobs.record import differences, read_record
 
@@ -84,7 +84,8 @@ def check_same_pixels(out: str, before: Mapping[str, Any], identity: Mapping[str
 
 def clear_data(out: str) -> None:
     """Removes what a run writes, but for its record, and nothing else."""
-    storage.remove_file(video_path(out))
+    for path in (video_path(out), report_path(out)):
+        storage.remove_file(path)
     for folder in (timings_folder(out), frames_folder(out), segments_folder(out)):
         entries = storage.children(folder)
         ours = [entry for entry in entries if OURS.fullmatch(entry.name)]

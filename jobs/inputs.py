@@ -107,10 +107,11 @@ def read_inputs(options: CompositeOptions) -> Inputs:
             warnings.append(
                 f"{sound} lasts {seconds:.2f} s, the features {expected:.2f} s: cut or padded to the picture"
             )
-    if tensors.batch is not None and options.batch not in {None, tensors.batch}:
-        warnings.append(f"{options.model} is fixed to batch {tensors.batch}: rendering at batch {tensors.batch}")
-    elif tensors.batch is not None:
-        warnings.append(f"{options.model} is fixed to batch {tensors.batch}")
+    if tensors.batch is not None:
+        change = (
+            "" if options.batch in {None, tensors.batch} else f": it is rewritten for {options.batch}, if that can be"
+        )
+        warnings.append(f"{options.model} is fixed to batch {tensors.batch}{change}")
     return Inputs(
         model=model,
         digest=model_digest(model, tensors.external),

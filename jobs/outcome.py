@@ -81,7 +81,8 @@ class Outcome:
         rendered = table.filter(pc.is_in(table["range_id"], pa.array(self.moments.rendered, pa.string())))
         steady = (self.moments.last_file or 0.0) - (self.moments.first_dispatch or 0.0) if len(rendered) else 0.0
         totals = self._totals(clock, opening["frames"], len(rendered), steady)
-        stages = summary.stage_stats(rendered, len(self.moments.workers), steady)
+        slots = len({report.worker for report in self.moments.workers})
+        stages = summary.stage_stats(rendered, slots, steady)
         workers = summary.worker_stats(rendered)
         accounts = self.accounts
         record.write_record(

@@ -140,14 +140,14 @@ def test_frames_that_fail_are_named_and_all_others_delivered(
     assert not (run / "video.mp4").exists()
 
 
-def test_fixed_batch_works_and_says_so(clip: SmallClip, tmp_path: Path, on_cluster: Command) -> None:
+def test_a_fixed_batch_is_rewritten_and_says_so(clip: SmallClip, tmp_path: Path, on_cluster: Command) -> None:
     fixed = small.write_model(tmp_path / "fixed.onnx", batch=1)
     run = tmp_path / "run"
     base = ["composite", clip.folder, "--model", fixed, "--out", run, "--device", "cpu", "--frames", ":6"]
     result = on_cluster(*base, "--batch", 4)
     assert result.code == 0, result.output
-    assert "fixed to batch 1: rendering at batch 1" in result.output
-    assert set(pd.read_parquet(run / "timings")["batch_size"]) == {1}
+    assert "fixed to batch 1: it is rewritten for 4" in result.output
+    assert set(pd.read_parquet(run / "timings")["batch_size"]) == {2, 4}
     assert same(small.read_frames(run), expected(clip, fixed, stop=6))
 
 

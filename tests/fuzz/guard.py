@@ -56,7 +56,7 @@ def decode_video(path: str) -> str:
 
 
 def build_session(path: str) -> str:
-    Session(path, read_model(path, UNET_328), UNET_328, SessionOptions(CPU, 1, 1, 0))
+    Session(path, read_model(path, UNET_328), UNET_328, SessionOptions(CPU))
     return "a session"
 
 

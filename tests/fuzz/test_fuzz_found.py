@@ -185,7 +185,7 @@ def test_a_network_whose_operators_are_not_for_the_terminal(tmp_path: Path, oper
     proto.graph.node[0].op_type = operator
     onnx.save(proto, path)
     tensors = read_model(path, UNET_328)
-    require_line(lambda: Session(path, tensors, UNET_328, SessionOptions(CPU, 1, 1, 0)))
+    require_line(lambda: Session(path, tensors, UNET_328, SessionOptions(CPU)))
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\nb"], ids=["a NUL", "a line break"])

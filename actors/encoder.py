@@ -1,0 +1,156 @@
+"""The audio encoder: an actor with a session of its own that turns mel windows into features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.core.errors import InputError
+from actors.core.mel import BANDS, WINDOW_ROWS
+from actors.device import own_device
+from actors.onnx_file import check_floats, described, fits, fixed_batch, read_network
+
+if TYPE_CHECKING:
+    import onnxruntime as ort
+
+FEATURES = 512
+
+# What an encoder takes and gives, behind the batch: one channel of mel bands by rows, and one feature row.
+WINDOW_SHAPE = (1, BANDS, WINDOW_ROWS)
+ROW_SHAPE = (FEATURES,)
+
+# Windows per inference where the export leaves it open.
+BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderTensors:
+    """An export bound to the encoder's contract: which tensor is which, found by shape.
+
+    Attributes:
+        mel: name of the input that takes mel windows ``[B, 1, 80, 16]``.
+        features: name of the output that gives feature rows ``[B, 512]``.
+        batch: the batch the graph is fixed to, or ``None`` when any batch will do.
+        external: files beside the model that hold weights, by name.
+    """
+
+    mel: str
+    features: str
+    batch: int | None
+    external: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """What an encoder needs to know.
+
+    Attributes:
+        path: the ONNX file.
+        tensors: its input and output.
+        provider: ONNX Runtime execution provider to insist on.
+        threads: intra-op threads; 1 is right for CUDA.
+        gpus: fraction of a card it has; 0 on the CPU.
+    """
+
+    path: str
+    tensors: EncoderTensors
+    provider: str
+    threads: int
+    gpus: float
+
+
+def read_encoder(path: str) -> EncoderTensors:
+    """Checks that an ONNX file is an encoder of mel windows and finds its tensors by shape, never by name.
+
+    Raises:
+        InputError: there is no such file, it is not ONNX, or its tensors are not an encoder's.
+    """
+    network = read_network(path, "--encoder")
+    mel = [name for name, shape in network.inputs.items() if fits(shape, WINDOW_SHAPE)]
+    features = [name for name, shape in network.outputs.items() if fits(shape, ROW_SHAPE, open_channels=True)]
+    if len(network.inputs) != 1 or len(mel) != 1 or len(features) != 1:
+        raise InputError(
+            path,
+            f"inputs {described(network.inputs)} and outputs {described(network.outputs)} are not an encoder's",
+            f"it takes mel windows B x {' x '.join(map(str, WINDOW_SHAPE))} and gives B x {FEATURES}",
+        )
+    names = (mel[0], features[0])
+    check_floats(network, names)
+    return EncoderTensors(*names, fixed_batch(network, names), network.external)
+
+
+class Encoder:
+    """Encodes mel windows. One per Ray actor, or one in a process; its session is built when it is first needed."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        self._config = config
+        self._session: ort.InferenceSession | None = None
+        # A shorter batch is padded to this one, so that no shape is new while others wait.
+        self._batch = config.tensors.batch or BATCH
+        self._padded = np.zeros((self._batch, *WINDOW_SHAPE), np.float32)
+
+    def prepare(self) -> str:
+        """Builds and warms the session; gives the execution provider in use, which is the one that was asked for.
+
+        Raises:
+            InputError: the runtime cannot load the encoder, or what it gives is not one row for each window.
+            NoCudaError: CUDA was asked for and not had.
+        """
+        self._ready()
+        return self._config.provider
+
+    def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The feature rows of some windows.
+
+        Args:
+            windows: ``(n, 80, 16)`` in [-4, 4].
+
+        Returns:
+            ``(n, 512)`` float32; the values are the model's and not checked here.
+
+        Raises:
+            InputError: as `prepare`.
+            NoCudaError: as `prepare`.
+        """
+        session = self._ready()
+        rows = [np.zeros((0, FEATURES), np.float32)]
+        for start in range(0, len(windows), self._batch):
+            part = windows[start : start + self._batch, None]
+            self._padded[: len(part)] = part
+            rows.append(self._run(session, self._padded)[: len(part)])
+        return np.concatenate(rows)
+
+    def _ready(self) -> ort.InferenceSession:
+        if self._session is None:
+            session = _session(self._config)
+            self._run(session, self._padded)
+            self._session = session
+        return self._session
+
+    def _run(self, session: ort.InferenceSession, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        tensors = self._config.tensors
+        rows = np.asarray(session.run([tensors.features], {tensors.mel: windows})[0], np.float32)
+        if rows.shape != (len(windows), FEATURES):
+            raise InputError(
+                self._config.path,
+                f"the encoder gave {rows.shape} for {len(windows)} windows",
+                f"it must give {(len(windows), FEATURES)}",
+            )
+        return rows
+
+
+def _session(config: EncoderConfig) -> ort.InferenceSession:
+    """A session on the device that was asked for, or none at all."""
+    # Imported here so that a driver never loads the runtime.
+    from actors.session import CUDA, SessionOptions, _build, _cpu_nodes, _preload, _read  # noqa: PLC0415
+
+    memory = int(own_device(config.gpus).memory * config.gpus)
+    options = SessionOptions(provider=config.provider, threads=config.threads, gpu_mem_limit=memory)
+    missing = _preload() if config.provider == CUDA else ""
+    session = _build(config.path, _read(config.path), options, missing)
+    if config.provider == CUDA:
+        _cpu_nodes(config.path, session)
+    return session

@@ -1,0 +1,141 @@
+"""What an ONNX file says of itself, read without building a session: tensors, operator set, files of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import onnx
+
+from actors import storage
+from actors.core.errors import InputError
+
+# The first axis is the batch; ``None`` where the graph leaves an axis open.
+Shape: TypeAlias = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkFile:
+    """One network.
+
+    Attributes:
+        path: the ONNX file.
+        inputs: shape of each input that is not a weight.
+        outputs: shape of each output.
+        elements: the type of each input's and output's numbers, as ONNX calls it in small letters.
+        opset: version of the default operator set.
+        external: files beside it that hold weights, by name.
+    """
+
+    path: str
+    inputs: dict[str, Shape]
+    outputs: dict[str, Shape]
+    elements: dict[str, str]
+    opset: int
+    external: tuple[str, ...]
+
+
+def read_network(path: str, flag: str) -> NetworkFile:
+    """Reads an ONNX file's description.
+
+    Args:
+        path: the ONNX file.
+        flag: the flag that named it, for messages.
+
+    Raises:
+        InputError: there is no such file, it is not ONNX, its operator set is newer than the runtime's, or its weights
+            do not lie beside it.
+    """
+    if not storage.is_file(path):
+        raise InputError(path, "there is no such model", f"check {flag}")
+    try:
+        proto = onnx.load_model_from_string(storage.read_bytes(path))
+    except Exception as error:  # the protobuf runtimes raise different classes for the same broken file
+        raise InputError(path, f"not an ONNX file ({type(error).__name__})", "give an exported .onnx file") from error
+    graph = proto.graph
+    if not graph.node or not graph.input:
+        raise InputError(path, "not an ONNX network: it has no graph", "give an exported .onnx file")
+    opset = max((entry.version for entry in proto.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        raise InputError(
+            path, f"operator set {opset} is too new (up to {newest} is understood)", "export it with opset 17"
+        )
+    stored = {tensor.name for tensor in graph.initializer}
+    return NetworkFile(
+        path=path,
+        inputs={value.name: _shape(value) for value in graph.input if value.name not in stored},
+        outputs={value.name: _shape(value) for value in graph.output},
+        elements={value.name: _element(value) for value in (*graph.input, *graph.output)},
+        opset=opset,
+        external=_external(path, graph),
+    )
+
+
+def fits(shape: Shape, sides: tuple[int, ...], *, open_channels: bool = False) -> bool:
+    """Whether a tensor may have these sides behind the batch; what the graph leaves open may be anything.
+
+    Args:
+        shape: of the tensor.
+        sides: what is wanted.
+        open_channels: whether the first of them may be left open too; exporters do so with outputs.
+    """
+    if len(shape) != len(sides) + 1 or (shape[1] is None and not open_channels):
+        return False
+    return all(given in {None, wanted} for given, wanted in zip(shape[1:], sides, strict=True))
+
+
+def described(tensors: Mapping[str, Shape]) -> str:
+    """Names and shapes for a message: ``input [?, 6, 320, 320], audio [?, 32, 16, 16]``."""
+    texts = [f"{name} [{', '.join('?' if d is None else str(d) for d in shape)}]" for name, shape in tensors.items()]
+    return ", ".join(texts) or "(none)"
+
+
+def check_floats(network: NetworkFile, names: Iterable[str]) -> None:
+    """Checks that tensors hold float32.
+
+    Raises:
+        InputError: naming those that do not.
+    """
+    others = ", ".join(f"{name} {network.elements[name]}" for name in names if network.elements[name] != "float")
+    if others:
+        raise InputError(
+            network.path, f"its tensors are not float32 ({others})", "export it with float32 inputs and outputs"
+        )
+
+
+def fixed_batch(network: NetworkFile, names: Iterable[str]) -> int | None:
+    """The batch that these tensors are fixed to, or ``None`` when any will do.
+
+    Raises:
+        InputError: they are fixed to different ones.
+    """
+    shapes = {**network.inputs, **network.outputs}
+    fixed = {batch for batch in (shapes[name][0] for name in names) if batch is not None}
+    if len(fixed) > 1:
+        raise InputError(network.path, f"its tensors have different fixed batches {sorted(fixed)}", "export it again")
+    return next(iter(fixed), None)
+
+
+def _external(path: str, graph: onnx.GraphProto) -> tuple[str, ...]:
+    """Names of the weight files, each of which must lie beside the network."""
+    entries = [entry for tensor in graph.initializer for entry in tensor.external_data if entry.key == "location"]
+    names = tuple(sorted({entry.value for entry in entries}))
+    for name in names:
+        if not name.isprintable() or "/" in name or "\\" in name or name in {"", ".", ".."}:
+            raise InputError(path, f"keeps weights outside of its folder ({name[:80]})", "export it into one folder")
+        if not storage.is_file(storage.join(path.rpartition("/")[0], name)):
+            raise InputError(path, f"its weights are missing ({name[:80]})", "put that file beside the model")
+    return names
+
+
+def _shape(value: onnx.ValueInfoProto) -> Shape:
+    dims = value.type.tensor_type.shape.dim
+    return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims)
+
+
+def _element(value: onnx.ValueInfoProto) -> str:
+    number = value.type.tensor_type.elem_type
+    names = onnx.TensorProto.DataType
+    return str(names.Name(number)).lower() if number in names.values() else f"type {number}"

@@ -1,0 +1,184 @@
+"""The stage that limits, in one sentence, and what would help: a function of the stage statistics and the layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jobs.summary import StageStats
+
+NAMES = {
+    "gather": "Gathering the network's input",
+    "inference": "The network",
+    "composite": "Compositing",
+    "encode": "Encoding images",
+    "write": "Writing files",
+    "video": "Encoding the video",
+}
+
+# Stages that a worker's finishing threads share, where it has any; every other stage has a thread of its own.
+FINISHING = ("composite", "encode", "write")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What advice depends on besides the statistics.
+
+    Attributes:
+        cuda: the network runs on cards.
+        workers: how many there were.
+        threads: intra-op threads of each session.
+        finishers: threads of each worker that finish frames beside its network; 0: one stage after the other.
+        batch: frames per inference.
+        cores: logical cores that Ray offered.
+        image_format: png, jpg, webp or none.
+        video: whether a video was encoded.
+        precision: what the network calculated with; empty where the run had no such choice.
+        ranges: how many the frames were divided into.
+        blocks_fit: all backgrounds were in the object store at once.
+        deaths: how many workers died.
+    """
+
+    cuda: bool
+    workers: int
+    threads: int
+    finishers: int
+    batch: int
+    cores: float
+    image_format: str
+    video: bool
+    precision: str
+    ranges: int
+    blocks_fit: bool
+    deaths: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What limits a run.
+
+    Attributes:
+        stage: its name in the table; empty where nothing was rendered.
+        sentence: that it limits, with the measured share.
+        advice: what to try.
+        bound: how much there is to gain at most; empty where the shares do not tell.
+    """
+
+    stage: str
+    sentence: str
+    advice: str
+    bound: str
+
+
+def limit(stats: Sequence[StageStats], layout: Layout) -> Limit:
+    """Names the stage that limits.
+
+    One stage after the other, that is the one with the largest share of the workers' time. Where stages run beside
+    each other it is the one whose threads were busy for the largest part of the run.
+
+    Args:
+        stats: `jobs.summary.stage_stats` of the run.
+        layout: how the work was laid out.
+    """
+    if not stats:
+        return Limit("", "Nothing was rendered.", "", "")
+    if layout.finishers:
+        stage, part = _busiest(stats, layout.finishers)
+        if stage != "waiting":
+            sentence = f"{NAMES[stage]} limits: its threads were busy for {part:.0%} of the time."
+            return Limit(stage, sentence, _advice(stage, layout), "")
+    else:
+        top = max(stats, key=lambda stat: stat.share)
+        stage, part = top.stage, top.share
+    if stage == "waiting":
+        sentence = f"Waiting limits: for {part:.0%} of the time workers had nothing to do."
+    else:
+        sentence = f"{NAMES[stage]} limits: {part:.0%} of the workers' time."
+    return Limit(stage, sentence, _advice(stage, layout), _bound(stage, part))
+
+
+def _busiest(stats: Sequence[StageStats], finishers: int) -> tuple[str, float]:
+    """The stage whose threads were busiest, and how busy they were; ``waiting`` if they all were idle more than half.
+
+    Of the stages that share threads, the longest stands for all of them.
+    """
+    shares = {stat.stage: stat.share for stat in stats if stat.stage != "waiting"}
+    finishing = {stage: share for stage, share in shares.items() if stage in FINISHING}
+    busy = {stage: share for stage, share in shares.items() if stage not in FINISHING}
+    if finishing:
+        busy[max(finishing, key=lambda stage: finishing[stage])] = sum(finishing.values()) / finishers
+    stage = max(busy, key=lambda stage: busy[stage])
+    return (stage, busy[stage]) if busy[stage] >= 0.5 else ("waiting", 1 - busy[stage])
+
+
+def _bound(stage: str, part: float) -> str:
+    """Without a stage the rest of the workers' time remains: the run cannot end sooner than after that."""
+    if part > 0.95:
+        return ""
+    free = "Without any waiting" if stage == "waiting" else "If that cost nothing at all,"
+    return f"{free} rendering would be at most {1 / (1 - part):.1f} times as fast."
+
+
+def _advice(stage: str, layout: Layout) -> str:
+    match stage:
+        case "inference":
+            return _faster_network(layout)
+        case "gather" | "composite":
+            return _more_hands(layout)
+        case "encode":
+            return _cheaper_images(layout)
+        case "write":
+            smaller = " With --format jpg files are smaller, with some loss." if layout.image_format == "png" else ""
+            return f"Try a faster disk under --out.{smaller}"
+        case "video":
+            files = "" if layout.image_format == "none" else " Where the frame files are enough, leave --video out."
+            return f"Workers encode the video's segments in parallel. {_more_hands(layout)}{files}"
+        case _:
+            return _less_waiting(layout)
+
+
+def _faster_network(layout: Layout) -> str:
+    if layout.cuda:
+        half = ", or --precision fp16 where its error is small enough" if layout.precision == "fp32" else ""
+        return f"Try a --batch above {layout.batch}{half}. Beyond that only faster or more cards help."
+    if layout.workers * layout.threads < layout.cores:
+        return _more_hands(layout)
+    return (
+        f"All {layout.cores:g} cores that Ray offered compute: only faster or more of them help, or a card"
+        " (--device cuda)."
+    )
+
+
+def _more_hands(layout: Layout) -> str:
+    if layout.cuda:
+        return "This runs on the CPU beside the card: try a smaller --gpus-per-worker, so that more workers share it."
+    if layout.workers * layout.threads < layout.cores:
+        used = f"{layout.workers} {'worker' if layout.workers == 1 else 'workers'}"
+        used += f" with {layout.threads} threads each" if layout.threads > 1 else ""
+        return f"Ray offered {layout.cores:g} cores for {used}: try more --workers."
+    return f"All {layout.cores:g} cores that Ray offered are taken: more cores, or more machines, help."
+
+
+def _cheaper_images(layout: Layout) -> str:
+    cheaper = {
+        "png": "Try --format jpg: it is cheaper to make, with some loss.",
+        "webp": "Try --format jpg: it is cheaper to make.",
+    }.get(layout.image_format, _more_hands(layout))
+    instead = "" if layout.video else " --video"
+    return f"{cheaper} Where a video is enough, leave the files out: --format none{instead}."
+
+
+def _less_waiting(layout: Layout) -> str:
+    if layout.deaths:
+        return "Workers died, and what they had was rendered again: the faults below say why."
+    if not layout.blocks_fit:
+        return (
+            "The object store cannot hold all backgrounds at once, so workers wait for blocks: give it more memory"
+            " (ray start --object-store-memory)."
+        )
+    if layout.ranges < 2 * layout.workers:
+        return (
+            f"There were only {layout.ranges} ranges for {layout.workers} workers: fewer workers would do as well, a"
+            " longer clip would use them."
+        )
+    return "They wait for backgrounds, or have nothing left to do: fewer workers would do as well."

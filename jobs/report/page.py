@@ -1,0 +1,161 @@
+"""The page: every figure as text, put into the template.
+
+Nothing in it depends on when or where it is made: the same run gives the same page. It loads nothing, runs nothing,
+and whatever comes from files is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jinja2
+import pandas as pd
+from markupsafe import Markup
+
+from actors.core.timings import STAGES
+from jobs.report import charts, cold, facts
+from jobs.report.advice import Layout, Limit, limit
+from jobs.report.rate import rate
+from jobs.report.record import RunRecord
+from jobs.report.run import Run, shown_rows
+from jobs.report.scale import seconds
+from jobs.report.timeline import lanes
+from jobs.report.work import finish_times, spans
+from jobs.summary import StageStats, stage_stats
+
+SLOWEST = 10
+
+# How a run ended, with a sign for those who cannot tell the colours.
+STATUS = {
+    "complete": ("✓", "complete"),
+    "frames_failed": ("!", "frames failed"),
+    "stopped": ("✗", "stopped"),
+    "interrupted": ("‖", "interrupted"),
+    "running": ("…", "not finished"),
+}
+
+# A flag and, where it has one, its value: file formats, devices and precisions.
+FLAG = re.compile(r"(--[a-z][a-z-]*[a-z](?: (?:jpg|none|cuda|fp16)\b)?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """One of the slowest frames; ``at`` in seconds since the first batch began."""
+
+    frame: int
+    worker: int
+    at: str
+    total: str
+    most: str
+    most_ms: str
+
+
+def render_page(run: Run) -> str:
+    """The page about a run, as one HTML document."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("jobs.report", ""),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["flags"] = _mark_flags
+    return environment.get_template("page.html").render(_context(run))
+
+
+def _mark_flags(text: str) -> Markup:
+    """Text whose flags and their values are code, and never broken at a hyphen."""
+    parts = FLAG.split(text)
+    return Markup("").join(
+        Markup('<code class="flag">{}</code>').format(part) if FLAG.fullmatch(part) else part for part in parts
+    )
+
+
+def _context(run: Run) -> dict[str, Any]:
+    record, rows = run.record, shown_rows(run)
+    # The record's totals are about its own command only.
+    totals = record.totals if run.session.by_command and not rows.empty else None
+    ranges = spans(rows)
+    began = float(ranges["start"].min()) if not ranges.empty else 0.0
+    length = max(float(ranges["end"].max()) - began, 1e-3) if not ranges.empty else 0.0
+    workers = _workers(record, rows)
+    stats = stage_stats(rows, workers, totals.steady_s if totals else length)
+    drawn = lanes(ranges, record.deaths, length)
+    buckets = rate([t - began for t in finish_times(rows, ranges)], length) if length else []
+    nodes = {lane.node for lane in drawn}
+    mark, status = STATUS.get(record.status, ("?", record.status))
+    return {
+        "name": run.name,
+        "mark": mark,
+        "status": status,
+        "good": record.status == "complete",
+        "when": facts.date(record.started_at),
+        "record": record,
+        "remarks": facts.remarks(run, len(rows)),
+        "facts": facts.headline(run, totals, workers, len(rows), length),
+        "limit": _limit(run, stats, workers),
+        "strip": run.strip,
+        "marks": charts.time_marks(length) if length else (),
+        "lanes": [charts.draw_lane(lane, length, name_node=len(nodes) > 1) for lane in drawn],
+        "lanes_left_out": ranges.groupby(["worker", "node"]).ngroups - len(drawn) if not ranges.empty else 0,
+        "legend": [stat.stage for stat in stats],
+        "curve": charts.draw_rate(buckets) if buckets else None,
+        "stages": charts.draw_stages(stats),
+        "shares": charts.stack([(stat.stage, stat.share) for stat in stats]),
+        "shares_text": ", ".join(f"{stat.stage} {stat.share:.0%}" for stat in stats),
+        "overlap": record.plan.finishers > 0,
+        "slowest": _slowest(rows, began),
+        "cold": cold.parts(totals) if totals else [],
+        "cold_bar": charts.stack(cold.durations(totals)) if totals else [],
+        "beside": cold.beside(totals) if totals else "",
+        "mostly_start": cold.mostly_start(totals) if totals else "",
+        "memory": facts.memory(run),
+        "faults": facts.faults(record),
+        "environment": facts.environment(record),
+        "defaults": facts.options(record, given=False),
+    }
+
+
+def _workers(record: RunRecord, rows: pd.DataFrame) -> int:
+    """How many workers there were; one whose process died and was replaced counts once."""
+    ready = {report.worker for report in record.workers_ready}
+    return len(ready | set(rows["worker"]))
+
+
+def _limit(run: Run, stats: Sequence[StageStats], workers: int) -> Limit:
+    record, plan = run.record, run.record.plan
+    layout = Layout(
+        cuda=facts.on_cards(record),
+        workers=workers,
+        threads=plan.threads,
+        finishers=plan.finishers,
+        batch=plan.batch,
+        cores=record.cluster.cpus,
+        image_format=str(run.image_format),
+        video=record.options.get("video") is True,
+        precision=str(record.options.get("precision", "")),
+        ranges=plan.ranges,
+        blocks_fit=plan.blocks.capacity >= plan.blocks.count,
+        deaths=len(record.deaths),
+    )
+    return limit(stats, layout)
+
+
+def _slowest(rows: pd.DataFrame, began: float) -> list[Slow]:
+    found = []
+    for _, row in rows.nlargest(SLOWEST, "total_ms").iterrows():
+        stage = max(STAGES, key=lambda name: float(row[name]))
+        found.append(
+            Slow(
+                frame=int(row["frame"]),
+                worker=int(row["worker"]),
+                at=seconds(float(row["started_at"]) - began),
+                total=f"{row['total_ms']:,.1f}",
+                most=stage.removesuffix("_ms"),
+                most_ms=f"{row[stage]:,.1f}",
+            )
+        )
+    return found

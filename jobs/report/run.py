@@ -1,0 +1,91 @@
+"""Everything that the report shows of a run, read from its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import pandas as pd
+
+from actors.core.errors import InputError
+from actors.core.timings import STAGES
+from actors.encoding import ImageFormat
+from actors.layout import timings_folder
+from jobs.ledger import Ledger
+from jobs.report.record import RunRecord, read_run_record
+from jobs.report.strip import Strip, read_strip
+from jobs.report.work import Session, last_session
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as it stands in its folder.
+
+    Attributes:
+        name: the last two parts of the folder's path, to tell it from others.
+        record: what run.json says.
+        image_format: format of the frame files; none where nothing was composited.
+        done: frames among those asked for that the table of timings lists.
+        written: bytes of all frame files that it lists.
+        session: the frames that the figures are about.
+        strip: pictures of some frames.
+    """
+
+    name: str
+    record: RunRecord
+    image_format: ImageFormat
+    done: int
+    written: int
+    session: Session
+    strip: Strip
+
+
+def read_run(out: str) -> Run:
+    """Reads a run, finished or not.
+
+    Raises:
+        InputError: there is no run, or its record or its timings cannot be used.
+    """
+    record = read_run_record(out)
+    image_format = _image_format(out, record)
+    try:
+        # Which frames a video needs does not matter here: nothing is compared.
+        frames = Ledger(out, image_format, None).table().to_pandas().drop_duplicates("frame")
+    except OSError as error:
+        raise InputError(timings_folder(out), f"cannot be read ({error})", "mend it") from error
+    times = frames[["started_at", *STAGES]].to_numpy()
+    if not (np.isfinite(times).all() and (times >= 0).all()):
+        raise InputError(timings_folder(out), "holds times that are no times", "render the clip again")
+    first, stop = record.frames
+    asked = frames[(frames["frame"] >= first) & (frames["frame"] < stop)]
+    return Run(
+        name="/".join(PurePosixPath(out).parts[-2:]).lstrip("/"),
+        record=record,
+        image_format=image_format,
+        done=len(asked),
+        written=int(asked["bytes"].sum()),
+        session=last_session(frames, record.started_at),
+        strip=read_strip(out, image_format, [int(frame) for frame in asked["frame"]], first),
+    )
+
+
+def _image_format(out: str, record: RunRecord) -> ImageFormat:
+    """The format of the frame files.
+
+    Raises:
+        InputError: the record names one that there is not.
+    """
+    if record.options.get("composite") is False:
+        return ImageFormat.NONE
+    name = record.options.get("format")
+    try:
+        return ImageFormat(str(name))
+    except ValueError as error:
+        raise InputError(out, f"its record names an unknown format ({name})", "render the clip again") from error
+
+
+def shown_rows(run: Run) -> pd.DataFrame:
+    """The rows of the timing table that the figures are about, with the milliseconds of all stages together."""
+    rows = run.session.rows
+    return rows.assign(total_ms=rows[list(STAGES)].sum(axis=1))

@@ -1,0 +1,114 @@
+"""A strip of rendered frames: a few small pictures of the run, to be embedded."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import av
+import av.error
+import cv2
+import numpy as np
+
+from actors import storage
+from actors.core.pixels import Image
+from actors.encoding import ImageFormat
+from actors.layout import frame_path, video_path
+
+FRAMES = 8
+WIDTH = 320
+QUALITY = 80
+
+Find: TypeAlias = Callable[[int], Image | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A small picture of one frame: JPEG in base64, its width and height in pixels."""
+
+    frame: int
+    data: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Pictures of a run, and what to say where some or all are missing."""
+
+    pictures: tuple[Picture, ...]
+    note: str
+
+
+def read_strip(out: str, image_format: ImageFormat, recorded: Sequence[int], first: int) -> Strip:
+    """Pictures spread over the recorded frames: from their files, or from the video where there are none.
+
+    Args:
+        out: the run's folder.
+        image_format: format of the frame files.
+        recorded: frame numbers, ascending.
+        first: the frame that the video begins with.
+    """
+    if not recorded:
+        return Strip((), "No frame has been recorded yet.")
+    if image_format is not ImageFormat.NONE:
+        return _strip(recorded, lambda frame: _decode(out, frame, image_format))
+    if not storage.is_file(video_path(out)):
+        return Strip((), "This run has no frame files and no video, so there is nothing to show.")
+    try:
+        with storage.open_input(video_path(out)) as file, av.open(file, "r", format="mp4") as video:
+            return _strip(recorded, lambda frame: _seek(video, frame - first))
+    except (OSError, ValueError, IndexError, av.error.FFmpegError):  # Arrow seeks in no empty file: a ValueError
+        return Strip((), "video.mp4 cannot be read: mouthpiece verify says more.")
+
+
+def spread(recorded: Sequence[int], most: int) -> list[int]:
+    """At most ``most`` of the frames, evenly from the first to the last."""
+    places = np.linspace(0, len(recorded) - 1, min(most, len(recorded))).round().astype(int)
+    return [recorded[place] for place in places]
+
+
+def _strip(recorded: Sequence[int], find: Find) -> Strip:
+    wanted = spread(recorded, FRAMES)
+    found = [(frame, image) for frame in wanted if (image := find(frame)) is not None]
+    missing = len(wanted) - len(found)
+    note = f"{missing} of {len(wanted)} pictures cannot be read: mouthpiece verify says more." if missing else ""
+    return Strip(tuple(_picture(frame, image) for frame, image in found), note)
+
+
+def _decode(out: str, frame: int, image_format: ImageFormat) -> Image | None:
+    try:
+        content = storage.read_bytes(frame_path(out, frame, image_format))
+    except OSError:
+        return None
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        return None  # empty, or it claims a size beyond all bounds
+    return None if image is None else np.asarray(image, np.uint8)
+
+
+def _seek(video: av.container.InputContainer, index: int) -> Image | None:
+    """The picture at a place of the video, counted from 0; ``None`` past its end."""
+    stream = video.streams.video[0]
+    if stream.time_base is None or not stream.average_rate:
+        return None
+    wanted = round(index / (stream.average_rate * stream.time_base))
+    video.seek(wanted, stream=stream)
+    for picture in video.decode(stream):
+        if picture.pts is not None and picture.pts >= wanted:
+            return np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
+    return None
+
+
+def _picture(frame: int, image: Image) -> Picture:
+    height, width = image.shape[:2]
+    scale = min(1.0, WIDTH / width)
+    shown = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(image, shown, interpolation=cv2.INTER_AREA)
+    done, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    if not done:
+        raise ValueError(f"OpenCV cannot encode {small.shape} as jpg")
+    return Picture(frame, base64.b64encode(content.tobytes()).decode("ascii"), *shown)

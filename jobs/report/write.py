@@ -1,0 +1,24 @@
+"""``report.html``: one file beside what it tells of."""
+
+from __future__ import annotations
+
+from actors import storage
+from actors.core.errors import InputError
+from actors.layout import report_path
+from jobs.report.page import render_page
+from jobs.report.run import read_run
+
+
+def write_report(out: str) -> str:
+    """Writes the page about the run in a folder, and says where it is.
+
+    Raises:
+        InputError: there is no run, it cannot be read, or the page cannot be written.
+    """
+    page = render_page(read_run(out))
+    path = report_path(out)
+    try:
+        storage.write_atomic(path, page.encode())
+    except OSError as error:
+        raise InputError(path, f"cannot be written ({error})", "mend it, or copy the run to where it can be") from error
+    return path
