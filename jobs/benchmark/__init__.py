@@ -1,0 +1,51 @@
+"""The benchmark: this renderer beside the bare network and beside the programs that users have today.
+
+All systems run on one machine in one go, interleaved, each in processes of its own, and the frames of every one are
+compared with the same reference. DIR gets three files:
+
+``benchmark.json``
+    ===================  ==============================================================================================
+    key                  meaning
+    ===================  ==============================================================================================
+    ``version``          format of this file, raised when a key changes its meaning
+    ``complete``         false in a benchmark that was interrupted
+    ``date``             UTC date of its beginning, ISO 8601
+    ``command``          the command without paths
+    ``machine``          ``cpu``, ``cores``, ``memory_gib``, ``gpu`` (or null), ``system`` and ``versions``
+    ``clip``             ``name``, ``backgrounds``, ``width``, ``height``
+    ``networks``         by regime: ``name``, ``batch`` (null for any), ``precision`` (of the weights)
+    ``device``           ``cpu`` or ``cuda``
+    ``seconds``          how long each trial was meant to render
+    ``sweep``            what was tried to find everybody's setting: ``regime``, ``system``, ``format``, ``workers``,
+                         ``threads`` (of each session), ``batch``, ``precision``, ``frames``, ``fps``, ``fault``
+    ``settings``         by regime and system: the setting it took part with; ours chose its own, see ``trials``
+    ``results``          by regime, format and system: ``fps`` (median, low, high and count over the repeats, null for
+                         a system that failed or whose frames are wrong), ``of_bare`` (ratio of its median to the bare
+                         network's), ``fault`` (why there is no figure, else empty), ``frames_checked``, ``worst_level``
+                         (largest difference from the reference, 0..255)
+    ``headline``         ours over every other system: ``regime``, ``format``, ``over``, ``ratio`` (of the medians),
+                         ``low`` and ``high`` (of the ratios within one repeat), ``goal`` (or null), ``met`` (or null)
+    ``memory``           by regime, format and system, over all repeats: largest sum over its processes of
+                         proportional set sizes (``pss``), of which shared memory (``shared``), largest private memory
+                         of one process (``private``), ``processes`` (their roles at the peak, each with ``pss``,
+                         ``private`` and ``shared``), ``samples``; all in bytes; empty where the system cannot tell
+    ``object_store``     ours, by regime and format: bytes of backgrounds in Ray's object store
+    ``cold_start``       ours, by regime and format: medians in seconds of the parts in run.json's ``totals.cold``
+    ``workers_batch``    with --full: ours and the thread-pool program by regime, workers and batch
+    ``long_run``         with --full: ours at 1,000 and at 10,000 frames: ``frames``, ``fps``, ``worker_private`` (bytes
+                         of the largest worker), ``pss``
+    ``trials``           every counted trial, as in ``benchmark.parquet``
+    ===================  ==============================================================================================
+
+``benchmark.parquet``
+    One row per regime, format, system and repeat: the attributes of `jobs.benchmark.trial.Trial`; the parts of the
+    cold start as columns ``cold_...``.
+
+``benchmark.md``
+    The tables for README.
+
+What counts: ``fps_steady`` is frames over the time from the first frame begun to the last file closed, with all
+sessions warm. Ours encodes each background once before that time, while it loads; others do that work per frame, so it
+is charged: frames / (steady_s + prepare_s / cores), where ``prepare_s`` is the seconds that went into it, summed over
+all loading tasks. Start-up is reported apart from it. Joining the video's segments is not in it.
+"""

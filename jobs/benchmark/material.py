@@ -1,0 +1,171 @@
+"""What all systems render: the clip's frames as files everybody can read, its squares, and features of any length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import av.error
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.core.clip import Clip, FaceRect, ImageFrames, VideoFrames
+from actors.core.errors import InputError
+from actors.core.kind import UNET_328, ModelKind
+from actors.core.pixels import Image
+from actors.core.timeline import Loop, background_index
+from jobs.clip import read_clip, read_features
+from jobs.demo.clip import write_demo_clip
+from jobs.options import CompositeOptions
+
+# Output frames repeat with the backgrounds, but not before so many: enough to meet both ends of any short clip.
+LEAST_PERIOD = 128
+
+# Lossless, and three times quicker to write than OpenCV's default.
+PNG = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """A clip ready for every system.
+
+    Output frames are periodic: frame ``t`` and frame ``t + period`` have the same background and the same audio
+    window, apart from the first ``kind.rows / 2`` frames, whose windows begin before the features.
+
+    Attributes:
+        name: the clip's, for tables.
+        clip: what ours is given.
+        squares: what ours is given beside it, as flags.
+        backgrounds: PNG files of all backgrounds, in order: what the others are given.
+        rects: the face rectangle of each.
+        rows: audio features ``(period, 512)`` float32, to be repeated.
+        folder: where files of features go.
+        width: of a frame, in pixels.
+        height: of a frame, in pixels.
+        kind: the contract of the networks.
+    """
+
+    name: str
+    clip: str
+    squares: tuple[str, ...]
+    backgrounds: tuple[str, ...]
+    rects: tuple[FaceRect, ...]
+    rows: NDArray[np.float32]
+    folder: Path
+    width: int
+    height: int
+    kind: ModelKind
+
+    @property
+    def period(self) -> int:
+        """Output frames after which pictures repeat."""
+        return len(self.rows)
+
+    @property
+    def distinct(self) -> int:
+        """How many different output frames there are."""
+        return self.period + self.kind.rows // 2
+
+    def model_frame(self, frame: int) -> int:
+        """The first output frame that looks like ``frame``: below `distinct`."""
+        lead = self.kind.rows // 2
+        return frame if frame < lead else lead + (frame - lead) % self.period
+
+    def rect(self, frame: int) -> FaceRect:
+        """The face rectangle of output frame ``frame``."""
+        return self.rects[background_index(Loop.BOUNCE, frame, len(self.rects))]
+
+    def features(self, frames: int) -> Path:
+        """A ``.npy`` file with features for ``frames`` output frames, and rows beyond, so that none sees an end."""
+        path = self.folder / f"features-{frames}.npy"
+        if not path.exists():
+            rows = np.arange(frames + self.kind.rows) % self.period
+            np.save(path, self.rows[rows], allow_pickle=False)
+        return path
+
+
+def period_of(backgrounds: int) -> int:
+    """The least multiple of the bounce over ``backgrounds`` that is not below `LEAST_PERIOD`."""
+    turn = max(1, 2 * (backgrounds - 1))
+    return turn * math.ceil(LEAST_PERIOD / turn)
+
+
+def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None) -> Material:
+    """Reads a clip, or draws the demo's, and writes its frames as PNG.
+
+    Args:
+        scratch: existing folder for everything that is written.
+        clip: as `composite` takes it, or ``None`` for the demo's.
+        rects: ``--rects``.
+        rect: ``--rect``.
+
+    Raises:
+        InputError: the clip cannot be used, or has no full frames or no features.
+        OSError: the files cannot be written.
+    """
+    folder = scratch / "clip"
+    if clip is None:
+        write_demo_clip(folder)
+    options = CompositeOptions(clip=clip or str(folder), model="", out="", rects=rects, rect=rect)
+    kind = UNET_328
+    found = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
+    if found.frames is None or found.rects is None:
+        raise InputError(options.clip, "holds no full frames", "the benchmark composites, so name a clip that has them")
+    if found.features is None:
+        raise InputError(options.clip, "has no aud_ave.npy", "put the clip's features there")
+    features = read_features(found.features, kind)
+    rows = np.arange(period_of(len(found.rects))) % len(features)
+    squares = [*(("--rects", rects) if rects else ()), *(("--rect", rect) if rect else ())]
+    return Material(
+        name="demo" if clip is None else found.id,
+        clip=options.clip,
+        squares=tuple(squares),
+        backgrounds=_write_backgrounds(found, scratch / "backgrounds"),
+        rects=found.rects,
+        rows=features[rows],
+        folder=scratch,
+        width=found.frames.width,
+        height=found.frames.height,
+        kind=kind,
+    )
+
+
+def _write_backgrounds(clip: Clip, folder: Path) -> tuple[str, ...]:
+    folder.mkdir()
+    frames = clip.frames
+    decoded = _images(frames) if isinstance(frames, ImageFrames) else _video(frames)
+    paths = []
+    for index, frame in enumerate(decoded):
+        path = folder / f"{index:06d}.png"
+        if not cv2.imwrite(str(path), frame, PNG):
+            raise OSError(f"{path.name} cannot be written")
+        paths.append(str(path))
+    if len(paths) != clip.backgrounds:
+        raise InputError(clip.path, f"{len(paths)} of {clip.backgrounds} frames decode", "encode it again")
+    return tuple(paths)
+
+
+def _images(frames: ImageFrames) -> Iterator[Image]:
+    for path in frames.paths:
+        image = cv2.imread(path)
+        if image is None:
+            raise InputError(path, "is not a whole image on a local disk", "write it again, or copy the clip here")
+        yield np.asarray(image, np.uint8)
+
+
+def _video(frames: VideoFrames | None) -> Iterator[Image]:
+    """All frames by decoding from the start: slow, simple, and not how the renderer does it."""
+    if frames is None:
+        return
+    wanted = set(frames.timestamps)
+    try:
+        with av.open(frames.path) as container:
+            for frame in container.decode(video=0):
+                if frame.pts in wanted:
+                    yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    except (av.error.FFmpegError, OSError) as error:
+        raise InputError(frames.path, f"cannot be decoded ({error})", "encode it again") from error

@@ -1,0 +1,176 @@
+"""What is measured: systems, regimes, formats, how they are interleaved, and what ours must reach."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class System(StrEnum):
+    """A program that renders, or the bare network; the value is the rival's module name."""
+
+    BARE = "bare"
+    SINGLE = "single"
+    BATCH = "batch"
+    WORKERS_INFERENCE = "workers_inference"
+    THREAD_POOL = "thread_pool"
+    WORKERS_STATIC = "workers_static"
+    PLAIN_LOOP = "plain_loop"
+    RAY_DATA = "ray_data"
+    OURS = "ours"
+
+    @property
+    def label(self) -> str:
+        """What tables call it."""
+        return LABELS[self]
+
+    @property
+    def silent(self) -> bool:
+        """Whether it writes no frames, so that no output format applies to it."""
+        return self in {System.BARE, System.WORKERS_INFERENCE}
+
+
+LABELS = {
+    System.BARE: "bare network",
+    System.SINGLE: "single frames",
+    System.BATCH: "batches in sequence",
+    System.WORKERS_INFERENCE: "workers, no compositing",
+    System.THREAD_POOL: "batches, thread pool",
+    System.WORKERS_STATIC: "workers, static split",
+    System.PLAIN_LOOP: "plain loop per core",
+    System.RAY_DATA: "Ray Data",
+    System.OURS: "Mouthpiece",
+}
+
+
+class Regime(StrEnum):
+    """Which network: one that takes nearly all the time, or one that takes nearly none."""
+
+    HEAVY = "heavy"
+    LIGHT = "light"
+
+
+class Output(StrEnum):
+    """What comes out; ``none`` stands for systems that write nothing."""
+
+    JPG = "jpg"
+    PNG = "png"
+    VIDEO = "video"
+    NONE = "none"
+
+
+class Device(StrEnum):
+    """Where the network runs."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's execution provider."""
+        return {Device.CPU: "CPUExecutionProvider", Device.CUDA: "CUDAExecutionProvider"}[self]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One thing to measure: a system that writes one format with one regime's network."""
+
+    regime: Regime
+    output: Output
+    system: System
+
+
+# The default leaves out what says little: no rival's PNG is near, and with the heavy network all formats are alike.
+BRIEF = {
+    (Regime.HEAVY, Output.PNG): frozenset({System.OURS}),
+    (Regime.LIGHT, Output.PNG): frozenset({System.PLAIN_LOOP, System.OURS}),
+    (Regime.HEAVY, Output.VIDEO): frozenset[System](),
+    (Regime.LIGHT, Output.VIDEO): frozenset({System.OURS}),
+}
+
+
+def cells(regime: Regime, outputs: Collection[Output], systems: Collection[System], *, full: bool) -> tuple[Cell, ...]:
+    """What is measured in one regime; systems that write nothing stand there once, as `Output.NONE`.
+
+    Args:
+        regime: the regime.
+        outputs: formats that are wanted.
+        systems: systems that are wanted.
+        full: everything that exists, not only what says most.
+    """
+    wanted = [Cell(regime, Output.NONE, system) for system in System if system.silent and system in systems]
+    for output in (Output.JPG, Output.PNG, Output.VIDEO):
+        for system in System:
+            exists = not system.silent and (output is not Output.VIDEO or system is System.OURS)
+            worth = full or output is Output.JPG or system in BRIEF[regime, output]
+            if exists and worth and system in systems and output in outputs:
+                wanted.append(Cell(regime, output, system))
+    return tuple(wanted)
+
+
+def rotated(order: Sequence[Cell], repeat: int, repeats: int) -> tuple[Cell, ...]:
+    """The order of one repeat: each begins further on, so that nobody always runs first or behind the same place."""
+    start = len(order) * repeat // max(1, repeats)
+    return (*order[start:], *order[:start])
+
+
+# Frames come in whole batches of every size that is tried.
+STEP = 16
+MOST_FRAMES = 20_000
+# Before anything is known of a system: no rival's core made more when this was written. Only lengths depend on it.
+GUESS = {Output.JPG: 100.0, Output.PNG: 15.0, Output.VIDEO: 50.0, Output.NONE: math.inf}
+
+
+def first_length(bare_fps: float, output: Output, cores: int, seconds: float) -> int:
+    """Frames for a system's first trial, so that it takes about ``seconds``; whole steps, at least one."""
+    return whole(min(bare_fps, GUESS[output] * cores) * seconds)
+
+
+def next_length(frames: int, steady_s: float, seconds: float) -> int:
+    """Frames for the next trial: other than before only where that took less than half, or more than twice the time."""
+    if seconds / 2 <= steady_s <= seconds * 2:
+        return frames
+    return whole(frames * seconds / max(steady_s, 1e-6))
+
+
+def whole(frames: float) -> int:
+    """``frames`` rounded up to a whole number of steps, within what a trial may render."""
+    return max(STEP, min(MOST_FRAMES, math.ceil(frames / STEP) * STEP))
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """Ours must be at least ``ratio`` times as fast as another system."""
+
+    device: Device
+    regime: Regime
+    output: Output
+    over: System
+    ratio: float
+
+
+_CPU = Device.CPU
+GOALS = (
+    *(Goal(_CPU, Regime.HEAVY, output, System.BARE, 0.97) for output in (Output.JPG, Output.PNG)),
+    *(
+        Goal(_CPU, Regime.HEAVY, output, system, 1.0)
+        for output in (Output.JPG, Output.PNG)
+        for system in System
+        if system not in {System.BARE, System.OURS}
+    ),
+    Goal(_CPU, Regime.LIGHT, Output.JPG, System.PLAIN_LOOP, 1.2),
+    Goal(_CPU, Regime.LIGHT, Output.JPG, System.THREAD_POOL, 3.0),
+    Goal(_CPU, Regime.LIGHT, Output.JPG, System.RAY_DATA, 4.0),
+    Goal(_CPU, Regime.LIGHT, Output.PNG, System.PLAIN_LOOP, 3.5),
+    Goal(Device.CUDA, Regime.HEAVY, Output.JPG, System.BARE, 0.90),
+)
+
+
+def goal_of(device: Device, regime: Regime, output: Output, over: System) -> float | None:
+    """The ratio to reach, where there is one."""
+    for goal in GOALS:
+        if (goal.device, goal.regime, goal.output, goal.over) == (device, regime, output, over):
+            return goal.ratio
+    return None

@@ -1,0 +1,85 @@
+"""The speed of light: nothing but ``session.run`` on input that was made before the clock started.
+
+``workers`` processes of one session each take batches from a common count until ``frames`` are done, or for
+``options["seconds"]``. Shapes and types are read from the model, so any precision and any layout of input will do.
+With ``options["on_card"]`` input and output stay on the card, so that nothing is copied either.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    # Types alone: at run time the script finds its neighbour beside itself.
+    from jobs.benchmark.rivals import common
+else:
+    import common
+
+DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+
+
+def fixed_input(session: onnxruntime.InferenceSession, batch: int) -> dict[str, NDArray[Any]]:
+    """One random array for each input of the model, the same in every process: bytes, or numbers in [0, 1]."""
+    rng = np.random.default_rng(328)
+    arrays = {}
+    for tensor in session.get_inputs():
+        shape = [batch, *tensor.shape[1:]]
+        levels = rng.integers(0, 256, shape, dtype=np.uint8)
+        dtype = DTYPES[tensor.type]
+        arrays[tensor.name] = levels if dtype is np.uint8 else (levels / np.float32(255)).astype(dtype)
+    return arrays
+
+
+def runner(
+    session: onnxruntime.InferenceSession, arrays: Mapping[str, NDArray[Any]], output: str, *, on_card: bool
+) -> Callable[[], object]:
+    """What runs one batch; with ``on_card`` on arrays that were copied to the card once."""
+    if not on_card:
+        return lambda: session.run([output], arrays)
+    binding = session.io_binding()
+    for name, array in arrays.items():
+        binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array, "cuda", 0))
+    binding.bind_output(output, "cuda")
+
+    def run() -> None:
+        session.run_with_iobinding(binding)
+        binding.synchronize_outputs()
+
+    return run
+
+
+def main() -> None:
+    """Renders nothing; counts frames."""
+    spec = common.Spec.from_command_line()
+    seconds = spec.options.get("seconds")
+    batches = -(-spec.frames // spec.batch)
+    taken = common.Counter()
+
+    def prepare(_: int) -> Callable[[], common.Count]:
+        session = common.open_session(spec, spec.threads)
+        arrays = fixed_input(session, spec.batch)
+        run = runner(session, arrays, spec.output, on_card=spec.options.get("on_card", False))
+        for _ in range(spec.warm):
+            run()
+
+        def work() -> common.Count:
+            done = 0
+            stop = time.perf_counter() + seconds if seconds else None
+            while time.perf_counter() < stop if stop else taken.take() < batches:
+                run()
+                done += 1
+            return common.Count(done * spec.batch, done)
+
+        return work
+
+    common.report("bare", spec, common.run_processes(spec.workers, prepare), {"composited": False})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+"""Ray Data: `from_numpy -> map_batches(actor pool, fractional GPU) -> write`, as Ray's documentation recommends it.
+
+Rows are numbers of output frames (Ray calls the column ``data``), so blocks are tiny; the clip is put into the object
+store once and every actor reads it there without a copy. Two layouts, ``options["layout"]``:
+
+* ``fused`` (the default): one actor pool gathers, infers, pastes and writes. Nothing but numbers leaves an actor.
+* ``stages``: one pool infers and hands on the mouths as bytes, a second one pastes and writes them.
+
+Further options: ``batches_per_block``, ``in_flight`` (tasks queued per actor), ``writers`` (size of the second pool),
+``gpus`` (share of a card for each inferring actor), ``address`` (a Ray cluster on this machine; otherwise one is
+started).
+
+Ray Data keeps no actors from one dataset to the next, so there is nothing to warm beforehand. Instead the execution
+waits until every actor of the pools is up and warm (`wait_for_min_actors_s`), each batch reports when it began and
+ended, and the clock runs from the first beginning to the last end: starting and ending the pools costs nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import ray
+import ray.data
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    # Types alone: at run time the script finds its neighbour beside itself.
+    from jobs.benchmark.rivals import common
+else:
+    import common
+
+Rows = dict[str, NDArray[Any]]
+
+LONGEST_START = 600  # seconds that a pool may take to come up
+
+
+class Inference:
+    """One warm session; adds the network's answer to the rows."""
+
+    def __init__(self, spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> None:
+        cv2.setNumThreads(1)
+        self._spec = spec
+        self._clip = ray.get(clip)
+        self._network = common.Network(spec, spec.threads, spec.batch)
+
+    def predict(self, frames: list[int]) -> common.Planes:
+        """The network's answer for output frames, ``(n, 3, inner, inner)`` float32."""
+        return self._network.predict_frames(self._clip, frames)
+
+    def __call__(self, rows: Rows) -> Rows:
+        """Adds ``levels`` ``(n, 3, inner, inner)`` uint8: a quarter of the floats' bytes for the object store."""
+        began = time.perf_counter()
+        levels = common.to_levels(self.predict(rows["data"].tolist()))
+        return {"data": rows["data"], "levels": levels, "began": np.full(len(levels), began)}
+
+
+class Writing:
+    """Pastes and writes what `Inference` has predicted."""
+
+    def __init__(self, spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> None:
+        cv2.setNumThreads(1)
+        self._spec = spec
+        self._clip = ray.get(clip)
+
+    def __call__(self, rows: Rows) -> Rows:
+        """Returns ``data``, ``began`` and ``ended`` alone."""
+        for t, levels in zip(rows["data"].tolist(), rows["levels"], strict=True):
+            common.write_frame(self._spec, t, common.paste(self._spec, self._clip.background(t), levels))
+        ended = np.full(len(rows["data"]), time.perf_counter())
+        return {"data": rows["data"], "began": rows["began"], "ended": ended}
+
+
+class Rendering:
+    """Both in one actor."""
+
+    def __init__(self, spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> None:
+        self._infer = Inference(spec, clip)
+        self._write = Writing(spec, clip)
+
+    def __call__(self, rows: Rows) -> Rows:
+        """Returns ``data``, ``began`` and ``ended``."""
+        return self._write(self._infer(rows))
+
+
+def start_ray(address: str | None) -> None:
+    """Joins the cluster at ``address``, or starts one on this machine."""
+    if address:
+        ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+    else:
+        ray.init("local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.wait_for_min_actors_s = LONGEST_START
+
+
+def render(spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> tuple[common.Done, dict[str, Any]]:
+    """Runs the dataset; returns what was done, and how."""
+    options = spec.options
+    fused = options.get("layout", "fused") == "fused"
+    writers = 0 if fused else options.get("writers", spec.workers)
+    per_block, in_flight = options.get("batches_per_block", 1), options.get("in_flight", 2)
+    gpus = 0 if spec.provider == common.CPU else options.get("gpus", 1 / spec.workers)
+    # All actors of both pools must be up at once, on however few cores.
+    cpus = 1 / math.ceil((spec.workers + writers) / (os.cpu_count() or 1))
+    # Blocks of whole batches, so that no inference is smaller than it must be.
+    blocks = [np.array(frames) for frames in common.batches(range(spec.frames), spec.batch * per_block)]
+    rendered = ray.data.from_numpy(blocks).map_batches(
+        Rendering if fused else Inference,
+        fn_constructor_args=(spec, clip),
+        batch_size=spec.batch,
+        compute=ray.data.ActorPoolStrategy(size=spec.workers, max_tasks_in_flight_per_actor=in_flight),
+        num_cpus=cpus,
+        num_gpus=gpus,
+    )
+    if not fused:
+        rendered = rendered.map_batches(
+            Writing,
+            fn_constructor_args=(spec, clip),
+            batch_size=spec.batch,
+            compute=ray.data.ActorPoolStrategy(size=writers, max_tasks_in_flight_per_actor=in_flight),
+            num_cpus=cpus,
+        )
+    rows = rendered.take_all()
+    began, ended = {row["began"] for row in rows}, max(row["ended"] for row in rows)
+    settings = {
+        "layout": "fused" if fused else "stages",
+        "batches_per_block": per_block,
+        "in_flight": in_flight,
+        "writers": writers,
+        "cpus_per_actor": cpus,
+        "gpus_per_actor": gpus,
+    }
+    return common.Done(common.Count(len(rows), len(began)), min(began), ended), settings
+
+
+def main() -> None:
+    """Renders the clip."""
+    spec = common.Spec.from_command_line()
+    clip = common.load_clip(spec)
+    start_ray(spec.options.get("address"))
+    done, settings = render(spec, ray.put(clip))
+    ray.shutdown()
+    common.report("ray_data", spec, [done], settings)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""How systems are set: what is tried on the bare network, and what each system gets of the outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from actors.core.kind import Precision
+from jobs.benchmark.matrix import Device, System
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a system runs the network.
+
+    Attributes:
+        workers: sessions, each in a process or thread of its own; for a program of one session, pool threads.
+        threads: intra-op threads of each session.
+        batch: frames per inference.
+        precision: which of the network's files.
+    """
+
+    workers: int
+    threads: int
+    batch: int
+    precision: Precision = Precision.FP32
+
+
+CPU_BATCHES: tuple[int, ...] = (1, 2, 4)
+CUDA_BATCHES: tuple[int, ...] = (1, 4, 8, 16)
+# One session, or as many as the published program has workers.
+CUDA_SESSIONS = (1, 4)
+POOL_THREADS = 4
+RAY_DATA_BATCHES = (8, 32)
+# Programs with one session.
+LONE = frozenset({System.SINGLE, System.BATCH, System.THREAD_POOL})
+
+
+def candidates(device: Device, cores: int, fixed_batch: int | None) -> tuple[Setting, ...]:
+    """What is tried on the bare network.
+
+    On CPUs all cores are used each time: by one session, by one session per core, and on larger machines by sessions
+    of two and four threads between. On a card: one session or several, in either precision.
+    """
+    if device is Device.CUDA:
+        batches = (fixed_batch,) if fixed_batch else CUDA_BATCHES
+        return tuple(
+            Setting(sessions, 1, batch, precision)
+            for precision in Precision
+            for sessions in CUDA_SESSIONS
+            for batch in batches
+        )
+    threads = sorted({1, cores, *(n for n in (2, 4) if n < cores)})
+    batches = (fixed_batch,) if fixed_batch else CPU_BATCHES
+    return tuple(Setting(cores // n, n, batch) for n in threads for batch in batches)
+
+
+def best(rates: Mapping[Setting, float]) -> Setting:
+    """The setting with the highest rate.
+
+    Raises:
+        ValueError: none was measured.
+    """
+    return max(rates, key=lambda setting: rates[setting])
+
+
+def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixed_batch: int | None) -> Setting:
+    """A system's share of what was found out on the bare network, so that nobody runs at a worse setting than needed.
+
+    The bare network runs at the best of all. Programs of one session get that session's threads and its best batch
+    (one frame where that is their nature, else two frames or more), programs of several sessions the best setting
+    of several sessions. Ours decides for itself and is told the precision alone. All run the same network file: the
+    one of the best setting's precision.
+
+    Args:
+        system: the system.
+        rates: frames per second of the bare network by setting.
+        cores: of the machine.
+        fixed_batch: the only batch that the network takes, if it is so exported.
+
+    Raises:
+        ValueError: nothing was measured.
+    """
+    top = best(rates)
+    alike = {setting: rate for setting, rate in rates.items() if setting.precision is top.precision}
+    if system in {System.BARE, System.OURS}:
+        return top
+    if system in LONE:
+        lone = _of(alike, (s for s in alike if s.workers == 1), default=top)
+        if system is System.SINGLE:
+            return Setting(1, lone.threads, fixed_batch or 1, top.precision)
+        batched = _of(alike, (s for s in alike if s.workers == 1 and (s.batch > 1 or fixed_batch)), default=lone)
+        workers = max(cores, POOL_THREADS) if system is System.THREAD_POOL else 1
+        return Setting(workers, batched.threads, batched.batch, top.precision)
+    return _of(alike, (s for s in alike if s.workers > 1), default=top)
+
+
+def alternatives(system: System, base: Setting, device: Device, fixed_batch: int | None) -> tuple[Setting, ...]:
+    """Settings that may suit a system better than the bare network's, where the network is not all that takes time.
+
+    A session that leaves cores to the rest of its program, and for Ray Data batches whose calls weigh less; nothing
+    else, because the other systems do at every moment what the bare network does or what their nature says.
+
+    Args:
+        system: the system.
+        base: what `setting_for` gives it; always among the answer.
+        device: where the network runs.
+        fixed_batch: the only batch that the network takes, if it is so exported.
+    """
+    if system in LONE and device is Device.CPU:
+        return tuple(dict.fromkeys([base, replace(base, threads=1)]))
+    if system is System.RAY_DATA and fixed_batch is None:
+        return tuple(dict.fromkeys([base, *(replace(base, batch=batch) for batch in RAY_DATA_BATCHES)]))
+    return (base,)
+
+
+def _of(rates: Mapping[Setting, float], among: Iterable[Setting], default: Setting) -> Setting:
+    """The best of some settings."""
+    some = {setting: rates[setting] for setting in among}
+    return best(some) if some else default

@@ -1,0 +1,110 @@
+"""``benchmark``: this renderer beside the bare network and the programs that users have today."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from actors.core.errors import ExitCode, InputError
+from jobs.benchmark.matrix import Device, Output, Regime, System, cells
+from jobs.messages import say
+
+# Repeats, and seconds of rendering in each trial.
+BRIEF = (3, 3.0)
+FULL = (5, 10.0)
+# Values of these are places on the user's machine, which are nobody's business.
+PATHS = frozenset({"out", "clip", "model", "rects"})
+
+
+class Written(StrEnum):
+    """Formats that can be asked for."""
+
+    JPG = "jpg"
+    PNG = "png"
+    VIDEO = "video"
+
+
+def benchmark(
+    context: typer.Context,
+    out: Annotated[Path, typer.Option(help="Folder for the results, and for all files while it runs.")],
+    clip: Annotated[str | None, typer.Option(help="Clip folder or video file. [default: the demo's]")] = None,
+    model: Annotated[str | None, typer.Option(help="ONNX network. [default: a UNet-328 with random weights]")] = None,
+    rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form. [default: the clip's]")] = None,
+    rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.CPU,
+    full: Annotated[bool, typer.Option("--full", help="Everything: all formats, sweeps, long runs.")] = False,
+    system: Annotated[list[System] | None, typer.Option(help="Only these; may be repeated. [default: all]")] = None,
+    regime: Annotated[list[Regime] | None, typer.Option(help="Only these networks. [default: both]")] = None,
+    format_: Annotated[list[Written] | None, typer.Option("--format", help="Only these. [default: all]")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Of each trial. [default: 3, with --full 5]")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="Of rendering in each trial. [default: 3, with --full 10]")
+    ] = None,
+) -> int:
+    """Measure this renderer, the bare network and six other programs, interleaved, every frame compared.
+
+    Writes benchmark.json, benchmark.parquet and benchmark.md. Exit code 0: everything was measured. 1: a system
+    failed or rendered wrong frames, and has no figure. Goals that are missed are shown; they change no exit code.
+    """
+    # Imported here: the other commands must not wait for what only this one needs.
+    from jobs.benchmark.files import write_report  # noqa: PLC0415
+    from jobs.benchmark.machine import this_machine  # noqa: PLC0415
+    from jobs.benchmark.report import Report  # noqa: PLC0415
+    from jobs.benchmark.run import Plan, run_benchmark  # noqa: PLC0415
+    from jobs.benchmark.tables import print_report  # noqa: PLC0415
+
+    console = Console(highlight=False)
+    default_repeats, default_seconds = FULL if full else BRIEF
+    plan = Plan(
+        clip=clip,
+        rects=rects,
+        rect=rect,
+        model=model,
+        device=device,
+        regimes=regime or tuple(Regime),
+        outputs=[Output(one) for one in format_ or Written],
+        systems=system or tuple(System),
+        repeats=repeats or default_repeats,
+        seconds=seconds or default_seconds,
+        full=full,
+    )
+    machine = this_machine()
+    if device is Device.CUDA and machine.gpu is None:
+        raise InputError("--device cuda", "NVIDIA's driver finds no card here", "leave it out, or use a GPU machine")
+    if not any(cells(one, plan.outputs, plan.systems, full=full) for one in plan.regimes):
+        raise InputError("--system", "none of these writes such a --format", "name others, or leave one of the two out")
+    out = out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    report = Report(time.strftime("%Y-%m-%d", time.gmtime()), command_line(context), machine, device, plan.seconds)
+    try:
+        run_benchmark(plan, out, report, console, lambda: write_report(report, out))
+    finally:
+        if report.trials:
+            write_report(report, out)
+    print_report(report, console)
+    for name in ("benchmark.json", "benchmark.parquet", "benchmark.md"):
+        say(console, f"{out / name}")
+    return int(ExitCode.FRAMES_FAILED if report.faults else ExitCode.COMPLETE)
+
+
+def command_line(context: typer.Context) -> str:
+    """The command as it was given, with placeholders for paths."""
+    words = ["python -m jobs benchmark"]
+    for name, value in context.params.items():
+        flag = f"--{name.removesuffix('_')}"
+        if value is None or value is False or value == Device.CPU:
+            continue
+        if name in PATHS:
+            words.append(f"{flag} {name.upper()}")
+        elif value is True:
+            words.append(flag)
+        elif isinstance(value, list | tuple):
+            words += [f"{flag} {one}" for one in value]
+        else:
+            words.append(f"{flag} {value}")
+    return " ".join(words)

@@ -1,0 +1,105 @@
+"""Who is measured in what order and for how long."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.benchmark.matrix import (
+    GOALS,
+    MOST_FRAMES,
+    STEP,
+    Cell,
+    Device,
+    Output,
+    Regime,
+    System,
+    cells,
+    first_length,
+    goal_of,
+    next_length,
+    rotated,
+)
+
+WRITTEN = (Output.JPG, Output.PNG, Output.VIDEO)
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("regime", Regime)
+def test_every_cell_exists_and_stands_there_once(regime: Regime, full: bool) -> None:
+    found = cells(regime, WRITTEN, tuple(System), full=full)
+    assert len(set(found)) == len(found)
+    for cell in found:
+        assert cell.regime is regime
+        assert (cell.output is Output.NONE) == cell.system.silent
+        assert cell.output is not Output.VIDEO or cell.system is System.OURS
+
+
+def test_everybody_takes_part_in_jpg_and_the_default_covers_every_goal() -> None:
+    for regime in Regime:
+        brief, full = (cells(regime, WRITTEN, tuple(System), full=full) for full in (False, True))
+        assert set(brief) < set(full)
+        assert {cell.system for cell in brief} == set(System)
+    for goal in GOALS:
+        found = cells(goal.regime, WRITTEN, tuple(System), full=goal.output is Output.PNG)
+        over = Output.NONE if goal.over.silent else goal.output
+        assert {Cell(goal.regime, goal.output, System.OURS), Cell(goal.regime, over, goal.over)} <= set(found)
+
+
+def test_the_goals_are_those_that_were_set() -> None:
+    assert goal_of(Device.CPU, Regime.HEAVY, Output.JPG, System.BARE) == 0.97
+    assert goal_of(Device.CPU, Regime.HEAVY, Output.PNG, System.BARE) == 0.97
+    assert goal_of(Device.CPU, Regime.LIGHT, Output.JPG, System.PLAIN_LOOP) == 1.2
+    assert goal_of(Device.CPU, Regime.LIGHT, Output.JPG, System.THREAD_POOL) == 3
+    assert goal_of(Device.CPU, Regime.LIGHT, Output.JPG, System.RAY_DATA) == 4
+    assert goal_of(Device.CPU, Regime.LIGHT, Output.PNG, System.PLAIN_LOOP) == 3.5
+    assert goal_of(Device.CUDA, Regime.HEAVY, Output.JPG, System.BARE) == 0.9
+    assert goal_of(Device.CUDA, Regime.LIGHT, Output.JPG, System.BARE) is None
+    others = {goal.over for goal in GOALS if goal.regime is Regime.HEAVY and goal.ratio == 1}
+    assert others == set(System) - {System.OURS, System.BARE}
+
+
+def test_only_what_is_asked_for_is_measured() -> None:
+    found = cells(Regime.LIGHT, (Output.PNG,), (System.OURS, System.BARE), full=False)
+    assert found == (
+        Cell(Regime.LIGHT, Output.NONE, System.BARE),
+        Cell(Regime.LIGHT, Output.PNG, System.OURS),
+    )
+
+
+@pytest.mark.parametrize("repeats", [1, 2, 3, 5])
+def test_repeats_begin_at_different_places_and_leave_nobody_out(repeats: int) -> None:
+    order = cells(Regime.LIGHT, WRITTEN, tuple(System), full=False)
+    turns = [rotated(order, repeat, repeats) for repeat in range(repeats)]
+    assert turns[0] == order
+    assert all(set(turn) == set(order) and len(turn) == len(order) for turn in turns)
+    for cell in order:
+        assert len({turn.index(cell) for turn in turns}) == repeats
+
+
+rates = st.floats(0.01, 1e6)
+spans = st.floats(0.1, 60)
+
+
+@given(rates, st.sampled_from(Output), st.integers(1, 256), spans)
+def test_first_lengths_are_whole_batches(rate: float, output: Output, cores: int, seconds: float) -> None:
+    frames = first_length(rate, output, cores, seconds)
+    assert frames % STEP == 0
+    assert STEP <= frames <= MOST_FRAMES
+    assert frames <= max(STEP, rate * seconds + STEP)
+
+
+@given(st.integers(1, MOST_FRAMES // STEP).map(lambda steps: steps * STEP), st.floats(0, 1e4), spans)
+def test_the_next_trial_takes_about_as_long_as_it_should(frames: int, steady: float, seconds: float) -> None:
+    length = next_length(frames, steady, seconds)
+    assert length % STEP == 0
+    assert STEP <= length <= MOST_FRAMES
+    if seconds / 2 <= steady <= 2 * seconds:
+        assert length == frames
+    elif STEP < length < MOST_FRAMES:
+        # At the same rate the next one takes the time that was asked for, up to rounding to whole steps.
+        assert length == math.ceil(frames * seconds / max(steady, 1e-6) / STEP) * STEP
+        assert abs(length * steady / frames - seconds) <= STEP * steady / frames + 1e-9

@@ -1,0 +1,128 @@
+"""Memory of real process trees: what is shared counts once, what is not counts where it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import psutil
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jobs.benchmark.memory import Peak, ProcessMemory, Sampler, look, parse_rollup, role_of, supported
+
+MIB = 1 << 20
+
+ROLLUP = """55615d5f0000-7ffe0fb1e000 ---p 00000000 00:00 0                          [rollup]
+Rss:                1676 kB
+Pss:                 289 kB
+Pss_Dirty:           116 kB
+Pss_Anon:            116 kB
+Pss_File:            173 kB
+Pss_Shmem:            11 kB
+Shared_Clean:       1520 kB
+Private_Clean:        40 kB
+Private_Dirty:       116 kB
+"""
+
+# Maps 64 MiB that are shared, forks, holds 32 MiB in each process, touches all of it and says so.
+FAMILY = """
+import mmap, os, time
+shared = mmap.mmap(-1, 64 << 20)
+shared.write(b"x" * (64 << 20))
+os.fork()
+own = bytearray(os.urandom(1) * (32 << 20))
+total = sum(shared[::4096]) + sum(own[::4096])
+os.write(1, b"ready\\n")
+time.sleep(600)
+"""
+
+
+def test_a_rollup_is_read_in_bytes() -> None:
+    assert parse_rollup(ROLLUP, "me") == ProcessMemory("me", 289 << 10, 156 << 10, 11 << 10)
+    assert parse_rollup("", "gone") == ProcessMemory("gone", 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "role"),
+    [
+        (["ray::Compositor.render"], "ray::Compositor"),
+        (["ray::IDLE", ""], "ray::IDLE"),
+        (["ray::Compositor(pool)"], "ray::Compositor"),
+        (["/opt/ray/core/src/ray/raylet/raylet", "--store=1"], "raylet"),
+        (["/home/me/.venv/bin/python3.11", "-m", "jobs", "composite", "/home/me/clip"], "jobs"),
+        (["/usr/bin/python", "-u", "/opt/ray/dashboard/agent.py", "--x"], "agent.py"),
+        (["python", "-c", "import secret"], "python"),
+        (["python"], "python"),
+        ([], "unknown"),
+        ([""], "unknown"),
+    ],
+)
+def test_roles_name_no_folder(command: list[str], role: str) -> None:
+    assert role_of(command) == role
+
+
+moments = st.lists(
+    st.lists(
+        st.builds(
+            ProcessMemory,
+            st.sampled_from(["ray::Compositor", "raylet"]),
+            st.integers(0, 99),
+            st.integers(0, 99),
+            st.integers(0, 99),
+        )
+    ).map(tuple),
+    min_size=1,
+)
+
+
+@given(moments)
+def test_the_peak_is_the_largest_of_each(seen: list[tuple[ProcessMemory, ...]]) -> None:
+    peak = Peak()
+    for moment in seen:
+        peak.add(moment)
+    memory = peak.seen()
+    assert memory is not None
+    assert memory.pss == max(sum(process.pss for process in moment) for moment in seen)
+    assert memory.pss == sum(process.pss for process in memory.processes)
+    assert memory.shared == sum(process.shared for process in memory.processes)
+    assert memory.private == max((process.private for moment in seen for process in moment), default=0)
+    workers = [process.private for moment in seen for process in moment if process.role == "ray::Compositor"]
+    assert memory.worker == max(workers, default=0)
+    assert memory.samples == len(seen)
+
+
+def test_before_anything_is_seen_there_is_nothing() -> None:
+    assert Peak().seen() is None
+
+
+@pytest.mark.skipif(not supported(), reason="this system does not tell proportional set sizes")
+def test_shared_memory_of_a_family_counts_once() -> None:
+    with subprocess.Popen([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert [parent.stdout.readline() for _ in range(2)] == ["ready\n"] * 2
+        root = psutil.Process(parent.pid)
+        with Sampler(parent.pid) as sampler:
+            family = look(root)
+        for process in [*root.children(), root]:
+            process.kill()
+    seen = sampler.memory
+    assert seen is not None
+    for members in (family, seen.processes):
+        assert len(members) == 2
+        assert {process.role for process in members} == {"python"}
+        assert all(31 * MIB <= process.shared <= 33 * MIB for process in members)
+        assert all(32 * MIB <= process.private < 60 * MIB for process in members)
+    # 64 MiB shared by two, 32 MiB each, and an interpreter or two.
+    assert 128 * MIB <= seen.pss < 175 * MIB
+    assert 63 * MIB <= seen.shared <= 65 * MIB
+    assert seen.worker == 0
+
+
+def test_a_process_that_is_gone_at_once_is_no_error() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+        with Sampler(process.pid) as sampler:
+            pass
+    assert sampler.memory is None

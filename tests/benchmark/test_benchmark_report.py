@@ -1,0 +1,161 @@
+"""What is written down: documented keys, tables that say what is wrong, rows for pandas."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import benched
+import pandas as pd
+import pytest
+from rich.console import Console
+
+import jobs.benchmark
+from jobs.benchmark.files import write_report
+from jobs.benchmark.machine import Machine, cpu_model, this_machine, usable_cores
+from jobs.benchmark.matrix import Cell, Device, Output, Regime, System
+from jobs.benchmark.memory import Memory, ProcessMemory
+from jobs.benchmark.report import Report, long_runs
+from jobs.benchmark.settings import Setting
+from jobs.benchmark.tables import markdown, number, print_report
+from jobs.benchmark.trial import Answer
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def report() -> Report:
+    machine = Machine("Test CPU 9000", 2, 24.0, None, "Linux", {"python": "3.11.7", "ray": "2.60.0"})
+    made = Report("2026-11-23", "python -m jobs benchmark --out OUT", machine, Device.CPU, 3.0)
+    made.clip = {"name": "walker", "backgrounds": 20, "width": 192, "height": 160}
+    made.networks = {Regime.LIGHT: {"name": "a 1x1 convolution", "batch": None, "precision": "fp32"}}
+    made.settings = {(Regime.LIGHT, System.BARE): Setting(2, 1, 1)}
+    made.trials = [
+        *benched.trials(System.OURS, 130, 140, 120),
+        *benched.trials(System.PLAIN_LOOP, 100, 110, 90),
+        *benched.trials(System.RAY_DATA, 50, None, 55),
+        *benched.trials(System.BARE, 1000, 1100, 900),
+        *benched.trials(System.OURS, 15, 14, 16, output=Output.PNG),
+    ]
+    made.sweep = benched.trials(System.BARE, 900, 1000)
+    made.workers_batch = [replace(benched.TRIAL, batch=batch, fps=fps) for batch, fps in ((1, 99.5), (2, 120.0))]
+    made.long_run = [
+        replace(benched.TRIAL, frames=frames, fps=fps) for frames, fps in ((1000, 90.0), (10_000, 91.0), (1000, 92.0))
+    ]
+    process = ProcessMemory("ray::Compositor", 300 * MIB, 200 * MIB, 50 * MIB)
+    cell = Cell(Regime.LIGHT, Output.JPG, System.OURS)
+    made.remember(cell, Answer(memory=Memory(700 * MIB, 100 * MIB, 200 * MIB, 200 * MIB, (process,), 9)))
+    made.remember(cell, Answer(memory=Memory(600 * MIB, 100 * MIB, 200 * MIB, 200 * MIB, (process,), 9)))
+    made.remember(cell, Answer(memory=None))
+    made.complete = True
+    return made
+
+
+def documented() -> set[str]:
+    return set(re.findall(r"^    ``(\w+)``", jobs.benchmark.__doc__ or "", re.MULTILINE))
+
+
+def test_every_key_is_documented_and_there(report: Report) -> None:
+    assert set(report.as_record()) == documented()
+
+
+def test_files_hold_the_figures(report: Report, tmp_path: Path) -> None:
+    write_report(report, tmp_path)
+    record = json.loads((tmp_path / "benchmark.json").read_text())
+    figures = {(result["system"], result["format"]): result for result in record["results"]}
+    assert figures["ours", "jpg"]["fps"] == {"median": 130, "low": 120, "high": 140, "count": 3}
+    assert figures["ours", "jpg"]["of_bare"]["ratio"] == 0.13
+    assert figures["ray_data", "jpg"]["fps"] is None
+    assert figures["ray_data", "jpg"]["fault"] == "was wrong"
+    headline = {(line["over"], line["format"]): line for line in record["headline"]}
+    assert headline["plain_loop", "jpg"] == {
+        "regime": "light",
+        "format": "jpg",
+        "over": "plain_loop",
+        "ratio": 1.3,
+        "low": pytest.approx(140 / 110),
+        "high": pytest.approx(120 / 90),
+        "goal": 1.2,
+        "met": True,
+    }
+    assert ("ray_data", "jpg") not in headline
+    assert record["memory"][0]["pss"] == 700 * MIB
+    assert record["memory"][0]["processes"][0]["role"] == "ray::Compositor"
+    assert record["object_store"] == [
+        {"regime": "light", "format": "jpg", "bytes": 1 << 22},
+        {"regime": "light", "format": "png", "bytes": 1 << 22},
+    ]
+    assert [(run["frames"], run["fps"]["median"]) for run in record["long_run"]] == [(1000, 91), (10_000, 91)]
+    assert len(record["trials"]) == len(report.trials)
+
+    table = pd.read_parquet(tmp_path / "benchmark.parquet")
+    assert len(table) == len(report.trials)
+    assert table.groupby(["regime", "format", "system", "repeat"]).size().max() == 1
+    assert table["fps"].isna().sum() == 1
+    assert table["cold_ray_s"].iloc[0] == 4
+    assert not {path.name for path in tmp_path.iterdir()} - {"benchmark.json", "benchmark.parquet", "benchmark.md"}
+
+
+def test_tables_say_where_from_what_is_met_and_what_is_wrong(report: Report) -> None:
+    text = markdown(report)
+    assert "`python -m jobs benchmark --out OUT`, 2026-11-23, on 2 cores of Test CPU 9000, 24 GiB, no GPU" in text
+    assert "| Mouthpiece | 130 (120-140) | 15.0 (14.0-16.0) |" in text
+    assert "| bare network | 1,000 (900-1,100) | 1,000 (900-1,100) |" in text
+    assert "| Ray Data | no figure |  |" in text
+    assert "No figure for ray_data (light, jpg): was wrong." in text
+    assert "| plain loop per core | 1.30 (goal 1.2: met) |  |" in text
+    assert "| Mouthpiece | light jpg | 700 | 100 | 200 | 1 |" in text
+    assert "| Mouthpiece, light, workers 2 | 99.5 | 120 |" in text
+    assert "| 10,000 | 91.0 |" in text
+    assert "| ray | 4.00 s | 4.00 s |" in text
+    assert "| object store | 4 MiB | 4 MiB |" in text
+    assert "Interrupted" not in text
+    for line in text.splitlines():
+        assert line.count("|") == 0 or line.startswith("| ")
+
+
+def test_the_terminal_shows_the_same(report: Report) -> None:
+    console = Console(record=True, width=100, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
+    print_report(report, console)
+    text = console.export_text()
+    for words in ("Mouthpiece", "130 (120-140)", "goal 1.2: met", "No figure for ray_data", "on 2 cores of"):
+        assert words in text
+
+
+def test_an_interrupted_benchmark_says_so(report: Report) -> None:
+    report.complete = False
+    assert "Interrupted" in markdown(report)
+    empty = Report(report.date, report.command, report.machine, Device.CPU, 3.0)
+    assert "Interrupted" in markdown(empty)
+    assert set(empty.as_record()) == documented()
+
+
+def test_wrong_systems_are_faults(report: Report) -> None:
+    assert report.faults == ["ray_data (light, jpg): was wrong"]
+
+
+def test_long_runs_keep_their_faults() -> None:
+    (found,) = long_runs([replace(benched.TRIAL, fps=None, fault="was wrong")])
+    assert found["fault"] == "was wrong"
+    assert found["fps"]["median"] == 0
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.974, "0.97"), (13.96, "14.0"), (1234.6, "1,235"), (99.96, "100.0")])
+def test_numbers_have_three_figures(value: float, text: str) -> None:
+    assert number(value) == text
+
+
+def test_the_machine_is_named_without_its_owner() -> None:
+    machine = this_machine()
+    assert machine.cpu
+    assert machine.cores == usable_cores() >= 1
+    assert machine.memory_gib > 0
+    assert {"python", "ray", "numpy"} <= machine.versions.keys()
+    assert f"{machine.cores} cores of {machine.cpu}" in machine.line
+
+
+def test_the_processor_is_found_in_cpuinfo() -> None:
+    assert cpu_model("processor\t: 0\nmodel name\t: Test  CPU 9000\nflags\t: a b\n") == "Test CPU 9000"
+    assert cpu_model("Features: fp asimd\n") == ""

@@ -1,0 +1,160 @@
+"""What each system is told, and how its answer is read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import benched
+import numpy as np
+import pytest
+import small
+
+from actors.core.kind import ModelTensors, Precision
+from jobs.benchmark.material import Material
+from jobs.benchmark.matrix import Cell, Device, Output, Regime, System
+from jobs.benchmark.networks import Network, make_network
+from jobs.benchmark.pixels import Reference, check_frames
+from jobs.benchmark.rivals import common
+from jobs.benchmark.settings import Setting
+from jobs.benchmark.systems import Runner, read_ours, read_rival
+from jobs.benchmark.trial import Assignment
+from jobs.options import CompositeOptions
+
+TENSORS = ModelTensors("pictures", "sounds", "answer", None, 17, ())
+FRAMES = 16
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Material, small.SmallClip]:
+    return benched.material(tmp_path_factory.mktemp("systems"))
+
+
+def runner(material: Material, model: Path, scratch: Path, device: Device = Device.CPU) -> Runner:
+    return Runner(material, Network("light", str(model), "half.onnx", TENSORS), device, scratch, 95, 120)
+
+
+def task(system: System, output: Output, setting: Setting, *, chosen: bool = False) -> Assignment:
+    return Assignment(Cell(Regime.LIGHT, output, system), FRAMES, setting, chosen=chosen)
+
+
+def test_rivals_are_told_what_they_ask_for(
+    material: tuple[Material, small.SmallClip], model: Path, tmp_path: Path
+) -> None:
+    told = runner(material[0], model, tmp_path).spec(
+        task(System.BATCH, Output.JPG, Setting(2, 1, 4, Precision.FP16)), tmp_path / "out"
+    )
+    assert set(told) == {field.name for field in dataclasses.fields(common.Spec)}
+    assert (told["workers"], told["threads"], told["batch"], told["frames"]) == (2, 1, 4, FRAMES)
+    assert told["rects"] == [list(rect) for rect in material[1].rects]
+    assert told["model"] == "half.onnx"
+    assert told["provider"] == "CPUExecutionProvider"
+    assert json.loads(json.dumps(told)) == told
+
+
+@pytest.mark.parametrize("device", Device)
+@pytest.mark.parametrize("output", [Output.JPG, Output.PNG, Output.VIDEO])
+@pytest.mark.parametrize("chosen", [False, True])
+def test_ours_is_started_as_users_start_it(
+    material: tuple[Material, small.SmallClip],
+    model: Path,
+    tmp_path: Path,
+    device: Device,
+    output: Output,
+    chosen: bool,
+) -> None:
+    how = runner(material[0], model, tmp_path, device)
+    command = how.command(task(System.OURS, output, Setting(4, 1, 8), chosen=chosen), tmp_path / "run")
+    assert command[1:4] == ["-m", "jobs", "composite"]
+    if output is Output.VIDEO:
+        assert command.pop() == "--video"
+    flags = {
+        name.removeprefix("--").replace("-", "_"): value
+        for name, value in zip(command[5::2], command[6::2], strict=True)
+    }
+    options = CompositeOptions.model_validate({**flags, "clip": command[4], "video": output is Output.VIDEO})
+    assert options.format.value == ("none" if output is Output.VIDEO else output)
+    assert options.device.value == device
+    assert options.frame_range(FRAMES + 8) == (0, FRAMES)
+    assert (options.workers, options.batch) == ((4, 8) if chosen else (None, None))
+    assert flags.get("gpus_per_worker") == ("0.2500" if chosen and device is Device.CUDA else None)
+    if output is Output.JPG:
+        assert options.image_quality == 95
+
+
+def test_a_rival_renders_what_the_reference_renders(
+    material: tuple[Material, small.SmallClip], model: Path, tmp_path: Path
+) -> None:
+    ready, clip = material
+    out = tmp_path / "out"
+    answer = runner(ready, model, tmp_path).run(task(System.SINGLE, Output.PNG, Setting(1, 1, 1)), out)
+    assert answer.fault == ""
+    assert answer.frames == FRAMES
+    assert 0 < answer.steady_s < answer.wall_s
+    assert 0 < answer.setup_s < answer.wall_s
+    right = benched.rendered(clip, np.load(ready.features(FRAMES)), model, FRAMES)
+    folder = benched.write_frames(tmp_path / "right", right, "png")
+    verdict = check_frames(out, Output.PNG, FRAMES, Reference(folder, FRAMES, ready, 95), 0, FRAMES)
+    assert (verdict.checked, verdict.worst, verdict.fault) == (FRAMES, 0, "")
+
+
+def test_a_system_that_fails_is_one_line(material: tuple[Material, small.SmallClip], tmp_path: Path) -> None:
+    missing = runner(material[0], tmp_path / "missing.onnx", tmp_path)
+    answer = missing.run(task(System.SINGLE, Output.PNG, Setting(1, 1, 1)), tmp_path / "out")
+    assert answer.fault.startswith("ended with 1: ")
+    assert "\n" not in answer.fault
+    assert str(tmp_path) not in answer.fault
+    ours = missing.run(task(System.OURS, Output.PNG, Setting(1, 1, 1)), tmp_path / "run")
+    assert ours.fault.startswith("ended with 2: ")
+    assert "there is no such model" in ours.fault
+
+
+def test_answers_are_read_from_the_last_line() -> None:
+    answer = read_rival('noise\n{"frames": 32, "seconds": 2.5, "setup_seconds": 1.5}\n')
+    assert (answer.frames, answer.steady_s, answer.setup_s) == (32, 2.5, 1.5)
+
+
+def test_the_record_of_ours_says_what_it_chose_and_what_it_prepared(tmp_path: Path) -> None:
+    record = {
+        "totals": {"rendered": 45, "steady_s": 1.5, "cold": {"ray_s": 4, "import_s": 0.5}},
+        "plan": {"workers": 3, "threads": 2, "batch": 5, "ranges": 9},
+        "cache_bytes": 77,
+    }
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(record))
+    answer = read_ours(path)
+    assert (answer.frames, answer.steady_s, answer.prepare_s, answer.cache_bytes) == (45, 1.5, 0, 77)
+    assert answer.layout == (3, 2, 5)
+    assert answer.cold == {"ray_s": 4.0, "import_s": 0.5}
+    path.write_text(json.dumps({**record, "totals": {**record["totals"], "prepare_s": 0.75}}))  # type: ignore[dict-item]
+    assert read_ours(path).prepare_s == 0.75
+
+
+def test_the_networks_honour_the_contract(tmp_path: Path, model: Path) -> None:
+    light = make_network(Regime.LIGHT, None, tmp_path, half=False)
+    assert (light.tensors.image, light.tensors.batch) == ("input", None)
+    assert light.file(Precision.FP32) == light.file(Precision.FP16) == str(tmp_path / "light.onnx")
+    given = make_network(Regime.HEAVY, str(model), tmp_path, half=False)
+    assert (given.name, given.path, given.tensors.image) == ("light.onnx", str(model), "pictures")
+    # The user's model stands for the heavy regime alone.
+    assert make_network(Regime.LIGHT, str(model), tmp_path, half=False).path == light.path
+
+
+def test_half_precision_keeps_inputs_outputs_and_looks(tmp_path: Path, model: Path) -> None:
+    import onnx
+    import onnxruntime
+
+    network = make_network(Regime.HEAVY, str(model), tmp_path, half=True)
+    half = network.file(Precision.FP16)
+    assert half != network.path
+    stored = {tensor.data_type for tensor in onnx.load(half).graph.initializer}
+    assert onnx.TensorProto.FLOAT16 in stored
+    rng = np.random.default_rng(0)
+    feed = {"pictures": rng.random((1, 6, 320, 320), np.float32), "sounds": rng.random((1, 32, 16, 16), np.float32)}
+    outputs = [
+        onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"]).run(None, feed)[0]
+        for path in (network.path, half)
+    ]
+    assert outputs[1].dtype == np.float32
+    assert 0 < np.abs(outputs[0] - outputs[1]).max() < 2 / 255

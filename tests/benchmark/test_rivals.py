@@ -1,0 +1,256 @@
+"""The rival programs, run as the benchmark runs them: right pixels, honest counts, nothing of ours."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import reference
+import small
+from numpy.typing import NDArray
+from ray.cluster_utils import Cluster
+
+RIVALS = small.ROOT / "jobs" / "benchmark" / "rivals"
+PROGRAMS = sorted(path.stem for path in RIVALS.glob("*.py") if path.stem not in {"__init__", "common"})
+# Every background is shown, then again on the way back, and 45 frames are eleven batches of four and one more.
+FRAMES, BATCH, QUALITY = small.ROWS, 4, 80
+KEYS = {"system", "frames", "seconds", "fps_steady", "setup_seconds", "settings", "batches"}
+
+Image = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip on disk, and what must become of it: every frame, and one value of every prediction."""
+
+    spec: dict[str, Any]
+    expected: list[Image]
+    centres: list[float]
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Clip:
+    folder = tmp_path_factory.mktemp("rivals")
+    frames = [small.picture(i) for i in range(small.BACKGROUNDS)]
+    rects = [small.square(i) for i in range(small.BACKGROUNDS)]
+    features = small.feature_rows()
+    backgrounds = [folder / f"{i}.png" for i in range(len(frames))]
+    for path, frame in zip(backgrounds, frames, strict=True):
+        cv2.imwrite(str(path), frame)
+    np.save(folder / "features.npy", features)
+    model = small.write_model(folder / "light.onnx")
+    expected = [image for _, _, image in reference.render(frames, rects, features, model)]
+    session = reference.open_session(model)
+    centres = []
+    for t in range(FRAMES):
+        number = reference.bounce(t, len(frames))
+        planes, _ = reference.network_input(frames[number], rects[number], "cubic")
+        centres.append(float(reference.predict(session, planes, reference.audio_window(features, t))[1, 160, 160]))
+    spec = {
+        "backgrounds": [str(path) for path in backgrounds],
+        "rects": rects,
+        "features": str(folder / "features.npy"),
+        "model": str(model),
+        "image_input": "pictures",
+        "audio_input": "sounds",
+        "output": "answer",
+        "inner": 320,
+        "crop": 328,
+        "mask": [5, 5, 310, 305],
+        "format": "png",
+        "quality": QUALITY,
+        "frames": FRAMES,
+        "workers": 2,
+        "threads": 1,
+        "batch": BATCH,
+        "provider": "CPUExecutionProvider",
+        "warm": 1,
+        "options": {},
+    }
+    return Clip(spec, expected, centres)
+
+
+def start(program: str, spec: dict[str, Any], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a program as a stranger would: from elsewhere, with nothing of ours on its path."""
+    path = folder / "spec.json"
+    path.write_text(json.dumps({"out": str(folder / "out"), **spec}))
+    (folder / "out").mkdir(exist_ok=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [sys.executable, str(RIVALS / f"{program}.py"), str(path)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env=environment,
+        cwd="/",
+        check=False,
+    )
+
+
+def answer(program: str, spec: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """What a program that must succeed answers on its last line."""
+    done = start(program, spec, folder)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert found.keys() >= KEYS
+    assert found["system"] == program
+    assert found["seconds"] > 0
+    assert found["setup_seconds"] > 0
+    assert found["fps_steady"] == pytest.approx(found["frames"] / found["seconds"])
+    return found
+
+
+def written(folder: Path, suffix: str) -> list[Image]:
+    """The frames in ``out`` in order; every file there must be one of them."""
+    names = sorted(path.name for path in (folder / "out").iterdir())
+    assert names == [f"frame_{t:06d}.{suffix}" for t in range(FRAMES)]
+    return [np.asarray(cv2.imread(str(folder / "out" / name)), np.uint8) for name in names]
+
+
+def assert_equal(found: list[Image], expected: list[Image]) -> None:
+    wrong = [t for t, (a, b) in enumerate(zip(found, expected, strict=True)) if not np.array_equal(a, b)]
+    assert wrong == []
+
+
+def test_all_programs_are_there() -> None:
+    assert (
+        sorted(
+            ["bare", "single", "batch", "workers_inference", "thread_pool", "workers_static", "plain_loop", "ray_data"]
+        )
+        == PROGRAMS
+    )
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "batches"),
+    [
+        ("single", {}, FRAMES),
+        ("batch", {}, 12),
+        ("thread_pool", {}, 12),
+        ("thread_pool", {"ahead": 1}, 12),
+        ("thread_pool", {"overlap": False}, 12),
+        # Two pieces of 22 and 23 frames.
+        ("workers_static", {}, 12),
+        ("plain_loop", {}, 12),
+        ("ray_data", {}, 12),
+    ],
+    ids=str,
+)
+def test_every_pixel_is_right(
+    program: str, options: dict[str, Any], batches: int, footage: Clip, tmp_path: Path
+) -> None:
+    found = answer(program, {**footage.spec, "options": options}, tmp_path)
+    assert (found["frames"], found["batches"]) == (FRAMES, batches)
+    assert_equal(written(tmp_path, "png"), footage.expected)
+
+
+def test_ray_data_in_two_stages_on_a_cluster_that_stands(footage: Clip, tmp_path: Path, cluster: Cluster) -> None:
+    options = {"layout": "stages", "writers": 1, "batches_per_block": 3, "address": cluster.address}
+    found = answer("ray_data", {**footage.spec, "options": options}, tmp_path)
+    assert (found["frames"], found["batches"]) == (FRAMES, 12)
+    assert (found["settings"]["layout"], found["settings"]["writers"]) == ("stages", 1)
+    assert_equal(written(tmp_path, "png"), footage.expected)
+
+
+@pytest.mark.parametrize("program", ["single", "plain_loop"])
+def test_jpeg_is_opencvs_own_at_the_given_quality(program: str, footage: Clip, tmp_path: Path) -> None:
+    answer(program, {**footage.spec, "format": "jpg"}, tmp_path)
+    encoded = [cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1] for image in footage.expected]
+    decoded = [np.asarray(cv2.imdecode(content, cv2.IMREAD_COLOR), np.uint8) for content in encoded]
+    assert_equal(written(tmp_path, "jpg"), decoded)
+
+
+def test_a_model_of_fixed_batch_gets_its_last_batch_filled_up(footage: Clip, tmp_path: Path) -> None:
+    model = small.write_model(tmp_path / "fixed.onnx", BATCH)
+    answer("batch", {**footage.spec, "model": str(model)}, tmp_path)
+    assert_equal(written(tmp_path, "png"), footage.expected)
+
+
+def test_more_workers_than_frames(footage: Clip, tmp_path: Path) -> None:
+    found = answer("workers_static", {**footage.spec, "frames": 2, "workers": 3}, tmp_path)
+    assert found["frames"] == 2
+    assert len(list((tmp_path / "out").iterdir())) == 2
+
+
+def test_inference_without_compositing_says_so_and_predicts_every_frame(footage: Clip, tmp_path: Path) -> None:
+    found = answer("workers_inference", footage.spec, tmp_path)
+    assert (found["frames"], found["batches"]) == (FRAMES, 12)
+    assert found["settings"]["composited"] is False
+    assert found["probe"] == pytest.approx(sum(footage.centres), rel=1e-6)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_bare_runs_whole_batches_until_the_frames_are_done(footage: Clip, tmp_path: Path) -> None:
+    found = answer("bare", footage.spec, tmp_path)
+    assert (found["frames"], found["batches"]) == (48, 12)
+    assert found["settings"]["composited"] is False
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_bare_runs_for_the_seconds_it_is_given(footage: Clip, tmp_path: Path) -> None:
+    found = answer("bare", {**footage.spec, "frames": 1, "options": {"seconds": 0.5}}, tmp_path)
+    assert found["seconds"] >= 0.5
+    assert found["frames"] == BATCH * found["batches"] > 2 * BATCH
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"provider": "NoSuchExecutionProvider"}, "NoSuchExecutionProvider"),
+        ({"model": "/nowhere.onnx"}, "/nowhere.onnx"),
+        ({"out": "/nowhere"}, "a process ended with 1"),
+    ],
+)
+def test_a_worker_that_fails_ends_the_program(change: dict[str, Any], said: str, footage: Clip, tmp_path: Path) -> None:
+    failed = start("plain_loop", {**footage.spec, **change}, tmp_path)
+    assert failed.returncode != 0
+    assert "fps_steady" not in failed.stdout
+    assert said in failed.stderr
+
+
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has a card")
+def test_without_a_card_cuda_is_not_replaced_by_the_cpu(footage: Clip, tmp_path: Path) -> None:
+    # ONNX Runtime itself would print a line and go on.
+    failed = start("batch", {**footage.spec, "provider": "CUDAExecutionProvider"}, tmp_path)
+    assert failed.returncode != 0
+    assert "CUDAExecutionProvider could not be had" in failed.stderr
+
+
+@pytest.mark.parametrize("program", ["batch", "thread_pool", "plain_loop"])
+@pytest.mark.parametrize("t", [0, FRAMES - 1])
+def test_a_frame_that_cannot_be_written_is_not_passed_over(program: str, t: int, footage: Clip, tmp_path: Path) -> None:
+    (tmp_path / "out" / f"frame_{t:06d}.png").mkdir(parents=True)
+    failed = start(program, footage.spec, tmp_path)
+    assert failed.returncode != 0
+    assert f"frame_{t:06d}.png cannot be written" in failed.stderr
+    assert "fps_steady" not in failed.stdout
+
+
+@pytest.mark.parametrize("program", ["common", *PROGRAMS])
+def test_a_rival_uses_nothing_of_ours(program: str) -> None:
+    tree = ast.parse((RIVALS / f"{program}.py").read_text(encoding="utf-8"))
+    for_types = {
+        id(node)
+        for branch in ast.walk(tree)
+        if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
+        for node in branch.body
+    }
+    allowed = {"common", "numpy", "cv2", "onnxruntime"} | ({"ray"} if program == "ray_data" else set())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) in for_types:
+            assert ast.unparse(node) == "from jobs.benchmark.rivals import common"
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            assert not isinstance(node, ast.ImportFrom) or node.level == 0
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [name.name for name in node.names]
+            tops = {name.split(".")[0] for name in names}
+            assert tops <= allowed | sys.stdlib_module_names
