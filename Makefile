@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format gpu clean
 
 demo: .venv/installed
 	$(BIN)/python -m jobs demo
@@ -18,6 +18,12 @@ lint: .venv/installed-dev
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# On a machine with a card: the tests that need CUDA, then the benchmark with it.
+gpu: .venv/installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cuda]'
+	$(BIN)/python -m pytest -k cuda tests/test_session.py tests/test_graph.py
+	$(BIN)/python -m jobs benchmark --device cuda --out benchmark-gpu
 
 clean:
 	rm -rf .venv demo-run .mypy_cache .ruff_cache .pytest_cache
