@@ -261,7 +261,7 @@ class Dispatcher:
         postponed, self._postponed = self._postponed, []
         for block in postponed:
             self._load_block(block)
-        self._scheduler.worker_ready(slot)
+        self._scheduler.worker_ready(slot, report.pid)
 
     def _loaded(self, block: int, ref: Any) -> None:  # noqa: ANN401
         try:
@@ -347,9 +347,10 @@ def _raise_if_final(error: ray.exceptions.RayError) -> None:
     if isinstance(cause, InputError):
         raise cause from error
     if isinstance(cause, STORE_FULL):
+        # Ray's own text gives the lost object's bytes, and neither the node nor what to do.
         raise StoppedError(
-            f"Ray's object store is full ({_one_line(error)})",
-            "free it or start Ray with a larger --object-store-memory, then run the same command again",
+            "Ray's object store is full, and it cannot move anything to disk",
+            "free the disk or start Ray with a larger --object-store-memory, then run the same command again",
         ) from error
     if isinstance(cause, OSError) and not isinstance(cause, ray.exceptions.RayError):
         # It would fail the whole clip in the same way, frame by frame.

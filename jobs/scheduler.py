@@ -106,6 +106,8 @@ class _Status(Enum):
 @dataclass(slots=True)
 class _Worker:
     status: _Status = _Status.WANTED
+    # The process while it is ready, so that a death names what died.
+    pid: int | None = None
     # In the order given; the actor runs them in this order, so the first is the one being rendered.
     queue: list[FrameRange] = field(default_factory=list)
     running_since: float = 0.0
@@ -118,7 +120,7 @@ class Accounts:
     """What happened besides rendering, for the run's record.
 
     Attributes:
-        deaths: one line per worker that died, in order.
+        deaths: one line per worker that died, in order: its slot, its process if it had become ready, and the reason.
         retried: ranges given out again, in order.
         split: ranges cut in two after killing twice.
         abandoned: slots that are not started again.
@@ -227,17 +229,21 @@ class Scheduler:
         """
         self._workers.extend(_Worker() for _ in range(room - len(self._workers)))
 
-    def worker_ready(self, slot: int) -> None:
-        """The worker of a slot can render."""
-        self._workers[slot].status = _Status.READY
-        self._workers[slot].start_deaths = 0
+    def worker_ready(self, slot: int, pid: int) -> None:
+        """The worker of a slot can render; ``pid`` is its process, on its own node."""
+        worker = self._workers[slot]
+        worker.status = _Status.READY
+        worker.pid = pid
+        worker.start_deaths = 0
 
     def worker_died(self, slot: int, reason: str) -> None:
         """The worker of a slot is gone; what it had goes back, and the slot is started anew unless it keeps dying."""
         worker = self._workers[slot]
         was_ready = worker.status is _Status.READY
         queue, worker.queue = worker.queue, []
-        self.accounts.deaths.append(f"worker {slot}: {reason}")
+        process = "" if worker.pid is None else f" (pid {worker.pid})"
+        self.accounts.deaths.append(f"worker {slot}{process}: {reason}")
+        worker.pid = None
         if queue:
             self._blame(queue[0], reason)
             self._give_back(queue[1:])

@@ -109,7 +109,7 @@ class _Sleepers(Dispatcher):
         self._ledger_seconds = 0.0
         super().__init__(scheduler, work, Moments(), lambda report: self._write(ledger, report), lambda: None)
         self._latency = latency
-        self._held: list[int] = []
+        self._held: dict[int, int] = {}
         self._workers = workers
         self._sleeper: Any = ray.remote(num_cpus=0)(Sleeper)
         self.cpu_began = 0.0
@@ -134,11 +134,11 @@ class _Sleepers(Dispatcher):
         self._scheduler.block_loaded(block)
 
     def _started(self, slot: int, ref: Any) -> None:  # noqa: ANN401 - Ray's references are generic
-        ray.get(ref)
-        self._held.append(slot)
+        report: WorkerReport = ray.get(ref)
+        self._held[slot] = report.pid
         if len(self._held) == self._workers:
-            for ready in self._held:
-                self._scheduler.worker_ready(ready)
+            for ready, pid in self._held.items():
+                self._scheduler.worker_ready(ready, pid)
             self.cpu_began = time.process_time()
 
 

@@ -17,8 +17,8 @@ import xxhash
 from rich.console import Console
 
 from actors.core.errors import ExitCode, StoppedError
+from actors.layout import timings_folder
 from jobs.cluster import connect
-from jobs.demo.clip import write_demo_clip, write_demo_model
 from jobs.folder import clear
 from jobs.messages import say
 from jobs.verify import verify_run
@@ -60,13 +60,17 @@ class Tally:
     last_stop: str = ""
 
 
-def soak(folder: Path, minutes: float, kill_every: float, seed: int, console: Console) -> Tally:
-    """Renders the demo clip until the time is up.
+def soak(
+    clip: Path, model: Path, folder: Path, minutes: float, kill_every: float, seed: int, console: Console
+) -> Tally:
+    """Renders a clip until the time is up.
 
     Args:
-        folder: where the clip, the model and the runs go.
+        clip: what is rendered.
+        model: the network that renders it.
+        folder: where the runs go.
         minutes: how long to go on starting renders.
-        kill_every: seconds between two kills, on average.
+        kill_every: seconds between two kills, on average; more where workers take long to come back.
         seed: of the choice of victims, moments and layouts.
         console: where each finished render is reported.
 
@@ -74,9 +78,6 @@ def soak(folder: Path, minutes: float, kill_every: float, seed: int, console: Co
         StoppedError: the undisturbed run that all others are compared with did not come about.
     """
     rng = random.Random(seed)  # noqa: S311 - victims need no secrecy
-    clip, model = folder / "clip", folder / "mouth.onnx"
-    write_demo_clip(clip)
-    write_demo_model(model)
     with connect("local", None):
         address = ray.get_runtime_context().gcs_address
         command = [sys.executable, "-m", "jobs", "composite", str(clip), "--model", str(model), "--format", "jpg"]
@@ -92,7 +93,7 @@ def soak(folder: Path, minutes: float, kill_every: float, seed: int, console: Co
         while time.monotonic() < end:
             run = folder / "run"
             clear(str(run))
-            _render_disturbed([*command, "--out", str(run)], folder / "driver.log", kill_every, rng, tally)
+            _render_disturbed([*command, "--out", str(run)], run, kill_every, rng, tally)
             got = _digests(run)
             verdict = verify_run(str(run))
             lost = sum(got.get(name) != digest for name, digest in wanted.items())
@@ -108,15 +109,24 @@ def soak(folder: Path, minutes: float, kill_every: float, seed: int, console: Co
     return tally
 
 
-def _render_disturbed(command: list[str], log: Path, kill_every: float, rng: random.Random, tally: Tally) -> None:
-    """Starts a run as often as it takes to complete it, killing as it goes."""
+def _render_disturbed(command: list[str], run: Path, kill_every: float, rng: random.Random, tally: Tally) -> None:
+    """Starts a run as often as it takes to complete it, killing as it goes.
+
+    Between two kills a range is delivered: where starting a worker takes longer than the time between kills, no run
+    would ever be complete.
+    """
+    log = run.with_name("driver.log")
     next_kill = time.monotonic() + kill_every * rng.uniform(0.5, 1.5)
+    delivered = 0
     while True:
         layout = ["--workers", str(rng.randint(1, 3)), "--batch", str(rng.randint(1, 4))]
         with _driver([*command, *layout], log) as driver:
             while driver.poll() is None:
                 time.sleep(LOOK_SECONDS)
-                if time.monotonic() >= next_kill and _kill(driver, rng, tally):
+                if time.monotonic() < next_kill or _ranges(run) <= delivered:
+                    continue
+                if _kill(driver, rng, tally):
+                    delivered = _ranges(run)
                     next_kill = time.monotonic() + kill_every * rng.uniform(0.5, 1.5)
             if driver.returncode == ExitCode.COMPLETE:
                 return
@@ -140,6 +150,11 @@ def _kill(driver: subprocess.Popen[bytes], rng: random.Random, tally: Tally) -> 
         return False
     tally.workers_killed += 1
     return True
+
+
+def _ranges(run: Path) -> int:
+    """How many ranges have been delivered."""
+    return len(list(Path(timings_folder(str(run))).glob("*.parquet")))
 
 
 @contextmanager

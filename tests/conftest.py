@@ -24,6 +24,8 @@ import small
 from ray.cluster_utils import Cluster
 from small import Result
 
+pytest_plugins = ["stage"]
+
 # A busy machine is slow now and then; pytest's own time limit catches what hangs.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")

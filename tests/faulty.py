@@ -1,7 +1,11 @@
-"""Workers that fail on demand. What to do is told by files, so that a test decides and a worker obeys.
+"""Workers that fail on demand, and others that are in their way.
 
-A file ``exit-12`` in the folder ``faults`` beside the run makes the worker end its process when it comes to frame 12;
-it removes the file first, so that this happens once. ``poison-12`` stays, and kills every worker that comes there.
+What to do is told by files, so that a test decides and a worker obeys. A file ``exit-12`` in the folder ``faults``
+beside the run makes the worker end its process when it comes to frame 12; it takes the file away first, so that this
+happens once. ``poison-12`` stays, and kills every worker that comes there. ``wait-12`` stays too: the worker goes on
+once somebody takes the file away. Who obeyed what stands in ``obeyed``.
+
+Run as a program, this module is the command line with such workers.
 """
 
 from __future__ import annotations
@@ -9,38 +13,109 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
-import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import ray
+from ray._private.utils import get_used_memory
+
 from actors.compositor import Compositor
+
+KINDS = ("exit", "poison", "segfault", "hang", "wait", "limit", "allocate")
 
 # Less than any frame of these tests takes as a PNG.
 FILE_LIMIT = 20_000
+
+# How much a worker takes at a time on its way to a shortage of memory, and how long it stays short at the most.
+STEP = 64 << 20
+SHORT_SECONDS = 20.0
 
 
 class FaultyCompositor(Compositor):
     """A `Compositor` that obeys the files."""
 
     def _finish(self, frame: int, *rest: Any) -> Any:  # noqa: ANN401
-        faults = Path(self._config.out).parent / "faults"
-        for kind in ("exit", "segfault", "hang", "limit", "poison"):
-            order = faults / f"{kind}-{frame}"
-            if order.exists():
-                if kind != "poison":
-                    order.unlink()
-                (faults.parent / "obeyed").open("a").write(f"{kind} {os.getpid()}\n")
-                obey(kind)
+        folder = Path(self._config.out).parent
+        for kind in KINDS:
+            order = folder / "faults" / f"{kind}-{frame}"
+            try:
+                said = order.read_text()
+            except FileNotFoundError:
+                continue
+            if kind not in {"poison", "wait"}:
+                order.unlink()
+            with (folder / "obeyed").open("a") as obeyed:
+                obeyed.write(f"{kind} {frame} {os.getpid()}\n")
+            obey(kind, order, said)
         return super()._finish(frame, *rest)
 
 
-def obey(kind: str) -> None:
+def obey(kind: str, order: Path, said: str) -> None:
     match kind:
         case "exit" | "poison":
             os._exit(3)
         case "segfault":
             ctypes.string_at(0)
         case "hang":
-            signal.pause()
+            threading.Event().wait()
+        case "wait":
+            while order.exists():
+                time.sleep(0.02)
         case "limit":
             resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_LIMIT, FILE_LIMIT))
+        case "allocate":
+            used, most = map(int, said.split())
+            run_short(used, most)
+
+
+def used_memory() -> int:
+    """Bytes in use as Ray's monitor counts them: of the machine, or of the container that it runs in."""
+    return int(get_used_memory())  # type: ignore[no-untyped-call]
+
+
+def run_short(used: int, most: int) -> None:
+    """Takes memory until the machine uses more than ``used`` bytes, ``most`` at the most, and keeps it for a while."""
+    held: list[np.ndarray] = []
+    end = time.monotonic() + SHORT_SECONDS
+    while time.monotonic() < end:
+        if used_memory() < used and len(held) * STEP < most:
+            held.append(np.ones(STEP, np.uint8))
+        else:
+            time.sleep(0.05)
+
+
+class Filler:
+    """Fills the object store of its node, as another job might."""
+
+    def __init__(self) -> None:
+        self._held: list[Any] = []
+
+    def fill(self) -> str:
+        """Puts large objects, then small ones, until not even these have room; gives the name of the last refusal."""
+        refusal = "none"
+        for size in (4 << 20, 1 << 19, 1 << 17):
+            try:
+                for _ in range(1000):
+                    self._held.append(ray.put(np.ones(size, np.uint8)))
+            except ray.exceptions.RayError as error:
+                refusal = type(error).__name__
+        return refusal
+
+
+def main() -> None:
+    """``python -m jobs`` with these workers."""
+    import faulty
+
+    import jobs.__main__
+    import jobs.dispatch
+
+    # By its import name: a class of the main module would be sent to the workers as code.
+    vars(jobs.dispatch)["Compositor"] = faulty.FaultyCompositor
+    jobs.__main__.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,17 +1,24 @@
-"""A short soak: the long one is a command of its own."""
+"""A short soak of a small clip: the long one is a command of its own."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import small
+from rich.console import Console
+
+from jobs.soak import soak
 
 
-def test_a_short_soak_loses_nothing(tmp_path: Path) -> None:
-    result = small.command("soak", "--minutes", 0.1, "--kill-every", 3, "--out", tmp_path / "soak")
-    assert result.code == 0, result.output
-    assert "frames lost: 0" in result.output
-    kills = next(line for line in result.output.splitlines() if line.startswith("kills survived: "))
-    workers, drivers = (int(word) for word in kills.split() if word.isdecimal())
-    assert workers + drivers > 0
-    assert "frames checked: 0" not in result.output
+def test_a_short_soak_loses_nothing(clip: small.SmallClip, model: Path, tmp_path: Path) -> None:
+    with (tmp_path / "said").open("w+") as said:
+        tally = soak(clip.folder, model, tmp_path, minutes=0.1, kill_every=0.2, seed=0, console=Console(file=said))
+        said.seek(0)
+        lines = said.readlines()
+    assert tally.renders == len(lines) > 0
+    assert tally.workers_killed > 0
+    assert tally.drivers_killed > 0
+    assert tally.frames_checked == tally.renders * small.ROWS
+    assert (tally.frames_lost, tally.stops) == (0, 0), tally.last_stop
+    assert tally.memory_start > 0
+    assert tally.memory_end > 0

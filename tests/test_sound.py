@@ -1,6 +1,7 @@
 """Recordings: decoded at one rate, cut to the sample."""
 
 import wave
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.errors import InputError
-from jobs.sound import RATE, check_sound, cut, read_sound
+from jobs.sound import RATE, check_sound, cut_chunks, sound_chunks
 
 
 def write_wav(path: Path, samples: NDArray[np.int16], rate: int) -> Path:
@@ -23,6 +24,18 @@ def write_wav(path: Path, samples: NDArray[np.int16], rate: int) -> Path:
         file.setframerate(rate)
         file.writeframes(samples.astype("<i2").tobytes())
     return path
+
+
+def read_sound(path: str) -> NDArray[np.float32]:
+    return np.concatenate(list(sound_chunks(path)), axis=1)
+
+
+def cut(chunks: Iterable[NDArray[np.float32]], start: int, stop: int, fps: int) -> NDArray[np.float32]:
+    return np.concatenate(list(cut_chunks(chunks, start, stop, fps)), axis=1)
+
+
+def pieces(samples: NDArray[np.float32], size: int) -> Iterator[NDArray[np.float32]]:
+    return (samples[:, start : start + size] for start in range(0, samples.shape[1], size))
 
 
 def sine(seconds: float, rate: int, hertz: float = 440.0) -> NDArray[np.float32]:
@@ -68,23 +81,49 @@ def test_sound_inside_of_a_video_is_found(tmp_path: Path) -> None:
     assert np.abs(sound[0] - sine(0.2, RATE)).max() < 1e-3
 
 
-@given(st.integers(0, 300), st.integers(0, 300), st.integers(0, 300 * 1920), st.sampled_from([1, 2]))
-def test_a_cut_is_exact(start: int, length: int, there: int, channels: int) -> None:
+@given(
+    st.integers(0, 300),
+    st.integers(1, 300),
+    st.integers(0, 300 * 1920),
+    st.sampled_from([1, 2]),
+    st.integers(700, 100_000),
+)
+def test_a_cut_is_exact(start: int, length: int, there: int, channels: int, size: int) -> None:
     """Sample numbers as values: every output frame gets its own 1920, silence where there are none."""
     samples = np.tile(np.arange(1, there + 1, dtype=np.float32), (channels, 1))
-    part = cut(samples, start, start + length, 25)
-    assert part.shape == (channels, length * 1920)
+    parts = list(cut_chunks(pieces(samples, size), start, start + length, 25))
+    assert all(part.shape[1] for part in parts)
+    part = np.concatenate(parts, axis=1)
+    assert part.shape == (channels if there else 1, length * 1920)
     expected = np.arange(start * 1920 + 1, (start + length) * 1920 + 1, dtype=np.float32)
     expected[expected > there] = 0
-    assert np.array_equal(part, np.tile(expected, (channels, 1)))
+    assert np.array_equal(part, np.tile(expected, (len(part), 1)))
 
 
 @given(st.integers(0, 200), st.integers(1, 100), st.integers(1, 100), st.sampled_from([24, 25, 30, 7]))
 def test_neighbouring_cuts_join_without_gap_or_overlap(start: int, first: int, second: int, fps: int) -> None:
     samples = np.arange(RATE, dtype=np.float32)[None]
     middle, stop = start + first, start + first + second
-    parts = [cut(samples, start, middle, fps), cut(samples, middle, stop, fps)]
-    assert np.array_equal(np.concatenate(parts, axis=1), cut(samples, start, stop, fps))
+    parts = [cut([samples], start, middle, fps), cut([samples], middle, stop, fps)]
+    assert np.array_equal(np.concatenate(parts, axis=1), cut([samples], start, stop, fps))
+
+
+def test_a_cut_asks_for_no_more_sound_than_it_needs_and_holds_none() -> None:
+    """What an hour depends on: pieces come and go one by one."""
+    asked = 0
+
+    def hours() -> Iterator[NDArray[np.float32]]:
+        nonlocal asked
+        while asked < 1000:
+            asked += 1
+            yield np.full((1, 4800), asked, np.float32)
+
+    parts = cut_chunks(hours(), 0, 250, 25)
+    for number in range(1, 101):
+        assert next(parts)[0, 0] == number
+        assert asked == number
+    assert next(parts, None) is None
+    assert asked == 100
 
 
 def test_a_missing_recording_is_named(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ compared with the same reference. DIR gets three files:
     ``version``          format of this file, raised when a key changes its meaning
     ``complete``         false in a benchmark that was interrupted
     ``date``             UTC date of its beginning, ISO 8601
+    ``took_s``           how long all of it took, seconds
     ``command``          the command without paths
     ``machine``          ``cpu``, ``cores``, ``memory_gib``, ``gpu`` (or null), ``system`` and ``versions``
     ``clip``             ``name``, ``backgrounds``, ``width``, ``height``

@@ -38,6 +38,7 @@ class Report:
         workers_batch: trials of the sweep over workers and batch.
         long_run: trials of short and long runs.
         complete: whether all that was planned was done.
+        took_s: how long the benchmark has taken so far, seconds.
     """
 
     date: str
@@ -54,6 +55,7 @@ class Report:
     workers_batch: list[Trial] = field(default_factory=list)
     long_run: list[Trial] = field(default_factory=list)
     complete: bool = False
+    took_s: float = 0.0
 
     def remember(self, cell: Cell, answer: Answer) -> None:
         """Keeps what a system held, if it is more than it held before."""
@@ -76,6 +78,7 @@ class Report:
             "version": VERSION,
             "complete": self.complete,
             "date": self.date,
+            "took_s": self.took_s,
             "command": self.command,
             "machine": self.machine.as_record(),
             "clip": self.clip,

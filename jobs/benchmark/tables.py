@@ -164,6 +164,7 @@ def caption(report: Report) -> list[str]:
     software = {name: machine.versions.get(name) for name in ("python", "ray", "onnxruntime-gpu", "onnxruntime")}
     named = ", ".join(f"{name} {version}" for name, version in software.items() if version)
     lines = [f"`{report.command}`, {report.date}, on {machine.line}; device {report.device}; {named}."]
+    lines[0] += f" It took {report.took_s / 60:.1f} minutes."
     if clip:
         size = f"{clip['width']}x{clip['height']}"
         lines.append(f"Clip: {clip['name']}, {clip['backgrounds']} backgrounds of {size}.")

@@ -81,11 +81,17 @@ def benchmark(
     out = out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     report = Report(time.strftime("%Y-%m-%d", time.gmtime()), command_line(context), machine, device, plan.seconds)
+    began = time.perf_counter()
+
+    def keep() -> None:
+        report.took_s = time.perf_counter() - began
+        write_report(report, out)
+
     try:
-        run_benchmark(plan, out, report, console, lambda: write_report(report, out))
+        run_benchmark(plan, out, report, console, keep)
     finally:
         if report.trials:
-            write_report(report, out)
+            keep()
     print_report(report, console)
     for name in ("benchmark.json", "benchmark.parquet", "benchmark.md"):
         say(console, f"{out / name}")

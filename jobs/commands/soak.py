@@ -9,13 +9,16 @@ import typer
 from rich.console import Console
 
 from actors.core.errors import ExitCode
+from jobs.demo.clip import write_demo_clip, write_demo_model
 from jobs.messages import say
 from jobs.soak import soak as run_soak
 
 
 def soak(
     minutes: Annotated[float, typer.Option(min=0.01, help="How long to go on starting renders.")] = 10.0,
-    kill_every: Annotated[float, typer.Option(min=0.1, help="Seconds between two kills, on average.")] = 5.0,
+    kill_every: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between kills, on average; a range at least.")
+    ] = 5.0,
     out: Annotated[Path, typer.Option(help="Folder for the clip, the model and the runs.")] = Path("soak-run"),
     seed: Annotated[int, typer.Option(help="Of the choice of victims, moments and layouts.")] = 0,
 ) -> int:
@@ -24,7 +27,11 @@ def soak(
     Exit code 0: no frame was lost. 1: frames were.
     """
     console = Console()
-    tally = run_soak(out.resolve(), minutes, kill_every, seed, console)
+    folder = out.resolve()
+    clip, model = folder / "clip", folder / "mouth.onnx"
+    write_demo_clip(clip)
+    write_demo_model(model)
+    tally = run_soak(clip, model, folder, minutes, kill_every, seed, console)
     say(console, f"renders: {tally.renders}")
     say(console, f"kills survived: {tally.workers_killed} workers, {tally.drivers_killed} drivers")
     say(console, f"runs that stopped by themselves and were started again: {tally.stops}")

@@ -1,25 +1,57 @@
 """Real input files for the clip readers, small enough to write by the dozen."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeVar
 
 import av
 import cv2
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-from actors.core.clip import FaceRect
-from actors.core.kind import UNET_328
+from actors.core.clip import Clip, FaceRect
+from actors.core.errors import InputError
+from actors.core.kind import UNET_328, ModelKind
+from jobs.clip import read_clip
+
+T = TypeVar("T")
 
 WIDTH, HEIGHT = 64, 48
 # Decorates property tests: none may fail because the machine is busy, and each example writes its file anew.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 # Small planes keep binary exports small; the audio stays the real one.
 SMALL = replace(UNET_328, name="small", crop=24, inner=16, mask=(2, 2, 12, 12))
+
+
+def given_or_refused(read: Callable[[], T], subject: object) -> T | None:
+    """What a reader makes of a damaged input, or ``None`` where it refuses that with one line about its subject."""
+    try:
+        return read()
+    except InputError as error:
+        refusal = error
+    assert refusal.subject == str(subject)
+    assert "\n" not in str(refusal)
+    assert len(str(refusal)) < 400
+    return None
+
+
+def read(path: Path, *, kind: ModelKind = UNET_328, rects: Path | None = None, rect: FaceRect | None = None) -> Clip:
+    return read_clip(str(path), rects=None if rects is None else str(rects), rect=rect, kind=kind)
+
+
+def refused(
+    path: Path, *, kind: ModelKind = UNET_328, rects: Path | None = None, rect: FaceRect | None = None
+) -> InputError:
+    with pytest.raises(InputError) as caught:
+        read(path, kind=kind, rects=rects, rect=rect)
+    assert "\n" not in str(caught.value)
+    assert caught.value.fix
+    return caught.value
 
 
 def picture(index: int, width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:

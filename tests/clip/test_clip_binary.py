@@ -1,12 +1,15 @@
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
+import clip_inputs
 import numpy as np
 import pytest
 from clip_inputs import (
     PATIENT,
     SMALL,
+    given_or_refused,
     squares,
     write_binary,
     write_features,
@@ -19,22 +22,14 @@ from clip_inputs import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile
+from actors.core.clip import FaceRect, ImageFrames, PlaneFile
 from actors.core.errors import InputError
-from jobs.clip import read_clip, read_windows
+from jobs.clip import read_windows
 
 COUNT = 5
 
-
-def read(path: Path, *, rects: Path | None = None, rect: FaceRect | None = None) -> Clip:
-    return read_clip(str(path), rects=None if rects is None else str(rects), rect=rect, kind=SMALL)
-
-
-def refused(path: Path, *, rects: Path | None = None, rect: FaceRect | None = None) -> InputError:
-    with pytest.raises(InputError) as caught:
-        read(path, rects=rects, rect=rect)
-    assert "\n" not in str(caught.value)
-    return caught.value
+read = partial(clip_inputs.read, kind=SMALL)
+refused = partial(clip_inputs.refused, kind=SMALL)
 
 
 def test_an_export_alone_gives_planes_and_windows(tmp_path: Path) -> None:
@@ -229,19 +224,8 @@ def test_any_metadata_gives_a_clip_or_an_input_error(tmp_path: Path, value: obje
         write_binary(tmp_path, 2)
     entries = {**value, "format": "BGR"} if named and isinstance(value, dict) else value
     (tmp_path / "metadata.json").write_text(json.dumps(entries))
-    result = outcome(tmp_path)
-    if isinstance(result, InputError):
-        assert result.subject == str(tmp_path / "metadata.json")
-        assert "\n" not in str(result)
-    else:
-        assert result.backgrounds == 2
-
-
-def outcome(folder: Path) -> Clip | InputError:
-    try:
-        return read(folder)
-    except InputError as error:
-        return error
+    clip = given_or_refused(lambda: read(tmp_path), tmp_path / "metadata.json")
+    assert clip is None or clip.backgrounds == 2
 
 
 def test_windows_that_are_not_finite_or_not_as_many_are_refused(tmp_path: Path) -> None:

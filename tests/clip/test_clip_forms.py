@@ -8,6 +8,8 @@ import pytest
 from clip_inputs import (
     HEIGHT,
     WIDTH,
+    read,
+    refused,
     squares,
     write_features,
     write_images,
@@ -16,25 +18,12 @@ from clip_inputs import (
     write_video,
 )
 
-from actors.core.clip import Clip, FaceRect, ImageFrames, VideoFrames
-from actors.core.errors import InputError
+from actors.core.clip import FaceRect, ImageFrames, VideoFrames
 from actors.core.kind import UNET_328
 from jobs.clip import read_clip
 
 COUNT = 12
 RECT = FaceRect(3, 4, 33, 34)
-
-
-def read(path: Path, *, rects: Path | None = None, rect: FaceRect | None = None) -> Clip:
-    return read_clip(str(path), rects=None if rects is None else str(rects), rect=rect, kind=UNET_328)
-
-
-def refused(path: Path, *, rects: Path | None = None, rect: FaceRect | None = None) -> InputError:
-    with pytest.raises(InputError) as caught:
-        read(path, rects=rects, rect=rect)
-    assert "\n" not in str(caught.value)
-    assert caught.value.fix
-    return caught.value
 
 
 def package(folder: Path) -> Path:

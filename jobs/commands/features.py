@@ -1,0 +1,58 @@
+"""``features``: audio features from a recording, without rendering."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from actors import storage
+from actors.core.errors import ExitCode, InputError
+from actors.core.kind import UNET_328
+from jobs.features import Rows, feature_rows, local_encoder, read_speech, write_features
+from jobs.messages import say
+from jobs.progress import Meter, meter
+
+
+def features(
+    audio: Annotated[str, typer.Argument(help="Recording: wav, flac, mp3, m4a, or a video with sound.")],
+    encoder: Annotated[str, typer.Option(help="ONNX encoder of mel windows.")],
+    out: Annotated[str, typer.Option(help="The .npy file to write.")],
+) -> int:
+    """Make audio features (T, 512) of a recording, one row for each output frame, on this machine's CPU.
+
+    Exit code 0: the file is there. 2: bad input, nothing written.
+    """
+    console = Console(highlight=False)
+    target = storage.resolve(out)
+    _check_out(out, target)
+    speech = read_speech(audio, encoder, UNET_328)
+    rows = feature_rows(speech, UNET_328, local_encoder(speech, os.cpu_count() or 1))
+    with meter(console, speech.frames) as shown:
+        try:
+            write_features(target, _shown(rows, shown), speech.frames)
+        except OSError as error:
+            raise InputError(
+                f"--out {out}", f"cannot be written ({error})", "name a file in a folder there is"
+            ) from error
+    say(console, f"{target}: {speech.frames} rows, {float(speech.seconds):.2f} s at {UNET_328.fps} fps")
+    return int(ExitCode.COMPLETE)
+
+
+def _check_out(out: str, target: str) -> None:
+    """Refuses at once what could not be written after a long time of work."""
+    if storage.is_folder(target):
+        raise InputError(f"--out {out}", "is a folder", "name a .npy file")
+    if storage.is_local(target) and not storage.is_folder(target.rpartition("/")[0] or "/"):
+        raise InputError(f"--out {out}", "there is no folder to put it into", "make it first, or name another")
+
+
+def _shown(rows: Iterator[Rows], shown: Meter) -> Iterator[Rows]:
+    done = 0
+    for part in rows:
+        yield part
+        done += len(part)
+        shown.update(done, "encoding")

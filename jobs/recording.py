@@ -1,0 +1,289 @@
+"""Recordings as streams of samples: decoded piece by piece, begun and ended where a player would begin and end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from numpy.typing import NDArray
+
+from actors import storage
+from actors.core.errors import InputError
+
+# Playlists and session descriptions are left out: they make FFmpeg open other files and addresses.
+CONTAINERS = {"format_whitelist": "wav,w64,flac,mp3,mov,mp4,ogg,aiff,matroska,webm,aac,caf"}
+
+# Below there is no speech, above no microphone; either would make a small file ask for endless sound or memory.
+_LOWEST_RATE, _HIGHEST_RATE = 4_000, 768_000
+
+# A track that begins later beside a picture is no recording of it.
+_LATEST_START = 3600
+
+# Codecs with frames of fixed length fill up the last one; more than this behind the end is not filling.
+_LONGEST_PADDING = 8192
+
+# Seconds by which a recording may be shorter than its header says: headers are often careless about the last frame.
+_SHORTFALL = 1
+
+# What is handed on is at least as long, so that small packets do not cost more than the sound in them.
+_GATHERED = 1 << 14
+
+# Bytes by which a WAV file may be shorter than its header says: writers disagree on what the size includes.
+_MISCOUNTED = 4096
+
+# Writers that cannot go back leave the size in a WAV header at this or more.
+_UNKNOWN_SIZE = 0x7FFF_0000
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some decoded sound.
+
+    Attributes:
+        samples: ``(channels, n)`` float32, nominally in [-1, 1].
+        rate: samples per second.
+        layout: FFmpeg's name for what the channels are.
+    """
+
+    samples: NDArray[np.float32]
+    rate: int
+    layout: str
+
+
+def decoded(path: str) -> Iterator[Piece]:
+    """Decodes a recording piece by piece, in the order of time; all pieces have the same rate and channels.
+
+    The first sample is the first one that a player would play: what encoders add in front (MP3, AAC, Opus) is left
+    out as far as the file says how much it is, and so is what MP4 declares as filling at the end. Beside a picture
+    that begins earlier, silence comes first.
+
+    Args:
+        path: any of `CONTAINERS`; of a video its first sound track is taken.
+
+    Raises:
+        InputError: it is missing, has no sound track, is damaged or cut off, changes its form midway, or has a rate
+            that is not a recording's.
+    """
+    if not storage.is_file(path):
+        raise InputError(path, "there is no such recording", "check --audio")
+    try:
+        with (
+            storage.open_input(path) as file,
+            av.open(file, "r", metadata_errors="replace", options=CONTAINERS) as container,
+        ):
+            if container.format.name == "wav":
+                _check_wav(path)
+            yield from _pieces(path, container)
+    except (av.error.FFmpegError, OSError) as error:
+        raise InputError(path, f"cannot be decoded as sound ({error.strerror or error})", "give a wav file") from error
+
+
+def seconds(path: str) -> Fraction:
+    """The length of a recording in seconds, found by decoding it.
+
+    Raises:
+        InputError: as `decoded`, or it is empty.
+    """
+    count, rate = 0, 1
+    for piece in decoded(path):
+        count, rate = count + piece.samples.shape[1], piece.rate
+    if not count:
+        raise InputError(path, "holds no sound", "give a recording with sound in it")
+    return Fraction(count, rate)
+
+
+def mono(path: str, rate: int) -> Iterator[NDArray[np.float32]]:
+    """A recording as one channel at one rate: the mean of its channels, resampled without a break.
+
+    Sound that has the rate already is taken as it is.
+
+    Args:
+        path: see `decoded`.
+        rate: samples per second that are wanted.
+
+    Yields:
+        ``(n,)`` float32, nominally in [-1, 1], n at least 1.
+
+    Raises:
+        InputError: as `decoded`, or a sample is not a finite number.
+    """
+    pieces = decoded(path)
+    for first in pieces:
+        averaged = (mean_of_channels(piece.samples) for piece in chain([first], pieces))
+        for chunk in _gathered(resampled(averaged, first.rate, rate)):
+            if not np.isfinite(chunk).all():
+                raise InputError(path, "holds samples that are not finite numbers", "export the recording again")
+            yield chunk
+
+
+def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean ``(n,)`` of channels ``(channels, n)``, rounded once."""
+    return np.asarray(samples.mean(axis=0, dtype=np.float64), np.float32)
+
+
+def resampled(chunks: Iterable[NDArray[np.float32]], rate: int, wanted: int) -> Iterator[NDArray[np.float32]]:
+    """One channel at another rate, by one continuous swresample filter: how the sound is cut changes nothing.
+
+    Args:
+        chunks: ``(n,)`` each.
+        rate: samples per second that they have.
+        wanted: samples per second of the result; the same rate gives the same samples.
+
+    Yields:
+        ``(n,)`` float32; sample ``i`` of all of them is at ``i / wanted`` seconds.
+    """
+    if rate == wanted:
+        yield from chunks
+        return
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=wanted)
+    for chunk in chunks:
+        if len(chunk):
+            yield from (out.to_ndarray()[0] for out in resampler.resample(frame_of(chunk[None], rate, "mono")))
+    yield from (out.to_ndarray()[0] for out in resampler.resample(None))
+
+
+def frame_of(samples: NDArray[np.float32], rate: int, layout: str) -> av.AudioFrame:
+    """Samples ``(channels, n)`` as FFmpeg wants them: interleaved, because PyAV misreads eight planes."""
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T).reshape(1, -1), "flt", layout)
+    frame.sample_rate = rate
+    return frame
+
+
+def _pieces(path: str, container: InputContainer) -> Iterator[Piece]:
+    if not len(container.streams):
+        raise InputError(path, "is damaged or cut off: nothing in it can be read", "copy or export it again")
+    if not container.streams.audio:
+        raise InputError(path, "has no sound track", "give a recording with a sound track")
+    stream = container.streams.audio[0]
+    tick = Fraction(stream.time_base or 1)
+    declared = None if stream.duration is None else stream.duration * tick
+    if declared is None and len(container.streams) == 1 and container.duration is not None:
+        # Matroska counts it from its clock's zero, not from the first sample.
+        declared = Fraction(container.duration, av.time_base) - (stream.start_time or 0) * tick
+    frames = _frames(path, container)
+    first = next(frames, None)
+    if first is None:
+        return
+    rate = first.sample_rate
+    if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
+        raise InputError(path, f"has {rate} samples a second", f"record at {_LOWEST_RATE} to {_HIGHEST_RATE}")
+    sound = _floats(path, chain([first], frames))
+    if "mp4" in container.format.name.split(",") and declared is not None:
+        sound = _without_padding(sound, round(declared * rate))
+    silence = round(_delay(path, container, first) * rate)
+    channels, count = first.layout.nb_channels, 0
+    for start in range(0, silence, rate):
+        yield Piece(np.zeros((channels, min(rate, silence - start)), np.float32), rate, first.layout.name)
+    for samples in sound:
+        count += samples.shape[1]
+        yield Piece(samples, rate, first.layout.name)
+    # Of these two the length is a guess from the bit rate, unless an MP3 has the header that also names its delay.
+    guessed = container.format.name == "aac" or (container.format.name == "mp3" and not stream.start_time)
+    if declared is not None and not guessed and Fraction(count, rate) < declared - _SHORTFALL:
+        raise InputError(
+            path,
+            f"ends after {count / rate:.2f} s of {float(declared):.2f} s: it is cut off",
+            "copy or export it again",
+        )
+
+
+def _frames(path: str, container: InputContainer) -> Iterator[av.AudioFrame]:
+    """Decoded frames; what cannot be decoded is passed over at the very end only, where tags may follow the sound."""
+    stream = container.streams.audio[0]
+    damage: av.error.FFmpegError | None = None
+    end: float | None = None
+    for packet in container.demux(stream):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError as error:
+            damage = error
+            continue
+        for frame in frames:
+            if damage is not None:
+                where = "" if end is None else f" after {end:.2f} s"
+                raise InputError(path, f"is damaged{where}", "copy or export it again") from damage
+            end = frame.time or end or 0.0
+            yield frame
+    if damage is not None and end is None:
+        raise damage
+
+
+def _floats(path: str, frames: Iterator[av.AudioFrame]) -> Iterator[NDArray[np.float32]]:
+    """The frames' samples, ``(channels, n)`` float32."""
+    form: tuple[str, str, int] | None = None
+    converter = av.AudioResampler(format="flt")
+    for frame in frames:
+        given = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if form is None:
+            form = given
+            converter = av.AudioResampler(format="flt", layout=frame.layout.name, rate=frame.sample_rate)
+        if given != form:
+            raise InputError(path, "changes its rate or its channels midway", "convert it to one wav file")
+        # Interleaved: PyAV would read past the end of eight planes.
+        for out in converter.resample(frame):
+            yield np.ascontiguousarray(np.asarray(out.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels).T)
+
+
+def _without_padding(sound: Iterator[NDArray[np.float32]], end: int) -> Iterator[NDArray[np.float32]]:
+    """The sound up to a declared end, as long as what follows is no more than a codec's filling."""
+    position = 0
+    held: list[NDArray[np.float32]] = []
+    for samples in sound:
+        inside = min(max(0, end - position), samples.shape[1])
+        position += samples.shape[1]
+        if inside:
+            yield samples[:, :inside]
+        if inside < samples.shape[1]:
+            held.append(samples[:, inside:])
+        if position > end + _LONGEST_PADDING:
+            yield from held
+            held = []
+
+
+def _delay(path: str, container: InputContainer, first: av.AudioFrame) -> Fraction:
+    """Seconds by which the sound begins later than what is beside it in the file; 0 where it is alone."""
+    own = container.streams.audio[0]
+    others = [
+        stream.start_time * Fraction(stream.time_base)
+        for stream in (*container.streams.video, *container.streams.audio)
+        if stream is not own
+        and stream.start_time is not None
+        and stream.time_base is not None
+        and not stream.disposition & Disposition.attached_pic
+    ]
+    if not others or first.pts is None or first.time_base is None:
+        return Fraction(0)
+    delay = max(Fraction(0), first.pts * Fraction(first.time_base) - min(others))
+    if delay > _LATEST_START:
+        raise InputError(path, f"its sound begins {float(delay):.0f} s after its picture", "export the sound alone")
+    return delay
+
+
+def _check_wav(path: str) -> None:
+    """A WAV file that is shorter than its header says is read as if it were whole, by FFmpeg and by players."""
+    found = storage.entry(path)
+    with storage.open_input(path) as file:
+        head = file.read(8)
+    size = int.from_bytes(head[4:], "little")
+    if head[:4] == b"RIFF" and found is not None and found.size + _MISCOUNTED < size + 8 < _UNKNOWN_SIZE:
+        raise InputError(
+            path, f"is cut off: its header asks for {size + 8} bytes, it has {found.size}", "copy or export it again"
+        )
+
+
+def _gathered(chunks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    held: list[NDArray[np.float32]] = []
+    for chunk in chunks:
+        held.append(chunk)
+        if sum(map(len, held)) >= _GATHERED:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)

@@ -1,0 +1,198 @@
+"""Nodes that go, come, or run out of memory, on a real cluster whose head does not render."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import faulty
+import psutil
+import pytest
+import ray
+from ray._common.utils import get_system_memory
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+from stage import Nodes, Stage
+
+import jobs.dispatch
+import jobs.render
+from actors.backgrounds import load_block
+from jobs.plan import BlockPlan
+
+# Ten blocks of two backgrounds, all held at once.
+TEN_BLOCKS = BlockPlan(2, 10, 10, 1 << 20)
+
+# What others on the machine may take or give back while the test runs, and the most that the test itself takes.
+MARGIN = 3 << 29
+MOST = 3 << 30
+
+
+def test_lost_blocks_are_loaded_again(stage_on_nodes: Stage, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node that holds the backgrounds goes before they are used, and Ray may not rebuild them."""
+    stage = stage_on_nodes
+    nodes.add()
+    holder = nodes.add(num_cpus=0)
+
+    class Losing(jobs.dispatch.Dispatcher):
+        """Lets no worker start before all blocks are loaded and their node is gone."""
+
+        def __init__(self, *arguments: Any) -> None:  # noqa: ANN401
+            super().__init__(*arguments)
+            self._load = ray.remote(num_cpus=0, num_returns=2, max_retries=0)(load_block)
+            self._nodes = [holder.node_id]
+            self.held: list[int] = []
+
+        def _start(self, slot: int) -> None:
+            self.held.append(slot)
+
+        def _collect(self) -> None:
+            super()._collect()
+            loading = any(call[0] == "load" for call in self._waiting.values())
+            if self.held and len(self._blocks) == TEN_BLOCKS.count and not loading:
+                nodes.kill(holder)
+                for slot in self.held:
+                    super()._start(slot)
+                self.held.clear()
+
+    monkeypatch.setattr(jobs.render, "plan_blocks", lambda *_: TEN_BLOCKS)
+    monkeypatch.setattr(jobs.render, "Dispatcher", Losing)
+    result = stage.render()
+    assert result.code == 0, result.output
+    assert stage.record["blocks_lost"] > 0
+    assert stage.record["retried"]
+    assert stage.record["deaths"] == []
+    stage.check_whole()
+
+
+def test_a_node_goes_without_a_word(stage_on_nodes: Stage, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its worker is held in the middle of a range, so that it cannot go between two; another node takes its place."""
+    stage = stage_on_nodes
+    lost = nodes.add()
+
+    class Losing(jobs.dispatch.Dispatcher):
+        gone = False
+
+        def _collect(self) -> None:
+            super()._collect()
+            if not self.gone and stage.obeyed():
+                nodes.add()
+                nodes.kill(lost)
+                self.gone = True
+
+    monkeypatch.setattr(jobs.render, "Dispatcher", Losing)
+    stage.order("hang-5")
+    result = stage.render()
+    assert result.code == 0, result.output
+    stage.check_deaths(*stage.pids())
+    assert lost.node_id not in set(stage.table()["node"])
+    stage.check_whole()
+
+
+def test_a_cluster_that_grows_is_used(stage_on_nodes: Stage, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only worker hangs at once; what is rendered before it is killed comes from the node that was added."""
+    stage = stage_on_nodes
+    first = nodes.add()
+
+    class Growing(jobs.dispatch.Dispatcher):
+        grown = killed = False
+
+        def _collect(self) -> None:
+            super()._collect()
+            if stage.obeyed() and not self.grown:
+                nodes.add()
+                self.grown = True
+            elif self.grown and not self.killed and stage.fragments():
+                assert first.node_id not in set(stage.table()["node"])
+                os.kill(stage.pids()[0], signal.SIGKILL)
+                self.killed = True
+
+    monkeypatch.setattr(jobs.render, "Dispatcher", Growing)
+    stage.order("hang-5")
+    result = stage.render()
+    assert result.code == 0, result.output
+    stage.check_deaths(*stage.pids())
+    assert {worker["worker"] for worker in stage.record["workers_ready"]} == {0, 1}
+    stage.check_whole()
+
+
+@pytest.mark.skipif(psutil.virtual_memory().available < 2 * MOST, reason="too little memory to run short of it")
+def test_a_worker_is_killed_for_want_of_memory(stage_on_nodes: Stage, nodes: Nodes) -> None:
+    """By Ray's own monitor: the worker takes memory until the node counts as full.
+
+    The monitor looks at the whole machine. Where others take gigabytes in these seconds, innocent workers are killed
+    too; where they give back as much, nobody is, and the test begins anew.
+    """
+    stage = stage_on_nodes
+    for _ in range(3):
+        full = faulty.used_memory() + MARGIN
+        node = nodes.add(env_vars={"RAY_memory_usage_threshold": str(full / get_system_memory())})
+        stage.order("allocate-12", said=f"{full + faulty.STEP} {MOST}")
+        result = stage.render("--restart")
+        if result.code == 0 and stage.pids()[-1] in [death.pid for death in stage.deaths()]:
+            break
+        nodes.kill(node)
+    assert result.code == 0, result.output
+    stage.check_deaths(stage.pids()[-1], reason="OutOfMemoryError", alone=False)
+    stage.check_whole()
+
+
+@contextmanager
+def gone(folder: Path) -> Iterator[None]:
+    """Puts a file where a folder was."""
+    shutil.rmtree(folder)
+    folder.touch()
+    yield
+    folder.unlink()
+    folder.mkdir()
+
+
+@pytest.mark.parametrize("at", ["the loader", "the worker"])
+def test_the_object_store_is_full(
+    at: str, stage_on_nodes: Stage, nodes: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And there is nowhere to move anything: the disk counts as full, and the folder to spill to has gone.
+
+    Blocks are loaded on the worker's node, which cannot hold another, or elsewhere, and cannot be brought to it.
+    """
+    stage = stage_on_nodes
+    spill = tmp_path / "spill"
+    node = nodes.add(object_spilling_directory=str(spill), env_vars={"RAY_local_fs_capacity_threshold": "0.0001"})
+    holder = node.node_id if at == "the loader" else nodes.head
+    filler: Any = ray.remote(num_cpus=0)(faulty.Filler)
+    refused: list[str] = []
+
+    class Filling(jobs.dispatch.Dispatcher):
+        """Lets the later blocks wait until frames are done and the store is full."""
+
+        def __init__(self, *arguments: Any) -> None:  # noqa: ANN401
+            super().__init__(*arguments)
+            self.later: list[int] = []
+
+        def _load_block(self, block: int) -> None:
+            self._nodes = [holder]
+            if block < TEN_BLOCKS.count // 2 or refused:
+                super()._load_block(block)
+            else:
+                self.later.append(block)
+
+        def _collect(self) -> None:
+            super()._collect()
+            if not refused and self._scheduler.done:
+                here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
+                self.filler: Any = filler.options(scheduling_strategy=here).remote()
+                refused.append(str(ray.get(self.filler.fill.remote())))
+                for block in self.later:
+                    self._load_block(block)
+
+    with monkeypatch.context() as filling, gone(spill):
+        filling.setattr(jobs.render, "plan_blocks", lambda *_: TEN_BLOCKS)
+        filling.setattr(jobs.render, "Dispatcher", Filling)
+        result = stage.render()
+    assert refused == ["OutOfDiskError"]
+    done = stage.check_stopped(result, "object store is full")
+    # The other job has ended, the disk is mended.
+    stage.check_resumes(done)

@@ -1,0 +1,75 @@
+"""What is written to or read from goes away in the middle of a run: it stops with the reason, and goes on later."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import unprivileged
+from small import Result
+from stage import Stage, wait_for
+
+import jobs.dispatch
+import jobs.render
+from jobs.plan import BlockPlan
+
+UNPRIVILEGED = (sys.executable, unprivileged.__file__)
+
+
+def test_output_that_cannot_grow(stage: Stage) -> None:
+    stage.order("limit-50")
+    done = stage.check_stopped(stage.render(), "File too large")
+    assert stage.record["status"] == "stopped"
+    assert not list((stage.run / "frames").glob("*frame_000050*"))
+    stage.check_resumes(done)
+
+
+def is_refused(folder: Path) -> bool:
+    """Whether a command that gave up root's right is refused what the folder's mode forbids."""
+    folder.mkdir(0o500)
+    program = "import sys; open(sys.argv[1], 'w')"
+    probe = [*UNPRIVILEGED, sys.executable, "-c", program, str(folder / "file")]
+    return "[Errno 13]" in subprocess.run(probe, capture_output=True, text=True, check=False).stderr
+
+
+def test_permission_is_lost(stage: Stage) -> None:
+    """The whole command, Ray included, runs without the right that would let root write all the same."""
+    if not is_refused(stage.folder / "probe"):
+        pytest.skip("this user may write everywhere and cannot give that up")
+    stage.order("wait-50")
+    driver = stage.start(before=UNPRIVILEGED)
+    wait_for(stage.obeyed, driver)
+    folders = [stage.run / "frames", stage.run / "timings", stage.run]
+    modes = [folder.stat().st_mode for folder in folders]
+    for folder in folders:
+        folder.chmod(0o500)
+    stage.withdraw("wait-50")
+    output = driver.communicate()[0]
+    assert driver.returncode is not None
+    done = stage.check_stopped(Result(driver.returncode, output), "Permission denied")
+    for folder, mode in zip(folders, modes, strict=True):
+        folder.chmod(mode)
+    stage.check_resumes(done)
+
+
+def test_the_source_goes_away(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of two backgrounds, three at a time: the last one is read when frames have long been written."""
+    monkeypatch.setattr(jobs.render, "plan_blocks", lambda *_: BlockPlan(2, 10, 3, 1 << 20))
+    copy = stage.folder / "clip"
+    shutil.copytree(stage.clip.folder, copy)
+    last, away = copy / "full_body_img" / "20.png", copy / "away"
+
+    class Removing(jobs.dispatch.Dispatcher):
+        def _load_block(self, block: int) -> None:
+            if block == 9:
+                last.rename(away)
+            super()._load_block(block)
+
+    with monkeypatch.context() as removing:
+        removing.setattr(jobs.render, "Dispatcher", Removing)
+        done = stage.check_stopped(stage.render(clip=copy), "20.png")
+    away.rename(last)
+    stage.check_resumes(done, clip=copy)

@@ -1,0 +1,99 @@
+"""Worker processes that end, crash, hang or are killed: each is seen to be gone, and what it left is rendered again."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import ray
+from stage import ROWS, Stage
+
+import jobs.dispatch
+import jobs.render
+from jobs.scheduler import Patience
+
+Kill = Callable[[int, Any], None]
+
+
+def test_workers_that_exit_and_crash(stage: Stage) -> None:
+    stage.order("exit-10", "segfault-60", "exit-109")
+    result = stage.render()
+    assert result.code == 0, result.output
+    assert sorted(order.kind for order in stage.obeyed()) == ["exit", "exit", "segfault"]
+    stage.check_deaths(*stage.pids())
+    assert result.output.count("died: worker") == 3
+    stage.check_whole()
+
+
+def test_a_poison_frame_is_isolated(stage: Stage) -> None:
+    stage.order("poison-7")
+    flags = ("--frames", ":24")
+    result = stage.render(*flags, "--video", "--workers", 1)
+    assert result.code == 1, result.output
+    assert "frame 7 failed: its worker died 3 times" in result.output
+    assert "no video" in result.output
+    assert [failure["frame"] for failure in stage.record["failures"]] == [7]
+    stage.check_deaths(*stage.pids())
+    stage.check_frames([i for i in range(24) if i != 7])
+    # Once the cause is gone, the same command renders exactly that frame.
+    stage.withdraw("poison-7")
+    result = stage.render(*flags)
+    assert result.code == 0, result.output
+    assert "23 of 24 done, rendering 1" in result.output
+    stage.check_whole(range(24))
+
+
+def test_a_hung_worker_is_replaced(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but the hung worker's ranges is left when the clock is put forward past the scheduler's patience."""
+
+    class Waiting(jobs.dispatch.Dispatcher):
+        def _collect(self) -> None:
+            super()._collect()
+            left = {call[1] for call in self._waiting.values()}
+            if stage.obeyed() and len(left) == 1 and self._scheduler.remaining < ROWS // 2:
+                self._clock._seconds += Patience().least + 1  # noqa: SLF001
+
+    monkeypatch.setattr(jobs.render, "Dispatcher", Waiting)
+    stage.order("hang-33")
+    result = stage.render()
+    assert result.code == 0, result.output
+    stage.check_deaths(*stage.pids(), reason="made no progress for 600 s")
+    stage.check_whole()
+
+
+def sigkill(pid: int, _actor: Any) -> None:  # noqa: ANN401
+    os.kill(pid, signal.SIGKILL)
+
+
+def ray_kill(_pid: int, actor: Any) -> None:  # noqa: ANN401
+    ray.kill(actor)
+
+
+@pytest.mark.parametrize("kill", [sigkill, ray_kill])
+def test_workers_are_killed_as_they_work(kill: Kill, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever they are: the driver does not know what a worker is doing when it has it killed."""
+    chance = random.Random(3)
+    killed: list[int] = []
+
+    class Killing(jobs.dispatch.Dispatcher):
+        def _collect(self) -> None:
+            super()._collect()
+            busy = {call[1] for call in self._waiting.values() if call[0] == "render"}
+            pids = {worker.worker: worker.pid for worker in self.moments.workers}
+            alive = sorted(slot for slot in busy if pids[slot] not in killed)
+            # While that much is left, a dead worker is given something to do, so that its death is seen.
+            if alive and 10 * (len(killed) + 1) <= self._scheduler.done < ROWS // 2:
+                slot = chance.choice(alive)
+                kill(pids[slot], self._actors[slot])
+                killed.append(pids[slot])
+
+    monkeypatch.setattr(jobs.render, "Dispatcher", Killing)
+    result = stage.render()
+    assert result.code == 0, result.output
+    assert killed
+    stage.check_deaths(*killed)
+    stage.check_whole()
