@@ -22,11 +22,11 @@ format: .venv/installed-dev
 # On a machine with a card: the tests that need CUDA, then the benchmark with it.
 gpu: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cuda]'
-	$(BIN)/python -m pytest -k cuda tests/test_session.py tests/test_graph.py
-	$(BIN)/python -m jobs benchmark --device cuda --out benchmark-gpu
+	$(BIN)/python -m pytest -k cuda tests/test_session.py
+	$(BIN)/python -m jobs benchmark --device cuda --out gpu-run/benchmark
 
 clean:
-	rm -rf .venv demo-run .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv demo-run gpu-run .mypy_cache .ruff_cache .pytest_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mouthpiece needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }

@@ -46,6 +46,11 @@ def segment_path(out: str, frames: FrameRange) -> str:
     return storage.join(segments_folder(out), segment_name(frames))
 
 
+def features_folder(out: str) -> str:
+    """Folder of the audio features that were made of the run's recording."""
+    return storage.join(out, "features")
+
+
 def video_path(out: str) -> str:
     """The finished video."""
     return storage.join(out, "video.mp4")

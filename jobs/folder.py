@@ -14,7 +14,15 @@ from typing import Any
 
 from actors import storage
 from actors.core.errors import InputError
-from actors.layout import frames_folder, record_path, report_path, segments_folder, timings_folder, video_path
+from actors.layout import (
+    features_folder,
+    frames_folder,
+    record_path,
+    report_path,
+    segments_folder,
+    timings_folder,
+    video_path,
+)
 from jobs.cluster import inside_job
 from jobs.record import differences, read_record
 
@@ -24,7 +32,9 @@ LOCK = ".lock"
 MARKS = (LOCK, ".driver-", ".node-", ".run.json.")
 
 # What a run writes into its folders; anything else there is somebody's.
-OURS = re.compile(r"(frame_\d{6,}\.(png|jpg|webp)|\d{9,}-\d{9,}\.(parquet|mp4)|\..*\.partial)")
+OURS = re.compile(
+    r"(frame_\d{6,}\.(png|jpg|webp)|\d{9,}-\d{9,}\.(parquet|mp4)|[0-9a-f]{32}-[0-9a-f]{32}\.npy|\..*\.partial)"
+)
 
 # Ray unpacks a job's working directory here; whatever is written there is thrown away with the job.
 JOB_COPY = "working_dir_files"
@@ -86,7 +96,7 @@ def clear_data(out: str) -> None:
     """Removes what a run writes, but for its record, and nothing else."""
     for path in (video_path(out), report_path(out)):
         storage.remove_file(path)
-    for folder in (timings_folder(out), frames_folder(out), segments_folder(out)):
+    for folder in (timings_folder(out), frames_folder(out), segments_folder(out), features_folder(out)):
         entries = storage.children(folder)
         ours = [entry for entry in entries if OURS.fullmatch(entry.name)]
         if len(ours) == len(entries):
@@ -103,7 +113,7 @@ def clear(out: str) -> None:
 
 def sweep(out: str, token: str) -> None:
     """Removes what killed processes left half-done; ``token`` is this process's own mark."""
-    for folder in (out, timings_folder(out), frames_folder(out), segments_folder(out)):
+    for folder in (out, timings_folder(out), frames_folder(out), segments_folder(out), features_folder(out)):
         for entry in storage.children(folder):
             mark = entry.name.startswith((".driver-", ".node-")) and entry.name != token
             if mark or (entry.name.startswith(".") and entry.name.endswith(".partial")):

@@ -15,6 +15,7 @@ from actors.digest import model_digest
 from actors.model import read_model
 from jobs.clip import read_clip, read_features, read_windows
 from jobs.digest import array_digest, backgrounds_digest, text_digest
+from jobs.features import Speech, read_speech
 from jobs.options import CompositeOptions
 from jobs.plan import Pairing
 from jobs.sound import check_sound
@@ -30,7 +31,7 @@ class Inputs:
         tensors: its inputs and output.
         kind: the contract it honours.
         clip: the recognised clip.
-        audio: what drives the mouth.
+        audio: what drives the mouth: features, or a recording that an encoder has yet to hear.
         pairing: which background each output frame is drawn on.
         frames: the output frames to render.
         sound: recording to mux, or ``None``.
@@ -42,7 +43,7 @@ class Inputs:
     tensors: ModelTensors
     kind: ModelKind
     clip: Clip
-    audio: AudioTrack
+    audio: AudioTrack | Speech
     pairing: Pairing
     frames: FrameRange
     sound: str | None
@@ -58,7 +59,7 @@ class Inputs:
             "kind": self.kind.name,
             "clip": backgrounds_digest(self.clip),
             "rects": text_digest(repr([(r.x0, r.y0, r.x1, r.y1) for r in self.clip.rects or ()])),
-            "features": array_digest(self.audio.rows),
+            "features": self.audio.key if isinstance(self.audio, Speech) else array_digest(self.audio.rows),
             "loop": self.pairing.loop.value,
             "interpolation": options.interpolation.value,
             "format": options.image_format.value,
@@ -101,11 +102,13 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         )
     warnings = [*clip.warnings]
     sound = _sound(options, clip)
-    if sound is not None:
+    if sound is not None and not isinstance(audio, Speech):
         seconds, expected = check_sound(sound), len(audio) / kind.fps
         if abs(seconds - expected) > 1:
-            warnings.append(
-                f"{sound} lasts {seconds:.2f} s, the features {expected:.2f} s: cut or padded to the picture"
+            raise InputError(
+                sound,
+                f"lasts {seconds:.2f} s, the features beside it {expected:.2f} s",
+                "give features of this recording, or --encoder",
             )
     if tensors.batch is not None:
         change = (
@@ -138,7 +141,13 @@ def sources(clip: Clip) -> tuple[tuple[str, int], ...]:
     return tuple((path, entry.size) for path, entry in found if entry is not None)
 
 
-def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[AudioTrack, Pairing]:
+def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[AudioTrack | Speech, Pairing]:
+    if options.encoder is not None:
+        recording = options.audio or clip.sound
+        if recording is None:
+            raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
+        speech = read_speech(recording, options.encoder, kind)
+        return speech, Pairing(options.loop or Loop.BOUNCE, clip.backgrounds)
     features = options.features or clip.features
     if options.features is None and clip.windows is not None:
         if options.loop is not None:
@@ -149,8 +158,10 @@ def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
             )
         windows = read_windows(clip.windows, clip.window_count, kind)
         return AudioTrack(None, windows), Pairing(Loop.ONCE, clip.backgrounds)
+    if features is None and options.audio is not None:
+        raise InputError("--audio", "there is no encoder to hear it, and no features", "add --encoder E.onnx")
     if features is None:
-        raise InputError(options.clip, "has no aud_ave.npy", "give the audio features with --features")
+        raise InputError(options.clip, "has no aud_ave.npy", "give --features, or --audio with --encoder")
     rows = read_features(features, kind)
     return AudioTrack(rows, None), Pairing(options.loop or Loop.BOUNCE, clip.backgrounds)
 

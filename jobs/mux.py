@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,13 +23,14 @@ Picture: TypeAlias = "Packet[av.VideoStream]"
 AUDIO_BIT_RATE = 192_000
 
 
-def join(target: Path, segments: Iterable[str], sound: NDArray[np.float32] | None, fps: int) -> None:
+def join(target: Path, segments: Iterable[str], sound: Iterable[NDArray[np.float32]] | None, fps: int) -> None:
     """Writes the finished video: an MP4 with its index in front, so that it plays while it is being fetched.
 
     Args:
         target: local file to write; the caller gives it its final name once it is whole.
         segments: paths of the segments in order; each begins with a key frame and has the same coding settings.
-        sound: ``(channels, n)`` float32 in [-1, 1] at `jobs.sound.RATE`, as long as the picture; or ``None``.
+        sound: ``(channels, n)`` float32 each in [-1, 1] at `jobs.sound.RATE`, together as long as the picture; or
+            ``None``.
         fps: frame rate of the picture.
 
     Raises:
@@ -46,7 +48,7 @@ def join(target: Path, segments: Iterable[str], sound: NDArray[np.float32] | Non
             for packet in packets:
                 video.mux(packet)
         else:
-            _interleave(video, packets, sound)
+            _interleave(video, packets, iter(sound))
 
 
 def _pictures(paths: list[str], stream: av.VideoStream, fps: int) -> Iterator[Picture]:
@@ -74,26 +76,27 @@ def _pictures(paths: list[str], stream: av.VideoStream, fps: int) -> Iterator[Pi
                 yield packet
 
 
-def _interleave(video: OutputContainer, pictures: Iterator[Picture], sound: NDArray[np.float32]) -> None:
+def _interleave(video: OutputContainer, pictures: Iterator[Picture], sound: Iterator[NDArray[np.float32]]) -> None:
     """Writes picture and sound in step, so that a player never has to look far ahead for either."""
-    layout = "mono" if len(sound) == 1 else "stereo"
+    first = next(sound)
+    layout = "mono" if len(first) == 1 else "stereo"
     voice = video.add_stream("aac", rate=RATE, layout=layout)
     voice.bit_rate = AUDIO_BIT_RATE
     written = 0
-    step = RATE // 10
+    chunks = chain([first], sound)
     for packet in pictures:
         video.mux(packet)
         until = float(packet.dts * packet.time_base) * RATE if packet.dts is not None else 0
-        while written < min(until, sound.shape[1]):
-            video.mux(voice.encode(_samples(sound, written, step, layout)))
-            written += step
-    while written < sound.shape[1]:
-        video.mux(voice.encode(_samples(sound, written, step, layout)))
-        written += step
+        while written < until and (chunk := next(chunks, None)) is not None:
+            video.mux(voice.encode(_samples(chunk, written, layout)))
+            written += chunk.shape[1]
+    for chunk in chunks:
+        video.mux(voice.encode(_samples(chunk, written, layout)))
+        written += chunk.shape[1]
     video.mux(voice.encode(None))
 
 
-def _samples(sound: NDArray[np.float32], start: int, count: int, layout: str) -> av.AudioFrame:
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(sound[:, start : start + count]), "fltp", layout)
+def _samples(chunk: NDArray[np.float32], start: int, layout: str) -> av.AudioFrame:
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(chunk), "fltp", layout)
     frame.sample_rate, frame.pts, frame.time_base = RATE, start, Fraction(1, RATE)
     return frame

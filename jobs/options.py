@@ -53,6 +53,7 @@ class CompositeOptions(BaseModel):
     model: Annotated[str, Decides(("model", "kind"))]
     out: Annotated[str, Decides()]
     features: Annotated[str | None, Decides(("features",))] = None
+    encoder: Annotated[str | None, Decides(("features",))] = None
     rects: Annotated[str | None, Decides(("rects",))] = None
     rect: Annotated[str | None, Decides(("rects",)), Field(pattern=r"^\d+,\d+,\d+,\d+$")] = None
     frames: Annotated[str | None, Decides(), Field(pattern=r"^\d*:\d*$")] = None
@@ -66,7 +67,7 @@ class CompositeOptions(BaseModel):
     format: Annotated[ImageFormat, Decides(("format",))] = ImageFormat.PNG
     quality: Annotated[int | None, Decides(("quality",)), Field(ge=1, le=101)] = None
     video: Annotated[bool, Decides()] = False
-    audio: Annotated[str | None, Decides()] = None
+    audio: Annotated[str | None, Decides(("features",))] = None
     loop: Annotated[Loop | None, Decides(("loop",))] = None
     interpolation: Annotated[Interpolation, Decides(("interpolation",))] = Interpolation.CUBIC
     composite: Annotated[bool, Decides(("composite", "format"))] = True
@@ -81,8 +82,10 @@ class CompositeOptions(BaseModel):
             raise ValueError("gpus-per-worker: above 1 it must be a whole number")
         if self.rects and self.rect:
             raise ValueError("rects and rect: give one of them")
-        if self.audio and not self.video:
-            raise ValueError("audio: sound goes into the video only; add --video")
+        if self.encoder and self.features:
+            raise ValueError("encoder: features are given already; give one of them")
+        if self.audio and not self.video and not self.encoder:
+            raise ValueError("audio: without --encoder sound goes into the video only; add --encoder, or --video")
         if self.video and not self.composite:
             raise ValueError("video: there is nothing to show with --no-composite")
         if self.quality is not None and self.format not in {ImageFormat.JPG, ImageFormat.WEBP}:

@@ -17,14 +17,17 @@ from rich.console import Console
 
 import actors
 from actors import storage
+from actors.core.audio import AudioTrack
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.core.kind import Precision
 from actors.core.timeline import FrameRange, divide
+from actors.encoder import EncoderConfig
 from actors.encoding import ImageFormat
-from actors.layout import frames_folder, segment_path, timings_folder, video_path
+from actors.layout import features_folder, frames_folder, segment_path, timings_folder, video_path
 from jobs import folder, mux, record
 from jobs.cluster import Offer, connect, offer
 from jobs.dispatch import Dispatcher, Work
+from jobs.features import encoder_actor, load_features, make_features
 from jobs.inputs import Inputs, read_inputs
 from jobs.ledger import Ledger, missing
 from jobs.messages import say
@@ -37,7 +40,7 @@ from jobs.profile import profile_key, read_profile
 from jobs.progress import Meter, meter
 from jobs.record import differences
 from jobs.scheduler import Patience, Scheduler
-from jobs.sound import cut, read_sound
+from jobs.sound import cut_chunks, sound_chunks
 from jobs.verify import file_facts
 from jobs.work import block_request, single_requests, worker_config
 
@@ -254,7 +257,7 @@ class _Run:
             raise RuntimeError("nothing is scheduled")
         options, inputs = self._options, self._inputs
         config = worker_config(options, inputs, placement, provider=choice.provider, out=self._out, token=self._token)
-        audio = ray.put(inputs.audio)
+        audio = ray.put(self._heard(placement, choice, there))
         if options.precision is not Precision.FP32:
             report = check_precision(
                 config,
@@ -285,6 +288,25 @@ class _Run:
         with meter(self._console, scheduler.total) as shown:
             Dispatcher(scheduler, work, outcome.moments, self._ledger.record, lambda: _show(shown, scheduler)).run()
 
+    def _heard(self, placement: Placement, choice: Choice, there: Offer) -> AudioTrack:
+        """What drives the mouth: as it was given, as an earlier run kept it, or as an encoder hears it now."""
+        audio, kind = self._inputs.audio, self._inputs.kind
+        if isinstance(audio, AudioTrack):
+            return audio
+        folder = features_folder(self._out)
+        rows = load_features(folder, audio, kind)
+        if rows is not None:
+            say(self._console, f"features: {len(rows)} rows, kept by an earlier run")
+            return AudioTrack(rows, None)
+        # Nobody renders yet: on CPUs the encoder may have all cores of a node.
+        threads = max(1, int(there.smallest_node_cpus)) if choice.provider == CPU else 1
+        cpus = float(threads) if there.cpus and choice.provider == CPU else placement.resources["num_cpus"]
+        config = EncoderConfig(audio.encoder, audio.tensors, choice.provider, threads, placement.gpus)
+        with encoder_actor(config, cpus=cpus, wait=self._options.wait) as encode:
+            rows = make_features(folder, audio, kind, encode)
+        say(self._console, f"features: {len(rows)} rows of {audio.recording}")
+        return AudioTrack(rows, None)
+
     def _join(self) -> None:
         """Joins the segments of this run's frames, and the sound that belongs to them, into the video."""
         inputs = self._inputs
@@ -301,7 +323,7 @@ class _Run:
             raise ValueError(f"its segments do not follow on each other: {', '.join(map(str, spans))}")
         segments = [segment_path(self._out, span) for span in spans]
         fps = inputs.kind.fps
-        sound = cut(read_sound(inputs.sound), first, last, fps) if inputs.sound else None
+        sound = cut_chunks(sound_chunks(inputs.sound), first, last, fps) if inputs.sound else None
         with TemporaryDirectory(prefix="mouthpiece-") as scratch:
             joined = Path(scratch) / "video.mp4"
             mux.join(joined, segments, sound, fps)

@@ -70,13 +70,3 @@ def cut_chunks(chunks: Iterable[NDArray[np.float32]], start: int, stop: int, fps
             return
     for begin in range(max(first, position), last, RATE):
         yield np.zeros((channels, min(RATE, last - begin)), np.float32)
-
-
-def read_sound(path: str) -> NDArray[np.float32]:
-    """All of `sound_chunks` at once, ``(channels, n)``."""
-    return np.concatenate(list(sound_chunks(path)) or [np.zeros((1, 0), np.float32)], axis=1)
-
-
-def cut(samples: NDArray[np.float32], start: int, stop: int, fps: int) -> NDArray[np.float32]:
-    """All of `cut_chunks` at once, ``(channels, n)``."""
-    return np.concatenate([samples[:, :0], *cut_chunks([samples], start, stop, fps)], axis=1)

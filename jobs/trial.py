@@ -10,11 +10,13 @@ import ray
 
 from actors.core.audio import AudioTrack
 from actors.core.errors import InputError, StoppedError
+from actors.core.kind import ModelKind
 from actors.core.report import RangeReport
 from actors.core.timeline import Loop, divide
 from actors.core.timings import FrameTiming
 from jobs.cluster import offer
 from jobs.dispatch import Dispatcher, Moments, Work
+from jobs.features import Speech
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
 from jobs.placement import Placement
@@ -107,7 +109,7 @@ def measure(
     Returns:
         Frames per second, and what stood in the way where they are 0.
     """
-    audio = _looped(inputs.audio)
+    audio = _looped(inputs.audio, inputs.kind)
     pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))
     blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
     watch = _Watch(placement.workers, seconds, time.time() + limit)
@@ -140,8 +142,10 @@ def measure(
     return fps, "" if fps else f"not all workers rendered within {limit:g} s"
 
 
-def _looped(audio: AudioTrack) -> AudioTrack:
-    """The same sound over and over, as long as the longest trial needs."""
+def _looped(audio: AudioTrack | Speech, kind: ModelKind) -> AudioTrack:
+    """The same sound over and over, as long as the longest trial needs; silence where no encoder has heard it yet."""
+    if isinstance(audio, Speech):
+        audio = AudioTrack(np.zeros((1, *kind.feature), np.float32), None)
     rows = audio.rows
     count = max(1, min(LONGEST, LONGEST_BYTES // rows[0].nbytes))
     looped = np.resize(rows, (count, *rows.shape[1:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 import uuid
 from collections.abc import Iterator
@@ -44,7 +45,7 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
     """
     inputs = read_inputs(options)
     until = time.monotonic() + seconds
-    with connect(options.address, actors) as own_cluster, _scratch(scratch) as (folder, token):
+    with _scratch(scratch) as (folder, token), connect(options.address, actors) as own_cluster:
         there = offer()
         choice = choose_device(options.device, there, own_cluster=own_cluster)
 
@@ -100,8 +101,9 @@ def _attempt(
         seconds=TRIAL_SECONDS,
         limit=TRIAL_LIMIT,
     )
+    # Workers that have just been killed may still be at it; what they leave goes with the whole folder.
     for path in (frames_folder(folder), segments_folder(folder)):
-        storage.remove_folder(path)
+        shutil.rmtree(path, ignore_errors=True)
     return Trial(layout=layout, fps=fps, remark=remark)
 
 
@@ -112,7 +114,7 @@ def _scratch(folder: str | None) -> Iterator[tuple[str, str]]:
     parent = None if folder is None else storage.resolve(folder)
     if parent is not None:
         storage.make_folder(parent)
-    with TemporaryDirectory(prefix="mouthpiece-tune-", dir=parent) as scratch:
+    with TemporaryDirectory(prefix="mouthpiece-tune-", dir=parent, ignore_cleanup_errors=True) as scratch:
         storage.write_atomic(storage.join(scratch, token), b"")
         yield scratch, token
 

@@ -30,7 +30,6 @@ FREE = {
     "gpus_per_worker",
     "tuned",
     "video",
-    "audio",
     "address",
     "restart",
     "wait",

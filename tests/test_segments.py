@@ -20,7 +20,7 @@ from actors.core.pixels import Image
 from actors.core.yuv import to_yuv420
 from actors.segments import REORDERED_FRAMES, SegmentEncoder
 from jobs.mux import join
-from jobs.sound import RATE, cut
+from jobs.sound import RATE, cut_chunks
 
 WIDTH, HEIGHT, FPS = 192, 128, 25
 SAMPLES_PER_FRAME = RATE // FPS
@@ -314,7 +314,7 @@ def test_frames_of_another_size_are_refused(shape: tuple[int, ...]) -> None:
 
 def test_opencv_reads_the_same_frames(tmp_path: Path, segments: list[str]) -> None:
     target = tmp_path / "video.mp4"
-    join(target, segments, tone(40), FPS)
+    join(target, segments, [tone(40)], FPS)
     capture = cv2.VideoCapture(str(target))
     seen = []
     while True:
@@ -333,7 +333,7 @@ def test_every_joint_is_exact_wherever_it_lies(tmp_path: Path) -> None:
         bounds.append((start, start + length))
         start += length
     target = tmp_path / "video.mp4"
-    join(target, write_segments(tmp_path, *bounds), tone(start), FPS)
+    join(target, write_segments(tmp_path, *bounds), [tone(start)], FPS)
     check_pictures(play(target), start)
 
 
@@ -363,7 +363,7 @@ def test_segments_of_other_settings_are_refused(tmp_path: Path, segments: list[s
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_video_of_hardly_any_frames(tmp_path: Path, count: int) -> None:
     target = tmp_path / "video.mp4"
-    join(target, write_segments(tmp_path, (0, count)), tone(count), FPS)
+    join(target, write_segments(tmp_path, (0, count)), [tone(count)], FPS)
     video = play(target)
     check_pictures(video, count)
     assert video.sound_duration == Fraction(count, FPS)
@@ -373,7 +373,7 @@ def test_a_video_of_hardly_any_frames(tmp_path: Path, count: int) -> None:
 def test_picture_and_sound_are_equally_long_and_in_step(tmp_path: Path, segments: list[str], channels: int) -> None:
     target = tmp_path / "video.mp4"
     sound = tone(40, channels)
-    join(target, segments, sound, FPS)
+    join(target, segments, [sound], FPS)
     video = play(target)
     check_pictures(video, 40)
     assert video.sound_duration == video.duration == Fraction(40, FPS)
@@ -391,7 +391,7 @@ def test_sound_of_any_length_is_cut_or_padded_to_the_picture(
     tmp_path: Path, segments: list[str], frames: float
 ) -> None:
     target = tmp_path / "video.mp4"
-    join(target, segments, cut(tone(frames), 0, 40, FPS), FPS)
+    join(target, segments, cut_chunks([tone(frames)], 0, 40, FPS), FPS)
     video = play(target)
     assert video.sound_duration == video.duration == Fraction(40, FPS)
     assert video.sound is not None
@@ -401,7 +401,7 @@ def test_sound_of_any_length_is_cut_or_padded_to_the_picture(
 
 def test_the_index_stands_in_front(tmp_path: Path, segments: list[str]) -> None:
     target = tmp_path / "video.mp4"
-    join(target, segments, tone(40), FPS)
+    join(target, segments, [tone(40)], FPS)
     content = target.read_bytes()
     assert content.index(b"moov") < content.index(b"mdat")
 
@@ -409,7 +409,7 @@ def test_the_index_stands_in_front(tmp_path: Path, segments: list[str]) -> None:
 def test_picture_and_sound_are_interleaved(tmp_path: Path) -> None:
     """A player that reads on must not have to look further ahead than a second."""
     target = tmp_path / "video.mp4"
-    join(target, write_segments(tmp_path, (0, 60), (60, 120)), tone(120), FPS)
+    join(target, write_segments(tmp_path, (0, 60), (60, 120)), [tone(120)], FPS)
     latest: dict[str, float] = {}
     with av.open(str(target)) as container:
         # In the order of the file.
@@ -426,7 +426,7 @@ def test_joining_is_repeatable(tmp_path: Path, segments: list[str]) -> None:
     """Segments are deterministic, so a resumed run gives the same video."""
     assert encode(0, 23) == Path(segments[0]).read_bytes()
     for name in ("a.mp4", "b.mp4"):
-        join(tmp_path / name, segments, tone(40), FPS)
+        join(tmp_path / name, segments, [tone(40)], FPS)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 

@@ -27,6 +27,10 @@ def composite(
     features: Annotated[
         str | None, typer.Option(help="Audio features (T, 512), .npy. [default: the clip's]", rich_help_panel=INPUT)
     ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(help="ONNX encoder that makes the features of the recording.", rich_help_panel=INPUT),
+    ] = None,
     rects: Annotated[
         str | None, typer.Option(help="Face squares, either JSON form. [default: the clip's]", rich_help_panel=INPUT)
     ] = None,
@@ -37,7 +41,8 @@ def composite(
         str | None, typer.Option(metavar="A:B", help="Output frames to render, half-open.", rich_help_panel=INPUT)
     ] = None,
     audio: Annotated[
-        str | None, typer.Option(help="Recording for the video. [default: the clip's aud.wav]", rich_help_panel=INPUT)
+        str | None,
+        typer.Option(help="Recording to hear and to show. [default: the clip's aud.wav]", rich_help_panel=INPUT),
     ] = None,
     loop: Annotated[
         Loop | None, typer.Option(help="How backgrounds repeat. [default: bounce]", rich_help_panel=INPUT)

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from actors.encoding import ImageFormat
-from jobs.demo.clip import write_demo_clip, write_demo_model
+from jobs.demo.clip import write_demo_clip, write_demo_encoder, write_demo_model
 from jobs.options import CompositeOptions
 from jobs.render import render
 
@@ -18,17 +18,20 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for the clip, the model and the run.")] = Path("demo-run"),
     address: Annotated[str | None, typer.Option(help="Ray cluster to join. [default: a local one]")] = None,
 ) -> int:
-    """Make a presenter, a voice and a small model, and render them to frames, timings and a video with sound."""
+    """Make a presenter, a voice, an encoder and a small model, and render them to frames, timings and a video."""
     console = Console(highlight=False)
     folder = out.resolve()
-    clip, model = folder / "clip", folder / "mouth.onnx"
+    clip, model, encoder = folder / "clip", folder / "mouth.onnx", folder / "encoder.onnx"
     if not clip.is_dir():
         console.print(f"drawing the demo clip into {clip}", soft_wrap=True)
     write_demo_clip(clip)
     write_demo_model(model)
+    write_demo_encoder(encoder)
     options = CompositeOptions(
         clip=str(clip),
         model=str(model),
+        encoder=str(encoder),
+        audio=str(clip / "aud.wav"),
         out=str(folder / "run"),
         format=ImageFormat.JPG,
         video=True,

@@ -42,7 +42,7 @@ def inspect(
         if rows is not None:
             console.print(f"features: {source}, {len(rows)} rows, {len(rows) / kind.fps:.2f} s at {kind.fps} fps")
     elif found is not None and found.windows is None:
-        problems.append(InputError(clip, "has no aud_ave.npy", "give the audio features with --features"))
+        problems.append(InputError(clip, "has no aud_ave.npy", "give --features, or render with --audio and --encoder"))
     if model is not None:
         _attempt(lambda: _print_model(console, model, kind), problems)
     for problem in problems:

@@ -7,11 +7,12 @@ import tempfile
 from pathlib import Path
 
 import cv2
-import numpy as np
 
 from actors.core.kind import UNET_328
 from jobs.demo.presenter import FRAMES, Presenter, landmarks
-from jobs.demo.voice import features_from_sound, make_voice, write_wav
+from jobs.demo.voice import make_voice, write_wav
+from jobs.features import feature_rows, local_encoder, read_speech, write_features
+from jobs.models.demo_encoder import build_demo_encoder
 from jobs.models.mouth import build_mouth_model, save_model
 
 # More than there are backgrounds, so that the clip runs back as well as forth.
@@ -43,7 +44,7 @@ def write_demo_clip(folder: Path) -> None:
 def _write_parts(folder: Path) -> None:
     voice = make_voice(OUTPUT_FRAMES / UNET_328.fps)
     write_wav(folder / "aud.wav", voice)
-    np.save(folder / "aud_ave.npy", features_from_sound(voice, OUTPUT_FRAMES), allow_pickle=False)
+    _write_features(folder / "aud.wav", folder / "aud_ave.npy")
     images, points = folder / "full_body_img", folder / "landmarks"
     images.mkdir()
     points.mkdir()
@@ -53,6 +54,20 @@ def _write_parts(folder: Path) -> None:
         (images / f"{index}.jpg").write_bytes(data.tobytes())
         lines = "".join(f"{x} {y}\n" for x, y in landmarks(index).tolist())
         (points / f"{index}.lms").write_text(lines, encoding="ascii")
+
+
+def _write_features(recording: Path, path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="mouthpiece-") as scratch:
+        encoder = Path(scratch) / "encoder.onnx"
+        write_demo_encoder(encoder)
+        speech = read_speech(str(recording), str(encoder), UNET_328)
+        write_features(str(path), feature_rows(speech, UNET_328, local_encoder(speech, threads=1)), speech.frames)
+
+
+def write_demo_encoder(path: Path) -> None:
+    """Writes the encoder that hears the voice; see `jobs.models.demo_encoder`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_model(build_demo_encoder(), path)
 
 
 def write_demo_model(path: Path) -> None:

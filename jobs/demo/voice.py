@@ -1,4 +1,4 @@
-"""The demo's voice: a small formant synthesiser, and audio features that follow what it says."""
+"""The demo's voice: a small formant synthesiser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from actors.core.kind import UNET_328
 from jobs.demo.phonemes import segments
-from jobs.models import channels
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +30,6 @@ _HIGH_FORMANTS = (3900.0, 5000.0)
 # A woman's vocal tract is shorter and her voice higher than those the tables of `phonemes` give.
 _TRACT = 1.13
 _PITCH = 1.65
-_SPECTRUM_POINTS = 1024
 
 
 def _glide(values: Curve, width: int) -> Curve:
@@ -134,47 +132,6 @@ def frame_loudness(samples: Samples, frames: int) -> Samples:
     padded = np.zeros(frames * PER_FRAME, np.float32)
     padded[: min(len(samples), len(padded))] = samples[: len(padded)]
     return np.asarray(np.sqrt(np.square(padded.reshape(frames, PER_FRAME)).mean(axis=1)), np.float32)
-
-
-def features_from_sound(samples: Samples, frames: int) -> Samples:
-    """Audio features for the demo's mouth model, one row per video frame at 25 per second.
-
-    They are not a trained encoder's: `jobs.models.channels` says which column is what.
-
-    Args:
-        samples: mono at 16 kHz in [-1, 1].
-        frames: rows wanted.
-
-    Returns:
-        ``(frames, 512)`` float32, finite: the opening in [0, 1], the spread in [-1, 1], then a log spectrum in
-        [0, 1].
-    """
-    loudness = frame_loudness(samples, frames).astype(np.float64)
-    loud = max(float(np.percentile(loudness, 97)), 1e-6)
-    # Lips have weight: a little of both neighbours, and nothing at all for the quietest breath.
-    smooth = np.convolve(np.pad(loudness / loud, 1), [0.15, 0.7, 0.15], mode="valid")
-    opening = np.clip((smooth - 0.02) / 0.98, 0.0, 1.0)
-
-    half = _SPECTRUM_POINTS // 2
-    padded = np.zeros(frames * PER_FRAME + 2 * half)
-    known = min(len(samples), frames * PER_FRAME)
-    padded[half : half + known] = samples[:known]
-    middles = np.arange(frames) * PER_FRAME + PER_FRAME // 2
-    blocks = padded[middles[:, None] + np.arange(_SPECTRUM_POINTS)] * np.hanning(_SPECTRUM_POINTS)
-    power = np.abs(np.fft.rfft(blocks, axis=1))
-
-    hertz = np.fft.rfftfreq(_SPECTRUM_POINTS, 1 / RATE)
-    low = power[:, (hertz > 500) & (hertz < 1300)].sum(axis=1)
-    high = power[:, (hertz > 1500) & (hertz < 2800)].sum(axis=1)
-    balance = np.tanh(1.2 * np.log((high + 1e-3) / (low + 1e-3)) + 1.6)
-    spread = np.convolve(np.pad(balance * np.sqrt(opening), 1), [0.25, 0.5, 0.25], mode="valid")
-
-    features = np.zeros((frames, *UNET_328.feature), np.float32)
-    features[:, channels.OPENING] = opening
-    features[:, channels.SPREAD] = np.clip(spread, -1.0, 1.0)
-    bins = power[:, channels.SPECTRUM]
-    features[:, channels.SPECTRUM] = np.clip(np.log10(bins + 1e-3) / 5 + 0.6, 0.0, 1.0)
-    return features
 
 
 def write_wav(path: Path, samples: Samples) -> None:

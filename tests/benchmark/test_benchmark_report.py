@@ -50,6 +50,7 @@ def report() -> Report:
     made.remember(cell, Answer(memory=Memory(600 * MIB, 100 * MIB, 200 * MIB, 200 * MIB, (process,), 9)))
     made.remember(cell, Answer(memory=None))
     made.complete = True
+    made.took_s = 571
     return made
 
 
@@ -111,6 +112,7 @@ def test_tables_say_where_from_what_is_met_and_what_is_wrong(report: Report) -> 
     assert "| 10,000 | 91.0 |" in text
     assert "| ray | 4.00 s | 4.00 s |" in text
     assert "| object store | 4 MiB | 4 MiB |" in text
+    assert "It took 9.5 minutes." in text
     assert "Interrupted" not in text
     for line in text.splitlines():
         assert line.count("|") == 0 or line.startswith("| ")

@@ -1,4 +1,4 @@
-"""The synthetic voice sounds like speech by the numbers, and its features follow it."""
+"""The synthetic voice sounds like speech by the numbers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from jobs.demo.voice import RATE, Samples, features_from_sound, frame_loudness, make_voice, write_wav
-from jobs.models import channels
+from jobs.demo.voice import RATE, Samples, frame_loudness, make_voice, write_wav
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,25 +54,6 @@ def test_its_pitch_is_a_voices_and_moves(voice: Samples) -> None:
     assert len(pitches) > 20
     assert 150 < np.median(pitches) < 240
     assert np.percentile(pitches, 90) - np.percentile(pitches, 10) > 20
-
-
-def test_features_are_finite_bounded_rows_that_follow_the_envelope(voice: Samples) -> None:
-    features = features_from_sound(voice, FRAMES)
-    assert features.shape == (FRAMES, 512)
-    assert features.dtype == np.float32
-    assert np.isfinite(features).all()
-    assert np.abs(features).max() <= 1
-    opening = features[:, channels.OPENING]
-    assert np.corrcoef(opening, frame_loudness(voice, FRAMES))[0, 1] > 0.95
-    assert opening.min() == 0
-    assert opening.max() > 0.9
-    assert features[:, channels.SPREAD].std() > 0.1
-
-
-def test_silence_gives_a_closed_mouth() -> None:
-    features = features_from_sound(np.zeros(RATE, np.float32), 25)
-    assert np.isfinite(features).all()
-    assert not features[:, : channels.SPECTRUM.start].any()
 
 
 def test_the_wav_holds_the_samples(voice: Samples, tmp_path: Path) -> None:

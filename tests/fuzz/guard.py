@@ -25,7 +25,7 @@ from actors.core.pixels import Interpolation
 from actors.model import read_model
 from actors.session import CPU, Session, SessionOptions
 from jobs.clip import read_clip, read_features, read_windows
-from jobs.sound import read_sound
+from jobs.recording import seconds
 
 # Other people's code, other programs, other machines.
 _FORBIDDEN = ("pickle.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "socket.")
@@ -40,7 +40,7 @@ def read_all(path: str) -> str:
     if clip.windows is not None:
         read_windows(clip.windows, clip.window_count, UNET_328)
     if clip.sound is not None:
-        read_sound(clip.sound)
+        seconds(clip.sound)
     source = clip.frames if clip.frames is not None else clip.planes
     if source is None:
         raise ValueError("a clip without backgrounds")
@@ -79,7 +79,7 @@ SCENARIOS: dict[str, Callable[[str], str]] = {
     "clip": read_all,
     "decoding": decode_video,
     "features": lambda path: str(read_features(path, UNET_328).shape),
-    "sound": lambda path: str(read_sound(path).shape),
+    "sound": lambda path: str(seconds(path)),
     "model": build_session,
     "python": open_by_python,
     "arrow": open_by_arrow,
