@@ -228,10 +228,11 @@ def is_gone(pid: int) -> bool:
 
 @pytest.fixture(scope="session")
 def long_clip(tmp_path_factory: pytest.TempPathFactory) -> SmallClip:
-    """The small clip with features for `ROWS` frames."""
+    """The small clip with features and sound for `ROWS` frames."""
     clip = small.write_dataset(tmp_path_factory.mktemp("long") / "clip")
     features = small.feature_rows(ROWS)
     np.save(clip.folder / "aud_ave.npy", features)
+    small.write_tone(clip.folder / "aud.wav", ROWS / 25)
     return SmallClip(clip.folder, clip.frames, clip.rects, features)
 
 

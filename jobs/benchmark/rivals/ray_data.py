@@ -99,12 +99,17 @@ def start_ray(address: str | None) -> None:
     context.wait_for_min_actors_s = LONGEST_START
 
 
+def default_block(spec: common.Spec) -> int:
+    """Batches in a block: 32 frames, or fewer where every actor would then have less than 16 blocks to take."""
+    return max(1, min(32, spec.frames // (16 * spec.workers)) // spec.batch)
+
+
 def render(spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> tuple[common.Done, dict[str, Any]]:
     """Runs the dataset; returns what was done, and how."""
     options = spec.options
     fused = options.get("layout", "fused") == "fused"
     writers = 0 if fused else options.get("writers", spec.workers)
-    per_block, in_flight = options.get("batches_per_block", 1), options.get("in_flight", 2)
+    per_block, in_flight = options.get("batches_per_block", default_block(spec)), options.get("in_flight", 2)
     gpus = 0 if spec.provider == common.CPU else options.get("gpus", 1 / spec.workers)
     # All actors of both pools must be up at once, on however few cores.
     cpus = 1 / math.ceil((spec.workers + writers) / (os.cpu_count() or 1))
