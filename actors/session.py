@@ -103,9 +103,7 @@ class Session:
             self.batch = options.batch if _batch_is_free(model, tensors, kind, options.batch) else tensors.batch or 1
             if self.batch == options.batch:
                 model, tensors = with_batch(model, tensors, self.batch), replace(tensors, batch=self.batch)
-        if options.precision is Precision.FP16:
-            model = in_half_precision(model)
-        graph = pixel_graph(model, tensors, kind, ready_planes=options.ready_planes)
+        graph = _rewrite(path, model, tensors, kind, options)
         self._session = _build(path, graph, options, missing)
         self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
         image: NDArray[Any] = np.zeros((self.batch, kind.inner, kind.inner, 3), np.uint8)
@@ -187,6 +185,17 @@ def _read(path: str) -> onnx.ModelProto:
         return onnx.load(path) if storage.is_local(path) else onnx.load_model_from_string(storage.read_bytes(path))
     except Exception as error:  # the protobuf runtimes and the weights' reader raise different classes
         raise InputError(path, f"cannot be read ({_said(error)})", "put it back, or export it again") from error
+
+
+def _rewrite(
+    path: str, model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, options: SessionOptions
+) -> onnx.ModelProto:
+    try:
+        if options.precision is Precision.FP16:
+            model = in_half_precision(model)
+        return pixel_graph(model, tensors, kind, ready_planes=options.ready_planes)
+    except Exception as error:  # what the ONNX helpers raise for damaged names and tensors shares no class
+        raise InputError(path, f"its graph cannot be read ({_said(error)})", "export it again") from error
 
 
 def _batch_is_free(model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, batch: int) -> bool:
