@@ -10,19 +10,25 @@ os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_memory_usage_threshold"] = "0.98"  # noqa: SIM112 - Ray spells its settings so
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ.pop("RAY_ADDRESS", None)
+# Read by Rich: what is printed is as wide here as in the processes that tests start.
+os.environ["COLUMNS"] = "200"
 # Workers find the suite's own modules, such as the workers that fail on demand.
 os.environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), os.path.dirname(os.path.dirname(__file__))])  # noqa: PTH120
 
+import random
 import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import hypothesis
+import in_process
 import pytest
 import small
 from ray.cluster_utils import Cluster
 from small import Result
+
+from jobs.demo.clip import write_demo_clip
 
 pytest_plugins = ["stage"]
 
@@ -32,9 +38,12 @@ hypothesis.settings.load_profile("suite")
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port below those that the system gives out by itself, to Ray's own servers among others."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 @pytest.fixture(scope="session")
@@ -66,7 +75,7 @@ def on_cluster(cluster: Cluster) -> Callable[..., Result]:
     """Runs a command of ours against the cluster, in this process."""
 
     def command(*arguments: object) -> Result:
-        return small.command(*arguments, "--address", cluster.address)
+        return in_process.command(*arguments, "--address", cluster.address)
 
     return command
 
@@ -81,3 +90,11 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> small.SmallClip:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that honours the contract and depends on every input, with any batch."""
     return small.write_model(tmp_path_factory.mktemp("models") / "light.onnx")
+
+
+@pytest.fixture(scope="session")
+def demo_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo's own clip; drawing it takes seconds."""
+    folder = tmp_path_factory.mktemp("demo") / "clip"
+    write_demo_clip(folder)
+    return folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import faulty
+import in_process
 import numpy as np
 import pandas as pd
 import psutil
@@ -25,7 +25,6 @@ import small
 from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
-import jobs.__main__
 import jobs.dispatch
 import jobs.render
 from jobs.verify import verify_run
@@ -70,7 +69,6 @@ class Stage:
         model: Path,
         undisturbed: dict[int, np.ndarray],
         address: str,
-        capsys: pytest.CaptureFixture[str],
     ) -> None:
         self.folder = folder
         self.run = folder / "run"
@@ -78,15 +76,12 @@ class Stage:
         self.address = address
         self._base = ["--model", model, "--out", self.run, "--device", "cpu"]
         self._undisturbed = undisturbed
-        self._capsys = capsys
         (folder / "faults").mkdir()
 
     def render(self, *flags: object, clip: Path | None = None) -> Result:
         """Runs ``composite`` in this process, with workers that obey."""
-        arguments = ["composite", clip or self.clip.folder, *self._base, *flags, "--address", self.address]
-        code = jobs.__main__.run([*map(str, arguments)])
-        said = self._capsys.readouterr()
-        return Result(code, said.out + said.err)
+        at = ("--address", self.address)
+        return in_process.command("composite", clip or self.clip.folder, *self._base, *flags, *at)
 
     def start(self, *flags: object, before: Collection[str] = ()) -> subprocess.Popen[str]:
         """Starts ``composite`` in a process of its own, with workers that obey.
@@ -98,7 +93,6 @@ class Stage:
         command = [*before, sys.executable, faulty.__file__, "composite", self.clip.folder, *self._base, *flags]
         return subprocess.Popen(
             [*map(str, command)],
-            env={**os.environ, "COLUMNS": "200"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -250,11 +244,10 @@ def stage(
     undisturbed: dict[int, np.ndarray],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> Stage:
     """A run on the suite's cluster."""
     monkeypatch.setattr(jobs.dispatch, "Compositor", faulty.FaultyCompositor)
-    return Stage(tmp_path, long_clip, model, undisturbed, cluster.address, capsys)
+    return Stage(tmp_path, long_clip, model, undisturbed, cluster.address)
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import in_process
 import numpy as np
 import pytest
 import small
-from small import Result, SmallClip
-
-import jobs.__main__
+from small import SmallClip
 
 # A change to a good clip or command that makes it bad: takes the clip's folder, gives flags to add.
 Spoil = Callable[[Path], list[object]]
@@ -159,23 +158,14 @@ CASES: dict[Spoil, tuple[str, ...]] = {
 }
 
 
-def in_process(capsys: pytest.CaptureFixture[str], *arguments: object) -> Result:
-    """Runs a command here: starting Python anew for each case would take most of the time."""
-    code = jobs.__main__.run([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return Result(code, said.out + said.err)
-
-
 @pytest.mark.parametrize("spoil", CASES, ids=lambda spoil: spoil.__name__)
-def test_bad_input(
-    spoil: Spoil, clip: SmallClip, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_bad_input(spoil: Spoil, clip: SmallClip, model: Path, tmp_path: Path) -> None:
     copy, run = tmp_path / "clip", tmp_path / "run"
     shutil.copytree(clip.folder, copy)
     flags = spoil(copy)
     before = sorted(run.rglob("*"))
     base = ["composite", copy, "--out", run, "--format", "jpg"]
-    result = in_process(capsys, *base, *([] if "--model" in flags else ["--model", model]), *flags)
+    result = in_process.command(*base, *([] if "--model" in flags else ["--model", model]), *flags)
     assert result.code == 2, result.output
     assert "Traceback" not in result.output
     for part in CASES[spoil]:
@@ -209,13 +199,13 @@ def test_fewer_rows_than_a_window_work(clip: SmallClip, tmp_path: Path) -> None:
     assert "3 rows" in result.output
 
 
-def test_options_from_a_file(clip: SmallClip, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_options_from_a_file(clip: SmallClip, model: Path, tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
     config.write_text(f"clip = {json.dumps(str(clip.folder))}\nmodel = {json.dumps(str(model))}\nframes = '44:99'\n")
-    result = in_process(capsys, "composite", "--config", config, "--out", tmp_path / "run")
+    result = in_process.command("composite", "--config", config, "--out", tmp_path / "run")
     assert result.code == 2
     assert "--frames 44:99" in result.output
     config.write_text("colour = 'red'\n")
-    result = in_process(capsys, "composite", clip.folder, "--config", config, "--out", tmp_path / "run")
+    result = in_process.command("composite", clip.folder, "--config", config, "--out", tmp_path / "run")
     assert result.code == 2
     assert "colour" in result.output

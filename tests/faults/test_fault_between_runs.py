@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 import numpy as np
 import small
-from stage import Stage
+from stage import ROWS, Stage
 
 from jobs.verify import verify_run
 
@@ -26,12 +26,11 @@ def test_frames_damaged_between_runs(stage: Stage) -> None:
     assert verified.code == 1
     for part in ("frame 3: ", "has changed", "frame 17: ", "bytes instead of", "frame 31: ", "is missing", "extra: "):
         assert part in verified.output
-    result = stage.render("--frames", ":40")
+    # A wider range goes on from what is intact, and takes the stranger's place.
+    result = stage.render()
     assert result.code == 0, result.output
-    assert "37 of 40 done, rendering 3" in result.output
+    assert f"37 of {ROWS} done, rendering {ROWS - 37}" in result.output
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
-    # A wider range goes on from what is there, and takes the stranger's place.
-    assert stage.render().code == 0
     stage.check_whole()
 
 

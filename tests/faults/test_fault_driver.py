@@ -1,27 +1,34 @@
-"""The driver is ended in the middle of a run, and another one goes on with other workers, batches and ranges."""
+"""One driver after another is ended in the middle of the run, each in another way; the last one completes it."""
 
 from __future__ import annotations
 
 import signal
 from functools import partial
 
-import pytest
 from stage import ROWS, Stage, is_gone, wait_for
 
+# How a driver ends, at which frame its worker stands then, and how it had divided the work.
+ENDS = (
+    (signal.SIGKILL, 45, ("--workers", 1)),
+    (signal.SIGTERM, 100, ("--workers", 2, "--batch", 3)),
+    (signal.SIGINT, 100, ("--workers", 1, "--batch", 4)),
+)
 
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_the_driver_is_ended_and_another_goes_on(by: signal.Signals, stage: Stage) -> None:
-    stage.order("hang-80")
-    driver = stage.start("--workers", 1, "--address", stage.address)
-    wait_for(stage.obeyed, driver)
-    driver.send_signal(by)
-    driver.communicate(timeout=60)
-    assert driver.returncode == (-signal.SIGKILL if by is signal.SIGKILL else 130)
-    # It takes its workers along: nobody writes into the folder any more.
-    [worker] = stage.pids()
-    wait_for(partial(is_gone, worker))
+
+def test_drivers_are_ended_and_another_goes_on(stage: Stage) -> None:
     done = stage.done()
-    assert done
-    assert set(stage.table()["pid"]) == {worker}
-    stage.check_resumes(done, "--workers", 2, "--batch", 3)
-    assert list(stage.table()["pid"]).count(worker) == len(done) < ROWS
+    for count, (by, frame, layout) in enumerate(ENDS):
+        stage.order(f"hang-{frame}")
+        driver = stage.start(*layout, "--address", stage.address)
+        wait_for(lambda count=count: len(stage.obeyed()) > count, driver)  # type: ignore[misc]
+        driver.send_signal(by)
+        said, _ = driver.communicate(timeout=60)
+        assert driver.returncode == (-signal.SIGKILL if by is signal.SIGKILL else 130), said
+        assert ("interrupted; the same command goes on from here" in said) == (by is not signal.SIGKILL)
+        # It takes its workers along: nobody writes into the folder any more.
+        wait_for(partial(is_gone, stage.pids()[-1]))
+        before, done = done, stage.done()
+        assert 0 < len(done) < ROWS
+        assert done.items() >= before.items()
+    stage.check_resumes(done)
+    assert stage.table().loc[100, "pid"] not in stage.pids()

@@ -1,4 +1,4 @@
-"""Nodes that go, come, or run out of memory, on a real cluster whose head does not render."""
+"""Nodes that go and come, and what one node runs out of, on a real cluster whose head does not render."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ import jobs.dispatch
 import jobs.render
 from actors.backgrounds import load_block
 from jobs.plan import BlockPlan
+from jobs.scheduler import Patience
 
 # Ten blocks of two backgrounds, all held at once.
 TEN_BLOCKS = BlockPlan(2, 10, 10, 1 << 20)
@@ -119,6 +120,31 @@ def test_a_cluster_that_grows_is_used(stage_on_nodes: Stage, nodes: Nodes, monke
     stage.check_whole()
 
 
+def test_a_hung_worker_is_replaced(stage_on_nodes: Stage, nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By another one that gets the node's only core: that is free once the hung process is really gone.
+
+    The clock is put forward past the scheduler's patience.
+    """
+    stage = stage_on_nodes
+    nodes.add()
+
+    class Waiting(jobs.dispatch.Dispatcher):
+        waited = False
+
+        def _collect(self) -> None:
+            super()._collect()
+            if stage.obeyed() and not self.waited:
+                self._clock._seconds += Patience().least + 1  # noqa: SLF001
+                self.waited = True
+
+    monkeypatch.setattr(jobs.render, "Dispatcher", Waiting)
+    stage.order("hang-33")
+    result = stage.render()
+    assert result.code == 0, result.output
+    stage.check_deaths(*stage.pids(), reason="made no progress for 600 s")
+    stage.check_whole()
+
+
 @pytest.mark.skipif(psutil.virtual_memory().available < 2 * MOST, reason="too little memory to run short of it")
 def test_a_worker_is_killed_for_want_of_memory(stage_on_nodes: Stage, nodes: Nodes) -> None:
     """By Ray's own monitor: the worker takes memory until the node counts as full.
@@ -193,6 +219,7 @@ def test_the_object_store_is_full(
         filling.setattr(jobs.render, "Dispatcher", Filling)
         result = stage.render()
     assert refused == ["OutOfDiskError"]
-    done = stage.check_stopped(result, "object store is full")
+    done = stage.check_stopped(result, "Ray's object store is full, and it cannot move anything to disk")
+    assert stage.record["blocks_lost"] == 0
     # The other job has ended, the disk is mended.
     stage.check_resumes(done)

@@ -14,7 +14,6 @@ from stage import ROWS, Stage
 
 import jobs.dispatch
 import jobs.render
-from jobs.scheduler import Patience
 
 Kill = Callable[[int, Any], None]
 
@@ -45,24 +44,6 @@ def test_a_poison_frame_is_isolated(stage: Stage) -> None:
     assert result.code == 0, result.output
     assert "23 of 24 done, rendering 1" in result.output
     stage.check_whole(range(24))
-
-
-def test_a_hung_worker_is_replaced(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing but the hung worker's ranges is left when the clock is put forward past the scheduler's patience."""
-
-    class Waiting(jobs.dispatch.Dispatcher):
-        def _collect(self) -> None:
-            super()._collect()
-            left = {call[1] for call in self._waiting.values()}
-            if stage.obeyed() and len(left) == 1 and self._scheduler.remaining < ROWS // 2:
-                self._clock._seconds += Patience().least + 1  # noqa: SLF001
-
-    monkeypatch.setattr(jobs.render, "Dispatcher", Waiting)
-    stage.order("hang-33")
-    result = stage.render()
-    assert result.code == 0, result.output
-    stage.check_deaths(*stage.pids(), reason="made no progress for 600 s")
-    stage.check_whole()
 
 
 def sigkill(pid: int, _actor: Any) -> None:  # noqa: ANN401
