@@ -26,7 +26,7 @@ from jobs.verify import verify_run
 # How often the run is looked at between kills.
 LOOK_SECONDS = 0.2
 
-# One kill in this many hits the driver instead of a worker.
+# One kill in this many, the first among them, hits the driver instead of a worker.
 DRIVER_SHARE = 4
 
 # Ray names a worker's process after the actor it holds.
@@ -140,7 +140,7 @@ def _kill(driver: subprocess.Popen[bytes], rng: random.Random, tally: Tally) -> 
     workers = _workers()
     if not workers:
         return False
-    if rng.randrange(DRIVER_SHARE) == 0:
+    if (tally.workers_killed + tally.drivers_killed) % DRIVER_SHARE == 0:
         driver.kill()
         tally.drivers_killed += 1
         return True

@@ -16,7 +16,10 @@ os.environ["COLUMNS"] = "200"
 os.environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), os.path.dirname(os.path.dirname(__file__))])  # noqa: PTH120
 
 import random
+import shutil
+import signal
 import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,12 +28,16 @@ import hypothesis
 import in_process
 import pytest
 import small
+from ray._private.utils import write_ray_address
 from ray.cluster_utils import Cluster
 from small import Result
 
 from jobs.demo.clip import write_demo_clip
 
 pytest_plugins = ["stage"]
+
+# A suite that is started in the background inherits an ignored SIGINT, and would hand it on to the programs it starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine is slow now and then; pytest's own time limit catches what hangs.
 hypothesis.settings.register_profile("suite", deadline=None)
@@ -53,8 +60,14 @@ def dashboard_port() -> int:
 
 @pytest.fixture(scope="session")
 def cluster(dashboard_port: int) -> Iterator[Cluster]:
-    """Two nodes of one core each; the head also has a GPU that exists for Ray's books only."""
+    """Two nodes of one core each; the head also has a GPU that exists for Ray's books only.
+
+    In a folder of its own, because Ray sends a job to the cluster that was started last in its cluster's folder. Under
+    ``/tmp`` itself: the paths of Ray's sockets have little room.
+    """
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     head = {
+        "temp_dir": folder,
         "num_cpus": 1,
         "num_gpus": 1,
         "object_store_memory": 1 << 30,
@@ -66,8 +79,10 @@ def cluster(dashboard_port: int) -> Iterator[Cluster]:
     started: Any = Cluster(initialize_head=True, head_node_args=head)
     started.add_node(num_cpus=1, object_store_memory=1 << 30)
     started.wait_for_nodes()
+    write_ray_address(started.gcs_address, folder)  # type: ignore[no-untyped-call]
     yield started
     started.shutdown()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
