@@ -199,7 +199,7 @@ class Compositor:
         timings = tuple(self._timing(frame, frames) for frame in done)
         if segment is not None:
             timings = self._keep_segment(frames, segment, timings)
-        return RangeReport(frames, timings, tuple(failures))
+        return RangeReport.of(frames, timings, tuple(failures))
 
     @property
     def _films(self) -> bool:

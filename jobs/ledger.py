@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -11,13 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xxhash
 
 from actors import storage
 from actors.core.report import FrameFailure, RangeReport
 from actors.core.timeline import FrameRange
-from actors.core.timings import SCHEMA, to_table
+from actors.core.timings import SCHEMA, column, from_parquet, to_parquet
 from actors.encoding import ImageFormat
 from actors.layout import frame_path, segment_name, segments_folder, timings_folder, timings_path
 
@@ -62,8 +60,8 @@ class Ledger:
 
     def record(self, report: RangeReport) -> None:
         """Writes the fragment of a range, after its files stand under their names."""
-        if report.timings:
-            _write(timings_path(self._out, report.range), to_table(report.timings))
+        if report.fragment:
+            storage.write_atomic(timings_path(self._out, report.range), report.fragment)
 
     def table(self) -> pa.Table:
         """Every recorded frame, ascending by number, as `SCHEMA`; unreadable fragments are left out."""
@@ -112,11 +110,11 @@ class Ledger:
             frames = audit.kept.get(path)
             if table is None or frames is None:
                 continue
-            kept = table.filter(pc.is_in(table["frame"], pa.array(sorted(frames), pa.int64())))
+            kept = table.filter(pc.is_in(table["frame"], column(pa.int64(), sorted(frames))))
             if len(kept) == 0:
                 storage.remove_file(path)
             elif len(kept) < len(table):
-                _write(path, kept)
+                storage.write_atomic(path, to_parquet(kept))
         self.drop_orphans()
 
     def drop_orphans(self) -> None:
@@ -203,23 +201,10 @@ def _file_fault(path: str, size: int, checksum: str) -> str | None:
     return None if xxhash.xxh3_64_hexdigest(content) == checksum else f"{path} has changed"
 
 
-def _write(path: str, table: pa.Table) -> None:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, write_page_checksum=True)
-    storage.write_atomic(path, sink.getbuffer())
-
-
 def _read(path: str) -> pa.Table | None:
     """A fragment, or ``None`` when it is torn or of another schema: its frames then count as not done.
 
     Raises:
         OSError: it cannot be read for now, which says nothing of what it holds.
     """
-    content = storage.read_bytes(path)
-    try:
-        table = pq.read_table(io.BytesIO(content), page_checksum_verification=True)
-        table = table.select(SCHEMA.names).cast(SCHEMA)
-        table.validate(full=True)
-    except (pa.ArrowException, OSError, KeyError, ValueError):
-        return None
-    return table
+    return from_parquet(storage.read_bytes(path))

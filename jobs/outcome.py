@@ -12,6 +12,7 @@ from rich.console import Console
 
 from actors.core.errors import StoppedError
 from actors.core.report import FrameFailure
+from actors.core.timings import column
 from jobs import record, summary
 from jobs.clock import STARTED
 from jobs.dispatch import Moments
@@ -78,7 +79,7 @@ class Outcome:
         Raises:
             OSError: the record cannot be written.
         """
-        rendered = table.filter(pc.is_in(table["range_id"], pa.array(self.moments.rendered, pa.string())))
+        rendered = table.filter(pc.is_in(table["range_id"], column(pa.string(), self.moments.rendered)))
         steady = (self.moments.last_file or 0.0) - (self.moments.first_dispatch or 0.0) if len(rendered) else 0.0
         totals = self._totals(clock, opening["frames"], len(rendered), steady)
         slots = len({report.worker for report in self.moments.workers})

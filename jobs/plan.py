@@ -31,6 +31,10 @@ USES_THAT_PAY = 1.2
 LONGEST_RANGE = 64
 RANGES_PER_WORKER = 4
 
+# For so many workers one frame is the shortest range. Twice as many empty twice as many ranges in the same time, and
+# at the end would wait for the driver, which gives out several hundred a second.
+WORKERS_PER_FRAME = 16
+
 
 @dataclass(frozen=True, slots=True)
 class BlockPlan:
@@ -152,11 +156,12 @@ def plan_ranges(frames: Sequence[int], workers: int, batch: int, longest: int) -
     """
     limit = min(max(LONGEST_RANGE, batch), longest)
     limit -= limit % batch if limit >= batch else 0
+    least = -(-workers // (WORKERS_PER_FRAME * batch)) * batch
     ranges: list[FrameRange] = []
     place = 0
     while place < len(frames):
         share = (len(frames) - place) // (RANGES_PER_WORKER * workers)
-        size = min(max(share - share % batch, batch), limit)
+        size = min(max(share - share % batch, least), limit)
         ranges.extend(divide(frames[place : place + size], size))
         place += size
     return tuple(ranges)

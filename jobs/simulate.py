@@ -99,7 +99,7 @@ class Sleeper:
             )
             for frame, background in zip(frames, backgrounds, strict=True)
         )
-        return RangeReport(frames, timings, ())
+        return RangeReport.of(frames, timings)
 
 
 class _Sleepers(Dispatcher):

@@ -79,7 +79,7 @@ def cluster(dashboard_port: int) -> Iterator[Cluster]:
     started: Any = Cluster(initialize_head=True, head_node_args=head)
     started.add_node(num_cpus=1, object_store_memory=1 << 30)
     started.wait_for_nodes()
-    write_ray_address(started.gcs_address, folder)  # type: ignore[no-untyped-call]
+    write_ray_address(started.gcs_address, folder)
     yield started
     started.shutdown()
     shutil.rmtree(folder, ignore_errors=True)

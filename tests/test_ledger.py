@@ -61,7 +61,7 @@ def write_range(out: Path, frames: FrameRange, *, video: bool = False, failed: I
     if segment is not None:
         storage.write_atomic(segment_path(str(out), frames), segment)
     timings = tuple(timing(frame, frames, content_of(frame), segment) for frame in delivered)
-    return RangeReport(frames, timings, tuple(FrameFailure(frame, "NaN") for frame in failed))
+    return RangeReport.of(frames, timings, tuple(FrameFailure(frame, "NaN") for frame in failed))
 
 
 def record(out: Path, *ranges: tuple[int, int], video: bool = False) -> Ledger:
@@ -390,7 +390,7 @@ def test_after_mending_for_a_video_whole_ranges_are_missing(tmp_path: Path) -> N
 def test_segments_alone_prove_frames_where_no_frames_are_written(tmp_path: Path) -> None:
     out = str(tmp_path)
     report = write_range(tmp_path, FrameRange(0, 3), video=True)
-    bare = RangeReport(report.range, tuple(replace(row, bytes=0, checksum="") for row in report.timings), ())
+    bare = RangeReport.of(report.range, [replace(row, bytes=0, checksum="") for row in report.timings])
     ledger = Ledger(out, ImageFormat.NONE, FrameRange(0, 3))
     ledger.record(bare)
     assert ledger.audit().done == {0, 1, 2}
@@ -419,5 +419,5 @@ def test_a_segment_with_an_impossible_name_is_no_traceback(tmp_path: Path) -> No
     (tmp_path / "segments" / "intro.mp4").write_bytes(b"video")
     named = {"segment": "intro.mp4", "segment_bytes": 5, "segment_checksum": xxhash.xxh3_64_hexdigest(b"video")}
     timings = tuple(replace(row, **named) for row in report.timings)  # type: ignore[arg-type]
-    ledger.record(RangeReport(report.range, timings, ()))
+    ledger.record(RangeReport.of(report.range, timings))
     assert sorted(fault.frame for fault in ledger.audit().faults) == [0, 1]

@@ -18,6 +18,7 @@ from jobs.plan import (
     LONGEST_RANGE,
     RANGES_PER_WORKER,
     STORE_SHARE,
+    WORKERS_PER_FRAME,
     BlockPlan,
     Pairing,
     background_bytes,
@@ -150,9 +151,11 @@ def test_ranges_shrink_towards_the_end(count: int, workers: int, batch: int, lon
     sizes = [len(part) for part in ranges]
     assert sizes == sorted(sizes, reverse=True)
     left = count
+    # Nobody is given more than a fair part of what is left, unless it is the least: one batch, or for many workers
+    # as many as make up a frame for each 16 of them.
+    least = next(whole for whole in itertools.count(batch, batch) if WORKERS_PER_FRAME * whole >= workers)
     for size in sizes:
-        # Nobody is given more than a fair part of what is left, unless it is a single batch.
-        assert size <= max(left / (RANGES_PER_WORKER * workers), batch)
+        assert size <= max(left / (RANGES_PER_WORKER * workers), least)
         left -= size
 
 
@@ -160,6 +163,12 @@ def test_all_workers_have_something_to_do_until_the_end() -> None:
     ranges = plan_ranges(range(1000), 4, 1, 64)
     assert len(ranges[0]) == 1000 // (RANGES_PER_WORKER * 4)
     assert [len(part) for part in ranges[-16:]] == [1] * 16
+
+
+def test_many_workers_do_not_wait_for_the_driver_at_the_end() -> None:
+    sizes = [len(part) for part in plan_ranges(range(96_000), 64, 1, 64)]
+    assert min(sizes[:-1]) == 4
+    assert max(sizes) == 64
 
 
 @given(st.integers(1, 3000), st.integers(1, 40), st.sampled_from([1, 2, 4, 8, 16, 32, 64]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.core.timings import FrameTiming, from_parquet, to_parquet, to_table
+
 if TYPE_CHECKING:
     from actors.core.timeline import FrameRange
-    from actors.core.timings import FrameTiming
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +26,27 @@ class RangeReport:
 
     Attributes:
         range: what was rendered.
-        timings: one per delivered frame, ascending.
+        fragment: the delivered frames' timings as Parquet, ready to be put in place: the driver has a thousandth of a
+            second for a range, and workers have more of them. Empty where no frame was delivered.
         failures: one per failed frame, ascending.
     """
 
     range: FrameRange
-    timings: tuple[FrameTiming, ...]
+    fragment: bytes
     failures: tuple[FrameFailure, ...]
+
+    @classmethod
+    def of(
+        cls, frames: FrameRange, timings: Sequence[FrameTiming], failures: tuple[FrameFailure, ...] = ()
+    ) -> RangeReport:
+        """The report of a range with these timings, one per delivered frame, ascending."""
+        return cls(frames, to_parquet(to_table(timings)) if timings else b"", failures)
+
+    @property
+    def timings(self) -> tuple[FrameTiming, ...]:
+        """One per delivered frame, ascending."""
+        table = from_parquet(self.fragment)
+        return tuple(FrameTiming(**row) for row in table.to_pylist()) if table is not None else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """The small values that everything else is made of: rectangles, parts of sources, errors, the timing schema."""
 
 import copy
+import subprocess
+import sys
 from dataclasses import fields
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -115,3 +118,16 @@ def test_timings_become_a_table_and_back() -> None:
     assert [FrameTiming(**row) for row in table.to_pylist()] == rows
     assert to_table([]).schema == SCHEMA
     assert isinstance(table, pa.Table)
+
+
+def test_fragments_are_written_and_read_without_pandas() -> None:
+    """It takes most of a second to import, in the driver and in every worker."""
+    code = (
+        "import sys; from dataclasses import fields;"
+        "from actors.core.timings import FrameTiming, from_parquet, to_parquet, to_table;"
+        "values = {'int': 1, 'float': 0.5, 'str': 'a'};"
+        "rows = [FrameTiming(**{field.name: values[field.type] for field in fields(FrameTiming)})];"
+        "assert from_parquet(to_parquet(to_table(rows))).num_rows == 1;"
+        "assert 'pandas' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
