@@ -66,7 +66,7 @@ class Ledger:
     def table(self) -> pa.Table:
         """Every recorded frame, ascending by number, as `SCHEMA`; unreadable fragments are left out."""
         tables = [table for table in self._fragments().values() if table is not None]
-        return pa.concat_tables([SCHEMA.empty_table(), *tables]).sort_by("frame")
+        return pa.concat_tables([pa.Table.from_batches([], SCHEMA), *tables]).sort_by("frame")
 
     def audit(self) -> Audit:
         """Re-reads every recorded file, in parallel, and compares size and checksum."""

@@ -83,7 +83,7 @@ class Outcome:
         steady = (self.moments.last_file or 0.0) - (self.moments.first_dispatch or 0.0) if len(rendered) else 0.0
         totals = self._totals(clock, opening["frames"], len(rendered), steady)
         slots = len({report.worker for report in self.moments.workers})
-        stages = summary.stage_stats(rendered, slots, steady)
+        stages = summary.stage_stats(summary.stage_times(rendered), slots, steady)
         workers = summary.worker_stats(rendered)
         accounts = self.accounts
         record.write_record(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from actors.core.timings import STAGES
+from actors.core.timings import STAGES, numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,26 +90,23 @@ class Totals:
     cold: ColdStart
 
 
-class Columns(Protocol):
-    """The timing table by column: an Arrow table or a data frame."""
-
-    def __getitem__(self, name: str, /) -> Any:  # noqa: ANN401 - whatever numpy takes for an array
-        """A column."""
+def stage_times(frames: pa.Table) -> dict[str, NDArray[np.float64]]:
+    """Milliseconds of every frame by stage: the columns `STAGES` of the timing table."""
+    return {stage: numbers(frames, stage) for stage in STAGES}
 
 
-def stage_stats(frames: Columns, workers: int, steady_s: float) -> list[StageStats]:
+def stage_stats(spent: Mapping[str, NDArray[np.float64]], workers: int, steady_s: float) -> list[StageStats]:
     """Statistics by stage; the time in which workers had nothing to do is the last row, ``waiting``.
 
     Args:
-        frames: rows of the timing table.
+        spent: milliseconds of every frame by stage.
         workers: how many workers rendered them.
         steady_s: first dispatch to last file.
     """
-    count = len(np.asarray(frames["frame"]))
+    count = len(next(iter(spent.values())))
     if not count:
         return []
     capacity = max(workers * steady_s * 1e3, 1e-9)
-    spent = {stage: np.asarray(frames[stage], np.float64) for stage in STAGES}
     stats = [
         StageStats(
             stage.removesuffix("_ms"),
@@ -123,10 +123,10 @@ def stage_stats(frames: Columns, workers: int, steady_s: float) -> list[StageSta
     return [*stats, StageStats("waiting", waiting, waiting, waiting, idle)]
 
 
-def worker_stats(frames: Columns) -> list[WorkerStats]:
+def worker_stats(frames: pa.Table) -> list[WorkerStats]:
     """Frames and busy time by worker process, ascending."""
-    busy = np.sum([np.asarray(frames[stage], np.float64) for stage in STAGES], axis=0)
-    names = [np.asarray(frames[name]).tolist() for name in ("worker", "node", "pid", "device")]
+    busy = np.sum(list(stage_times(frames).values()), axis=0)
+    names = [frames[name].to_pylist() for name in ("worker", "node", "pid", "device")]
     found: dict[tuple[int, str, int], WorkerStats] = {}
     for worker, node, pid, device, ms in zip(*names, busy.tolist(), strict=True):
         key = (worker, node, pid)

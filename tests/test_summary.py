@@ -21,6 +21,7 @@ from jobs.summary import (
     limiting,
     print_summary,
     stage_stats,
+    stage_times,
     worker_stats,
 )
 
@@ -45,7 +46,7 @@ def by_name(stats: list[StageStats]) -> Mapping[str, StageStats]:
 
 def test_stages_have_mean_median_tail_and_share() -> None:
     table = frames(*(row(i, stages={"inference_ms": float(i), "encode_ms": 2.0}) for i in range(101)))
-    stats = by_name(stage_stats(table, workers=2, steady_s=10.0))
+    stats = by_name(stage_stats(stage_times(table), workers=2, steady_s=10.0))
     inference = stats["inference"]
     assert (inference.mean_ms, inference.p50_ms, inference.p99_ms) == (50.0, 50.0, 99.0)
     # Two workers for ten seconds have 20,000 ms to give.
@@ -65,7 +66,7 @@ def test_stages_have_mean_median_tail_and_share() -> None:
 )
 def test_shares_are_shares(rows: list[tuple[float, ...]], workers: int, steady: float) -> None:
     table = frames(*(row(i, stages=dict(zip(STAGES, values, strict=True))) for i, values in enumerate(rows)))
-    stats = stage_stats(table, workers, steady)
+    stats = stage_stats(stage_times(table), workers, steady)
     assert all(stat.share >= 0 for stat in stats)
     assert all(stat.p50_ms <= stat.p99_ms for stat in stats)
     assert sum(stat.share for stat in stats) >= 1 - 1e-9
@@ -77,7 +78,7 @@ def test_shares_are_shares(rows: list[tuple[float, ...]], workers: int, steady: 
 
 
 def test_nothing_rendered_has_no_stages() -> None:
-    assert stage_stats(frames(), 0, 0.0) == []
+    assert stage_stats(stage_times(frames()), 0, 0.0) == []
     assert worker_stats(frames()) == []
     assert limiting([]) == "nothing was rendered"
 
@@ -119,7 +120,7 @@ TOTALS = Totals(
 
 def printed(totals: Totals, table: pa.Table) -> str:
     console = Console(file=io.StringIO(), width=120)
-    print_summary(console, totals, stage_stats(table, 2, totals.steady_s), worker_stats(table))
+    print_summary(console, totals, stage_stats(stage_times(table), 2, totals.steady_s), worker_stats(table))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -141,7 +142,7 @@ def test_a_run_with_nothing_to_do_prints_a_summary_too() -> None:
 
 def test_the_record_holds_the_same_figures() -> None:
     table = frames(*(row(i, stages={"inference_ms": 20.0}) for i in range(5)))
-    record = as_record(TOTALS, stage_stats(table, 1, 1.0), worker_stats(table))
+    record = as_record(TOTALS, stage_stats(stage_times(table), 1, 1.0), worker_stats(table))
     back = json.loads(json.dumps(record))
     assert back["totals"]["fps_steady"] == 58.8
     assert back["totals"]["cold"]["ray_s"] == 2.0

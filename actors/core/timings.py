@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,11 @@ def column(kind: pa.DataType, values: Sequence[Any]) -> pa.Array:
         return pa.StringArray.from_buffers(len(texts), pa.py_buffer(ends), pa.py_buffer(b"".join(texts)))
     numbers = np.array(values, kind.to_pandas_dtype())
     return pa.Array.from_buffers(kind, len(numbers), [None, pa.py_buffer(numbers)])
+
+
+def numbers(table: pa.Table, name: str) -> NDArray[Any]:
+    """A column of numbers, none of them missing, ``(rows,)`` in its own type; without pandas, like `column`."""
+    return np.from_dlpack(table[name].combine_chunks())
 
 
 def to_parquet(table: pa.Table) -> bytes:

@@ -25,6 +25,10 @@ from jobs.options import CompositeOptions
 # Output frames repeat with the backgrounds, but not before so many: enough to meet both ends of any short clip.
 LEAST_PERIOD = 128
 
+# Of the demo's clip only so many backgrounds: then reading them is as small a part of a short trial as reading a whole
+# clip is of hours of output.
+DEMO_BACKGROUNDS = 32
+
 # Lossless, and three times quicker to write than OpenCV's default.
 PNG = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
 
@@ -110,6 +114,9 @@ def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None
     folder = scratch / "clip"
     if clip is None:
         write_demo_clip(folder)
+        for path in (*(folder / "full_body_img").iterdir(), *(folder / "landmarks").iterdir()):
+            if int(path.stem) >= DEMO_BACKGROUNDS:
+                path.unlink()
     options = CompositeOptions(clip=clip or str(folder), model="", out="", rects=rects, rect=rect)
     kind = UNET_328
     found = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
@@ -121,7 +128,7 @@ def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None
     rows = np.arange(period_of(len(found.rects))) % len(features)
     squares = [*(("--rects", rects) if rects else ()), *(("--rect", rect) if rect else ())]
     return Material(
-        name="demo" if clip is None else found.id,
+        name="the demo's beginning" if clip is None else found.id,
         clip=options.clip,
         squares=tuple(squares),
         backgrounds=_write_backgrounds(found, scratch / "backgrounds"),

@@ -23,6 +23,7 @@ from jobs.benchmark.matrix import (
     first_length,
     next_length,
     rotated,
+    trial_seconds,
     whole,
 )
 from jobs.benchmark.networks import make_network
@@ -145,7 +146,9 @@ class _Regime:
         bare = max(rates.values())
         assignments = {
             cell: Assignment(
-                cell, first_length(bare, cell.output, self._cores, self._plan.seconds), settings[cell.system]
+                cell,
+                first_length(bare, cell.output, self._cores, trial_seconds(cell.system, self._plan.seconds)),
+                settings[cell.system],
             )
             for cell in order
         }
@@ -220,8 +223,9 @@ class _Regime:
 
     def _counted(self, task: Assignment, reference: Reference, repeat: int, place: int) -> Assignment:
         """Runs one trial, and once more with another length if it turned out too short; returns the next one's."""
+        seconds = trial_seconds(task.cell.system, self._plan.seconds)
         trial, answer = self._trial(task, reference, repeat, place)
-        longer = replace(task, frames=next_length(trial.frames, trial.steady_s, self._plan.seconds))
+        longer = replace(task, frames=next_length(trial.frames, trial.steady_s, seconds))
         if not trial.fault and longer.frames > task.frames:
             task = longer
             trial, answer = self._trial(task, reference, repeat, place)
@@ -230,7 +234,7 @@ class _Regime:
         self._tell(f"{task.cell.output} {task.cell.system}, repeat {repeat + 1} of {self._plan.repeats}", trial)
         if trial.fault:
             return task
-        return replace(task, frames=next_length(trial.frames, trial.steady_s, self._plan.seconds))
+        return replace(task, frames=next_length(trial.frames, trial.steady_s, seconds))
 
     def _trial(self, task: Assignment, reference: Reference | None, repeat: int, place: int) -> tuple[Trial, Answer]:
         with _folder(self._scratch / "out") as out:

@@ -82,7 +82,8 @@ def _context(run: Run) -> dict[str, Any]:
     began = float(ranges["start"].min()) if not ranges.empty else 0.0
     length = max(float(ranges["end"].max()) - began, 1e-3) if not ranges.empty else 0.0
     workers = _workers(record, rows)
-    stats = stage_stats(rows, workers, totals.steady_s if totals else length)
+    spent = {stage: rows[stage].to_numpy() for stage in STAGES}
+    stats = stage_stats(spent, workers, totals.steady_s if totals else length)
     drawn = lanes(ranges, record.deaths, length)
     buckets = rate([t - began for t in finish_times(rows, ranges)], length) if length else []
     nodes = {lane.node for lane in drawn}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -51,8 +52,8 @@ def test_everybody_gets_what_fits_its_shape(found: dict[Setting, float], system:
         assert found[setting] == max(several.values())
     alone = {one for one in alike if one.workers == 1 and one.batch > 1}
     if system in LONE - {System.SINGLE} and alone:
-        fastest = max(alone, key=lambda one: found[one])
-        assert (setting.threads, setting.batch) == (fastest.threads, fastest.batch)
+        # Several may be the fastest.
+        assert found[replace(setting, workers=1)] == max(found[one] for one in alone)
 
 
 @pytest.mark.parametrize("system", System)
