@@ -85,6 +85,7 @@ class Outcome:
         slots = len({report.worker for report in self.moments.workers})
         stages = summary.stage_stats(rendered, slots, steady)
         workers = summary.worker_stats(rendered)
+        seam = summary.seam_stats(rendered)
         accounts = self.accounts
         record.write_record(
             out,
@@ -93,7 +94,7 @@ class Outcome:
                 "status": self.status,
                 "reason": str(self.error) if self.error else "",
                 "finished_at": time.time(),
-                **summary.as_record(totals, stages, workers),
+                **summary.as_record(totals, stages, workers, seam),
                 "workers_ready": [asdict(report) for report in self.moments.workers],
                 "failures": [asdict(failure) for failure in self.failures],
                 "deaths": accounts.deaths,
@@ -107,7 +108,7 @@ class Outcome:
             say(console, f"warning: {note}", style="yellow")
         for death in accounts.deaths:
             say(console, f"died: {death}", style="yellow")
-        summary.print_summary(console, totals, stages, workers)
+        summary.print_summary(console, totals, stages, workers, seam)
 
     def _totals(self, clock: Clock, frames: list[int], rendered: int, steady: float) -> summary.Totals:
         now = time.perf_counter()
