@@ -13,9 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors import storage
+from actors.core.blend import Blend
 from actors.core.clip import FaceRect, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import InputError
+from actors.core.finish import Backing, make_backing
 from actors.core.pixels import Image, Interpolation, Planes, crop_face
+from actors.core.squares import FaceSquare
+from actors.core.warp import warp_crop
 from actors.core.yuv import to_yuv420
 from actors.encoding import Delivery, Prepared, prepare_background
 
@@ -46,6 +50,9 @@ class BlockRequest:
         interpolation: filter of the crop.
         keep_frames: whether full frames are needed (not for inference alone).
         prepare: what to prepare the frames' encoding for, ``None`` where that would cost more than it saves.
+        squares: where the crops lie, one per frame, if their edges are not whole pixels; ``rects`` are their pixels.
+        blend: how finished squares meet the frame.
+        parsing: one image per frame that says what is in front of the face, if there are any.
     """
 
     first: int
@@ -54,6 +61,9 @@ class BlockRequest:
     interpolation: Interpolation
     keep_frames: bool
     prepare: Delivery | None = None
+    squares: tuple[FaceSquare, ...] | None = None
+    blend: Blend = Blend.HARD
+    parsing: ImageFrames | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,7 @@ class Block:
             files are spliced into what was prepared.
         crops: ``(n, crop, crop, 3)`` uint8 BGR, or ``None`` for ready-made planes.
         planes: ``(n, 6, inner, inner)`` float32 in [0, 1] from a binary export, else ``None``.
+        backings: what finishing needs of each background besides its crop; ``None`` for inference alone.
         prepared: what is the same in every frame file drawn on a background; ``None`` where nothing was prepared.
         yuv: ``(n, 3 H / 2, W)`` uint8, the frames as the video encoder takes them; ``None`` where it is not prepared.
     """
@@ -76,6 +87,7 @@ class Block:
     frames: Image | None
     crops: Image | None
     planes: Planes | None
+    backings: tuple[Backing, ...] | None = None
     prepared: tuple[Prepared, ...] | None = None
     yuv: Image | None = None
 
@@ -109,7 +121,7 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
     done = time.perf_counter()
     held = [block.frames, block.crops, block.planes, block.yuv]
     size = sum(array.nbytes for array in held if array is not None)
-    size += sum(prepared.nbytes for prepared in block.prepared or ())
+    size += sum(part.nbytes for part in (*(block.backings or ()), *(block.prepared or ())))
     return block, BlockReceipt(size, done - began, done - loaded)
 
 
@@ -145,18 +157,31 @@ def _load(request: BlockRequest, kind: ModelKind) -> Block:
     size = (source.height, source.width, 3)
     frames = np.empty((len(source), *size), np.uint8) if request.keep_frames else None
     crops = np.empty((len(source), kind.crop, kind.crop, 3), np.uint8)
+    backings: list[Backing] = []
     decoded = _decode_images(source) if isinstance(source, ImageFrames) else _decode_video(source)
-    for i, (name, frame) in enumerate(decoded):
-        if frame.shape != size:
-            raise InputError(
-                name,
-                f"decodes to {frame.shape[1]}x{frame.shape[0]}, the clip is {source.width}x{source.height}",
-                "write every frame in one size",
-            )
-        crops[i] = crop_face(frame, request.rects[i], kind, request.interpolation)
+    masks = _sized(_decode_images(request.parsing), size) if request.parsing and request.keep_frames else None
+    for i, frame in enumerate(_sized(decoded, size)):
+        rect, square = request.rects[i], request.squares[i] if request.squares else None
+        if square is None:
+            crops[i] = crop_face(frame, rect, kind, request.interpolation)
+        else:
+            crops[i] = warp_crop(frame, square, kind, request.interpolation)
         if frames is not None:
             frames[i] = frame
-    return Block(request.first, request.rects, frames, crops, None)
+            backings.append(make_backing(frame, rect, square, kind, request.blend, next(masks) if masks else None))
+    return Block(request.first, request.rects, frames, crops, None, tuple(backings) or None)
+
+
+def _sized(decoded: Iterator[tuple[str, Image]], size: tuple[int, ...]) -> Iterator[Image]:
+    """The images, each checked to have the clip's size."""
+    for name, image in decoded:
+        if image.shape != size:
+            raise InputError(
+                name,
+                f"decodes to {image.shape[1]}x{image.shape[0]}, the clip is {size[1]}x{size[0]}",
+                "write every frame in one size",
+            )
+        yield image
 
 
 def _decode_images(source: ImageFrames) -> Iterator[tuple[str, Image]]:

@@ -6,9 +6,9 @@ import os
 import socket
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -17,17 +17,20 @@ from numpy.typing import NDArray
 
 from actors import storage
 from actors.backgrounds import Block, network_view
-from actors.core.pixels import Image, Interpolation, Planes, paste, render_square
+from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
+from actors.core.finish import finish_square
+from actors.core.pixels import Image, Interpolation, Planes, paste
 from actors.core.report import FrameFailure, RangeReport, WorkerReport
+from actors.core.seam import Seam, edge_pixels, seam
 from actors.core.timeline import FrameRange, divide
 from actors.core.timings import FrameTiming
 from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.device import Device, own_device
 from actors.encoding import Delivery, ImageFormat, encode_frame, splice_frame
+from actors.film import Batch, Film, FinishedFrame, milliseconds
 from actors.layout import frame_path, segment_name, segment_path
 from actors.overlap import executor
 from actors.proof import NodeProof, prove_node
-from actors.segments import SegmentEncoder
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -39,6 +42,9 @@ if TYPE_CHECKING:
 # Batches that may be on their way to disk while the network runs the next one: enough to keep it busy, and few enough
 # that finished frames do not pile up where disk or cores are slower than the card.
 BATCHES_BEHIND = 2
+
+# A colour fit that may still be on its way, with the milliseconds that it takes.
+PendingFit: TypeAlias = "Future[tuple[ColourFit, float]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class WorkerConfig:
         gpus: fraction of a card this worker has; 0 on the CPU.
         interpolation: filter of the paste.
         ready_planes: the clip has network input instead of pictures.
+        colour_match: the network's colours are brought to those of the frame.
         delivery: what frames become; ``None`` runs the network only.
         out: the run's folder.
         proof: what the worker's node must show before it renders.
@@ -74,36 +81,15 @@ class WorkerConfig:
     gpus: float
     interpolation: Interpolation
     ready_planes: bool
+    colour_match: bool
     delivery: Delivery | None
     out: str
     proof: NodeProof
 
-
-@dataclass(slots=True)
-class _Batch:
-    """What a batch costs before its frames go their own ways."""
-
-    number: int
-    size: int
-    started_at: float
-    gather_ms: float
-    inference_ms: float = 0.0
-
-
-@dataclass(slots=True)
-class _Frame:
-    """One finished frame: milliseconds by stage, what was written, and the picture as the video wants it."""
-
-    frame: int
-    background: int
-    batch: _Batch
-    composite_ms: float = 0.0
-    encode_ms: float = 0.0
-    write_ms: float = 0.0
-    video_ms: float = 0.0
-    bytes: int = 0
-    checksum: str = ""
-    yuv: Image | None = None
+    @property
+    def reach(self) -> int:
+        """How many output frames before and after a frame the network must run for it."""
+        return REACH if self.colour_match else 0
 
 
 class Compositor:
@@ -178,7 +164,8 @@ class Compositor:
 
         Args:
             frames: the output frames.
-            backgrounds: the background of each.
+            backgrounds: the background of each of them and, where their colours are matched, of the frames within
+                `WorkerConfig.reach` before and after them, as far as there are any.
             blocks: blocks that together hold all of these backgrounds.
 
         Raises:
@@ -191,8 +178,9 @@ class Compositor:
         alone = min(1, finishers)
         # Leaving them waits for whatever still runs, also after an error: nothing is written once this has returned.
         with executor(alone) as feeder, executor(finishers) as finishing, executor(alone) as filming:
-            film = _Film(filming, self._config.kind.fps, 2 * self._session.batch) if self._films else None
-            places = _Places(backgrounds, frames, blocks)
+            film = Film(filming, self._config.kind.fps, 2 * self._session.batch) if self._films else None
+            first = max(0, frames.start - self._config.reach)
+            places = _Places(backgrounds, FrameRange(first, first + len(backgrounds)), blocks)
             done, failures = self._run(self._session, frames, places, feeder, finishing, film)
             # With a hole in it a segment would shift every later frame; the run reports the hole instead.
             segment = film.finish() if film and done and not failures else None
@@ -212,67 +200,100 @@ class Compositor:
         places: _Places,
         feeder: Executor,
         finishing: Executor,
-        film: _Film | None,
-    ) -> tuple[list[_Frame], list[FrameFailure]]:
-        """All frames of a range through all stages, in order."""
-        done: list[_Frame] = []
+        film: Film | None,
+    ) -> tuple[list[FinishedFrame], list[FrameFailure]]:
+        """All frames of a range through all stages, in order; the network runs for their neighbours too."""
+        done: list[FinishedFrame] = []
         failures: list[FrameFailure] = []
-        behind: deque[list[Future[_Frame]]] = deque()
-        parts = divide(range(frames.start, frames.stop), session.batch)
-        gathered = feeder.submit(self._gather, 0, parts[0], places)
+        batches: list[Batch] = []
+        behind: deque[list[Future[FinishedFrame]]] = deque()
+        waiting: deque[tuple[int, Image, Batch]] = deque()
+        fits: dict[int, PendingFit] = {}
+        parts = divide(range(places.seen.start, places.seen.stop), session.batch)
+        gathered = feeder.submit(self._gather, 0, parts[0], frames, places)
         for number, part in enumerate(parts):
             batch, image, audio = gathered.result()
             if number + 1 < len(parts):
-                gathered = feeder.submit(self._gather, number + 1, parts[number + 1], places)
+                gathered = feeder.submit(self._gather, number + 1, parts[number + 1], frames, places)
             clock = time.perf_counter()
             prediction = session.run(image, audio)
-            batch.inference_ms = _ms(clock)
-            failures.extend(
-                FrameFailure(frame, fault) for frame, fault in zip(part, prediction.faults, strict=True) if fault
-            )
-            behind.append(
-                [
-                    finishing.submit(self._finish, frame, mouth, batch, places)
-                    for frame, mouth, fault in zip(part, prediction.pixels, prediction.faults, strict=True)
-                    if not fault
-                ]
-            )
+            batch.inference_ms = milliseconds(clock)
+            batches.append(batch)
+            for frame, mouth, fault in zip(part, prediction.pixels, prediction.faults, strict=True):
+                if not fault and self._config.colour_match:
+                    fits[frame] = finishing.submit(self._fit, frame, mouth, places)
+                if frame in frames and fault:
+                    failures.append(FrameFailure(frame, fault))
+                elif frame in frames:
+                    waiting.append((frame, mouth, batch))
+            behind.append([])
+            while waiting and min(waiting[0][0] + self._config.reach, places.seen.stop - 1) < part.stop:
+                frame, mouth, own = waiting.popleft()
+                near = {i: fits[i] for i in range(frame - REACH, frame + REACH + 1) if i in fits}
+                behind[-1].append(finishing.submit(self._finish, frame, mouth, own, places, near))
             if len(behind) > BATCHES_BEHIND:
                 done.extend(_collect(behind.popleft(), film))
         while behind:
             done.extend(_collect(behind.popleft(), film))
+        _charge(batches)
         return done, failures
 
-    def _gather(self, number: int, frames: FrameRange, places: _Places) -> tuple[_Batch, NDArray[Any], Planes]:
+    def _gather(
+        self, number: int, part: FrameRange, frames: FrameRange, places: _Places
+    ) -> tuple[Batch, NDArray[Any], Planes]:
         """The network's input for one batch."""
         started_at, clock = time.time(), time.perf_counter()
-        image = places.image(frames, self._config.kind)
-        audio = self._audio.tensors(frames.start, frames.stop, self._config.kind)
-        return _Batch(number, len(frames), started_at, _ms(clock)), image, audio
+        image = places.image(part, self._config.kind)
+        audio = self._audio.tensors(part.start, part.stop, self._config.kind)
+        size = sum(frame in frames for frame in part)
+        return Batch(number, size, started_at, milliseconds(clock)), image, audio
 
-    def _finish(self, frame: int, mouth: Image, batch: _Batch, places: _Places) -> _Frame:
-        """Composites, encodes and writes one frame."""
+    def _fit(self, frame: int, mouth: Image, places: _Places) -> tuple[ColourFit, float]:
+        """What brings one frame's colours to those of its background."""
+        clock = time.perf_counter()
+        block, i = places.find(frame)
+        if block.crops is None:
+            raise RuntimeError("colours are to be matched, but the block has no pictures")
+        return fit_colours(block.crops[i], mouth, self._config.kind), milliseconds(clock)
+
+    def _finish(
+        self, frame: int, mouth: Image, batch: Batch, places: _Places, near: Mapping[int, PendingFit]
+    ) -> FinishedFrame:
+        """Composites, encodes and writes one frame.
+
+        Args:
+            frame: the output frame.
+            mouth: what the network made of it.
+            batch: the batch it was in.
+            places: where its background is found.
+            near: colour fits of the frame and its neighbours; empty where colours are left as they are.
+        """
         config = self._config
-        finished = _Frame(frame, places.background(frame), batch)
+        finished = FinishedFrame(frame, places.background(frame), batch)
         if config.delivery is None:
             return finished
         block, i = places.find(frame)
-        if block.crops is None:
+        if block.crops is None or block.backings is None:
             raise RuntimeError("compositing was asked for, but the block has no pictures")
         rect = block.rects[i]
         clock = time.perf_counter()
-        square = render_square(block.crops[i], mouth, rect, config.kind, config.interpolation)
-        finished.composite_ms = _ms(clock)
+        if near:
+            mouth = matched(mouth, smoothed({other: fit.result()[0] for other, fit in near.items()}, frame))
+            finished.composite_ms = near[frame].result()[1]
+        backing = block.backings[i]
+        square = finish_square(block.crops[i], mouth, rect, backing, config.kind, config.interpolation)
+        finished.edges = backing.seam, edge_pixels(backing.seam, square)
+        finished.composite_ms += milliseconds(clock)
         if config.delivery.image_format is not ImageFormat.NONE:
             clock = time.perf_counter()
             if block.prepared is not None:
                 content = memoryview(splice_frame(block.prepared[i], square))
             else:
                 content = memoryview(encode_frame(_frames(block)[i], square, rect, config.delivery))
-            finished.encode_ms = _ms(clock)
+            finished.encode_ms = milliseconds(clock)
             clock = time.perf_counter()
             storage.write_atomic(frame_path(config.out, frame, config.delivery.image_format), content)
-            finished.write_ms = _ms(clock)
+            finished.write_ms = milliseconds(clock)
             finished.bytes = content.nbytes
             finished.checksum = xxhash.xxh3_64_hexdigest(content)
         if config.delivery.video:
@@ -282,7 +303,7 @@ class Compositor:
                 finished.yuv = patch_yuv420(block.yuv[i], picture, square, rect)
             else:
                 finished.yuv = to_yuv420(paste(picture, square, rect))
-            finished.video_ms = _ms(clock)
+            finished.video_ms = milliseconds(clock)
         return finished
 
     def _keep_segment(
@@ -292,7 +313,7 @@ class Compositor:
         clock = time.perf_counter()
         storage.write_atomic(segment_path(self._config.out, frames), segment)
         checksum = xxhash.xxh3_64_hexdigest(segment)
-        each = _ms(clock) / len(timings)
+        each = milliseconds(clock) / len(timings)
         return tuple(
             replace(
                 timing,
@@ -304,8 +325,14 @@ class Compositor:
             for timing in timings
         )
 
-    def _timing(self, done: _Frame, frames: FrameRange) -> FrameTiming:
+    def _timing(self, done: FinishedFrame, frames: FrameRange) -> FrameTiming:
         batch = done.batch
+        found = Seam(0.0, "")
+        if done.edges is not None:
+            # For all frames of a range in a row: behind other work it costs twice as much, with cold caches.
+            clock = time.perf_counter()
+            found = seam(*done.edges)
+            done.composite_ms += milliseconds(clock)
         return FrameTiming(
             frame=done.frame,
             background=done.background,
@@ -324,6 +351,8 @@ class Compositor:
             encode_ms=done.encode_ms,
             write_ms=done.write_ms,
             video_ms=done.video_ms,
+            seam=found.value,
+            seam_at=found.edge,
             bytes=done.bytes,
             checksum=done.checksum,
             segment="",
@@ -332,59 +361,21 @@ class Compositor:
         )
 
 
-class _Film:
-    """The segment of one range: frames are added in order and encoded by a thread of their own, a few behind."""
-
-    def __init__(self, filming: Executor, fps: int, longest: int) -> None:
-        self._filming = filming
-        self._fps = Fraction(fps)
-        self._longest = longest
-        self._waiting: deque[Future[None]] = deque()
-        self._frames: list[_Frame] = []
-        self._encoder: SegmentEncoder | None = None
-
-    def add(self, frame: _Frame) -> None:
-        self._frames.append(frame)
-        self._waiting.append(self._filming.submit(self._encode, frame))
-        if len(self._waiting) > self._longest:
-            self._waiting.popleft().result()
-
-    def finish(self) -> bytes:
-        """The whole segment."""
-        while self._waiting:
-            self._waiting.popleft().result()
-        if self._encoder is None:
-            raise RuntimeError("a segment needs frames")
-        clock = time.perf_counter()
-        segment = self._encoder.finish()
-        # The encoder holds frames back and finishes them only now.
-        each = _ms(clock) / len(self._frames)
-        for frame in self._frames:
-            frame.video_ms += each
-        return segment
-
-    def _encode(self, frame: _Frame) -> None:
-        clock = time.perf_counter()
-        yuv, frame.yuv = frame.yuv, None
-        if yuv is None:
-            raise RuntimeError("a frame for the video has no picture")
-        if self._encoder is None:
-            self._encoder = SegmentEncoder(yuv.shape[1], yuv.shape[0] * 2 // 3, self._fps)
-        self._encoder.add(yuv)
-        frame.video_ms += _ms(clock)
-
-
 class _Places:
-    """Finds what an output frame is drawn on in the blocks of one range."""
+    """Finds what an output frame is drawn on in the blocks of one range.
 
-    def __init__(self, backgrounds: tuple[int, ...], frames: FrameRange, blocks: tuple[Block, ...]) -> None:
+    Attributes:
+        seen: the output frames whose backgrounds are there: the range and its neighbours.
+    """
+
+    def __init__(self, backgrounds: tuple[int, ...], seen: FrameRange, blocks: tuple[Block, ...]) -> None:
+        self.seen = seen
         self._backgrounds = backgrounds
-        self._start = frames.start
         self._blocks = blocks
 
     def background(self, frame: int) -> int:
         """The background of an output frame."""
-        return self._backgrounds[frame - self._start]
+        return self._backgrounds[frame - self.seen.start]
 
     def find(self, frame: int) -> tuple[Block, int]:
         """The block that holds an output frame's background, and its position there."""
@@ -406,7 +397,7 @@ def _frames(block: Block) -> Image:
     return block.frames
 
 
-def _collect(futures: list[Future[_Frame]], film: _Film | None) -> list[_Frame]:
+def _collect(futures: list[Future[FinishedFrame]], film: Film | None) -> list[FinishedFrame]:
     """The finished frames of a batch, once they are; they go to the film in order."""
     done = [future.result() for future in futures]
     if film is not None:
@@ -415,5 +406,10 @@ def _collect(futures: list[Future[_Frame]], film: _Film | None) -> list[_Frame]:
     return done
 
 
-def _ms(since: float) -> float:
-    return (time.perf_counter() - since) * 1e3
+def _charge(batches: Sequence[Batch]) -> None:
+    """Adds what batches of neighbours alone have cost to the nearest batch that holds frames of the range."""
+    own = [batch for batch in batches if batch.size]
+    for lone in (batch for batch in batches if not batch.size):
+        nearest = min(own, key=lambda batch: abs(batch.number - lone.number))
+        nearest.gather_ms += lone.gather_ms
+        nearest.inference_ms += lone.inference_ms

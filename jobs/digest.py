@@ -38,9 +38,14 @@ def backgrounds_digest(clip: Clip) -> str:
         return file_digest(clip.planes.path) if clip.planes else ""
     if not isinstance(clip.frames, ImageFrames):
         return file_digest(clip.frames.path)
+    return images_digest(clip.frames)
+
+
+def images_digest(images: ImageFrames) -> str:
+    """Digest of image files: of every file its content, as `file_digest` takes it, in order."""
     digest = xxhash.xxh3_128()
     with ThreadPoolExecutor(READERS) as pool:
-        for each in pool.map(file_digest, clip.frames.paths):
+        for each in pool.map(file_digest, images.paths):
             digest.update(each.encode())
     return digest.hexdigest()
 

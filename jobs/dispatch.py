@@ -52,7 +52,7 @@ class Work:
     Attributes:
         config: the workers' configuration.
         audio: reference of the sound's features in the object store.
-        pair: the background of each frame of a range.
+        pair: the background of each frame of a range, and of the neighbours for which the network runs too.
         request: what to load for a block.
         nodes: ids of the nodes that can render now, where blocks are loaded until workers say where they are.
         placement: Ray's resources for one worker, as keyword arguments of `options`.

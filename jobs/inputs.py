@@ -7,14 +7,16 @@ from typing import Any
 
 from actors import storage
 from actors.core.audio import AudioTrack
-from actors.core.clip import Clip, VideoFrames
+from actors.core.clip import Clip, ImageFrames, VideoFrames
+from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
 from actors.core.kind import UNET_328, ModelKind, ModelTensors
+from actors.core.squares import FaceSquare, smooth_squares
 from actors.core.timeline import FrameRange, Loop
 from actors.digest import model_digest
 from actors.model import read_model
-from jobs.clip import read_clip, read_features, read_windows
-from jobs.digest import array_digest, backgrounds_digest, text_digest
+from jobs.clip import read_clip, read_features, read_parsing, read_windows
+from jobs.digest import array_digest, backgrounds_digest, images_digest, text_digest
 from jobs.features import Speech, read_speech
 from jobs.options import CompositeOptions
 from jobs.plan import Pairing
@@ -34,6 +36,9 @@ class Inputs:
         audio: what drives the mouth: features, or a recording that an encoder has yet to hear.
         pairing: which background each output frame is drawn on.
         frames: the output frames to render.
+        squares: where the face is on each background once jitter is filtered; ``None`` for ``clip.rects`` as they are.
+        parsing: what is in front of the face on each background, if anything says so.
+        reach: how many output frames before and after a frame the network must run for it.
         sound: recording to mux, or ``None``.
         warnings: what the user should know, one line each.
     """
@@ -46,8 +51,16 @@ class Inputs:
     audio: AudioTrack | Speech
     pairing: Pairing
     frames: FrameRange
+    squares: tuple[FaceSquare, ...] | None
+    parsing: ImageFrames | None
+    reach: int
     sound: str | None
     warnings: tuple[str, ...]
+
+    def around(self, frames: FrameRange) -> FrameRange:
+        """The output frames for which the network must run to deliver some of them."""
+        paired = self.clip.backgrounds if self.pairing.loop is Loop.ONCE else len(self.audio)
+        return frames.widened(self.reach, min(paired, len(self.audio)))
 
     def identity(self, options: CompositeOptions, provider: str) -> dict[str, Any]:
         """Everything that decides pixels: it must not change between runs into one folder.
@@ -62,6 +75,10 @@ class Inputs:
             "features": self.audio.key if isinstance(self.audio, Speech) else array_digest(self.audio.rows),
             "loop": self.pairing.loop.value,
             "interpolation": options.interpolation.value,
+            "blend": options.blend.value,
+            "colour_match": options.colour_match,
+            "smooth_crops": options.smooth_crops,
+            "parsing": None if self.parsing is None else images_digest(self.parsing),
             "format": options.image_format.value,
             "quality": options.image_quality,
             "composite": options.composite,
@@ -100,6 +117,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
             f"H.264 needs even sides, the frames are {clip.frames.width}x{clip.frames.height}",
             "crop the clip to even sides",
         )
+    squares, parsing = _picture(options, clip, kind)
     warnings = [*clip.warnings]
     sound = _sound(options, clip)
     if sound is not None and not isinstance(audio, Speech):
@@ -124,9 +142,29 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         audio=audio,
         pairing=pairing,
         frames=FrameRange(start, stop),
+        squares=squares,
+        parsing=parsing,
+        reach=REACH if options.colour_match else 0,
         sound=sound,
         warnings=tuple(warnings),
     )
+
+
+def _picture(
+    options: CompositeOptions, clip: Clip, kind: ModelKind
+) -> tuple[tuple[FaceSquare, ...] | None, ImageFrames | None]:
+    """The squares where their jitter is filtered, and the parsings where there are any."""
+    if options.colour_match and not has_margin(kind):
+        raise InputError(
+            "--colour-match", f"{kind.name} masks all that it paints, so nothing can be compared", "leave it out"
+        )
+    if clip.frames is None or clip.rects is None:
+        if options.smooth_crops:
+            raise InputError("--smooth-crops", "the export's network input is ready-made", "leave it out")
+        return None, None
+    size = clip.frames.width, clip.frames.height
+    squares = smooth_squares(clip.rects, *size) if options.smooth_crops else None
+    return squares, None if options.parsing is None else read_parsing(options.parsing, clip.frames)
 
 
 def sources(clip: Clip) -> tuple[tuple[str, int], ...]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from actors.core.blend import Blend
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
 from actors.core.kind import Precision
@@ -70,6 +71,10 @@ class CompositeOptions(BaseModel):
     audio: Annotated[str | None, Decides(("features",))] = None
     loop: Annotated[Loop | None, Decides(("loop",))] = None
     interpolation: Annotated[Interpolation, Decides(("interpolation",))] = Interpolation.CUBIC
+    blend: Annotated[Blend, Decides(("blend",))] = Blend.HARD
+    colour_match: Annotated[bool, Decides(("colour_match",))] = False
+    smooth_crops: Annotated[bool, Decides(("smooth_crops",))] = False
+    parsing: Annotated[str | None, Decides(("parsing",))] = None
     composite: Annotated[bool, Decides(("composite", "format"))] = True
     address: Annotated[str | None, Decides()] = None
     restart: Annotated[bool, Decides()] = False
@@ -86,12 +91,22 @@ class CompositeOptions(BaseModel):
             raise ValueError("encoder: features are given already; give one of them")
         if self.audio and not self.video and not self.encoder:
             raise ValueError("audio: without --encoder sound goes into the video only; add --encoder, or --video")
-        if self.video and not self.composite:
-            raise ValueError("video: there is nothing to show with --no-composite")
         if self.quality is not None and self.format not in {ImageFormat.JPG, ImageFormat.WEBP}:
             raise ValueError(f"quality: {self.format.value} has none; use --format jpg or webp")
         if self.quality == 101 and self.format is ImageFormat.JPG:
             raise ValueError("quality: jpg goes up to 100")
+        return self
+
+    @model_validator(mode="after")
+    def _composite(self) -> Self:
+        if self.composite:
+            return self
+        if self.video:
+            raise ValueError("video: there is nothing to show with --no-composite")
+        pasted = {"blend": self.blend is not Blend.HARD, "colour-match": self.colour_match, "parsing": self.parsing}
+        for name, given in pasted.items():
+            if given:
+                raise ValueError(f"{name}: nothing is pasted with --no-composite")
         return self
 
     @property

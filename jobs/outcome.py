@@ -12,7 +12,7 @@ from rich.console import Console
 
 from actors.core.errors import StoppedError
 from actors.core.report import FrameFailure
-from actors.core.timings import column
+from actors.core.timings import column, numbers
 from jobs import record, summary
 from jobs.clock import STARTED
 from jobs.dispatch import Moments
@@ -85,6 +85,9 @@ class Outcome:
         slots = len({report.worker for report in self.moments.workers})
         stages = summary.stage_stats(summary.stage_times(rendered), slots, steady)
         workers = summary.worker_stats(rendered)
+        seam = summary.seam_stats(
+            rendered["frame"].to_pylist(), numbers(rendered, "seam"), rendered["seam_at"].to_pylist()
+        )
         accounts = self.accounts
         record.write_record(
             out,
@@ -93,7 +96,7 @@ class Outcome:
                 "status": self.status,
                 "reason": str(self.error) if self.error else "",
                 "finished_at": time.time(),
-                **summary.as_record(totals, stages, workers),
+                **summary.as_record(totals, stages, workers, seam),
                 "workers_ready": [asdict(report) for report in self.moments.workers],
                 "failures": [asdict(failure) for failure in self.failures],
                 "deaths": accounts.deaths,
@@ -107,7 +110,7 @@ class Outcome:
             say(console, f"warning: {note}", style="yellow")
         for death in accounts.deaths:
             say(console, f"died: {death}", style="yellow")
-        summary.print_summary(console, totals, stages, workers)
+        summary.print_summary(console, totals, stages, workers, seam)
 
     def _totals(self, clock: Clock, frames: list[int], rendered: int, steady: float) -> summary.Totals:
         now = time.perf_counter()

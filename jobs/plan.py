@@ -24,6 +24,9 @@ LEAST_BLOCKS = 8
 # A prepared encoding's part of the raw frame's size: more than photographs need, less than noise would.
 PREPARED_PARTS = {ImageFormat.JPG: 4, ImageFormat.PNG: 2}
 
+# What the seam needs for each pixel of the square's side.
+SEAM_BYTES = 8 * 3 + 12 * 3 * 4 // 8
+
 # Frames per background from which preparing pays.
 USES_THAT_PAY = 1.2
 
@@ -34,6 +37,9 @@ RANGES_PER_WORKER = 4
 # For so many workers one frame is the shortest range. Twice as many empty twice as many ranges in the same time, and
 # at the end would wait for the driver, which gives out several hundred a second.
 WORKERS_PER_FRAME = 16
+
+# A range has at least so many frames for each neighbour on one side: a quarter more inferences at the most.
+FRAMES_PER_NEIGHBOUR = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,9 @@ class BlockPlan:
         return block * self.frames, min((block + 1) * self.frames, backgrounds)
 
 
-def background_bytes(clip: Clip, kind: ModelKind, delivery: Delivery | None, *, prepare: bool) -> int:
+def background_bytes(
+    clip: Clip, kind: ModelKind, delivery: Delivery | None, *, prepare: bool, mixed: bool = False
+) -> int:
     """Bytes that one background takes in the object store.
 
     Args:
@@ -70,6 +78,7 @@ def background_bytes(clip: Clip, kind: ModelKind, delivery: Delivery | None, *, 
         kind: gives the size of its crops.
         delivery: what finished frames become; ``None`` when nothing is composited.
         prepare: whether encodings are prepared.
+        mixed: whether the frame's own pixels under the square are mixed with the finished ones.
     """
     if clip.frames is None:
         return 4 * kind.planes[0] * kind.inner * kind.inner
@@ -77,11 +86,21 @@ def background_bytes(clip: Clip, kind: ModelKind, delivery: Delivery | None, *, 
     if delivery is None:
         return crop
     whole = 3 * clip.frames.width * clip.frames.height
+    crop += _backing_bytes(clip, mixed=mixed)
     if not prepare:
         return crop + whole
     part = PREPARED_PARTS.get(delivery.image_format)
     spliced = whole // part if part else 0
     return crop + spliced + (whole + whole // 2 if delivery.video else 0 if part else whole)
+
+
+def _backing_bytes(clip: Clip, *, mixed: bool) -> int:
+    """Bytes that finishing needs of the largest square: what the seam is measured with and, to mix, pixels and weights.
+
+    That is the size of `actors.core.seam.SeamLines`: eight rows of pixels, and a number for each segment of each line.
+    """
+    sides = max(((rect.width, rect.height) for rect in clip.rects or ()), default=(0, 0))
+    return SEAM_BYTES * min(sides) + (4 * sides[0] * sides[1] if mixed else 0)
 
 
 def preparing_pays(frames: int, backgrounds: int) -> bool:
@@ -142,7 +161,9 @@ class Pairing:
         return tuple(sorted({background // plan.frames for background in self.backgrounds_of(frames)}))
 
 
-def plan_ranges(frames: Sequence[int], workers: int, batch: int, longest: int) -> tuple[FrameRange, ...]:
+def plan_ranges(
+    frames: Sequence[int], workers: int, batch: int, longest: int, reach: int = 0
+) -> tuple[FrameRange, ...]:
     """Divides output frames into ranges that shrink towards the end.
 
     While much is left a range is long; each is at most a fraction of what is left per worker, so that no worker is
@@ -153,10 +174,11 @@ def plan_ranges(frames: Sequence[int], workers: int, batch: int, longest: int) -
         workers: how many will share them.
         batch: frames per inference; ranges are whole batches where they can be.
         longest: upper limit in frames, for ranges that must fit into few blocks.
+        reach: frames for which the network runs beside each end of a range; short ranges would cost too many of them.
     """
     limit = min(max(LONGEST_RANGE, batch), longest)
     limit -= limit % batch if limit >= batch else 0
-    least = -(-workers // (WORKERS_PER_FRAME * batch)) * batch
+    least = max(-(-workers // (WORKERS_PER_FRAME * batch)), -(-FRAMES_PER_NEIGHBOUR * reach // batch), 1) * batch
     ranges: list[FrameRange] = []
     place = 0
     while place < len(frames):

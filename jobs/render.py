@@ -18,6 +18,7 @@ from rich.console import Console
 import actors
 from actors import storage
 from actors.core.audio import AudioTrack
+from actors.core.blend import Blend
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.core.kind import Precision
 from actors.core.timeline import FrameRange, divide
@@ -225,7 +226,8 @@ class _Run:
 
     def _plan_blocks(self, there: Offer, *, prepare: bool) -> BlockPlan:
         clip = self._inputs.clip
-        each = background_bytes(clip, self._inputs.kind, self._options.delivery, prepare=prepare)
+        mixed = self._options.blend is not Blend.HARD or self._inputs.parsing is not None
+        each = background_bytes(clip, self._inputs.kind, self._options.delivery, prepare=prepare, mixed=mixed)
         blocks = plan_blocks(clip.backgrounds, each, there.store)
         total = clip.backgrounds * each
         held = "at once" if blocks.fits else f"{blocks.capacity} of {blocks.count} blocks at a time"
@@ -238,11 +240,12 @@ class _Run:
         return blocks
 
     def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan, there: Offer) -> Scheduler:
-        ranges = plan_ranges(todo, placement.workers, placement.batch, blocks.frames)
+        inputs = self._inputs
+        ranges = plan_ranges(todo, placement.workers, placement.batch, blocks.frames, inputs.reach)
         self._record["plan"] |= {"ranges": len(ranges), **asdict(placement)}
         return Scheduler(
             ranges,
-            lambda frames: self._inputs.pairing.blocks_of(frames, blocks),
+            lambda frames: inputs.pairing.blocks_of(inputs.around(frames), blocks),
             workers=placement.workers,
             capacity=blocks.capacity,
             loaders=max(2, int(there.cpus)),
@@ -272,7 +275,7 @@ class _Run:
         work = Work(
             config=config,
             audio=audio,
-            pair=inputs.pairing.backgrounds_of,
+            pair=lambda frames: inputs.pairing.backgrounds_of(inputs.around(frames)),
             request=lambda block: block_request(options, inputs, blocks, block, prepare=delivery),
             nodes=there.rendering,
             placement=placement.resources,

@@ -93,6 +93,8 @@ class Sleeper:
                 encode_ms=0.1,
                 write_ms=0.1,
                 video_ms=0.0,
+                seam=0.0,
+                seam_at="",
                 bytes=frame,
                 checksum=f"{frame:016x}",
                 segment="",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -13,6 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.core.timings import STAGES, numbers
+
+# What the places in `actors.core.seam.EDGES` are called.
+EDGES = {"square": "the square's edge", "inner": "the network's edge", "mask": "the mask's edge"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,30 @@ class WorkerStats:
     device: str
     frames: int
     busy_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeamStats:
+    """How visible the edges of the paste were over the frames; see `actors.core.seam`.
+
+    Attributes:
+        p50: the seam of half of the frames is no larger.
+        p99: that of 99 in 100.
+        worst: the largest of all.
+        frame: the first frame that has it.
+        edge: where it is there: ``square``, ``inner`` or ``mask``.
+    """
+
+    p50: float
+    p99: float
+    worst: float
+    frame: int
+    edge: str
+
+    @property
+    def sentence(self) -> str:
+        """The figures in words."""
+        return f"{self.p50:.2f} median, {self.worst:.2f} at most (frame {self.frame}, {EDGES[self.edge]})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +162,27 @@ def worker_stats(frames: pa.Table) -> list[WorkerStats]:
     return [found[key] for key in sorted(found)]
 
 
+def seam_stats(frames: Sequence[int], seams: NDArray[np.float64], edges: Sequence[str]) -> SeamStats | None:
+    """Statistics of the seam; ``None`` where nothing was composited.
+
+    Args:
+        frames: numbers of the frames.
+        seams: the measure of each, 0 where there is none.
+        edges: where each is.
+    """
+    seen = np.flatnonzero(seams)
+    if not len(seen):
+        return None
+    worst = min(seen.tolist(), key=lambda row: (-seams[row], frames[row]))
+    return SeamStats(
+        p50=float(np.quantile(seams[seen], 0.5)),
+        p99=float(np.quantile(seams[seen], 0.99)),
+        worst=float(seams[worst]),
+        frame=int(frames[worst]),
+        edge=str(edges[worst]),
+    )
+
+
 def limiting(stats: list[StageStats]) -> str:
     """One sentence that names the stage which takes most of the workers' time, and what helps."""
     if not stats:
@@ -152,17 +200,26 @@ def limiting(stats: list[StageStats]) -> str:
     return f"{top.stage} limits, with {top.share:.0%} of the workers' time: {advice[top.stage]}"
 
 
-def as_record(totals: Totals, stages: list[StageStats], workers: list[WorkerStats]) -> dict[str, Any]:
+def as_record(
+    totals: Totals, stages: list[StageStats], workers: list[WorkerStats], seam: SeamStats | None
+) -> dict[str, Any]:
     """The figures as they stand in run.json."""
     return {
         "totals": asdict(totals),
         "stages": [asdict(stage) for stage in stages],
         "workers": [asdict(worker) for worker in workers],
+        "seam": None if seam is None else asdict(seam),
         "limiting": limiting(stages),
     }
 
 
-def print_summary(console: Console, totals: Totals, stages: list[StageStats], workers: list[WorkerStats]) -> None:
+def print_summary(
+    console: Console,
+    totals: Totals,
+    stages: list[StageStats],
+    workers: list[WorkerStats],
+    seam: SeamStats | None,
+) -> None:
     """The tables at the end of a run."""
     cold = totals.cold
     head = Table(title="run", title_justify="left", show_header=False, box=None, pad_edge=False)
@@ -171,6 +228,8 @@ def print_summary(console: Console, totals: Totals, stages: list[StageStats], wo
     head.add_row("fps_steady", f"{totals.fps_steady:.2f}   first dispatch to last file, {totals.steady_s:.1f} s")
     head.add_row("cache load", f"{cold.cache_s:.2f} s   of loading tasks")
     head.add_row("warm-up", f"{cold.warm_s:.2f} s   (session {cold.session_s:.2f} s, Ray {cold.ray_s:.2f} s)")
+    if seam is not None:
+        head.add_row("seam", f"{seam.sentence}; 1.0 is invisible")
     console.print(head)
     table = Table(title="ms per frame", title_justify="left")
     table.add_column("stage")

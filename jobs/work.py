@@ -38,6 +38,7 @@ def worker_config(
         gpus=placement.gpus,
         interpolation=options.interpolation,
         ready_planes=inputs.clip.frames is None,
+        colour_match=options.colour_match,
         delivery=options.delivery,
         out=out,
         proof=NodeProof(inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token),
@@ -53,13 +54,18 @@ def block_request(
     source = clip.frames if clip.frames is not None else clip.planes
     if source is None:
         raise ValueError("a clip has frames or planes")
+    squares = None if inputs.squares is None else inputs.squares[start:stop]
+    rects = (clip.rects or ())[start:stop]
     return BlockRequest(
         first=start,
         source=source.part(start, stop),
-        rects=(clip.rects or ())[start:stop],
+        rects=rects if squares is None else tuple(square.pixels for square in squares),
         interpolation=options.interpolation,
         keep_frames=options.delivery is not None,
         prepare=prepare,
+        squares=squares,
+        blend=options.blend,
+        parsing=None if inputs.parsing is None else inputs.parsing.part(start, stop),
     )
 
 

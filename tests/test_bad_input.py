@@ -130,6 +130,30 @@ def half_a_card_too_much(clip: Path) -> list[object]:
     return ["--gpus-per-worker", 1.5]
 
 
+def no_parsing(clip: Path) -> list[object]:
+    return ["--parsing", clip / "masks"]
+
+
+def fewer_masks(clip: Path) -> list[object]:
+    return ["--parsing", write_masks(clip, 19)]
+
+
+def larger_masks(clip: Path) -> list[object]:
+    return ["--parsing", write_masks(clip, 20, width=200)]
+
+
+def parsing_without_compositing(clip: Path) -> list[object]:
+    return ["--parsing", write_masks(clip, 20), "--no-composite"]
+
+
+def write_masks(clip: Path, count: int, width: int = small.WIDTH) -> Path:
+    folder = clip / "masks"
+    folder.mkdir()
+    for i in range(count):
+        cv2.imwrite(str(folder / f"{i}.png"), np.zeros((small.HEIGHT, width, 3), np.uint8))
+    return folder
+
+
 CASES: dict[Spoil, tuple[str, ...]] = {
     no_clip: ("clip: there is no such clip",),
     missing_image: ("full_body_img", "missing", "7"),
@@ -155,6 +179,10 @@ CASES: dict[Spoil, tuple[str, ...]] = {
     no_such_option: ("--workes",),
     zero_workers: ("--workers",),
     half_a_card_too_much: ("--gpus-per-worker", "whole number"),
+    no_parsing: ("masks", "there is no such folder", "--parsing"),
+    fewer_masks: ("19 parsing masks", "20 backgrounds"),
+    larger_masks: ("0.png", "200x160", "192x160"),
+    parsing_without_compositing: ("--parsing", "--no-composite"),
 }
 
 

@@ -55,6 +55,7 @@ def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None
         gpus=0,
         interpolation=Interpolation.CUBIC,
         ready_planes=False,
+        colour_match=False,
         delivery=delivery,
         out=str(out),
         proof=NodeProof(str(model), (), model_digest(str(model), ()), (), str(out), ".token"),

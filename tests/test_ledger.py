@@ -40,13 +40,14 @@ def content_of(frame: int) -> bytes:
 def timing(frame: int, frames: FrameRange, content: bytes, segment: bytes | None) -> FrameTiming:
     place = {"range_id": frames.id, "batch_id": 0, "batch_size": 1, "worker": 0, "node": "n", "pid": 7}
     rest = {"device": "cpu", "provider": "CPU", "started_at": 1.0, **dict.fromkeys(STAGES, 1.0)}
+    seam = {"seam": 1.0, "seam_at": "mask"}
     file = {"bytes": len(content), "checksum": xxhash.xxh3_64_hexdigest(content)}
     video = {
         "segment": "" if segment is None else segment_name(frames),
         "segment_bytes": 0 if segment is None else len(segment),
         "segment_checksum": "" if segment is None else xxhash.xxh3_64_hexdigest(segment),
     }
-    values = {"frame": frame, "background": frame, **place, **rest, **file, **video}
+    values = {"frame": frame, "background": frame, **place, **rest, **seam, **file, **video}
     return FrameTiming(**values)  # type: ignore[arg-type]
 
 

@@ -9,6 +9,7 @@ import typer
 import typer.main
 from small import SmallClip
 
+from actors.core.blend import Blend
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
 from actors.core.pixels import Interpolation
@@ -83,7 +84,7 @@ def test_options_are_named_like_flags() -> None:
 
 def test_the_promised_flags_are_there() -> None:
     promised = "model out features rects rect frames workers batch gpus-per-worker device format quality video audio"
-    promised += " loop interpolation no-composite address restart"
+    promised += " loop interpolation no-composite address restart blend colour-match smooth-crops parsing"
     given = {flag for names in flags_of_composite().values() for flag in names}
     assert {f"--{name}" for name in promised.split()} <= given
 
@@ -109,6 +110,13 @@ def test_defaults() -> None:
 )
 def test_quality_follows_the_format(given: dict[str, Any], quality: int) -> None:
     assert options(**given).image_quality == quality
+
+
+def test_squares_are_pasted_as_upstream_unless_told_otherwise() -> None:
+    plain = options()
+    assert (plain.blend, plain.colour_match, plain.smooth_crops, plain.parsing) == (Blend.HARD, False, False, None)
+    # What the network sees is smoothed without compositing too.
+    assert options(smooth_crops=True, composite=False).smooth_crops
 
 
 def test_nothing_is_written_without_compositing() -> None:
@@ -166,6 +174,10 @@ def test_frames_out_of_range_are_refused(frames: str) -> None:
         ({"rects": "r.json", "rect": "1,2,3,4"}, "--rects and rect"),
         ({"audio": "a.wav"}, "--audio"),
         ({"video": True, "composite": False}, "--video"),
+        ({"blend": "feather", "composite": False}, "--blend"),
+        ({"colour_match": True, "composite": False}, "--colour-match"),
+        ({"parsing": "masks", "composite": False}, "--parsing"),
+        ({"blend": "soft"}, "--blend"),
         ({"wait": 0}, "--wait"),
         ({"wait": -3}, "--wait"),
         ({"mood": "good"}, "--mood"),

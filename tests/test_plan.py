@@ -14,6 +14,7 @@ from actors.encoding import Delivery, ImageFormat
 from jobs.plan import (
     BLOCK_BYTES,
     BLOCK_FRAMES,
+    FRAMES_PER_NEIGHBOUR,
     LEAST_BLOCKS,
     LONGEST_RANGE,
     RANGES_PER_WORKER,
@@ -28,7 +29,8 @@ from jobs.plan import (
 )
 
 JPG = Delivery(ImageFormat.JPG, 95, video=False)
-HD = 3 * (1280 * 720 + 328 * 328)
+# The frame, its crop, and what the seam of a square of 9 px is measured with.
+HD = 3 * (1280 * 720 + 328 * 328) + 42 * 9
 
 frame_sets = st.one_of(
     st.integers(0, 2000).map(lambda n: list(range(n))), st.sets(st.integers(0, 1500), max_size=400).map(sorted)
@@ -52,6 +54,11 @@ def test_a_background_is_its_frame_and_its_crop() -> None:
     video = Delivery(ImageFormat.NONE, 0, video=True)
     assert background_bytes(clip, UNET_328, video, prepare=True) == HD + frame // 2
     assert background_bytes(clip, UNET_328, Delivery(ImageFormat.WEBP, 101, video=False), prepare=True) == HD
+    # Where the frame's own pixels are mixed in, those under the square are kept, with a weight each.
+    for delivery in (JPG, video):
+        plain = background_bytes(clip, UNET_328, delivery, prepare=True)
+        assert background_bytes(clip, UNET_328, delivery, prepare=True, mixed=True) == plain + 4 * 9 * 9
+    assert background_bytes(clip, UNET_328, None, prepare=True, mixed=True) == crop
     planes = Clip("c", "/c", "binary", None, PlaneFile("/c/v.bin", 0, 4), None, None, "/c/a", 4, None, (), ())
     assert background_bytes(planes, UNET_328, None, prepare=False) == 4 * 6 * 320 * 320
 
@@ -180,6 +187,28 @@ def test_ranges_are_whole_batches_but_for_the_last(count: int, workers: int, bat
 def test_long_ranges_are_whole_batches_too(batch: int) -> None:
     ranges = plan_ranges(range(3000), 1, batch, 64)
     assert all(len(part) % batch == 0 for part in ranges[:-1])
+
+
+@given(frame_sets, st.integers(1, 40), st.integers(1, 64), st.integers(1, 100), st.integers(1, 4))
+def test_ranges_with_neighbours_are_long_enough_to_be_worth_them(
+    frames: list[int], workers: int, batch: int, longest: int, reach: int
+) -> None:
+    ranges = plan_ranges(frames, workers, batch, longest, reach)
+    assert [frame for part in ranges for frame in part] == frames
+    assert all(len(part) <= min(longest, max(LONGEST_RANGE, batch)) for part in ranges)
+    least = min(FRAMES_PER_NEIGHBOUR * reach, longest, LONGEST_RANGE)
+    # Shorter ones end at a gap, at the last frame, or where whole batches need it.
+    short = [part for part in ranges if len(part) < least - batch + 1]
+    cut = {frame for frame in frames if frame + 1 not in frames}
+    assert all(part.stop - 1 in cut or part.start - 1 not in frames for part in short)
+
+
+def test_neighbours_cost_a_quarter_more_at_the_most() -> None:
+    for count in (150, 1000, 10_000):
+        ranges = plan_ranges(range(count), 2, 1, 64, 2)
+        extra = sum(len(part.widened(2, count)) - len(part) for part in ranges) / count
+        assert extra <= 0.25
+    assert len(plan_ranges(range(1000), 2, 1, 64, 2)) < len(plan_ranges(range(1000), 2, 1, 64)) / 1.5
 
 
 def test_gaps_end_ranges() -> None:

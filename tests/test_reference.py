@@ -11,6 +11,7 @@ import onnx
 import onnx.parser
 import pytest
 import reference
+import reference_blend
 from numpy.typing import NDArray
 
 NUMBERS = Path(__file__).parents[2] / "shared" / "data" / "avatar_numbers"
@@ -54,16 +55,22 @@ def features_with(first_numbers: list[float]) -> NDArray[np.float32]:
     return features
 
 
-def test_the_reference_imports_nothing_of_ours() -> None:
-    tree = ast.parse(Path(reference.__file__).read_text(encoding="utf-8"))
+def imports_of(path: str) -> set[str]:
+    tree = ast.parse(Path(path).read_text(encoding="utf-8"))
     imported = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imported |= {alias.name.split(".")[0] for alias in node.names}
         if isinstance(node, ast.ImportFrom):
             imported.add("." * node.level + str(node.module).split(".")[0])
-    assert imported - sys.stdlib_module_names == {"numpy", "cv2", "onnxruntime"}
-    assert "importlib" not in imported
+    return imported
+
+
+def test_the_references_import_nothing_of_ours() -> None:
+    for module, others in ((reference, {"cv2", "onnxruntime"}), (reference_blend, {"cv2", "reference"})):
+        imported = imports_of(str(module.__file__))
+        assert imported - sys.stdlib_module_names == {"numpy", *others}
+        assert "importlib" not in imported
 
 
 def test_loops() -> None:

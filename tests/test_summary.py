@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
@@ -12,14 +13,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from actors.core.timings import STAGES, FrameTiming, to_table
+from actors.core.timings import STAGES, FrameTiming, numbers, to_table
 from jobs.summary import (
     ColdStart,
+    SeamStats,
     StageStats,
     Totals,
     as_record,
     limiting,
     print_summary,
+    seam_stats,
     stage_stats,
     stage_times,
     worker_stats,
@@ -31,9 +34,13 @@ STAGE_NAMES = [stage.removesuffix("_ms") for stage in STAGES]
 def row(frame: int, worker: int = 0, pid: int = 100, *, stages: Mapping[str, float]) -> FrameTiming:
     place = {"range_id": "r", "batch_id": 0, "batch_size": 1, "worker": worker, "node": "n", "pid": pid}
     rest = {"device": "cpu", "provider": "CPU", "started_at": 1.5, "bytes": 1, "checksum": "ab"}
-    segment = {"segment": "", "segment_bytes": 0, "segment_checksum": ""}
+    segment = {"seam": 1.0, "seam_at": "mask", "segment": "", "segment_bytes": 0, "segment_checksum": ""}
     values = {"frame": frame, "background": 1, **place, **rest, **dict.fromkeys(STAGES, 0.0), **stages, **segment}
     return FrameTiming(**values)  # type: ignore[arg-type]
+
+
+def seen(frame: int, seam: float, edge: str) -> FrameTiming:
+    return replace(row(frame, stages={}), seam=seam, seam_at=edge)
 
 
 def frames(*rows: FrameTiming) -> pa.Table:
@@ -118,9 +125,15 @@ TOTALS = Totals(
 )
 
 
+def seam_of(table: pa.Table) -> SeamStats | None:
+    return seam_stats(table["frame"].to_pylist(), numbers(table, "seam"), table["seam_at"].to_pylist())
+
+
 def printed(totals: Totals, table: pa.Table) -> str:
     console = Console(file=io.StringIO(), width=120)
-    print_summary(console, totals, stage_stats(stage_times(table), 2, totals.steady_s), worker_stats(table))
+    print_summary(
+        console, totals, stage_stats(stage_times(table), 2, totals.steady_s), worker_stats(table), seam_of(table)
+    )
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -140,12 +153,29 @@ def test_a_run_with_nothing_to_do_prints_a_summary_too() -> None:
     assert "nothing was rendered" in printed(Totals(8, 0, 0, 1.0, 0.0, 0.0, 0.0, 0.0, COLD), frames())
 
 
+def test_the_seam_is_told_by_its_median_and_its_worst_frame() -> None:
+    table = frames(
+        seen(7, 1.5, "mask"), seen(3, 1.5, "inner"), seen(4, 1.0, "square"), *(seen(i, 1.02, "mask") for i in (8, 9))
+    )
+    stats = seam_of(table)
+    assert stats == SeamStats(p50=1.02, p99=1.5, worst=1.5, frame=3, edge="inner")
+    assert "1.02 median, 1.50 at most (frame 3, the network's edge); 1.0 is invisible" in printed(TOTALS, table)
+
+
+def test_without_compositing_there_is_no_seam() -> None:
+    table = frames(seen(1, 0.0, ""), seen(2, 0.0, ""))
+    assert seam_of(table) is None
+    assert "seam" not in printed(TOTALS, table)
+    assert seam_of(frames()) is None
+
+
 def test_the_record_holds_the_same_figures() -> None:
     table = frames(*(row(i, stages={"inference_ms": 20.0}) for i in range(5)))
-    record = as_record(TOTALS, stage_stats(stage_times(table), 1, 1.0), worker_stats(table))
+    record = as_record(TOTALS, stage_stats(stage_times(table), 1, 1.0), worker_stats(table), seam_of(table))
     back = json.loads(json.dumps(record))
     assert back["totals"]["fps_steady"] == 58.8
     assert back["totals"]["cold"]["ray_s"] == 2.0
     assert [stage["stage"] for stage in back["stages"]] == ["inference", "waiting"]
     assert back["workers"][0]["frames"] == 5
+    assert back["seam"] == {"p50": 1.0, "p99": 1.0, "worst": 1.0, "frame": 0, "edge": "mask"}
     assert back["limiting"].startswith("waiting limits")

@@ -82,13 +82,19 @@ def to_pixels(prediction: Planes) -> Image:
     return (prediction.transpose(1, 2, 0) * np.float32(255)).astype(np.uint8)
 
 
-def render_square(crop: Image, mouth: Image, rect: FaceRect, kind: ModelKind, interpolation: Interpolation) -> Image:
-    """The finished face square ``(rect.height, rect.width, 3)``.
+def with_mouth(crop: Image, mouth: Image, kind: ModelKind) -> Image:
+    """A copy of ``crop`` with ``mouth`` ``(inner, inner, 3)`` as its inner region; the ring stays the original's."""
+    face = np.empty_like(crop)
+    first, last = kind.border, kind.border + kind.inner
+    face[:first], face[last:] = crop[:first], crop[last:]
+    face[first:last, :first], face[first:last, last:] = crop[first:last, :first], crop[first:last, last:]
+    face[first:last, first:last] = mouth
+    return face
 
-    ``mouth`` ``(inner, inner, 3)`` replaces the inner region of ``crop``; the border ring stays the original's.
-    """
-    face = crop.copy()
-    face[kind.border : kind.border + kind.inner, kind.border : kind.border + kind.inner] = mouth
+
+def render_square(crop: Image, mouth: Image, rect: FaceRect, kind: ModelKind, interpolation: Interpolation) -> Image:
+    """The finished face square ``(rect.height, rect.width, 3)``: the crop with the mouth in it, resized."""
+    face = with_mouth(crop, mouth, kind)
     square = cv2.resize(face, (rect.width, rect.height), interpolation=interpolation.flag)
     return np.asarray(square, np.uint8)
 

@@ -109,6 +109,10 @@ class FrameRange:
         start, _, stop = name.partition("-")
         return cls(int(start), int(stop))
 
+    def widened(self, by: int, end: int) -> FrameRange:
+        """The range with ``by`` frames more on both sides, as far as there are any in ``0 <= i < end``."""
+        return FrameRange(max(0, self.start - by), min(self.stop + by, end))
+
     def covers(self, other: FrameRange) -> bool:
         """Whether every frame of ``other`` is in this range."""
         return self.start <= other.start and other.stop <= self.stop

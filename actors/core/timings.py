@@ -22,19 +22,23 @@ class FrameTiming:
         background: index of the background it was drawn on.
         range_id: the range it was rendered in.
         batch_id: number of its batch within the range.
-        batch_size: real frames in that batch (padding not counted).
+        batch_size: frames of its range in that batch (padding, and frames looked at for their neighbours, not counted).
         worker: number of the worker that rendered it.
         node: Ray node id of that worker.
         pid: process id of that worker.
         device: ``cpu`` or the name of the card.
         provider: ONNX Runtime's execution provider.
         started_at: Unix time in seconds when its batch began.
-        gather_ms: making network input, the batch's time divided by its real frames.
-        inference_ms: the network, the batch's time divided by its real frames.
+        gather_ms: making network input, the batch's time divided by its frames. Batches that hold only neighbours
+            count with the one beside them.
+        inference_ms: the network, likewise.
         composite_ms: prediction to finished frame.
         encode_ms: finished frame to file content.
         write_ms: file content to a file under its final name.
         video_ms: finished frame into the video segment.
+        seam: how visible the edges of the paste are, 1 where they are not; see `actors.core.seam`. 0 where nothing is
+            composited.
+        seam_at: which edge that is: ``square``, ``inner`` or ``mask``; empty where nothing is composited.
         bytes: size of the frame's file, 0 where none is written.
         checksum: xxh3-64 of the file's content in hexadecimal, empty where none is written.
         segment: file name of the video segment that holds the frame, empty where there is none.
@@ -59,6 +63,8 @@ class FrameTiming:
     encode_ms: float
     write_ms: float
     video_ms: float
+    seam: float
+    seam_at: str
     bytes: int
     checksum: str
     segment: str
@@ -82,6 +88,8 @@ SCHEMA = pa.schema(
         pa.field("provider", pa.string(), nullable=False),
         pa.field("started_at", pa.float64(), nullable=False),
         *(pa.field(stage, pa.float64(), nullable=False) for stage in STAGES),
+        pa.field("seam", pa.float64(), nullable=False),
+        pa.field("seam_at", pa.string(), nullable=False),
         pa.field("bytes", pa.int64(), nullable=False),
         pa.field("checksum", pa.string(), nullable=False),
         pa.field("segment", pa.string(), nullable=False),

@@ -2,6 +2,7 @@
 
 from jobs.clip.binary import read_windows
 from jobs.clip.features import read_features
+from jobs.clip.parsing import read_parsing
 from jobs.clip.reader import read_clip
 
-__all__ = ["read_clip", "read_features", "read_windows"]
+__all__ = ["read_clip", "read_features", "read_parsing", "read_windows"]

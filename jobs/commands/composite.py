@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from actors.core.blend import Blend
 from actors.core.kind import Precision
 from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
@@ -14,7 +15,7 @@ from actors.encoding import ImageFormat
 from jobs.options import DeviceChoice, load_options
 from jobs.render import render
 
-INPUT, OUTPUT, MACHINE = "Input", "Output", "Machine"
+INPUT, PICTURE, OUTPUT, MACHINE = "Input", "Picture", "Output", "Machine"
 
 
 def composite(
@@ -48,7 +49,25 @@ def composite(
         Loop | None, typer.Option(help="How backgrounds repeat. [default: bounce]", rich_help_panel=INPUT)
     ] = None,
     interpolation: Annotated[
-        Interpolation | None, typer.Option(help="Filter of both resizes. [default: cubic]", rich_help_panel=INPUT)
+        Interpolation | None, typer.Option(help="Filter of both resizes. [default: cubic]", rich_help_panel=PICTURE)
+    ] = None,
+    blend: Annotated[
+        Blend | None,
+        typer.Option(help="How the square meets the frame. [default: hard, as upstream]", rich_help_panel=PICTURE),
+    ] = None,
+    colour_match: Annotated[
+        bool | None,
+        typer.Option("--colour-match", help="Bring its colours to the frame's.", rich_help_panel=PICTURE),
+    ] = None,
+    smooth_crops: Annotated[
+        bool | None,
+        typer.Option("--smooth-crops", help="Filter the squares' jitter over time.", rich_help_panel=PICTURE),
+    ] = None,
+    parsing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Folder of masks that say what is in front of the face.", rich_help_panel=PICTURE
+        ),
     ] = None,
     format_: Annotated[
         ImageFormat | None,

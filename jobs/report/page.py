@@ -22,6 +22,7 @@ from jobs.report.rate import rate
 from jobs.report.record import RunRecord
 from jobs.report.run import Run, shown_rows
 from jobs.report.scale import seconds
+from jobs.report.seam import draw_seam
 from jobs.report.timeline import lanes
 from jobs.report.work import finish_times, spans
 from jobs.summary import StageStats, stage_stats
@@ -38,7 +39,7 @@ STATUS = {
 }
 
 # A flag and, where it has one, its value: file formats, devices and precisions.
-FLAG = re.compile(r"(--[a-z][a-z-]*[a-z](?: (?:jpg|none|cuda|fp16)\b)?)")
+FLAG = re.compile(r"(--[a-z][a-z-]*[a-z](?: (?:jpg|none|cuda|fp16|feather)\b)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def _context(run: Run) -> dict[str, Any]:
         "lanes_left_out": ranges.groupby(["worker", "node"]).ngroups - len(drawn) if not ranges.empty else 0,
         "legend": [stat.stage for stat in stats],
         "curve": charts.draw_rate(buckets) if buckets else None,
+        "seam": draw_seam(run.frames, record),
         "stages": charts.draw_stages(stats),
         "shares": charts.stack([(stat.stage, stat.share) for stat in stats]),
         "shares_text": ", ".join(f"{stat.stage} {stat.share:.0%}" for stat in stats),

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from actors.core.errors import InputError
+from actors.core.seam import EDGES
 from actors.core.timings import STAGES
 from actors.encoding import ImageFormat
 from actors.layout import timings_folder
@@ -28,6 +29,7 @@ class Run:
         image_format: format of the frame files; none where nothing was composited.
         done: frames among those asked for that the table of timings lists.
         written: bytes of all frame files that it lists.
+        frames: rows of the timing table of the frames asked for, one each.
         session: the frames that the figures are about.
         strip: pictures of some frames.
     """
@@ -37,6 +39,7 @@ class Run:
     image_format: ImageFormat
     done: int
     written: int
+    frames: pd.DataFrame
     session: Session
     strip: Strip
 
@@ -57,6 +60,9 @@ def read_run(out: str) -> Run:
     times = frames[["started_at", *STAGES]].to_numpy()
     if not (np.isfinite(times).all() and (times >= 0).all()):
         raise InputError(timings_folder(out), "holds times that are no times", "render the clip again")
+    seams = frames["seam"].to_numpy()
+    if not (np.isfinite(seams).all() and (seams >= 0).all() and set(frames["seam_at"][seams > 0]) <= set(EDGES)):
+        raise InputError(timings_folder(out), "holds seams that are no seams", "render the clip again")
     first, stop = record.frames
     asked = frames[(frames["frame"] >= first) & (frames["frame"] < stop)]
     return Run(
@@ -65,6 +71,7 @@ def read_run(out: str) -> Run:
         image_format=image_format,
         done=len(asked),
         written=int(asked["bytes"].sum()),
+        frames=asked,
         session=last_session(frames, record.started_at),
         strip=read_strip(out, image_format, [int(frame) for frame in asked["frame"]], first),
     )

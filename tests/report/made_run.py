@@ -40,6 +40,8 @@ def timing(frame: int, started_at: float, **changes: Any) -> FrameTiming:  # noq
         "started_at": started_at,
         **STAGES,
         "video_ms": 0.0,
+        "seam": 1.02,
+        "seam_at": "inner",
         "bytes": 2048,
         "checksum": "ab",
         "segment": "",

@@ -92,10 +92,12 @@ def test_a_finished_run_has_every_figure(tmp_path: Path) -> None:
         "sha256 7dcef4547d2a3afe",
         "the clip's own video runs at 30 fps",
         "restart yes",
+        "1.02 median, 1.02 at most (frame 0, the network's edge); 99 in 100 frames stay below 1.02",
+        "Squares were pasted with hard edges.",
     ):
         assert promised in page.text, (promised, page.text)
     drawings = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert len(drawings) == 5  # two lanes, the curve, two bars of shares
+    assert len(drawings) == 6  # two lanes, the curve, the seam, two bars of shares
     assert all(drawing["role"] == "img" and drawing["aria-label"] for drawing in drawings)
     assert [tag for tag, attributes in page.tags].count("g") == 6  # a bar for each range
     pictures = [attributes for tag, attributes in page.tags if tag == "img"]

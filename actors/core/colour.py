@@ -1,0 +1,121 @@
+"""Colours of the network's pixels brought to those of the frame.
+
+Between the inner region's edge and the mask's the network saw the picture and painted it again, so that both versions
+of the same pixels are at hand. What is fitted there, a gain and an offset for each channel, is applied to all that the
+network painted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from actors.core.kind import ModelKind
+    from actors.core.pixels import Image
+
+# Output frames before and after a frame whose fits count for it, with their weights: those of a binomial filter.
+WEIGHTS = {-2: 1, -1: 4, 0: 6, 1: 4, 2: 1}
+REACH = max(WEIGHTS)
+
+# A margin shows little of all the colours there are: no fit may stretch them further than this.
+LEAST_GAIN, MOST_GAIN = 0.8, 1.25
+
+# Variance of noise, in levels squared, that is taken for granted: where a margin has hardly any contrast, the gain
+# stays near 1 and the offset alone is fitted.
+NOISE = 16.0
+
+# Pixels whose difference lies further from the median than so many times its median deviation, and a few levels, show
+# something else than the frame does: an edge that has moved.
+OUTLYING = 3
+LEVELS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ColourFit:
+    """For B, G and R: ``frame = gain * painted + offset``, in levels."""
+
+    gain: tuple[float, float, float]
+    offset: tuple[float, float, float]
+
+
+def has_margin(kind: ModelKind) -> bool:
+    """Whether there are pixels that the network both sees and paints."""
+    return kind.mask[2] * kind.mask[3] < kind.inner * kind.inner
+
+
+def fit_colours(crop: Image, mouth: Image, kind: ModelKind) -> ColourFit:
+    """Fits the colours of the margin.
+
+    For each channel, pixels whose difference is far from the median difference are left out. Through the others goes
+    the line of least squares, its slope drawn toward 1 by `NOISE` in both variance and covariance and kept within
+    `LEAST_GAIN` and `MOST_GAIN`. All sums are of whole numbers, so the fit is the same everywhere.
+
+    Args:
+        crop: ``(kind.crop, kind.crop, 3)`` uint8, the frame's own pixels.
+        mouth: ``(kind.inner, kind.inner, 3)`` uint8, what the network made of its inner region.
+        kind: gives the inner region and the mask; it must leave a margin.
+    """
+    inner = slice(kind.border, kind.border + kind.inner)
+    wanted, painted = (_margin(picture, kind) for picture in (crop[inner, inner], mouth))
+    lines = [_line(painted[:, channel], wanted[:, channel]) for channel in range(3)]
+    (b, g, r), (b0, g0, r0) = zip(*lines, strict=True)
+    return ColourFit((b, g, r), (b0, g0, r0))
+
+
+def _margin(picture: Image, kind: ModelKind) -> NDArray[np.int32]:
+    """The pixels of the inner region outside of the mask, ``(n, 3)``."""
+    x, y, width, height = kind.mask
+    beside = picture[y : y + height]
+    parts = picture[:y], picture[y + height :], beside[:, :x], beside[:, x + width :]
+    return np.concatenate([part.reshape(-1, 3) for part in parts]).astype(np.int32)
+
+
+def _line(painted: NDArray[np.int32], wanted: NDArray[np.int32]) -> tuple[float, float]:
+    """Gain and offset of one channel."""
+    difference = wanted - painted
+    deviation = np.abs(difference - _median(difference))
+    kept = deviation <= OUTLYING * _median(deviation) + LEVELS
+    x, y = painted[kept].astype(np.int64), wanted[kept].astype(np.int64)
+    count, sum_x, sum_y = len(x), int(x.sum()), int(y.sum())
+    variance = int((x * x).sum()) / count - (sum_x / count) ** 2
+    covariance = int((x * y).sum()) / count - (sum_x / count) * (sum_y / count)
+    gain = min(max((covariance + NOISE) / (variance + NOISE), LEAST_GAIN), MOST_GAIN)
+    return gain, (sum_y - gain * sum_x) / count
+
+
+def _median(values: NDArray[np.int32]) -> int:
+    """The lower median, a whole number."""
+    return int(np.partition(values, (len(values) - 1) // 2)[(len(values) - 1) // 2])
+
+
+def smoothed(fits: Mapping[int, ColourFit], frame: int) -> ColourFit:
+    """A frame's fit with those of its neighbours: their mean by `WEIGHTS`.
+
+    Args:
+        fits: by output frame; its own is there, those of neighbours that do not exist or are faulty are not.
+        frame: the output frame.
+    """
+    near = [(weight, fits[frame + step]) for step, weight in WEIGHTS.items() if frame + step in fits]
+    whole = sum(weight for weight, _ in near)
+
+    def mean(values: list[tuple[float, float, float]]) -> tuple[float, float, float]:
+        b, g, r = (
+            sum(weight * value[channel] for (weight, _), value in zip(near, values, strict=True)) / whole
+            for channel in range(3)
+        )
+        return b, g, r
+
+    return ColourFit(mean([fit.gain for _, fit in near]), mean([fit.offset for _, fit in near]))
+
+
+def matched(mouth: Image, fit: ColourFit) -> Image:
+    """``mouth`` ``(h, w, 3)`` uint8 in the frame's colours: rounded to the nearest level, within 0 and 255."""
+    levels = np.arange(256)[:, None] * np.array(fit.gain) + np.array(fit.offset)
+    table = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(mouth, table[:, None, :]), np.uint8)

@@ -1,0 +1,60 @@
+"""Crop and paste of a face square whose edges lie between pixels: both resizes as affine warps.
+
+Centres of pixels correspond, as in OpenCV's resize: pixel ``i`` of the crop shows the frame at column
+``x0 + (i + 0.5) * width / crop``, measured as in `actors.core.squares`. Taps outside of the written pixels repeat the
+outermost one, as a resize of these pixels does. Where the square's edges are whole numbers, OpenCV 5 gives what its
+resize gives, to within one level.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from actors.core.kind import ModelKind
+    from actors.core.pixels import Image, Interpolation
+    from actors.core.squares import FaceSquare
+
+
+def warp_crop(frame: Image, square: FaceSquare, kind: ModelKind, interpolation: Interpolation) -> Image:
+    """The face square of ``frame`` ``(H, W, 3)`` as a crop ``(kind.crop, kind.crop, 3)``."""
+    rect = square.pixels
+    pixels = frame[rect.y0 : rect.y1, rect.x0 : rect.x1]
+    across = _axis(square.width / kind.crop, square.x0 - rect.x0)
+    down = _axis(square.height / kind.crop, square.y0 - rect.y0)
+    return _warp(pixels, across, down, (kind.crop, kind.crop), interpolation)
+
+
+def warp_square(face: Image, square: FaceSquare, kind: ModelKind, interpolation: Interpolation) -> Image:
+    """A crop ``(kind.crop, kind.crop, 3)`` as the pixels that the square covers: ``square.pixels`` in size."""
+    rect = square.pixels
+    scale = kind.crop / square.width, kind.crop / square.height
+    across = _axis(scale[0], (rect.x0 - square.x0) * scale[0])
+    down = _axis(scale[1], (rect.y0 - square.y0) * scale[1])
+    return _warp(face, across, down, (rect.width, rect.height), interpolation)
+
+
+def _axis(scale: float, shift: float) -> tuple[float, float]:
+    """From a pixel's number in the result to that in the source, along one axis.
+
+    ``shift + (i + 0.5) * scale`` is where its centre lies; numbers count from centres, half a pixel in.
+    """
+    return scale, shift + 0.5 * scale - 0.5
+
+
+def _warp(
+    source: Image,
+    across: tuple[float, float],
+    down: tuple[float, float],
+    size: tuple[int, int],
+    interpolation: Interpolation,
+) -> Image:
+    matrix: NDArray[np.float64] = np.array([[across[0], 0.0, across[1]], [0.0, down[0], down[1]]])
+    flags = interpolation.flag | cv2.WARP_INVERSE_MAP
+    warped = cv2.warpAffine(source, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.uint8)

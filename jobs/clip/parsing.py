@@ -1,0 +1,49 @@
+"""Face parsings: one PNG for each background that says by colour what is in front of the face (domain 4.1)."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+from actors import storage
+from actors.core.clip import FrameSource, ImageFrames
+from actors.core.errors import InputError
+from jobs.clip.files import files_in, look, require_content
+from jobs.clip.images import image_size
+from jobs.clip.numbering import in_order
+
+_FIX = "write one PNG of the frame's size for each background, numbered like them"
+# Reading a header is waiting for the disk or the network, not computing.
+_THREADS = 16
+
+
+def read_parsing(folder: str, frames: FrameSource) -> ImageFrames:
+    """The parsings in a folder, sorted by number and paired with the backgrounds by position.
+
+    Args:
+        folder: as the user gave it.
+        frames: the backgrounds.
+
+    Raises:
+        InputError: there is no such folder, it holds no PNG files or not one for each background, numbers are missing
+            or double, or a file is no image of the frames' size.
+    """
+    where = storage.resolve(folder)
+    found = look(where)
+    if found is None or not found.is_folder:
+        problem = "there is no such folder" if found is None else "is not a folder"
+        raise InputError(folder, problem, "name the folder of the parsing masks with --parsing")
+    files = files_in(where, (".png",))
+    if not files:
+        raise InputError(folder, "holds no .png files", _FIX)
+    ordered = in_order(files, where)
+    if len(ordered) != len(frames):
+        raise InputError(folder, f"{len(ordered)} parsing masks, but there are {len(frames)} backgrounds", _FIX)
+    for file in ordered:
+        require_content(file)
+    paths = tuple(file.path for file in ordered)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        sizes = list(pool.map(image_size, paths))
+    for path, (width, height) in zip(paths, sizes, strict=True):
+        if (width, height) != (frames.width, frames.height):
+            raise InputError(path, f"{width}x{height}, but the frames are {frames.width}x{frames.height}", _FIX)
+    return ImageFrames(paths, frames.width, frames.height)
