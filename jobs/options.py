@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
-from actors.core.kind import Precision
+from actors.core.kind import ModelKind, Precision
 from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
 from actors.encoding import Delivery, ImageFormat, default_quality
@@ -51,6 +51,7 @@ class CompositeOptions(BaseModel):
 
     clip: Annotated[str, Decides(("clip",))]
     model: Annotated[str, Decides(("model", "kind"))]
+    kind: Annotated[str | None, Decides(("kind",))] = None
     out: Annotated[str, Decides()]
     features: Annotated[str | None, Decides(("features",))] = None
     encoder: Annotated[str | None, Decides(("features",))] = None
@@ -69,7 +70,7 @@ class CompositeOptions(BaseModel):
     video: Annotated[bool, Decides()] = False
     audio: Annotated[str | None, Decides(("features",))] = None
     loop: Annotated[Loop | None, Decides(("loop",))] = None
-    interpolation: Annotated[Interpolation, Decides(("interpolation",))] = Interpolation.CUBIC
+    interpolation: Annotated[Interpolation | None, Decides(("interpolation",))] = None
     composite: Annotated[bool, Decides(("composite", "format"))] = True
     address: Annotated[str | None, Decides()] = None
     restart: Annotated[bool, Decides()] = False
@@ -84,8 +85,6 @@ class CompositeOptions(BaseModel):
             raise ValueError("rects and rect: give one of them")
         if self.encoder and self.features:
             raise ValueError("encoder: features are given already; give one of them")
-        if self.audio and not self.video and not self.encoder:
-            raise ValueError("audio: without --encoder sound goes into the video only; add --encoder, or --video")
         if self.video and not self.composite:
             raise ValueError("video: there is nothing to show with --no-composite")
         if self.quality is not None and self.format not in {ImageFormat.JPG, ImageFormat.WEBP}:
@@ -101,6 +100,12 @@ class CompositeOptions(BaseModel):
             return None
         x, y, width, height = map(int, self.rect.split(","))
         return FaceRect(x, y, x + width, y + height)
+
+    def filters(self, kind: ModelKind) -> tuple[Interpolation, Interpolation]:
+        """Filters of the resizes from face to crop and back: the one that was asked for, else the kind's own."""
+        if self.interpolation is not None:
+            return self.interpolation, self.interpolation
+        return kind.crop_filter, kind.paste_filter
 
     @property
     def image_quality(self) -> int:

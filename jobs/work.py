@@ -36,7 +36,7 @@ def worker_config(
         finishers=placement.finishers,
         batch=placement.batch,
         gpus=placement.gpus,
-        interpolation=options.interpolation,
+        interpolation=options.filters(inputs.kind)[1],
         ready_planes=inputs.clip.frames is None,
         delivery=options.delivery,
         out=out,
@@ -57,7 +57,7 @@ def block_request(
         first=start,
         source=source.part(start, stop),
         rects=(clip.rects or ())[start:stop],
-        interpolation=options.interpolation,
+        interpolation=options.filters(inputs.kind)[0],
         keep_frames=options.delivery is not None,
         prepare=prepare,
     )

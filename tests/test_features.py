@@ -20,22 +20,21 @@ from onnx import TensorProto, helper, numpy_helper
 from ray.cluster_utils import Cluster
 
 from actors.core.errors import ExitCode, InputError, StoppedError
-from actors.core.kind import UNET_328
 from actors.core.mel import RATE, mel_windows
 from actors.encoder import BATCH, EncoderConfig, EncoderTensors, read_encoder
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.session import CPU
 from jobs.features import (
     Rows,
-    Speech,
     encoder_actor,
     feature_rows,
     load_features,
     local_encoder,
     make_features,
-    read_speech,
     sequence,
     write_features,
 )
+from jobs.recorded import Speech, read_speech
 from jobs.recording import mono
 
 
@@ -51,8 +50,12 @@ def oracle(recording: Path) -> Rows:
     return np.array(rows[:wanted], np.float32)
 
 
+def heard(speech: Speech) -> Iterator[Rows]:
+    return feature_rows(speech, UNET_328, local_encoder(speech, threads=1))
+
+
 def rows_of(speech: Speech) -> Rows:
-    return np.concatenate(list(feature_rows(speech, UNET_328, local_encoder(speech, threads=1))))
+    return np.concatenate(list(heard(speech)))
 
 
 @pytest.fixture(scope="module")
@@ -206,7 +209,7 @@ def test_features_are_kept_and_found_again(tmp_path: Path, recording: Path, enco
     speech = read_speech(str(recording), str(encoder), UNET_328)
     folder = tmp_path / "run" / "features"
     assert load_features(str(folder), speech, UNET_328) is None
-    made = make_features(str(folder), speech, UNET_328, local_encoder(speech, threads=1))
+    made = make_features(str(folder), speech, UNET_328, heard(speech))
     assert np.array_equal(made, rows_of(speech))
     found = load_features(str(folder), speech, UNET_328)
     assert found is not None
@@ -218,7 +221,7 @@ def test_features_are_kept_and_found_again(tmp_path: Path, recording: Path, enco
 @pytest.mark.parametrize("change", ["a bit", "the end", "everything", "the name"])
 def test_damaged_features_are_made_again(tmp_path: Path, recording: Path, encoder: Path, change: str) -> None:
     speech = read_speech(str(recording), str(encoder), UNET_328)
-    made = make_features(str(tmp_path / "kept"), speech, UNET_328, local_encoder(speech, threads=1))
+    made = make_features(str(tmp_path / "kept"), speech, UNET_328, heard(speech))
     (path,) = kept(tmp_path / "kept")
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
@@ -228,9 +231,7 @@ def test_damaged_features_are_made_again(tmp_path: Path, recording: Path, encode
     else:
         path.rename(path.with_name(path.name.replace("-", "-0")))
     assert load_features(str(tmp_path / "kept"), speech, UNET_328) is None
-    assert np.array_equal(
-        make_features(str(tmp_path / "kept"), speech, UNET_328, local_encoder(speech, threads=1)), made
-    )
+    assert np.array_equal(make_features(str(tmp_path / "kept"), speech, UNET_328, heard(speech)), made)
     assert kept(tmp_path / "kept") == [path]
     assert load_features(str(tmp_path / "kept"), speech, UNET_328) is not None
 
@@ -239,7 +240,7 @@ def test_other_sound_and_another_encoder_have_features_of_their_own(
     tmp_path: Path, recording: Path, encoder: Path
 ) -> None:
     speech = read_speech(str(recording), str(encoder), UNET_328)
-    make_features(str(tmp_path / "kept"), speech, UNET_328, local_encoder(speech, threads=1))
+    make_features(str(tmp_path / "kept"), speech, UNET_328, heard(speech))
     content = bytearray(recording.read_bytes())
     content[2000] ^= 1
     (tmp_path / "other.wav").write_bytes(content)
@@ -264,7 +265,7 @@ def test_an_encoder_that_fails_midway_leaves_nothing(tmp_path: Path, recording: 
         raise InputError("the encoder", "is broken", "mend it")
 
     with pytest.raises(InputError, match="is broken"):
-        make_features(str(tmp_path / "kept"), speech, UNET_328, fail)
+        make_features(str(tmp_path / "kept"), speech, UNET_328, feature_rows(speech, UNET_328, fail))
     with pytest.raises(InputError, match="is broken"):
         write_features(str(tmp_path / "f.npy"), feature_rows(speech, UNET_328, fail), speech.frames)
     assert not (tmp_path / "kept").exists()

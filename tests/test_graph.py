@@ -14,9 +14,10 @@ import small
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from actors.core.kind import UNET_328, ModelTensors
+from actors.core.kind import ModelTensors
 from actors.core.pixels import network_planes, to_pixels
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from jobs.models.unet import build_unet328
 

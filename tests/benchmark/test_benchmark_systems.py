@@ -20,6 +20,7 @@ from jobs.benchmark.rivals import common
 from jobs.benchmark.settings import Setting
 from jobs.benchmark.systems import Runner, read_ours, read_rival
 from jobs.benchmark.trial import Assignment
+from jobs.demo.clip import demo_kind
 from jobs.options import CompositeOptions
 
 TENSORS = ModelTensors("pictures", "sounds", "answer", None, 17, ())
@@ -132,20 +133,20 @@ def test_the_record_of_ours_says_what_it_chose_and_what_it_prepared(tmp_path: Pa
 
 
 def test_the_networks_honour_the_contract(tmp_path: Path, model: Path) -> None:
-    light = make_network(Regime.LIGHT, None, tmp_path, half=False)
+    light = make_network(Regime.LIGHT, None, demo_kind(), tmp_path, half=False)
     assert (light.tensors.image, light.tensors.batch) == ("input", None)
     assert light.file(Precision.FP32) == light.file(Precision.FP16) == str(tmp_path / "light.onnx")
-    given = make_network(Regime.HEAVY, str(model), tmp_path, half=False)
+    given = make_network(Regime.HEAVY, str(model), demo_kind(), tmp_path, half=False)
     assert (given.name, given.path, given.tensors.image) == ("light.onnx", str(model), "pictures")
     # The user's model stands for the heavy regime alone.
-    assert make_network(Regime.LIGHT, str(model), tmp_path, half=False).path == light.path
+    assert make_network(Regime.LIGHT, str(model), demo_kind(), tmp_path, half=False).path == light.path
 
 
 def test_half_precision_keeps_inputs_outputs_and_looks(tmp_path: Path, model: Path) -> None:
     import onnx
     import onnxruntime
 
-    network = make_network(Regime.HEAVY, str(model), tmp_path, half=True)
+    network = make_network(Regime.HEAVY, str(model), demo_kind(), tmp_path, half=True)
     half = network.file(Precision.FP16)
     assert half != network.path
     stored = {tensor.data_type for tensor in onnx.load(half).graph.initializer}

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.clip import FaceRect
-from actors.core.kind import UNET_328
 from actors.core.pixels import (
     Image,
     Interpolation,
@@ -21,6 +20,7 @@ from actors.core.pixels import (
     render_square,
     to_pixels,
 )
+from actors.kinds.unet_328_ave import KIND as UNET_328
 
 WIDTH, HEIGHT = 420, 380
 

@@ -24,8 +24,8 @@ from onnx import TensorProto, helper
 from actors.backgrounds import BlockRequest, load_block
 from actors.core.clip import FaceRect, ImageFrames
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328
 from actors.core.pixels import Interpolation
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.session import CPU, Session, SessionOptions
 from jobs.clip import read_clip, read_features
