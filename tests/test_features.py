@@ -20,8 +20,10 @@ from onnx import TensorProto, helper, numpy_helper
 from ray.cluster_utils import Cluster
 
 from actors.core.errors import ExitCode, InputError, StoppedError
-from actors.core.mel import RATE, mel_windows
+from actors.core.kind import Hears
+from actors.core.mel import RATE, mel_spectrogram, mel_windows
 from actors.encoder import BATCH, EncoderConfig, EncoderTensors, read_encoder
+from actors.kinds import all_kinds
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.session import CPU
 from jobs.features import (
@@ -32,9 +34,10 @@ from jobs.features import (
     local_encoder,
     make_features,
     sequence,
+    window_rows,
     write_features,
 )
-from jobs.recorded import Speech, read_speech
+from jobs.recorded import Speech, encoders_kind, read_recorded, read_speech
 from jobs.recording import mono
 
 
@@ -146,6 +149,46 @@ def test_windows_reach_the_encoder_in_full_batches_and_in_order(recording: Path,
     list(feature_rows(speech, UNET_328, listen))
     assert {len(batch) for batch in seen[:-1]} == {BATCH}
     assert np.array_equal(np.concatenate(seen), np.concatenate(list(mel_windows(mono(str(recording), RATE), 25))))
+
+
+# The mel windows that a network hears by itself
+
+
+MEL_KIND = next(kind for kind in all_kinds() if kind.hears is Hears.MEL)
+
+
+@pytest.mark.parametrize("seconds", [0.04, 0.1, 0.187, 0.1875, 0.25, 1, 3.3])
+def test_there_is_one_window_for_every_frame_of_sound_and_the_last_one_stays(tmp_path: Path, seconds: float) -> None:
+    recording = small.write_tone(tmp_path / "a.wav", seconds)
+    recorded = read_recorded(str(recording), MEL_KIND)
+    assert recorded.frames == round(seconds * 25)
+    rows = np.concatenate(list(window_rows(recorded, MEL_KIND)))
+    assert rows.shape == (recorded.frames, 80, 16)
+    mel = np.concatenate(list(mel_spectrogram([np.concatenate([*mono(str(recording), RATE), np.zeros(3000)])])))
+    heard_rows = max(16, int(seconds * RATE) // 200 + 1)
+    for frame, window in enumerate(rows):
+        start = min(int(frame * 80 / 25), heard_rows - 16)
+        # Silence was put behind the sound, so rows that reach its end differ.
+        inside = max(0, min(16, int(seconds * RATE) // 200 - 2 - start))
+        np.testing.assert_allclose(window.T[:inside], mel[start : start + inside], atol=1e-5)
+    assert (rows[-1] == rows[min(recorded.frames - 1, int((heard_rows - 16) / 3.2) + 1)]).all()
+
+
+def test_windows_are_kept_like_features_under_a_name_of_their_own(tmp_path: Path, recording: Path) -> None:
+    recorded = read_recorded(str(recording), MEL_KIND)
+    folder = str(tmp_path / "kept")
+    made = make_features(folder, recorded, MEL_KIND, window_rows(recorded, MEL_KIND))
+    found = load_features(folder, recorded, MEL_KIND)
+    assert found is not None
+    assert np.array_equal(found, made)
+    encoder = write_encoder(tmp_path / "ear.onnx")
+    assert read_speech(str(recording), str(encoder), UNET_328).key != recorded.key
+
+
+def test_an_encoder_serves_the_kinds_that_take_its_features() -> None:
+    assert encoders_kind(None).feature == (512,)
+    assert encoders_kind("unet-160-ave").name == "unet-160-ave"
+    assert "takes no features of an encoder" in refusal(lambda: encoders_kind("wav2lip-96"))
 
 
 # The encoder's own actor

@@ -183,6 +183,13 @@ def test_what_would_wrap_around_is_a_fault(value: float) -> None:
     assert "outside of [0, 1]" in fault
 
 
+def test_a_fault_is_told_in_the_networks_own_range() -> None:
+    assert prediction_fault(-0.5, 1.25, 0, (-1.0, 1.0)) == (
+        "the model returned values from -2 to 1.5, outside of [-1, 1]"
+    )
+    assert prediction_fault(0, 1, 0, (-1.0, 1.0)) is None
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.floats(width=32))
 def test_a_prediction_is_shown_exactly_if_it_truncates_into_a_byte(value: float) -> None:
