@@ -30,6 +30,8 @@ from jobs.models.mouth import save_model
 from jobs.models.stand_in import build_stand_in
 
 KINDS = {kind.name: kind for kind in all_kinds()}
+# Those whose layers are known, so that full networks of random weights can be built.
+LAYERS_KNOWN = [*(name for name in KINDS if name.startswith("unet-")), "wav2lip-96"]
 FRAME = small.picture(1, 260, 240)
 
 
@@ -90,7 +92,7 @@ def test_windows_and_backgrounds_are_those_of_the_reference(name: str) -> None:
     assert [background_index(kind.loop, t, 4) for t in range(15)] == order
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", LAYERS_KNOWN)
 def test_a_network_of_random_weights_is_told_to_be_of_its_kind(name: str, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
     save_model(build_stand_in(KINDS[name]), path)

@@ -154,6 +154,7 @@ class _Regime:
         top = best(rates)
         self._report.networks[self._regime] = {
             "name": self._network.name,
+            "kind": self._material.kind.name,
             "batch": self._fixed,
             "precision": top.precision.value,
         }
