@@ -9,8 +9,8 @@ from actors.core.errors import InputError
 from actors.core.kind import ModelKind, ModelTensors
 from actors.onnx_file import NetworkFile, Shape, check_floats, described, fits, fixed_batch, misfits, read_network
 
-# Of the kinds that a network is not, so many are named.
-NEAREST = 3
+# Of the kinds that a network is not, so many are named: more would not fit into a message.
+NEAREST = 2
 
 FLOATS = ("float", "float16")
 
@@ -77,7 +77,7 @@ def _misfit(network: NetworkFile, kinds: Sequence[ModelKind]) -> InputError:
     nearest = sorted(kinds, key=lambda kind: _distance(network, kind))[:NEAREST]
     wanted = ", ".join(f"{kind.name} {_objection(network, kind)}" for kind in nearest)
     fix = "export it as one of these, or describe its kind (README, Add a kind)"
-    return InputError(network.path, f"{_shapes(network)} are of no known kind; the nearest: {wanted}", fix)
+    return InputError(network.path, f"{_shapes(network)} are of no kind here; nearest: {wanted}", fix)
 
 
 def _distance(network: NetworkFile, kind: ModelKind) -> int:
@@ -98,9 +98,9 @@ def _objection(network: NetworkFile, kind: ModelKind) -> str:
     gives = [kind.output] if len(found.output) != 1 else []
     words = []
     if takes:
-        words.append("takes " + " and ".join(f"one B x {_sides(sides)}" for sides in takes))
+        words.append(f"takes {' and '.join(map(_sides, takes))}")
     if gives:
-        words.append(f"gives one B x {_sides(kind.output)}")
+        words.append(f"gives {_sides(kind.output)}")
     return " and ".join(words)
 
 
@@ -109,4 +109,4 @@ def _shapes(network: NetworkFile) -> str:
 
 
 def _sides(sides: tuple[int, ...]) -> str:
-    return " x ".join(map(str, sides))
+    return "x".join(map(str, sides))

@@ -60,7 +60,9 @@ def encoders_kind(name: str | None) -> ModelKind:
     """
     kinds = [kind for kind in kinds_named(name) if kind.hears is Hears.ENCODER]
     if not kinds:
-        raise InputError(f"--kind {name}", "takes no features of an encoder of mel windows", "see: mouthpiece kinds")
+        raise InputError(
+            f"--kind {name}", "takes no features of an encoder of mel windows", "mouthpiece kinds lists all"
+        )
     if len({(kind.feature, kind.fps) for kind in kinds}) > 1:
         names = ", ".join(kind.name for kind in kinds)
         raise InputError("--kind", f"{names} take different features", "say which of them they are for")

@@ -148,13 +148,13 @@ def test_nothing_but_its_own_module_names_a_kind() -> None:
         assert not [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.If)]
 
 
-def test_an_unknown_name_is_refused_with_those_there_are() -> None:
+def test_an_unknown_name_is_refused_with_similar_ones() -> None:
     assert kinds_named(None) == all_kinds()
     assert [kind.name for kind in kinds_named("unet-160-ave")] == ["unet-160-ave"]
     with pytest.raises(InputError) as caught:
         kinds_named("unet-512")
     assert caught.value.subject == "--kind unet-512"
-    assert all(name in caught.value.problem for name in KINDS)
+    assert "similar are unet-328-" in caught.value.problem or "similar are unet-160-" in caught.value.problem
 
 
 @pytest.fixture

@@ -112,8 +112,10 @@ def refusal(*arguments: object) -> str:
 def test_a_kind_that_is_named_must_be_the_models(tmp_path: Path) -> None:
     clip, command = command_for(tmp_path, "unet-160-ave")
     said = refusal(*command, *clip.flags, "--kind", "unet-328-ave")
-    assert "are not those of unet-328-ave: it takes one B x 6 x 320 x 320" in said
-    assert "there is no such kind; there are unet-160-ave" in refusal(*command, *clip.flags, "--kind", "wav2lip")
+    assert "are not those of unet-328-ave: it takes 6x320x320 and gives 3x320x320" in said
+    assert "there is no such kind; similar are wav2lip-96, wav2lip-256" in refusal(
+        *command, *clip.flags, "--kind", "wav2lip"
+    )
     assert not (tmp_path / "run").exists()
 
 

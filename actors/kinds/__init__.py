@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from difflib import get_close_matches
 from functools import cache
 
 from actors.core.errors import InputError
@@ -39,6 +40,8 @@ def kinds_named(name: str | None) -> tuple[ModelKind, ...]:
         return all_kinds()
     found = tuple(kind for kind in all_kinds() if kind.name == name)
     if not found:
-        known = ", ".join(kind.name for kind in all_kinds())
-        raise InputError(f"--kind {name}", f"there is no such kind; there are {known}", "see: mouthpiece kinds")
+        similar = get_close_matches(name, [kind.name for kind in all_kinds()], cutoff=0.0)
+        raise InputError(
+            f"--kind {name}", f"there is no such kind; similar are {', '.join(similar)}", "mouthpiece kinds lists all"
+        )
     return found
