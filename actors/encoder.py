@@ -78,7 +78,7 @@ def read_encoder(path: str) -> EncoderTensors:
             f"it takes mel windows B x {' x '.join(map(str, WINDOW_SHAPE))} and gives B x {FEATURES}",
         )
     names = (mel[0], features[0])
-    check_floats(network, names)
+    check_floats(network, names, ("float",))
     return EncoderTensors(*names, fixed_batch(network, names), network.external)
 
 

@@ -9,6 +9,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from actors.core.pixels import UNIT
+
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind, ModelTensors
 
@@ -18,6 +20,7 @@ IMAGE, AUDIO = f"{PREFIX}image", f"{PREFIX}audio"
 PIXELS, LOW, HIGH, SUM = f"{PREFIX}pixels", f"{PREFIX}low", f"{PREFIX}high", f"{PREFIX}sum"
 
 MASK, LEVELS, AXES = f"{PREFIX}mask", f"{PREFIX}levels", f"{PREFIX}axes"
+BLACK, SPAN = f"{PREFIX}black", f"{PREFIX}span"
 
 BATCH = "batch"
 
@@ -31,9 +34,9 @@ def pixel_graph(
     """The network with preparation and finishing built in, so that pixels cross to the device and back, not floats.
 
     The arithmetic is that of `actors.core.pixels.network_planes` and `to_pixels`: division by 255 and multiplication
-    with 255 in float32, truncation by the cast. Beside the pixels it gives what `prediction_fault` looks at, because
-    a value outside of (-1/255, 256/255) or NaN leaves no trace in a byte: the least and the greatest value, and the
-    sum, which alone is sure to carry NaN.
+    with 255 in float32, truncation by the cast; a kind whose range is not [0, 1] is scaled to and from it. Beside the
+    pixels it gives what `prediction_fault` looks at, because a value outside of (-1/255, 256/255) or NaN leaves no
+    trace in a byte: the least and the greatest value, and the sum, which alone is sure to carry NaN.
 
     Args:
         model: the network; it is not changed.
@@ -43,9 +46,9 @@ def pixel_graph(
 
     Returns:
         A model with the inputs `IMAGE`, ``(batch, inner, inner, 3)`` uint8 BGR or, for ready planes,
-        ``(batch, *kind.planes)`` float32 in [0, 1], and `AUDIO` ``(batch, *kind.audio)``
-        float32, and the outputs `PIXELS` ``(batch, inner, inner, 3)`` uint8 BGR, `LOW`, `HIGH` and `SUM` ``(batch,)``
-        float32.
+        ``(batch, *kind.planes)`` float32 in the kind's range, and `AUDIO` ``(batch, *kind.audio)`` float32, and the
+        outputs `PIXELS` ``(batch, inner, inner, 3)`` uint8 BGR, `LOW`, `HIGH` and `SUM` ``(batch,)`` float32, of
+        values from black at 0 to white at 1.
     """
     wrapped = onnx.ModelProto()
     wrapped.CopyFrom(model)
@@ -54,14 +57,15 @@ def pixel_graph(
     batch: int | str = tensors.batch or BATCH
     planes = IMAGE if ready_planes else f"{PREFIX}planes"
     nodes = [
-        *([] if ready_planes else _prepare(planes)),
+        *([] if ready_planes else _prepare(planes, kind)),
         helper.make_node("Cast", [planes], [tensors.image], to=types[tensors.image]),
         helper.make_node("Cast", [AUDIO], [tensors.audio], to=types[tensors.audio]),
         *graph.node,
-        *_finish(tensors),
+        *_finish(tensors, kind),
     ]
     del graph.node[:]
     graph.node.extend(nodes)
+    black, white = kind.value_range
     x, y, width, height = kind.mask
     mask = np.ones((1, 1, kind.inner, kind.inner), np.float32)
     mask[:, :, y : y + height, x : x + width] = 0
@@ -69,6 +73,8 @@ def pixel_graph(
         MASK: mask,
         LEVELS: np.array(255, np.float32),
         AXES: np.array([1, 2, 3], np.int64),
+        BLACK: np.array(black, np.float32),
+        SPAN: np.array(white - black, np.float32),
     }
     used = {name for node in nodes for name in node.input}
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items() if name in used)
@@ -89,21 +95,24 @@ def pixel_graph(
     return wrapped
 
 
-def _prepare(planes: str) -> list[onnx.NodeProto]:
+def _prepare(planes: str, kind: ModelKind) -> list[onnx.NodeProto]:
     planar, numbers, whole, masked = (f"{PREFIX}{name}" for name in ("planar", "numbers", "whole", "masked"))
+    unit = f"{PREFIX}unit-planes"
     return [
         helper.make_node("Transpose", [IMAGE], [planar], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", [planar], [numbers], to=TensorProto.FLOAT),
         helper.make_node("Div", [numbers, LEVELS], [whole]),
         helper.make_node("Mul", [whole, MASK], [masked]),
-        helper.make_node("Concat", [whole, masked], [planes], axis=1),
+        helper.make_node("Concat", [masked, whole] if kind.masked_first else [whole, masked], [unit], axis=1),
+        *_rescaled(unit, planes, kind, ("Mul", SPAN), ("Add", BLACK)),
     ]
 
 
-def _finish(tensors: ModelTensors) -> list[onnx.NodeProto]:
-    answer, scaled, cast = (f"{PREFIX}{name}" for name in ("answer", "scaled", "bytes"))
+def _finish(tensors: ModelTensors, kind: ModelKind) -> list[onnx.NodeProto]:
+    raw, answer, scaled, cast = (f"{PREFIX}{name}" for name in ("raw", "answer", "scaled", "bytes"))
     nodes = [
-        helper.make_node("Cast", [tensors.output], [answer], to=TensorProto.FLOAT),
+        helper.make_node("Cast", [tensors.output], [raw], to=TensorProto.FLOAT),
+        *_rescaled(raw, answer, kind, ("Sub", BLACK), ("Div", SPAN)),
         helper.make_node("Mul", [answer, LEVELS], [scaled]),
         helper.make_node("Cast", [scaled], [cast], to=TensorProto.UINT8),
         helper.make_node("Transpose", [cast], [PIXELS], perm=[0, 2, 3, 1]),
@@ -114,6 +123,19 @@ def _finish(tensors: ModelTensors) -> list[onnx.NodeProto]:
         else:
             nodes.append(helper.make_node(operator, [answer], [output], axes=[1, 2, 3], keepdims=0))
     return nodes
+
+
+def _rescaled(
+    source: str, target: str, kind: ModelKind, first: tuple[str, str], second: tuple[str, str]
+) -> list[onnx.NodeProto]:
+    """Two steps between the kind's range and [0, 1]; where these are the same, a node that the runtime takes out."""
+    if kind.value_range == UNIT:
+        return [helper.make_node("Identity", [source], [target])]
+    between = f"{target}-between"
+    return [
+        helper.make_node(first[0], [source, first[1]], [between]),
+        helper.make_node(second[0], [between, second[1]], [target]),
+    ]
 
 
 def with_batch(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> onnx.ModelProto:

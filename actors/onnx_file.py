@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -13,6 +13,12 @@ from actors.core.errors import InputError
 
 # The first axis is the batch; ``None`` where the graph leaves an axis open.
 Shape: TypeAlias = tuple[int | None, ...]
+
+# The sets of operators that ONNX Runtime brings, by the beginnings of their names.
+RUNTIME_DOMAINS = ("ai.onnx", "com.microsoft")
+
+# Of the operators that it does not have, so many are named.
+OPERATORS_NAMED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,8 @@ def read_network(path: str, flag: str) -> NetworkFile:
         flag: the flag that named it, for messages.
 
     Raises:
-        InputError: there is no such file, it is not ONNX, its operator set is newer than the runtime's, or its weights
-            do not lie beside it.
+        InputError: there is no such file, it is not ONNX, its operator set is newer than the runtime's, it has
+            operators of somebody's own, or its weights do not lie beside it.
     """
     if not storage.is_file(path):
         raise InputError(path, "there is no such model", f"check {flag}")
@@ -61,6 +67,14 @@ def read_network(path: str, flag: str) -> NetworkFile:
     if opset > newest:
         raise InputError(
             path, f"operator set {opset} is too new (up to {newest} is understood)", "export it with opset 17"
+        )
+    foreign = sorted(set(_foreign_operators(proto)))
+    if foreign:
+        more = f" and {len(foreign) - OPERATORS_NAMED} more" if len(foreign) > OPERATORS_NAMED else ""
+        raise InputError(
+            path,
+            f"has operators that ONNX Runtime does not: {', '.join(foreign[:OPERATORS_NAMED])}{more}",
+            "export it with standard operators",
         )
     stored = {tensor.name for tensor in graph.initializer}
     return NetworkFile(
@@ -83,7 +97,14 @@ def fits(shape: Shape, sides: tuple[int, ...], *, open_channels: bool = False) -
     """
     if len(shape) != len(sides) + 1 or (shape[1] is None and not open_channels):
         return False
-    return all(given in {None, wanted} for given, wanted in zip(shape[1:], sides, strict=True))
+    return misfits(shape, sides) == 0
+
+
+def misfits(shape: Shape, sides: tuple[int, ...]) -> int:
+    """How many of the sides behind the batch a tensor cannot have; all of them where it has more or fewer sides."""
+    if len(shape) != len(sides) + 1:
+        return len(sides)
+    return sum(given not in {None, wanted} for given, wanted in zip(shape[1:], sides, strict=True))
 
 
 def described(tensors: Mapping[str, Shape]) -> str:
@@ -92,13 +113,18 @@ def described(tensors: Mapping[str, Shape]) -> str:
     return ", ".join(texts) or "(none)"
 
 
-def check_floats(network: NetworkFile, names: Iterable[str]) -> None:
-    """Checks that tensors hold float32.
+def check_floats(network: NetworkFile, names: Iterable[str], allowed: Container[str]) -> None:
+    """Checks that tensors hold numbers that can be fed and read.
+
+    Args:
+        network: whose tensors they are.
+        names: of the tensors.
+        allowed: types that will do, as ONNX calls them in small letters.
 
     Raises:
-        InputError: naming those that do not.
+        InputError: naming those that hold others.
     """
-    others = ", ".join(f"{name} {network.elements[name]}" for name in names if network.elements[name] != "float")
+    others = ", ".join(f"{name} {network.elements[name]}" for name in names if network.elements[name] not in allowed)
     if others:
         raise InputError(
             network.path, f"its tensors are not float32 ({others})", "export it with float32 inputs and outputs"
@@ -116,6 +142,19 @@ def fixed_batch(network: NetworkFile, names: Iterable[str]) -> int | None:
     if len(fixed) > 1:
         raise InputError(network.path, f"its tensors have different fixed batches {sorted(fixed)}", "export it again")
     return next(iter(fixed), None)
+
+
+def _foreign_operators(proto: onnx.ModelProto) -> Iterator[str]:
+    """Operators that neither ONNX nor ONNX Runtime defines, nor the model itself, as ``domain:name``."""
+    own = {(function.domain, function.name) for function in proto.functions}
+    waiting = [proto.graph.node, *(function.node for function in proto.functions)]
+    while waiting:
+        for node in waiting.pop():
+            known = node.domain == "" or node.domain.startswith(RUNTIME_DOMAINS)
+            if not known and (node.domain, node.op_type) not in own:
+                yield f"{node.domain}:{node.op_type}"[:40]
+            for attribute in node.attribute:
+                waiting.extend(graph.node for graph in (attribute.g, *attribute.graphs))
 
 
 def _external(path: str, graph: onnx.GraphProto) -> tuple[str, ...]:

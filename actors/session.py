@@ -118,7 +118,7 @@ class Session:
 
         Args:
             image: ``(n, inner, inner, 3)`` uint8 BGR, the inner regions of the crops, ``1 <= n <= batch``; for a
-                session of ready planes ``(n, 6, inner, inner)`` float32 in [0, 1].
+                session of ready planes ``(n, 6, inner, inner)`` float32 in the kind's range.
             audio: ``(n, *kind.audio)`` float32.
 
         Raises:
@@ -140,7 +140,10 @@ class Session:
                 f"the model gave {given} for a batch of {self.batch}",
                 f"it must give {(self.batch, *self._kind.output)}",
             )
-        faults = tuple(prediction_fault(float(low[i]), float(high[i]), float(total[i])) for i in range(count))
+        faults = tuple(
+            prediction_fault(float(low[i]), float(high[i]), float(total[i]), self._kind.value_range)
+            for i in range(count)
+        )
         return Prediction(pixels[:count], faults)
 
     def warm_up(self) -> None:
@@ -206,9 +209,11 @@ def _batch_is_free(model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKin
     fixed = tensors.batch or 1
     rng = np.random.default_rng(0)
     count = max(fixed, batch)
+    sides = {tensors.image: kind.planes, tensors.audio: kind.audio}
     feed = {
-        tensors.image: rng.random((count, *kind.planes), np.float32),
-        tensors.audio: rng.random((count, *kind.audio), np.float32),
+        value.name: rng.random((count, *sides[value.name]), np.float32).astype(_dtype(value))
+        for value in model.graph.input
+        if value.name in sides
     }
     try:
         answers = [
@@ -220,9 +225,11 @@ def _batch_is_free(model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKin
     return np.array_equal(answers[0], answers[1])
 
 
-def _in_batches(
-    session: ort.InferenceSession, output: str, feed: dict[str, NDArray[np.float32]], size: int
-) -> NDArray[np.float32]:
+def _dtype(value: onnx.ValueInfoProto) -> np.dtype[Any]:
+    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+
+
+def _in_batches(session: ort.InferenceSession, output: str, feed: dict[str, NDArray[Any]], size: int) -> NDArray[Any]:
     """The network's answers, each batch of ``size`` filled up by going round."""
     count = len(next(iter(feed.values())))
     answers = []

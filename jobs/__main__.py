@@ -19,6 +19,7 @@ from jobs.messages import say
 COMMANDS = (
     "composite",
     "inspect",
+    "kinds",
     "verify",
     "tune",
     "report",

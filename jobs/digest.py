@@ -15,6 +15,7 @@ from actors.core.clip import Clip, ImageFrames
 SAMPLE = 1 << 20
 SAMPLES = 16
 READERS = 16
+CHUNK = 1 << 20
 
 
 def file_digest(path: str) -> str:
@@ -29,6 +30,15 @@ def file_digest(path: str) -> str:
             for i in range(SAMPLES):
                 file.seek(i * (size - SAMPLE) // (SAMPLES - 1))
                 digest.update(file.read(SAMPLE))
+    return digest.hexdigest()
+
+
+def content_digest(path: str) -> str:
+    """xxh3-128 of a file's whole content."""
+    digest = xxhash.xxh3_128()
+    with storage.open_input(path) as file:
+        while chunk := file.read(CHUNK):
+            digest.update(chunk)
     return digest.hexdigest()
 
 

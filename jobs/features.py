@@ -1,12 +1,13 @@
-"""Audio features from a recording: an encoder hears it, one row for each output frame, kept beside the run."""
+"""Audio features from a recording, one row for each output frame, kept beside the run.
+
+An encoder hears it, or the network itself hears its mel windows.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
@@ -14,83 +15,43 @@ from typing import Any, TypeAlias
 import numpy as np
 import ray
 import ray.exceptions
-import xxhash
 from numpy.typing import NDArray
 
 from actors import storage
 from actors.core.errors import InputError, StoppedError
 from actors.core.kind import ModelKind
 from actors.core.mel import RATE, mel_windows
-from actors.digest import model_digest
-from actors.encoder import BATCH, FEATURES, ROW_SHAPE, Encoder, EncoderConfig, EncoderTensors, read_encoder
+from actors.encoder import BATCH, Encoder, EncoderConfig
 from jobs.clip.features import read_features
-from jobs.digest import text_digest
-from jobs.recording import mono, seconds
+from jobs.digest import content_digest
+from jobs.recorded import Recorded, Speech
+from jobs.recording import mono
 
 Rows: TypeAlias = NDArray[np.float32]
 
 # Batches of mel windows ``(n, 80, 16)`` to as many batches of feature rows ``(n, 512)``, in order.
 Encode: TypeAlias = Callable[[Iterable[Rows]], Iterable[Rows]]
 
-# Goes up with every change of `jobs.recording` or `actors.core.mel` that changes features, so that older ones are not
-# taken for new ones.
-FRONT_END = 1
-
 # Batches that an encoder elsewhere holds while this process prepares the next one.
 _IN_FLIGHT = 4
 
-_CHUNK = 1 << 20
 
+def window_rows(recorded: Recorded, kind: ModelKind) -> Iterator[Rows]:
+    """The mel windows of a recording for a network that hears them itself, as they become ready.
 
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """A recording and the encoder that shall hear it, both checked.
-
-    Attributes:
-        recording: absolute path of the recording.
-        encoder: absolute path of the encoder.
-        tensors: the encoder's input and output.
-        seconds: length of the recording.
-        frames: output frames, one feature row for each.
-        key: names what decides the features: every byte of both files, and the front end.
-    """
-
-    recording: str
-    encoder: str
-    tensors: EncoderTensors
-    seconds: Fraction
-    frames: int
-    key: str
-
-    def __len__(self) -> int:
-        return self.frames
-
-
-def read_speech(recording: str, encoder: str, kind: ModelKind) -> Speech:
-    """Checks a recording and an encoder; decodes the whole recording once, to find its length.
+    They go on with the last one, which holds the last 16 rows of the recording, to one for each output frame.
 
     Args:
-        recording: see `jobs.recording.decoded`.
-        encoder: an ONNX file, see `actors.encoder.read_encoder`.
-        kind: the network that the features are for.
+        recorded: what to hear.
+        kind: the network.
+
+    Yields:
+        ``(n, 80, 16)`` float32 in [-4, 4], n at least 1; ``recorded.frames`` windows in all.
 
     Raises:
-        InputError: one of them cannot be used, or the sound is shorter than a frame.
+        InputError: the recording cannot be used.
     """
-    recording, encoder = storage.resolve(recording), storage.resolve(encoder)
-    if kind.feature != ROW_SHAPE:
-        raise InputError("--encoder", f"{kind.name} does not take features of mel windows", "give --features instead")
-    tensors = read_encoder(encoder)
-    length = seconds(recording)
-    if length * kind.fps < 1:
-        raise InputError(
-            recording,
-            f"lasts {float(length) * 1e3:.1f} ms, less than a frame",
-            f"give at least {1000 / kind.fps:g} ms of sound",
-        )
-    parts = (FRONT_END, kind.fps, _content_digest(recording), model_digest(encoder, tensors.external))
-    frames = round(length * kind.fps)
-    return Speech(recording, encoder, tensors, length, frames, text_digest(repr(parts))[:32])
+    return _extended(mel_windows(mono(recorded.recording, RATE), kind.fps), recorded.frames)
 
 
 def feature_rows(speech: Speech, kind: ModelKind, encode: Encode) -> Iterator[Rows]:
@@ -127,14 +88,24 @@ def sequence(encoded: Iterable[Rows], frames: int) -> Iterator[Rows]:
     Yields:
         ``(n, 512)``, n at least 1.
     """
-    given, last = 0, np.zeros((0, FEATURES), np.float32)
-    for rows in encoded:
-        part = (rows if len(last) else np.concatenate([rows[:1], rows]))[: frames - given]
-        given, last = given + len(part), rows[-1:]
+    return _extended(_first_twice(encoded), frames)
+
+
+def _first_twice(encoded: Iterable[Rows]) -> Iterator[Rows]:
+    for number, rows in enumerate(encoded):
+        yield rows if number else np.concatenate([rows[:1], rows])
+
+
+def _extended(given: Iterable[Rows], frames: int) -> Iterator[Rows]:
+    """The first rows, and the last one as often as is needed for so many in all."""
+    count, last = 0, None
+    for rows in given:
+        part, last = rows[: frames - count], rows[-1:]
+        count += len(part)
         if len(part):
             yield part
-    if given < frames:
-        yield np.repeat(last, frames - given, axis=0)
+    if last is not None and count < frames:
+        yield np.repeat(last, frames - count, axis=0)
 
 
 def write_features(path: str, rows: Iterable[Rows], frames: int) -> None:
@@ -142,8 +113,8 @@ def write_features(path: str, rows: Iterable[Rows], frames: int) -> None:
 
     Args:
         path: of the file.
-        rows: ``(n, 512)`` float32 each.
-        frames: rows in all.
+        rows: ``(n, *kind.feature)`` float32 each.
+        frames: rows in all, at least 1.
 
     Raises:
         OSError: it cannot be written.
@@ -153,8 +124,10 @@ def write_features(path: str, rows: Iterable[Rows], frames: int) -> None:
         storage.place_file(local, path)
 
 
-def load_features(folder: str, speech: Speech, kind: ModelKind) -> Rows | None:
-    """The features that an earlier run kept, ``(frames, 512)`` float32; ``None`` if it kept none, or damaged ones.
+def load_features(folder: str, speech: Recorded, kind: ModelKind) -> Rows | None:
+    """The features that an earlier run kept, ``(frames, *kind.feature)`` float32.
+
+    ``None`` if it kept none, or damaged ones.
 
     Args:
         folder: where features are kept.
@@ -163,7 +136,7 @@ def load_features(folder: str, speech: Speech, kind: ModelKind) -> Rows | None:
     """
     for entry in storage.children(folder):
         key, _, checksum = entry.name.removesuffix(".npy").partition("-")
-        if key != speech.key or _content_digest(entry.path) != checksum:
+        if key != speech.key or content_digest(entry.path) != checksum:
             continue
         rows = read_features(entry.path, kind)
         if len(rows) == speech.frames:
@@ -171,20 +144,20 @@ def load_features(folder: str, speech: Speech, kind: ModelKind) -> Rows | None:
     return None
 
 
-def make_features(folder: str, speech: Speech, kind: ModelKind, encode: Encode) -> Rows:
-    """Features from the recording, ``(frames, 512)`` float32; they are kept, in place of damaged ones.
+def make_features(folder: str, speech: Recorded, kind: ModelKind, rows: Iterable[Rows]) -> Rows:
+    """Features from the recording, ``(frames, *kind.feature)`` float32; they are kept, in place of damaged ones.
 
     Args:
         folder: where features are kept; made if need be.
-        speech: what to hear.
+        speech: what they are of.
         kind: the network that they are for.
-        encode: the encoder.
+        rows: the features as they become ready, from `feature_rows` or `window_rows`.
 
     Raises:
         InputError: the recording or the encoder cannot be used.
         OSError: they cannot be kept.
     """
-    with _written(feature_rows(speech, kind, encode), speech.frames) as (local, checksum):
+    with _written(rows, speech.frames) as (local, checksum):
         storage.make_folder(folder)
         before = [entry.path for entry in storage.children(folder) if entry.name.startswith(f"{speech.key}-")]
         # The name holds the content's checksum, so that there is no second file that could say something else.
@@ -287,20 +260,12 @@ def _written(rows: Iterable[Rows], frames: int) -> Iterator[tuple[Path, str]]:
         local = Path(scratch) / "features.npy"
         count = 0
         with local.open("wb") as file:
-            header = {"descr": "<f4", "fortran_order": False, "shape": (frames, FEATURES)}
-            np.lib.format.write_array_header_1_0(file, header)
             for part in rows:
+                if not count:
+                    header = {"descr": "<f4", "fortran_order": False, "shape": (frames, *part.shape[1:])}
+                    np.lib.format.write_array_header_1_0(file, header)
                 file.write(np.ascontiguousarray(part, "<f4").data)
                 count += len(part)
         if count != frames:
             raise ValueError(f"{count} rows of features for {frames} frames")
-        yield local, _content_digest(str(local))
-
-
-def _content_digest(path: str) -> str:
-    """xxh3-128 of a file's whole content."""
-    digest = xxhash.xxh3_128()
-    with storage.open_input(path) as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+        yield local, content_digest(str(local))

@@ -10,16 +10,17 @@ from actors.core.audio import AudioTrack
 from actors.core.clip import Clip, ImageFrames, VideoFrames
 from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328, ModelKind, ModelTensors
+from actors.core.kind import Hears, ModelKind, ModelTensors
 from actors.core.squares import FaceSquare, smooth_squares
 from actors.core.timeline import FrameRange, Loop
 from actors.digest import model_digest
-from actors.model import read_model
+from actors.kinds import kinds_named
+from actors.model import recognise_model
 from jobs.clip import read_clip, read_features, read_parsing, read_windows
 from jobs.digest import array_digest, backgrounds_digest, images_digest, text_digest
-from jobs.features import Speech, read_speech
 from jobs.options import CompositeOptions
 from jobs.plan import Pairing
+from jobs.recorded import Recorded, read_recorded, read_speech
 from jobs.sound import check_sound
 
 
@@ -33,7 +34,7 @@ class Inputs:
         tensors: its inputs and output.
         kind: the contract it honours.
         clip: the recognised clip.
-        audio: what drives the mouth: features, or a recording that an encoder has yet to hear.
+        audio: what drives the mouth: features, or a recording that has yet to be heard.
         pairing: which background each output frame is drawn on.
         frames: the output frames to render.
         squares: where the face is on each background once jitter is filtered; ``None`` for ``clip.rects`` as they are.
@@ -48,7 +49,7 @@ class Inputs:
     tensors: ModelTensors
     kind: ModelKind
     clip: Clip
-    audio: AudioTrack | Speech
+    audio: AudioTrack | Recorded
     pairing: Pairing
     frames: FrameRange
     squares: tuple[FaceSquare, ...] | None
@@ -72,9 +73,9 @@ class Inputs:
             "kind": self.kind.name,
             "clip": backgrounds_digest(self.clip),
             "rects": text_digest(repr([(r.x0, r.y0, r.x1, r.y1) for r in self.clip.rects or ()])),
-            "features": self.audio.key if isinstance(self.audio, Speech) else array_digest(self.audio.rows),
+            "features": self.audio.key if isinstance(self.audio, Recorded) else array_digest(self.audio.rows),
             "loop": self.pairing.loop.value,
-            "interpolation": options.interpolation.value,
+            "interpolation": " and ".join(dict.fromkeys(one.value for one in options.filters(self.kind))),
             "blend": options.blend.value,
             "colour_match": options.colour_match,
             "smooth_crops": options.smooth_crops,
@@ -93,9 +94,8 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     Raises:
         InputError: something cannot be used.
     """
-    kind = UNET_328
     model = storage.resolve(options.model)
-    tensors = read_model(model, kind)
+    kind, tensors = recognise_model(model, kinds_named(options.kind))
     clip = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
     if clip.frames is None and options.composite:
         raise InputError(
@@ -120,13 +120,13 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     squares, parsing = _picture(options, clip, kind)
     warnings = [*clip.warnings]
     sound = _sound(options, clip)
-    if sound is not None and not isinstance(audio, Speech):
+    if sound is not None and not isinstance(audio, Recorded):
         seconds, expected = check_sound(sound), len(audio) / kind.fps
         if abs(seconds - expected) > 1:
             raise InputError(
                 sound,
                 f"lasts {seconds:.2f} s, the features beside it {expected:.2f} s",
-                "give features of this recording, or --encoder",
+                "give features of this recording" + (", or --encoder" if kind.hears is Hears.ENCODER else ""),
             )
     if tensors.batch is not None:
         change = (
@@ -179,14 +179,13 @@ def sources(clip: Clip) -> tuple[tuple[str, int], ...]:
     return tuple((path, entry.size) for path, entry in found if entry is not None)
 
 
-def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[AudioTrack | Speech, Pairing]:
+def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[AudioTrack | Recorded, Pairing]:
+    pairing = Pairing(options.loop or kind.loop, clip.backgrounds)
+    recording = options.audio or clip.sound
     if options.encoder is not None:
-        recording = options.audio or clip.sound
         if recording is None:
             raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
-        speech = read_speech(recording, options.encoder, kind)
-        return speech, Pairing(options.loop or Loop.BOUNCE, clip.backgrounds)
-    features = options.features or clip.features
+        return read_speech(recording, options.encoder, kind), pairing
     if options.features is None and clip.windows is not None:
         if options.loop is not None:
             raise InputError(
@@ -196,12 +195,21 @@ def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
             )
         windows = read_windows(clip.windows, clip.window_count, kind)
         return AudioTrack(None, windows), Pairing(Loop.ONCE, clip.backgrounds)
-    if features is None and options.audio is not None:
+    if kind.hears is Hears.MEL and options.features is None:
+        if recording is None:
+            raise InputError(options.clip, f"has no aud.wav, and {kind.name} hears the recording", "give --audio")
+        return read_recorded(recording, kind), pairing
+    encodes = kind.hears is Hears.ENCODER
+    if options.audio is not None and not options.video:
+        without, fix = ("without --encoder", "add --encoder, or") if encodes else ("beside features", "add")
+        raise InputError("--audio", f"{without} sound goes into the video only", f"{fix} --video")
+    features = options.features or clip.features
+    if features is None and options.audio is not None and encodes:
         raise InputError("--audio", "there is no encoder to hear it, and no features", "add --encoder E.onnx")
     if features is None:
-        raise InputError(options.clip, "has no aud_ave.npy", "give --features, or --audio with --encoder")
-    rows = read_features(features, kind)
-    return AudioTrack(rows, None), Pairing(options.loop or Loop.BOUNCE, clip.backgrounds)
+        more = ", or --audio with --encoder" if encodes else ""
+        raise InputError(options.clip, f"has no {kind.features_file}", f"give --features{more}")
+    return AudioTrack(read_features(features, kind), None), pairing
 
 
 def _sound(options: CompositeOptions, clip: Clip) -> str | None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from actors.core.blend import Blend
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
-from actors.core.kind import Precision
+from actors.core.kind import ModelKind, Precision
 from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
 from actors.encoding import Delivery, ImageFormat, default_quality
@@ -52,6 +52,7 @@ class CompositeOptions(BaseModel):
 
     clip: Annotated[str, Decides(("clip",))]
     model: Annotated[str, Decides(("model", "kind"))]
+    kind: Annotated[str | None, Decides(("kind",))] = None
     out: Annotated[str, Decides()]
     features: Annotated[str | None, Decides(("features",))] = None
     encoder: Annotated[str | None, Decides(("features",))] = None
@@ -70,7 +71,7 @@ class CompositeOptions(BaseModel):
     video: Annotated[bool, Decides()] = False
     audio: Annotated[str | None, Decides(("features",))] = None
     loop: Annotated[Loop | None, Decides(("loop",))] = None
-    interpolation: Annotated[Interpolation, Decides(("interpolation",))] = Interpolation.CUBIC
+    interpolation: Annotated[Interpolation | None, Decides(("interpolation",))] = None
     blend: Annotated[Blend, Decides(("blend",))] = Blend.HARD
     colour_match: Annotated[bool, Decides(("colour_match",))] = False
     smooth_crops: Annotated[bool, Decides(("smooth_crops",))] = False
@@ -89,8 +90,6 @@ class CompositeOptions(BaseModel):
             raise ValueError("rects and rect: give one of them")
         if self.encoder and self.features:
             raise ValueError("encoder: features are given already; give one of them")
-        if self.audio and not self.video and not self.encoder:
-            raise ValueError("audio: without --encoder sound goes into the video only; add --encoder, or --video")
         if self.quality is not None and self.format not in {ImageFormat.JPG, ImageFormat.WEBP}:
             raise ValueError(f"quality: {self.format.value} has none; use --format jpg or webp")
         if self.quality == 101 and self.format is ImageFormat.JPG:
@@ -116,6 +115,12 @@ class CompositeOptions(BaseModel):
             return None
         x, y, width, height = map(int, self.rect.split(","))
         return FaceRect(x, y, x + width, y + height)
+
+    def filters(self, kind: ModelKind) -> tuple[Interpolation, Interpolation]:
+        """Filters of the resizes from face to crop and back: the one that was asked for, else the kind's own."""
+        if self.interpolation is not None:
+            return self.interpolation, self.interpolation
+        return kind.crop_filter, kind.paste_filter
 
     @property
     def image_quality(self) -> int:

@@ -28,7 +28,7 @@ from actors.layout import features_folder, frames_folder, segment_path, timings_
 from jobs import folder, mux, record
 from jobs.cluster import Offer, connect, offer
 from jobs.dispatch import Dispatcher, Work
-from jobs.features import encoder_actor, load_features, make_features
+from jobs.features import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.inputs import Inputs, read_inputs
 from jobs.ledger import Ledger, missing
 from jobs.messages import say
@@ -40,6 +40,7 @@ from jobs.precision import check_precision, sample_frames
 from jobs.profile import profile_key, read_profile
 from jobs.progress import Meter, meter
 from jobs.record import differences
+from jobs.recorded import Speech
 from jobs.scheduler import Patience, Scheduler
 from jobs.sound import cut_chunks, sound_chunks
 from jobs.verify import file_facts
@@ -292,7 +293,7 @@ class _Run:
             Dispatcher(scheduler, work, outcome.moments, self._ledger.record, lambda: _show(shown, scheduler)).run()
 
     def _heard(self, placement: Placement, choice: Choice, there: Offer) -> AudioTrack:
-        """What drives the mouth: as it was given, as an earlier run kept it, or as an encoder hears it now."""
+        """What drives the mouth: as it was given, as an earlier run kept it, or as the recording is heard now."""
         audio, kind = self._inputs.audio, self._inputs.kind
         if isinstance(audio, AudioTrack):
             return audio
@@ -301,12 +302,15 @@ class _Run:
         if rows is not None:
             say(self._console, f"features: {len(rows)} rows, kept by an earlier run")
             return AudioTrack(rows, None)
-        # Nobody renders yet: on CPUs the encoder may have all cores of a node.
-        threads = max(1, int(there.smallest_node_cpus)) if choice.provider == CPU else 1
-        cpus = float(threads) if there.cpus and choice.provider == CPU else placement.resources["num_cpus"]
-        config = EncoderConfig(audio.encoder, audio.tensors, choice.provider, threads, placement.gpus)
-        with encoder_actor(config, cpus=cpus, wait=self._options.wait) as encode:
-            rows = make_features(folder, audio, kind, encode)
+        if isinstance(audio, Speech):
+            # Nobody renders yet: on CPUs the encoder may have all cores of a node.
+            threads = max(1, int(there.smallest_node_cpus)) if choice.provider == CPU else 1
+            cpus = float(threads) if there.cpus and choice.provider == CPU else placement.resources["num_cpus"]
+            config = EncoderConfig(audio.encoder, audio.tensors, choice.provider, threads, placement.gpus)
+            with encoder_actor(config, cpus=cpus, wait=self._options.wait) as encode:
+                rows = make_features(folder, audio, kind, feature_rows(audio, kind, encode))
+        else:
+            rows = make_features(folder, audio, kind, window_rows(audio, kind))
         say(self._console, f"features: {len(rows)} rows of {audio.recording}")
         return AudioTrack(rows, None)
 

@@ -16,11 +16,11 @@ from actors.core.timeline import Loop, divide
 from actors.core.timings import FrameTiming
 from jobs.cluster import offer
 from jobs.dispatch import Dispatcher, Moments, Work
-from jobs.features import Speech
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
 from jobs.placement import Placement
 from jobs.plan import BlockPlan, Pairing
+from jobs.recorded import Recorded
 from jobs.scheduler import Patience, Scheduler
 from jobs.work import block_request, worker_config
 
@@ -142,9 +142,9 @@ def measure(
     return fps, "" if fps else f"not all workers rendered within {limit:g} s"
 
 
-def _looped(audio: AudioTrack | Speech, kind: ModelKind) -> AudioTrack:
-    """The same sound over and over, as long as the longest trial needs; silence where no encoder has heard it yet."""
-    if isinstance(audio, Speech):
+def _looped(audio: AudioTrack | Recorded, kind: ModelKind) -> AudioTrack:
+    """The same sound over and over, as long as the longest trial needs; silence where nobody has heard it yet."""
+    if isinstance(audio, Recorded):
         audio = AudioTrack(np.zeros((1, *kind.feature), np.float32), None)
     rows = audio.rows
     count = max(1, min(LONGEST, LONGEST_BYTES // rows[0].nbytes))

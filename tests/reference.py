@@ -107,7 +107,7 @@ def audio_window(features: Floats, i: int) -> Floats:
 
 def _resize(image: Image, width: int, height: int, interpolation: str) -> Image:
     """Resize with the one filter that is used in both directions (domain 2.3, 4.1)."""
-    flag = {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR}[interpolation]
+    flag = {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}[interpolation]
     return np.asarray(cv2.resize(image, (width, height), interpolation=flag), dtype=np.uint8)
 
 

@@ -73,6 +73,8 @@ KINDS: dict[str, Facts] = {
     "unet-160-wenet-8": _unet(168, _AREA, _WENET_8, 20),
     # domain 1.7: one row of "features" is one of 80 rows of mel a second.
     "wav2lip-96": Facts(96, 0, (0, 48, 96, 96), True, *_LINEAR, (80,), 16, (1, 80, 16), 25, "wrap"),
+    # domain 1.7: the same contract at 256.
+    "wav2lip-256": Facts(256, 0, (0, 128, 256, 256), True, *_LINEAR, (80,), 16, (1, 80, 16), 25, "wrap"),
 }
 
 

@@ -16,8 +16,8 @@ import reference
 from actors.backgrounds import BlockRequest, load_block
 from actors.core.clip import FaceRect, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328
 from actors.core.pixels import Image, Interpolation
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip.video import read_video
 
 WIDTH, HEIGHT, COUNT = 96, 64, 30

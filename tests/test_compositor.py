@@ -15,12 +15,13 @@ from actors.backgrounds import Block, BlockRequest, load_block
 from actors.compositor import BATCHES_BEHIND, Compositor, WorkerConfig
 from actors.core.audio import AudioTrack
 from actors.core.clip import FaceRect, ImageFrames
-from actors.core.kind import UNET_328, Precision
+from actors.core.kind import Precision
 from actors.core.pixels import Interpolation
 from actors.core.report import RangeReport
 from actors.core.timeline import FrameRange
 from actors.digest import model_digest
 from actors.encoding import Delivery, ImageFormat
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.proof import NodeProof
 from actors.session import CPU

@@ -20,22 +20,24 @@ from onnx import TensorProto, helper, numpy_helper
 from ray.cluster_utils import Cluster
 
 from actors.core.errors import ExitCode, InputError, StoppedError
-from actors.core.kind import UNET_328
-from actors.core.mel import RATE, mel_windows
+from actors.core.kind import Hears
+from actors.core.mel import RATE, mel_spectrogram, mel_windows
 from actors.encoder import BATCH, EncoderConfig, EncoderTensors, read_encoder
+from actors.kinds import all_kinds
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.session import CPU
 from jobs.features import (
     Rows,
-    Speech,
     encoder_actor,
     feature_rows,
     load_features,
     local_encoder,
     make_features,
-    read_speech,
     sequence,
+    window_rows,
     write_features,
 )
+from jobs.recorded import Speech, encoders_kind, read_recorded, read_speech
 from jobs.recording import mono
 
 
@@ -51,8 +53,12 @@ def oracle(recording: Path) -> Rows:
     return np.array(rows[:wanted], np.float32)
 
 
+def heard(speech: Speech) -> Iterator[Rows]:
+    return feature_rows(speech, UNET_328, local_encoder(speech, threads=1))
+
+
 def rows_of(speech: Speech) -> Rows:
-    return np.concatenate(list(feature_rows(speech, UNET_328, local_encoder(speech, threads=1))))
+    return np.concatenate(list(heard(speech)))
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +151,46 @@ def test_windows_reach_the_encoder_in_full_batches_and_in_order(recording: Path,
     assert np.array_equal(np.concatenate(seen), np.concatenate(list(mel_windows(mono(str(recording), RATE), 25))))
 
 
+# The mel windows that a network hears by itself
+
+
+MEL_KIND = next(kind for kind in all_kinds() if kind.hears is Hears.MEL)
+
+
+@pytest.mark.parametrize("seconds", [0.04, 0.1, 0.187, 0.1875, 0.25, 1, 3.3])
+def test_there_is_one_window_for_every_frame_of_sound_and_the_last_one_stays(tmp_path: Path, seconds: float) -> None:
+    recording = small.write_tone(tmp_path / "a.wav", seconds)
+    recorded = read_recorded(str(recording), MEL_KIND)
+    assert recorded.frames == round(seconds * 25)
+    rows = np.concatenate(list(window_rows(recorded, MEL_KIND)))
+    assert rows.shape == (recorded.frames, 80, 16)
+    mel = np.concatenate(list(mel_spectrogram([np.concatenate([*mono(str(recording), RATE), np.zeros(3000)])])))
+    heard_rows = max(16, int(seconds * RATE) // 200 + 1)
+    for frame, window in enumerate(rows):
+        start = min(int(frame * 80 / 25), heard_rows - 16)
+        # Silence was put behind the sound, so rows that reach its end differ.
+        inside = max(0, min(16, int(seconds * RATE) // 200 - 2 - start))
+        np.testing.assert_allclose(window.T[:inside], mel[start : start + inside], atol=1e-5)
+    assert (rows[-1] == rows[min(recorded.frames - 1, int((heard_rows - 16) / 3.2) + 1)]).all()
+
+
+def test_windows_are_kept_like_features_under_a_name_of_their_own(tmp_path: Path, recording: Path) -> None:
+    recorded = read_recorded(str(recording), MEL_KIND)
+    folder = str(tmp_path / "kept")
+    made = make_features(folder, recorded, MEL_KIND, window_rows(recorded, MEL_KIND))
+    found = load_features(folder, recorded, MEL_KIND)
+    assert found is not None
+    assert np.array_equal(found, made)
+    encoder = write_encoder(tmp_path / "ear.onnx")
+    assert read_speech(str(recording), str(encoder), UNET_328).key != recorded.key
+
+
+def test_an_encoder_serves_the_kinds_that_take_its_features() -> None:
+    assert encoders_kind(None).feature == (512,)
+    assert encoders_kind("unet-160-ave").name == "unet-160-ave"
+    assert "takes no features of an encoder" in refusal(lambda: encoders_kind("wav2lip-96"))
+
+
 # The encoder's own actor
 
 
@@ -206,7 +252,7 @@ def test_features_are_kept_and_found_again(tmp_path: Path, recording: Path, enco
     speech = read_speech(str(recording), str(encoder), UNET_328)
     folder = tmp_path / "run" / "features"
     assert load_features(str(folder), speech, UNET_328) is None
-    made = make_features(str(folder), speech, UNET_328, local_encoder(speech, threads=1))
+    made = make_features(str(folder), speech, UNET_328, heard(speech))
     assert np.array_equal(made, rows_of(speech))
     found = load_features(str(folder), speech, UNET_328)
     assert found is not None
@@ -218,7 +264,7 @@ def test_features_are_kept_and_found_again(tmp_path: Path, recording: Path, enco
 @pytest.mark.parametrize("change", ["a bit", "the end", "everything", "the name"])
 def test_damaged_features_are_made_again(tmp_path: Path, recording: Path, encoder: Path, change: str) -> None:
     speech = read_speech(str(recording), str(encoder), UNET_328)
-    made = make_features(str(tmp_path / "kept"), speech, UNET_328, local_encoder(speech, threads=1))
+    made = make_features(str(tmp_path / "kept"), speech, UNET_328, heard(speech))
     (path,) = kept(tmp_path / "kept")
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
@@ -228,9 +274,7 @@ def test_damaged_features_are_made_again(tmp_path: Path, recording: Path, encode
     else:
         path.rename(path.with_name(path.name.replace("-", "-0")))
     assert load_features(str(tmp_path / "kept"), speech, UNET_328) is None
-    assert np.array_equal(
-        make_features(str(tmp_path / "kept"), speech, UNET_328, local_encoder(speech, threads=1)), made
-    )
+    assert np.array_equal(make_features(str(tmp_path / "kept"), speech, UNET_328, heard(speech)), made)
     assert kept(tmp_path / "kept") == [path]
     assert load_features(str(tmp_path / "kept"), speech, UNET_328) is not None
 
@@ -239,7 +283,7 @@ def test_other_sound_and_another_encoder_have_features_of_their_own(
     tmp_path: Path, recording: Path, encoder: Path
 ) -> None:
     speech = read_speech(str(recording), str(encoder), UNET_328)
-    make_features(str(tmp_path / "kept"), speech, UNET_328, local_encoder(speech, threads=1))
+    make_features(str(tmp_path / "kept"), speech, UNET_328, heard(speech))
     content = bytearray(recording.read_bytes())
     content[2000] ^= 1
     (tmp_path / "other.wav").write_bytes(content)
@@ -264,7 +308,7 @@ def test_an_encoder_that_fails_midway_leaves_nothing(tmp_path: Path, recording: 
         raise InputError("the encoder", "is broken", "mend it")
 
     with pytest.raises(InputError, match="is broken"):
-        make_features(str(tmp_path / "kept"), speech, UNET_328, fail)
+        make_features(str(tmp_path / "kept"), speech, UNET_328, feature_rows(speech, UNET_328, fail))
     with pytest.raises(InputError, match="is broken"):
         write_features(str(tmp_path / "f.npy"), feature_rows(speech, UNET_328, fail), speech.frames)
     assert not (tmp_path / "kept").exists()

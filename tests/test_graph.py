@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ import small
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from actors.core.kind import UNET_328, ModelTensors
+from actors.core.kind import ModelTensors
 from actors.core.pixels import network_planes, to_pixels
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from jobs.models.unet import build_unet328
 
@@ -120,6 +122,27 @@ def test_the_mask_is_exactly_black_and_the_margins_are_untouched(tmp_path: Path)
     expected[5:310, 5:315] = True
     assert np.array_equal(black, expected)
     assert np.array_equal(seen[~expected], crops[0][~expected])
+
+
+def test_a_network_of_another_range_is_fed_and_read_in_it(tmp_path: Path) -> None:
+    kind = replace(UNET_328, value_range=(-1.0, 1.0))
+    tensors = looking_glass(tmp_path / "m.onnx")
+    crops, audio = inputs(1)
+    graph = pixel_graph(onnx.load(str(tmp_path / "m.onnx")), tensors, kind, ready_planes=False)
+    answer = run(graph, crops, np.zeros_like(audio))
+    whole = np.zeros((1, 328, 328, 3), np.uint8)
+    whole[:, 4:324, 4:324] = crops
+    planes = network_planes(whole, kind)[0]
+    # Black is -1 and white 1, in the picture and under the mask.
+    assert np.array_equal(planes[:3], crops[0].transpose(2, 0, 1) / np.float32(255) * np.float32(2) - np.float32(1))
+    assert (planes[3:, 5:310, 5:315] == -1).all()
+    assert np.array_equal(answer[PIXELS][0], to_pixels(planes[3:], kind.value_range))
+    visible = np.ones((320, 320), bool)
+    visible[5:310, 5:315] = False
+    assert np.abs(answer[PIXELS][0][visible].astype(int) - crops[0][visible]).max() <= 1
+    assert (answer[PIXELS][0][~visible] == 0).all()
+    # What is looked at for faults runs from black at 0 to white at 1 whatever the range.
+    assert (answer[LOW][0], answer[HIGH][0]) == (0, pytest.approx(planes[3:].max() / 2 + 0.5))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

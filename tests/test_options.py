@@ -1,6 +1,7 @@
 """Options: one declaration behind flags, file, record and messages."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from actors.core.errors import InputError
 from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
 from actors.encoding import ImageFormat
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.__main__ import COMMANDS, application
 from jobs.inputs import read_inputs
 from jobs.options import CompositeOptions, Decides, DeviceChoice, load_options
@@ -91,17 +93,20 @@ def test_the_promised_flags_are_there() -> None:
 
 def test_defaults() -> None:
     plain = options()
-    assert (plain.device, plain.format, plain.interpolation) == (
-        DeviceChoice.AUTO,
-        ImageFormat.PNG,
-        Interpolation.CUBIC,
-    )
-    assert (plain.loop, plain.workers, plain.batch, plain.gpus_per_worker) == (None, None, None, None)
+    assert (plain.device, plain.format) == (DeviceChoice.AUTO, ImageFormat.PNG)
+    assert (plain.kind, plain.interpolation, plain.loop) == (None, None, None)
+    assert (plain.workers, plain.batch, plain.gpus_per_worker) == (None, None, None)
     assert plain.composite
     assert not plain.video
     assert not plain.restart
     assert plain.face_rect is None
     assert plain.image_format is ImageFormat.PNG
+
+
+def test_filters_are_the_kinds_unless_one_is_given() -> None:
+    kind = replace(UNET_328, crop_filter=Interpolation.AREA, paste_filter=Interpolation.LINEAR)
+    assert options().filters(kind) == (Interpolation.AREA, Interpolation.LINEAR)
+    assert options(interpolation="cubic").filters(kind) == (Interpolation.CUBIC, Interpolation.CUBIC)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +177,6 @@ def test_frames_out_of_range_are_refused(frames: str) -> None:
         ({"frames": "-5:3"}, "--frames"),
         ({"frames": "1:2:3"}, "--frames"),
         ({"rects": "r.json", "rect": "1,2,3,4"}, "--rects and rect"),
-        ({"audio": "a.wav"}, "--audio"),
         ({"video": True, "composite": False}, "--video"),
         ({"blend": "feather", "composite": False}, "--blend"),
         ({"colour_match": True, "composite": False}, "--colour-match"),

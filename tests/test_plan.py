@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328
 from actors.core.timeline import FrameRange, Loop, background_index
 from actors.encoding import Delivery, ImageFormat
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.plan import (
     BLOCK_BYTES,
     BLOCK_FRAMES,

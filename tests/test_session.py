@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328, ModelTensors, Precision
+from actors.core.kind import ModelTensors, Precision
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.session import CPU, CUDA, Session, SessionOptions, available_providers, runtime_conflict
 

@@ -88,7 +88,7 @@ FrameSource: TypeAlias = ImageFrames | VideoFrames
 
 @dataclass(frozen=True, slots=True)
 class PlaneFile:
-    """Ready-made network input of the binary export: little-endian float32 ``[count, 6, 320, 320]`` in [0, 1].
+    """Ready-made network input of the binary export: little-endian float32 ``[count, 6, inner, inner]`` in [0, 1].
 
     Attributes:
         path: absolute path or URI of ``visual_input.bin``.
@@ -119,7 +119,7 @@ class Clip:
         frames: full background frames, or ``None`` for a binary export without them.
         planes: ready-made network input, used only where there are no full frames.
         rects: one face rectangle per background frame; ``None`` exactly where ``frames`` is.
-        features: path of the clip's own audio features ``(T, 512)``, if it has them.
+        features: path of the clip's own audio features ``(T, *kind.feature)``, if it has them.
         windows: path of the clip's own audio windows (binary export), if it has them.
         window_count: how many windows that file holds (0 without one).
         sound: path of the clip's own recording, if it has one.

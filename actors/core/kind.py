@@ -1,32 +1,91 @@
 """Model kinds: what a network of the family is fed and what it gives back."""
 
+from __future__ import annotations
+
+import math
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from actors.core.clip import FaceRect
+from actors.core.mel import BANDS, WINDOW_ROWS
+from actors.core.pixels import Interpolation
+from actors.core.timeline import Loop
 
-@dataclass(frozen=True, slots=True)
+
+class Hears(StrEnum):
+    """Where the audio of a kind can come from."""
+
+    FEATURES = "features"
+    """Files of features alone: they are made elsewhere, by a speech model of another sort."""
+    ENCODER = "encoder"
+    """Files of features, or an encoder of mel windows that hears a recording."""
+    MEL = "mel"
+    """The recording itself: its rows are the mel windows of `actors.core.mel.mel_windows`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelKind:
     """The contract of one kind of network.
 
     Attributes:
-        name: what users call it.
-        crop: side in pixels that the face square is resized to.
-        inner: side in pixels of the region the network sees, centred in the crop.
+        name: what users call it; its module in `actors.kinds` has the same, with underscores.
+        crop: side in pixels that the face rectangle is resized to.
+        inner: side in pixels of the region that the network sees, centred in the crop.
         mask: ``(x, y, width, height)`` of the rectangle blacked out in the masked copy of the inner region.
+        masked_first: whether the masked copy is planes 0 to 2 and the reference 3 to 5; else the other way round.
+        value_range: what black and white are to the network, in its planes and in its prediction.
+        crop_filter: filter of the resize from face to crop, unless the user names another.
+        paste_filter: filter of the resize back; what it gives is pasted with hard edges.
+        square: whether faces are meant to be square; one that is not is stretched.
+        loop: how backgrounds repeat, unless the user says otherwise.
+        hears: where its audio can come from.
         feature: shape of one audio feature row.
-        rows: feature rows in one audio window; half of them lie before the output frame's own row.
+        features_file: name under which a clip folder holds its own features; ``None`` where they have no such name.
+        rows: feature rows in one audio window; half of them, rounded down, lie before the output frame's own row.
         audio: shape of the audio tensor of one frame, a row-major view of the window.
         fps: output frames per second, one feature row each.
+
+    Raises:
+        ValueError: its parts contradict each other.
     """
 
     name: str
     crop: int
     inner: int
     mask: tuple[int, int, int, int]
+    masked_first: bool
+    value_range: tuple[float, float]
+    crop_filter: Interpolation
+    paste_filter: Interpolation
+    square: bool
+    loop: Loop
+    hears: Hears
     feature: tuple[int, ...]
+    features_file: str | None
     rows: int
     audio: tuple[int, ...]
     fps: int
+
+    def __post_init__(self) -> None:
+        x, y, width, height = self.mask
+        black, white = self.value_range
+        mel = (self.feature, self.rows) == ((BANDS, WINDOW_ROWS), 1)
+        rules = {
+            "its name is words and numbers with dashes between": re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name),
+            "its inner region lies in the middle of its crop": self.crop >= self.inner > 0
+            and (self.crop - self.inner) % 2 == 0,
+            "its mask lies within its inner region": FaceRect(x, y, x + width, y + height).inside(
+                self.inner, self.inner
+            ),
+            "black is less than white": black < white,
+            "its window fills its audio tensor": 0 < self.rows * math.prod(self.feature) == math.prod(self.audio),
+            "its rows are mel windows if it hears them": mel or self.hears is not Hears.MEL,
+            "it has frames": self.fps > 0,
+        }
+        for rule, holds in rules.items():
+            if not holds:
+                raise ValueError(f"{self.name}: it is not so that {rule}")
 
     @property
     def border(self) -> int:
@@ -35,12 +94,12 @@ class ModelKind:
 
     @property
     def planes(self) -> tuple[int, int, int]:
-        """Shape of one frame's image tensor: reference B, G, R, then masked B, G, R."""
+        """Shape of one frame's image tensor: two times B, G, R, the reference and the masked copy of it."""
         return (6, self.inner, self.inner)
 
     @property
     def output(self) -> tuple[int, int, int]:
-        """Shape of one frame's prediction: B, G, R in [0, 1]."""
+        """Shape of one frame's prediction: B, G, R."""
         return (3, self.inner, self.inner)
 
 
@@ -70,15 +129,3 @@ class ModelTensors:
     batch: int | None
     opset: int
     external: tuple[str, ...]
-
-
-UNET_328 = ModelKind(
-    name="unet-328-ave",
-    crop=328,
-    inner=320,
-    mask=(5, 5, 310, 305),
-    feature=(512,),
-    rows=16,
-    audio=(32, 16, 16),
-    fps=25,
-)

@@ -1,7 +1,7 @@
 """The arithmetic from a background frame to network input, and from the network's answer to a finished frame.
 
-Every array is BGR, row-major, uint8 in [0, 255] unless said otherwise. The order of operations is that of
-SyncTalk_2D's 328 inference; each step is exact or uses OpenCV's own resize, so equal input gives equal bytes.
+Every array is BGR, row-major, uint8 in [0, 255] unless said otherwise. The order of operations is that of the
+programs that the kinds come from; each step is exact or uses OpenCV's own resize, so equal input gives equal bytes.
 """
 
 from __future__ import annotations
@@ -20,17 +20,21 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 Planes = NDArray[np.float32]
 
+# What black and white are to most networks.
+UNIT = (0.0, 1.0)
+
 
 class Interpolation(StrEnum):
-    """Filter of both resizes, square to crop and crop back to square."""
+    """Filter of a resize, from square to crop or from crop back to square."""
 
     CUBIC = "cubic"
     LINEAR = "linear"
+    AREA = "area"
 
     @property
     def flag(self) -> int:
         """OpenCV's constant."""
-        return cv2.INTER_CUBIC if self is Interpolation.CUBIC else cv2.INTER_LINEAR
+        return {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}[self.value]
 
 
 def crop_face(frame: Image, rect: FaceRect, kind: ModelKind, interpolation: Interpolation) -> Image:
@@ -45,40 +49,50 @@ def network_planes(crops: Image, kind: ModelKind) -> Planes:
 
     Args:
         crops: ``(n, kind.crop, kind.crop, 3)``.
-        kind: gives the inner region and the mask.
+        kind: gives the inner region, the mask, the order of the planes and their range.
 
     Returns:
-        ``(n, 6, kind.inner, kind.inner)`` float32 in [0, 1]: the inner region's B, G, R planes, then the same three
-        with the mask rectangle set to exactly 0.
+        ``(n, 6, kind.inner, kind.inner)`` float32: the inner region's B, G, R planes and the same three with the mask
+        rectangle set to exactly black, in the kind's order and range.
     """
     inner = slice(kind.border, kind.border + kind.inner)
     planes = np.empty((len(crops), *kind.planes), np.float32)
-    np.divide(crops[:, inner, inner].transpose(0, 3, 1, 2), np.float32(255), out=planes[:, :3])
-    planes[:, 3:] = planes[:, :3]
+    masked, whole = (planes[:, :3], planes[:, 3:]) if kind.masked_first else (planes[:, 3:], planes[:, :3])
+    np.divide(crops[:, inner, inner].transpose(0, 3, 1, 2), np.float32(255), out=whole)
+    masked[:] = whole
     x, y, width, height = kind.mask
-    planes[:, 3:, y : y + height, x : x + width] = 0
-    return planes
+    masked[:, :, y : y + height, x : x + width] = 0
+    if kind.value_range == UNIT:
+        return planes
+    black, white = kind.value_range
+    return planes * np.float32(white - black) + np.float32(black)
 
 
-def prediction_fault(low: float, high: float, total: float) -> str | None:
+def prediction_fault(low: float, high: float, total: float, value_range: tuple[float, float] = UNIT) -> str | None:
     """Why one frame's prediction cannot be shown, or ``None`` if it can.
 
     Truncation maps exactly the open interval (-1/255, 256/255) onto 0..255; anything else would wrap around.
 
     Args:
-        low: the least of its values.
-        high: the greatest.
+        low: the least of its values, on a scale from black at 0 to white at 1.
+        high: the greatest, likewise.
         total: their sum, which is NaN if any of them is; the extremes may pass over it.
+        value_range: what black and white are to the network, for the message.
     """
     if np.isnan(total):
         return "the model returned NaN"
     if low <= -1 / 255 or high >= 256 / 255:
-        return f"the model returned values from {low:.4g} to {high:.4g}, outside of [0, 1]"
+        black, white = value_range
+        low, high = (black + value * (white - black) for value in (low, high))
+        return f"the model returned values from {low:.4g} to {high:.4g}, outside of [{black:g}, {white:g}]"
     return None
 
 
-def to_pixels(prediction: Planes) -> Image:
-    """One frame's prediction ``(3, inner, inner)`` in [0, 1] as ``(inner, inner, 3)``: x255, truncated."""
+def to_pixels(prediction: Planes, value_range: tuple[float, float] = UNIT) -> Image:
+    """One frame's prediction ``(3, inner, inner)`` as ``(inner, inner, 3)``: scaled to [0, 1], x255, truncated."""
+    if value_range != UNIT:
+        black, white = value_range
+        prediction = (prediction - np.float32(black)) / np.float32(white - black)
     return (prediction.transpose(1, 2, 0) * np.float32(255)).astype(np.uint8)
 
 

@@ -58,8 +58,8 @@ def background_index(loop: Loop, frame: int, backgrounds: int) -> int:
 def audio_windows(features: NDArray[np.float32], start: int, stop: int, kind: ModelKind) -> NDArray[np.float32]:
     """The audio tensors of output frames ``start <= i < stop``.
 
-    The window of frame ``i`` holds the feature rows ``i - rows/2 <= r < i + rows/2``; rows before the first and
-    after the last are zeros (not copies of the edge), as in the network's training.
+    The window of frame ``i`` holds ``rows`` feature rows from ``i - rows // 2`` on; rows before the first and after
+    the last are zeros (not copies of the edge), as in the network's training.
 
     Args:
         features: ``(T, *kind.feature)`` float32.
@@ -70,8 +70,8 @@ def audio_windows(features: NDArray[np.float32], start: int, stop: int, kind: Mo
     Returns:
         ``(stop - start, *kind.audio)`` float32, a row-major view of each window.
     """
-    half = kind.rows // 2
-    first, last = start - half, stop - 1 + half
+    first = start - kind.rows // 2
+    last = first + stop - start - 1 + kind.rows
     padded = np.zeros((last - first, *features.shape[1:]), np.float32)
     inside = slice(max(first, 0), min(last, len(features)))
     padded[inside.start - first : inside.stop - first] = features[inside]

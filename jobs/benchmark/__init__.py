@@ -14,7 +14,7 @@ compared with the same reference. DIR gets three files:
     ``command``          the command without paths
     ``machine``          ``cpu``, ``cores``, ``memory_gib``, ``gpu`` (or null), ``system`` and ``versions``
     ``clip``             ``name``, ``backgrounds``, ``width``, ``height``
-    ``networks``         by regime: ``name``, ``batch`` (null for any), ``precision`` (of the weights)
+    ``networks``         by regime: ``name``, ``kind``, ``batch`` (null for any), ``precision`` (of the weights)
     ``device``           ``cpu`` or ``cuda``
     ``seconds``          how long each trial was meant to render
     ``sweep``            what was tried to find everybody's setting: ``regime``, ``system``, ``format``, ``workers``,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from actors.core.clip import Clip, FaceRect, ImageFrames, VideoFrames
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328, ModelKind
+from actors.core.kind import ModelKind
 from actors.core.pixels import Image
 from actors.core.timeline import Loop, background_index
 from jobs.clip import read_clip, read_features
@@ -29,6 +29,9 @@ LEAST_PERIOD = 128
 # clip is of hours of output.
 DEMO_BACKGROUNDS = 32
 
+# Of features that are made up.
+SEED = 328
+
 # Lossless, and three times quicker to write than OpenCV's default.
 PNG = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
 
@@ -38,7 +41,7 @@ class Material:
     """A clip ready for every system.
 
     Output frames are periodic: frame ``t`` and frame ``t + period`` have the same background and the same audio
-    window, apart from the first ``kind.rows / 2`` frames, whose windows begin before the features.
+    window, apart from the first ``kind.rows // 2`` frames, whose windows begin before the features.
 
     Attributes:
         name: the clip's, for tables.
@@ -46,7 +49,7 @@ class Material:
         squares: what ours is given beside it, as flags.
         backgrounds: PNG files of all backgrounds, in order: what the others are given.
         rects: the face rectangle of each.
-        rows: audio features ``(period, 512)`` float32, to be repeated.
+        rows: audio features ``(period, *kind.feature)`` float32, to be repeated.
         folder: where files of features go.
         width: of a frame, in pixels.
         height: of a frame, in pixels.
@@ -98,7 +101,7 @@ def period_of(backgrounds: int) -> int:
     return turn * math.ceil(LEAST_PERIOD / turn)
 
 
-def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None) -> Material:
+def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None, kind: ModelKind) -> Material:
     """Reads a clip, or draws the demo's, and writes its frames as PNG.
 
     Args:
@@ -106,6 +109,8 @@ def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None
         clip: as `composite` takes it, or ``None`` for the demo's.
         rects: ``--rects``.
         rect: ``--rect``.
+        kind: what networks it is for. Where the demo has no features for it, or no clip could have any, they are made
+            up.
 
     Raises:
         InputError: the clip cannot be used, or has no full frames or no features.
@@ -118,14 +123,17 @@ def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None
             if int(path.stem) >= DEMO_BACKGROUNDS:
                 path.unlink()
     options = CompositeOptions(clip=clip or str(folder), model="", out="", rects=rects, rect=rect)
-    kind = UNET_328
     found = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
     if found.frames is None or found.rects is None:
         raise InputError(options.clip, "holds no full frames", "the benchmark composites, so name a clip that has them")
-    if found.features is None:
-        raise InputError(options.clip, "has no aud_ave.npy", "put the clip's features there")
-    features = read_features(found.features, kind)
-    rows = np.arange(period_of(len(found.rects))) % len(features)
+    period = period_of(len(found.rects))
+    if found.features is not None:
+        features = read_features(found.features, kind)
+    elif clip is None or kind.features_file is None:
+        features = np.random.default_rng(SEED).gamma(0.4, 1.0, (period, *kind.feature)).astype(np.float32)
+    else:
+        raise InputError(options.clip, f"has no {kind.features_file}", "put the clip's features there")
+    rows = np.arange(period) % len(features)
     squares = [*(("--rects", rects) if rects else ()), *(("--rect", rect) if rect else ())]
     return Material(
         name="the demo's beginning" if clip is None else found.id,

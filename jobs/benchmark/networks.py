@@ -8,12 +8,14 @@ from pathlib import Path
 import onnx
 
 from actors import storage
-from actors.core.kind import UNET_328, ModelTensors, Precision
-from actors.model import read_model
+from actors.core.kind import ModelKind, ModelTensors, Precision
+from actors.kinds import kinds_named
+from actors.model import read_model, recognise_model
 from jobs.benchmark.matrix import Regime
+from jobs.demo.clip import demo_kind
 from jobs.models.light import build_light_model
 from jobs.models.mouth import save_model
-from jobs.models.unet import build_unet328
+from jobs.models.stand_in import build_stand_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +39,42 @@ class Network:
         return self.half if precision is Precision.FP16 and self.half else self.path
 
 
-def make_network(regime: Regime, given: str | None, scratch: Path, *, half: bool) -> Network:
+def networks_kind(given: str | None, name: str | None) -> ModelKind:
+    """The kind that both regimes' networks are of: the user's model's, or the one named, or the demo's.
+
+    Raises:
+        InputError: the user's model cannot be used, or there is no such kind.
+    """
+    if given is not None:
+        kind, _ = recognise_model(storage.resolve(given), kinds_named(name))
+        return kind
+    return demo_kind() if name is None else kinds_named(name)[0]
+
+
+def make_network(regime: Regime, given: str | None, kind: ModelKind, scratch: Path, *, half: bool) -> Network:
     """Builds or takes a regime's network.
 
     Args:
         regime: says which.
         given: the user's model, which takes the place of the heavy one.
+        kind: what networks they are.
         scratch: existing folder for what is built.
         half: whether float16 is tried too.
 
     Raises:
-        InputError: the user's model cannot be used.
+        InputError: the user's model cannot be used, or none is given and there is no stand-in.
     """
     path = scratch / f"{regime}.onnx"
     if regime is Regime.LIGHT:
         name, source = "a 1x1 convolution", str(path)
-        save_model(build_light_model(), path)
+        save_model(build_light_model(kind), path)
     elif given is None:
-        name, source = "UNet-328 stand-in, random weights", str(path)
-        save_model(build_unet328(), path)
+        name, source = f"{kind.name} stand-in, random weights", str(path)
+        save_model(build_stand_in(kind), path)
     else:
         source = storage.resolve(given)
         name = Path(source).name
-    tensors = read_model(source, UNET_328)
+    tensors = read_model(source, kind)
     return Network(name, source, _write_half(source, scratch / f"{regime}-fp16.onnx") if half else None, tensors)
 
 

@@ -30,7 +30,7 @@ class Report:
         device: on what.
         seconds: how long each trial was meant to render.
         clip: name, backgrounds, width and height.
-        networks: name, batch and precision by regime.
+        networks: name, kind, batch and precision by regime.
         sweep: trials by which settings were found.
         settings: what each system of each regime took part with.
         trials: the counted trials.

@@ -26,7 +26,7 @@ from jobs.benchmark.matrix import (
     trial_seconds,
     whole,
 )
-from jobs.benchmark.networks import make_network
+from jobs.benchmark.networks import make_network, networks_kind
 from jobs.benchmark.pixels import Reference, Verdict, check_frames, check_video, tolerance
 from jobs.benchmark.report import Report
 from jobs.benchmark.settings import Setting, alternatives, best, candidates, setting_for
@@ -57,6 +57,7 @@ class Plan:
         rects: ``--rects`` for it.
         rect: ``--rect`` for it.
         model: takes the place of the heavy network, or ``None``.
+        kind: of the networks, or ``None`` for the model's or the demo's.
         device: on what.
         regimes: which networks.
         outputs: which formats.
@@ -70,6 +71,7 @@ class Plan:
     rects: str | None
     rect: str | None
     model: str | None
+    kind: str | None
     device: Device
     regimes: Collection[Regime]
     outputs: Collection[Output]
@@ -97,7 +99,7 @@ def run_benchmark(plan: Plan, out: Path, report: Report, console: Console, keep:
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=out) as folder:
         scratch = Path(folder).resolve()
         say(console, "preparing the clip")
-        material = prepare(scratch, plan.clip, plan.rects, plan.rect)
+        material = prepare(scratch, plan.clip, plan.rects, plan.rect, networks_kind(plan.model, plan.kind))
         report.clip = {
             "name": material.name,
             "backgrounds": len(material.backgrounds),
@@ -127,7 +129,7 @@ class _Regime:
         self._report, self._console, self._keep = report, console, keep
         self._cores = report.machine.cores
         say(console, f"{regime}: building the network")
-        self._network = make_network(regime, plan.model, scratch, half=plan.device is Device.CUDA)
+        self._network = make_network(regime, plan.model, material.kind, scratch, half=plan.device is Device.CUDA)
         self._fixed = self._network.tensors.batch
         limit = LIMIT_SECONDS + LIMIT_FACTOR * plan.seconds
         self._runner = Runner(material, self._network, plan.device, scratch, JPEG_QUALITY, limit)
@@ -155,6 +157,7 @@ class _Regime:
         top = best(rates)
         self._report.networks[self._regime] = {
             "name": self._network.name,
+            "kind": self._material.kind.name,
             "batch": self._fixed,
             "precision": top.precision.value,
         }

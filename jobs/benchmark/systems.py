@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from actors.core.timeline import Loop
 from jobs.benchmark import rivals
 from jobs.benchmark.material import Material
 from jobs.benchmark.matrix import Device, Output, System
@@ -69,6 +70,11 @@ class Runner:
             "inner": kind.inner,
             "crop": kind.crop,
             "mask": list(kind.mask),
+            "masked_first": kind.masked_first,
+            "crop_filter": kind.crop_filter.flag,
+            "paste_filter": kind.paste_filter.flag,
+            "rows": kind.rows,
+            "audio": list(kind.audio),
             "out": str(out),
             "format": assignment.cell.output.value,
             "quality": self.quality,
@@ -86,6 +92,7 @@ class Runner:
         output, setting = assignment.cell.output, assignment.setting
         command = [sys.executable, "-m", "jobs", "composite", self.material.clip, *self.material.squares]
         command += ["--model", self.network.file(setting.precision), "--out", str(out)]
+        command += ["--kind", self.material.kind.name, "--loop", Loop.BOUNCE.value]
         command += ["--features", str(self.material.features(assignment.frames)), "--frames", f"0:{assignment.frames}"]
         command += ["--device", self.device.value, "--format", "none" if output is Output.VIDEO else output.value]
         if output is Output.JPG:

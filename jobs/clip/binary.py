@@ -17,7 +17,7 @@ from jobs.clip.backgrounds import Candidates, find_frames
 from jobs.clip.features import require_finite
 from jobs.clip.files import exactly, file_at, is_file, load, readable, show, validated
 from jobs.clip.notes import Notes
-from jobs.clip.sound import FEATURES, RECORDING, find_recording
+from jobs.clip.sound import RECORDING, find_recording
 from jobs.clip.squares import Squares, find_squares
 from jobs.clip.whole import Subject
 
@@ -69,8 +69,8 @@ def read_binary(subject: Subject, there: Candidates, kind: ModelKind, notes: Not
     notes.recognised(METADATA, f"BGR, starting at frame {metadata.start_frame} of the original clip")
     if is_file(storage.join(folder, _BOUNDING_BOX)):
         notes.passed_over(_BOUNDING_BOX, "it holds the bounding box of the landmarks, which is not the crop")
-    if is_file(storage.join(folder, FEATURES)):
-        notes.passed_over(FEATURES, "the export's own windows are the audio")
+    if kind.features_file is not None and is_file(storage.join(folder, kind.features_file)):
+        notes.passed_over(kind.features_file, "the export's own windows are the audio")
     window = range(metadata.start_frame, metadata.start_frame + count)
     full = _full_frames(subject, there, kind, window, notes)
     return Clip(
@@ -158,8 +158,13 @@ def _require_levels(path: str, count: int, kind: ModelKind) -> None:
             planes = np.frombuffer(exactly(file, index * record, record), "<f4")
             low, high = float(planes.min()), float(planes.max())
             # Written so that NaN fails as well.
-            if not (low >= 0 and high <= 1):
-                raise InputError(path, f"values of frame {index} reach from {low:g} to {high:g}, not 0 to 1", _REEXPORT)
+            black, white = kind.value_range
+            if not (low >= black and high <= white):
+                raise InputError(
+                    path,
+                    f"values of frame {index} reach from {low:g} to {high:g}, not {black:g} to {white:g}",
+                    _REEXPORT,
+                )
 
 
 def _full_frames(
@@ -193,7 +198,7 @@ def _full_frames(
             f"{label} has {len(frames)} frames, but {count} windows from frame {start} on need {start + count}",
             "export the binary files again from this clip, or move its full frames elsewhere",
         )
-    return frames, squares.laid_over(frames.width, frames.height, notes)
+    return frames, squares.laid_over(frames.width, frames.height, notes, square=kind.square)
 
 
 def _pair_squares(squares: Squares, frames: FrameSource, label: str, count: int) -> Squares:

@@ -22,4 +22,4 @@ def read_dataset(subject: Subject, there: Candidates, kind: ModelKind, notes: No
     """
     frames, label = find_frames(there, kind, notes)
     check_package_info(there.folder, frames, notes)
-    return whole_clip(subject, "dataset", frames, label, notes)
+    return whole_clip(subject, "dataset", frames, label, kind, notes)

@@ -19,4 +19,4 @@ def read_package(subject: Subject, there: Candidates, kind: ModelKind, notes: No
     """The clip in such a folder; raises `InputError` for anything that cannot be used."""
     frames, label = find_frames(there, kind, notes)
     check_package_info(there.folder, frames, notes)
-    return whole_clip(subject, "package", frames, label, notes)
+    return whole_clip(subject, "package", frames, label, kind, notes)

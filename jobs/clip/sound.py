@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from actors import storage
+from actors.core.kind import ModelKind
 from jobs.clip.files import is_file
 from jobs.clip.notes import Notes
 
-FEATURES = "aud_ave.npy"
 RECORDING = "aud.wav"
 
 
-def find_features(folder: str, notes: Notes) -> str | None:
-    """Path of the folder's own audio features, if it has them."""
-    return _found(folder, FEATURES, "the clip's own audio features", notes)
+def find_features(folder: str, kind: ModelKind, notes: Notes) -> str | None:
+    """Path of the folder's own audio features for a kind of network, if it has them."""
+    if kind.features_file is None:
+        return None
+    return _found(folder, kind.features_file, "the clip's own audio features", notes)
 
 
 def find_recording(folder: str, notes: Notes) -> str | None:

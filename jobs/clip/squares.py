@@ -71,8 +71,10 @@ class Squares:
         rects, origins = self.rects[start:stop], self.origins[start:stop]
         return Squares(self.name, rects, origins, self.constant, self.fix)
 
-    def laid_over(self, width: int, height: int, notes: Notes) -> tuple[FaceRect, ...]:
-        """The squares, each checked to lie inside a ``width`` x ``height`` frame; oblong ones give one warning.
+    def laid_over(self, width: int, height: int, notes: Notes, *, square: bool = True) -> tuple[FaceRect, ...]:
+        """The squares, each checked to lie inside a ``width`` x ``height`` frame.
+
+        Where they are meant to be ``square``, oblong ones give one warning.
 
         Raises:
             InputError: one has no area or reaches outside.
@@ -83,7 +85,7 @@ class Squares:
                 problem = "has no area" if empty else f"reaches outside the {width}x{height} frame"
                 origin = self.origins[index] if self.origins else self.name
                 raise InputError(origin, f"the square of frame {index}, {_sides(rect)}, {problem}", self.fix)
-        oblong = [index for index, rect in enumerate(self.rects) if rect.width != rect.height]
+        oblong = [index for index, rect in enumerate(self.rects) if square and rect.width != rect.height]
         if oblong:
             first = self.rects[oblong[0]]
             sides = f"{first.width}x{first.height}"

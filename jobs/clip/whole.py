@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.core.clip import Clip, FrameSource
+from actors.core.kind import ModelKind
 from jobs.clip.notes import Notes
 from jobs.clip.sound import find_features, find_recording
 from jobs.clip.squares import GivenSquares, find_squares, require_squares
@@ -27,7 +28,7 @@ class Subject:
     given: GivenSquares
 
 
-def whole_clip(subject: Subject, form: str, frames: FrameSource, label: str, notes: Notes) -> Clip:
+def whole_clip(subject: Subject, form: str, frames: FrameSource, label: str, kind: ModelKind, notes: Notes) -> Clip:
     """Joins frames with the squares and the audio that belong to them.
 
     Args:
@@ -35,6 +36,7 @@ def whole_clip(subject: Subject, form: str, frames: FrameSource, label: str, not
         form: ``package``, ``dataset`` or ``frames``.
         frames: the backgrounds.
         label: their name for messages.
+        kind: the network that it is read for.
         notes: becomes the clip's lines.
 
     Raises:
@@ -42,7 +44,7 @@ def whole_clip(subject: Subject, form: str, frames: FrameSource, label: str, not
     """
     folder = subject.folder
     squares = require_squares(find_squares(folder, subject.given, notes), subject.path)
-    rects = squares.for_frames(len(frames), label).laid_over(frames.width, frames.height, notes)
+    rects = squares.for_frames(len(frames), label).laid_over(frames.width, frames.height, notes, square=kind.square)
     return Clip(
         id=subject.id,
         path=subject.path,
@@ -50,7 +52,7 @@ def whole_clip(subject: Subject, form: str, frames: FrameSource, label: str, not
         frames=frames,
         planes=None,
         rects=rects,
-        features=None if folder is None else find_features(folder, notes),
+        features=None if folder is None else find_features(folder, kind, notes),
         windows=None,
         window_count=0,
         sound=None if folder is None else find_recording(folder, notes),

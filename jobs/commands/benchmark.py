@@ -33,7 +33,10 @@ def benchmark(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the results, and for all files while it runs.")],
     clip: Annotated[str | None, typer.Option(help="Clip folder or video file. [default: the demo's]")] = None,
-    model: Annotated[str | None, typer.Option(help="ONNX network. [default: a UNet-328 with random weights]")] = None,
+    model: Annotated[str | None, typer.Option(help="ONNX network. [default: one with random weights]")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Kind of the networks. [default: the model's, else the demo's]")
+    ] = None,
     rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form. [default: the clip's]")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.CPU,
@@ -65,6 +68,7 @@ def benchmark(
         rects=rects,
         rect=rect,
         model=model,
+        kind=kind,
         device=device,
         regimes=regime or tuple(Regime),
         outputs=[Output(one) for one in format_ or Written],

@@ -22,11 +22,17 @@ def composite(
     context: typer.Context,
     clip: Annotated[str | None, typer.Argument(help="Clip folder or video file.", show_default=False)] = None,
     model: Annotated[str | None, typer.Option(help="ONNX network.", rich_help_panel=INPUT, show_default=False)] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Kind of the network, see `kinds`. [default: by its shapes]", rich_help_panel=INPUT
+        ),
+    ] = None,
     out: Annotated[
         str | None, typer.Option(help="Folder of the run, new or to go on with.", rich_help_panel=OUTPUT)
     ] = None,
     features: Annotated[
-        str | None, typer.Option(help="Audio features (T, 512), .npy. [default: the clip's]", rich_help_panel=INPUT)
+        str | None, typer.Option(help="Audio features, .npy. [default: the clip's]", rich_help_panel=INPUT)
     ] = None,
     encoder: Annotated[
         str | None,
@@ -46,10 +52,11 @@ def composite(
         typer.Option(help="Recording to hear and to show. [default: the clip's aud.wav]", rich_help_panel=INPUT),
     ] = None,
     loop: Annotated[
-        Loop | None, typer.Option(help="How backgrounds repeat. [default: bounce]", rich_help_panel=INPUT)
+        Loop | None, typer.Option(help="How backgrounds repeat. [default: the kind's]", rich_help_panel=INPUT)
     ] = None,
     interpolation: Annotated[
-        Interpolation | None, typer.Option(help="Filter of both resizes. [default: cubic]", rich_help_panel=PICTURE)
+        Interpolation | None,
+        typer.Option(help="Filter of both resizes. [default: the kind's]", rich_help_panel=PICTURE),
     ] = None,
     blend: Annotated[
         Blend | None,

@@ -11,26 +11,30 @@ from rich.console import Console
 
 from actors import storage
 from actors.core.errors import ExitCode, InputError
-from actors.core.kind import UNET_328
-from jobs.features import Rows, feature_rows, local_encoder, read_speech, write_features
+from jobs.features import Rows, feature_rows, local_encoder, write_features
 from jobs.messages import say
 from jobs.progress import Meter, meter
+from jobs.recorded import encoders_kind, read_speech
 
 
 def features(
     audio: Annotated[str, typer.Argument(help="Recording: wav, flac, mp3, m4a, or a video with sound.")],
     encoder: Annotated[str, typer.Option(help="ONNX encoder of mel windows.")],
     out: Annotated[str, typer.Option(help="The .npy file to write.")],
+    kind: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Kind of network they are for. [default: any that takes them]")
+    ] = None,
 ) -> int:
-    """Make audio features (T, 512) of a recording, one row for each output frame, on this machine's CPU.
+    """Make audio features of a recording, (T, 512), one row for each output frame, on this machine's CPU.
 
     Exit code 0: the file is there. 2: bad input, nothing written.
     """
     console = Console(highlight=False)
     target = storage.resolve(out)
     _check_out(out, target)
-    speech = read_speech(audio, encoder, UNET_328)
-    rows = feature_rows(speech, UNET_328, local_encoder(speech, os.cpu_count() or 1))
+    network = encoders_kind(kind)
+    speech = read_speech(audio, encoder, network)
+    rows = feature_rows(speech, network, local_encoder(speech, os.cpu_count() or 1))
     with meter(console, speech.frames) as shown:
         try:
             write_features(target, _shown(rows, shown), speech.frames)
@@ -38,7 +42,7 @@ def features(
             raise InputError(
                 f"--out {out}", f"cannot be written ({error})", "name a file in a folder there is"
             ) from error
-    say(console, f"{target}: {speech.frames} rows, {float(speech.seconds):.2f} s at {UNET_328.fps} fps")
+    say(console, f"{target}: {speech.frames} rows, {float(speech.seconds):.2f} s at {network.fps} fps")
     return int(ExitCode.COMPLETE)
 
 

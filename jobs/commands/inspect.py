@@ -11,40 +11,49 @@ from rich.console import Console
 from actors import storage
 from actors.core.clip import Clip, VideoFrames
 from actors.core.errors import ExitCode, InputError
-from actors.core.kind import UNET_328, ModelKind
+from actors.core.kind import Hears, ModelKind, ModelTensors
 from actors.encoding import Delivery, ImageFormat
-from actors.model import read_model
+from actors.kinds import all_kinds, kinds_named
+from actors.model import recognise_model
 from jobs.clip import read_clip, read_features
 from jobs.options import CompositeOptions
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
+from jobs.sound import check_sound
 
 T = TypeVar("T")
+
+WITHOUT_AUDIO = {
+    Hears.FEATURES: "give --features",
+    Hears.ENCODER: "give --features, or render with --audio and --encoder",
+    Hears.MEL: "render with --audio",
+}
 
 
 def inspect(
     clip: Annotated[str, typer.Argument(help="Clip folder or video file.")],
     model: Annotated[str | None, typer.Option(help="ONNX network.")] = None,
-    features: Annotated[str | None, typer.Option(help="Audio features (T, 512), .npy.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Kind of the network, see `kinds`. [default: by its shapes]")
+    ] = None,
+    features: Annotated[str | None, typer.Option(help="Audio features, .npy.")] = None,
     rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form.")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
 ) -> int:
     """Say what was recognised in a clip (and a model): counts, sizes, memory needed, provider, and every problem."""
     console = Console(highlight=False, soft_wrap=True)
     problems: list[InputError] = []
-    kind = UNET_328
+    candidates = kinds_named(kind)
+    network = None if model is None else _attempt(lambda: recognise_model(storage.resolve(model), candidates), problems)
+    taken_for = candidates[0] if kind else _likely_kind(storage.resolve(clip)) if network is None else network[0]
     options = CompositeOptions(clip=clip, model=model or "", out="", rects=rects, rect=rect)
-    found = _attempt(lambda: read_clip(clip, rects=options.rects, rect=options.face_rect, kind=kind), problems)
+    found = _attempt(lambda: read_clip(clip, rects=options.rects, rect=options.face_rect, kind=taken_for), problems)
     if found is not None:
-        _print_clip(console, found, kind)
-    source = features or (found.features if found else None)
-    if source is not None:
-        rows = _attempt(lambda: read_features(source, kind), problems)
-        if rows is not None:
-            console.print(f"features: {source}, {len(rows)} rows, {len(rows) / kind.fps:.2f} s at {kind.fps} fps")
-    elif found is not None and found.windows is None:
-        problems.append(InputError(clip, "has no aud_ave.npy", "give --features, or render with --audio and --encoder"))
-    if model is not None:
-        _attempt(lambda: _print_model(console, model, kind), problems)
+        if network is None and kind is None:
+            console.print(f"read as for {taken_for.name}, until --model or --kind says what for")
+        _print_clip(console, found, taken_for)
+        _attempt(lambda: _print_audio(console, found, features, taken_for), problems)
+    if model is not None and network is not None:
+        _attempt(lambda: _print_model(console, model, *network, named=kind is not None), problems)
     for problem in problems:
         console.print(f"problem: {problem}", style="red", markup=False)
     if not problems:
@@ -59,6 +68,25 @@ def _attempt(read: Callable[[], T], problems: list[InputError]) -> T | None:
     except InputError as error:
         problems.append(error)
         return None
+
+
+def _likely_kind(folder: str) -> ModelKind:
+    """What a clip is read for where nobody says: the kind of the largest pictures among those whose audio it has."""
+    kinds = [kind for kind in all_kinds() if kind.features_file and storage.is_file(f"{folder}/{kind.features_file}")]
+    return max(kinds or all_kinds(), key=lambda kind: kind.crop)
+
+
+def _print_audio(console: Console, clip: Clip, features: str | None, kind: ModelKind) -> None:
+    source = features or clip.features
+    if source is not None:
+        rows = read_features(source, kind)
+        console.print(f"features: {source}, {len(rows)} rows, {len(rows) / kind.fps:.2f} s at {kind.fps} fps")
+    elif kind.hears is Hears.MEL and clip.sound is not None:
+        length = check_sound(clip.sound)
+        console.print(f"recording: {clip.sound}, {length:.2f} s, {round(length * kind.fps)} frames at {kind.fps} fps")
+    elif clip.windows is None:
+        missing = kind.features_file or "aud.wav"
+        raise InputError(clip.path, f"has no {missing}", WITHOUT_AUDIO[kind.hears])
 
 
 def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
@@ -83,18 +111,19 @@ def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
         console.print(f"warning: {warning}", style="yellow", markup=False)
 
 
-def _print_model(console: Console, model: str, kind: ModelKind) -> None:
+def _print_model(console: Console, model: str, kind: ModelKind, tensors: ModelTensors, *, named: bool) -> None:
     # Imported here: only this question needs the runtime on the driver's side.
     from actors.session import CPU, CUDA, Session, SessionOptions, available_providers, runtime_conflict  # noqa: PLC0415
 
     path = storage.resolve(model)
-    tensors = read_model(path, kind)
     batch = "any" if tensors.batch is None else str(tensors.batch)
     console.print(
         f"model: {model}, kind {kind.name}, batch {batch}, opset {tensors.opset},"
         f" inputs {tensors.image} and {tensors.audio}, output {tensors.output}",
         markup=False,
     )
+    shapes = f"{_sides(kind.planes)} and {_sides(kind.audio)} to {_sides(kind.output)}"
+    console.print(f"kind: {kind.name}, {'as --kind says' if named else f'the only one that takes {shapes}'}")
     Session(path, tensors, kind, SessionOptions(CPU)).warm_up()
     console.print("provider: the network runs on the CPU here", markup=False)
     if CUDA in available_providers():
@@ -106,3 +135,7 @@ def _print_model(console: Console, model: str, kind: ModelKind) -> None:
     clash = runtime_conflict()
     if clash:
         raise InputError("onnxruntime", f"{clash} are both installed", "uninstall both, then install one")
+
+
+def _sides(sides: tuple[int, ...]) -> str:
+    return " x ".join(map(str, sides))

@@ -19,7 +19,10 @@ def tune(
     context: typer.Context,
     clip: Annotated[str, typer.Argument(help="Clip folder or video file.")],
     model: Annotated[str, typer.Option(help="ONNX network.")],
-    features: Annotated[str | None, typer.Option(help="Audio features (T, 512), .npy. [default: the clip's]")] = None,
+    kind: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Kind of the network. [default: by its shapes]")
+    ] = None,
+    features: Annotated[str | None, typer.Option(help="Audio features, .npy. [default: the clip's]")] = None,
     rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form. [default: the clip's]")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
     format_: Annotated[ImageFormat | None, typer.Option("--format", help="Frame files. [default: png]")] = None,

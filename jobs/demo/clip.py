@@ -8,16 +8,24 @@ from pathlib import Path
 
 import cv2
 
-from actors.core.kind import UNET_328
+from actors.core.kind import ModelKind
+from actors.kinds import all_kinds
 from jobs.demo.presenter import FRAMES, Presenter, landmarks
-from jobs.demo.voice import make_voice, write_wav
-from jobs.features import feature_rows, local_encoder, read_speech, write_features
+from jobs.demo.voice import FPS, make_voice, write_wav
+from jobs.features import feature_rows, local_encoder, write_features
+from jobs.models import mouth
 from jobs.models.demo_encoder import build_demo_encoder
 from jobs.models.mouth import build_mouth_model, save_model
+from jobs.recorded import read_speech
 
 # More than there are backgrounds, so that the clip runs back as well as forth.
 OUTPUT_FRAMES = 150
 JPEG_QUALITY = 95
+
+
+def demo_kind() -> ModelKind:
+    """The kind of the demo's model: the one of its shapes."""
+    return next(kind for kind in all_kinds() if (kind.inner, kind.audio) == (mouth.SIDE, mouth.AUDIO))
 
 
 def write_demo_clip(folder: Path) -> None:
@@ -42,7 +50,7 @@ def write_demo_clip(folder: Path) -> None:
 
 
 def _write_parts(folder: Path) -> None:
-    voice = make_voice(OUTPUT_FRAMES / UNET_328.fps)
+    voice = make_voice(OUTPUT_FRAMES / FPS)
     write_wav(folder / "aud.wav", voice)
     _write_features(folder / "aud.wav", folder / "aud_ave.npy")
     images, points = folder / "full_body_img", folder / "landmarks"
@@ -60,8 +68,9 @@ def _write_features(recording: Path, path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="mouthpiece-") as scratch:
         encoder = Path(scratch) / "encoder.onnx"
         write_demo_encoder(encoder)
-        speech = read_speech(str(recording), str(encoder), UNET_328)
-        write_features(str(path), feature_rows(speech, UNET_328, local_encoder(speech, threads=1)), speech.frames)
+        kind = demo_kind()
+        speech = read_speech(str(recording), str(encoder), kind)
+        write_features(str(path), feature_rows(speech, kind, local_encoder(speech, threads=1)), speech.frames)
 
 
 def write_demo_encoder(path: Path) -> None:

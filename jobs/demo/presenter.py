@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.core.clip import FaceRect
-from actors.core.kind import UNET_328
 from jobs.demo import head, studio
 from jobs.demo.canvas import Layer, Point
 from jobs.demo.face import EYE, SQUARE, face
@@ -77,10 +76,10 @@ def face_rect(frame: int) -> FaceRect:
     """The face square on background ``frame``, whole pixels."""
     p = pose(frame)
     side = round(SQUARE * p.scale)
-    per = side / UNET_328.crop
+    per = side / mouth.CROP
     # Pixel centres lie half a pixel in; the network's region begins behind the crop's border.
-    x0 = round(p.x - (mouth.CENTRE_X + UNET_328.border + 0.5) * per)
-    y0 = round(p.y - (mouth.CENTRE_Y + UNET_328.border + 0.5) * per)
+    x0 = round(p.x - (mouth.CENTRE_X + mouth.BORDER + 0.5) * per)
+    y0 = round(p.y - (mouth.CENTRE_Y + mouth.BORDER + 0.5) * per)
     return FaceRect(x0, y0, x0 + side, y0 + side)
 
 
@@ -116,7 +115,7 @@ def _template() -> list[Point]:
     chin = np.pi * np.linspace(0, 1, 33)
     down = np.sin(chin) ** 1.15
     jaw = [(0.5 - 0.5 * float(np.cos(a)), -0.15 + 0.83 * float(d)) for a, d in zip(chin, down, strict=True)]
-    middle = (mouth.CENTRE_Y + UNET_328.border) / UNET_328.crop
+    middle = (mouth.CENTRE_Y + mouth.BORDER) / mouth.CROP
     eye_x, eye_y = EYE[0] / SQUARE, middle + EYE[1] / SQUARE
     brows = [_arc((0.5 + s * 0.36, -0.27), (0.5 + s * 0.25, -0.33), (0.5 + s * 0.1, -0.27), 9) for s in (-1, 1)]
     nose = [(0.5, 0.09), (0.5, 0.0), (0.5, -0.09), (0.5, -0.18)]

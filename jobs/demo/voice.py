@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from actors.core.kind import UNET_328
 from jobs.demo.phonemes import segments
 
 if TYPE_CHECKING:
@@ -19,7 +18,9 @@ Samples: TypeAlias = npt.NDArray[np.float32]
 Curve: TypeAlias = npt.NDArray[np.float64]
 
 RATE = 16_000
-PER_FRAME = RATE // UNET_328.fps
+# Frames per second of the demo's network.
+FPS = 25
+PER_FRAME = RATE // FPS
 SEED = 328
 
 # Control values change every 5 ms and glide over about 40 ms, as a tongue does.

@@ -1,4 +1,4 @@
-"""The benchmark's light network: the real contract at next to no cost, so that everything around it limits."""
+"""The benchmark's light networks: a kind's real contract at next to no cost, so that everything around it limits."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from actors.core.kind import UNET_328
+from actors.core.kind import ModelKind
 from jobs.models.formula import Formulas
 
 OPSET = 17
@@ -21,32 +21,35 @@ MIXING = (0.2, 0.6)
 LOUDNESS = 0.8
 
 
-def build_light_model() -> onnx.ModelProto:
+def build_light_model(kind: ModelKind) -> onnx.ModelProto:
     """A 1x1 convolution over the six planes, shifted by all of the audio window, then a sigmoid.
 
+    Args:
+        kind: the contract, of a range of [0, 1].
+
     Returns:
-        A checked model of dynamic batch: ``input`` float32 ``[B, 6, 320, 320]`` in [0, 1] (reference B, G, R, then
-        masked B, G, R) and ``audio`` float32 ``[B, 32, 16, 16]`` to ``output`` float32 ``[B, 3, 320, 320]`` in
-        (0, 1). Every output plane depends on every input plane and on every audio value; the same call gives the same
-        bytes.
+        A checked model of dynamic batch: ``input`` float32 ``[B, *kind.planes]`` in [0, 1] and ``audio`` float32
+        ``[B, *kind.audio]`` to ``output`` float32 ``[B, *kind.output]`` in (0, 1). Every output plane depends on every
+        input plane and on every audio value; the same call gives the same bytes.
     """
     rng = np.random.default_rng(SEED)
-    planes, shown = UNET_328.planes[0], UNET_328.output[0]
-    heard = int(np.prod(UNET_328.audio))
+    planes, shown = kind.planes[0], kind.output[0]
+    heard = int(np.prod(kind.audio))
     mix = rng.uniform(*MIXING, (shown, planes)) * rng.choice([-1.0, 1.0], (shown, planes))
-    mix[:, :shown] += CONTRAST * np.eye(shown)
+    reference = slice(shown, planes) if kind.masked_first else slice(0, shown)
+    mix[:, reference] += CONTRAST * np.eye(shown)
     # Grey stays grey, whatever the mixture.
-    middle = -0.5 * mix[:, :shown].sum(axis=1)
+    middle = -0.5 * mix[:, reference].sum(axis=1)
     ears = rng.normal(0.0, LOUDNESS / np.sqrt(heard), (heard, shown))
 
     g = Formulas()
     # The 1x1 convolution as a matrix product: ONNX Runtime would pad so few channels to blocks of 8 or 16.
-    pixels = g.apply("Reshape", g.term("input"), g.integers(0, planes, UNET_328.inner**2))
+    pixels = g.apply("Reshape", g.term("input"), g.integers(0, planes, kind.inner**2))
     picture = g.apply("MatMul", g.floats(mix), pixels)
     window = g.apply("Reshape", g.term("audio"), g.integers(0, heard))
     shift = g.apply("MatMul", window, g.floats(ears)) + middle
     picture = picture + g.apply("Reshape", shift, g.integers(0, shown, 1))
-    g.apply("Reshape", g.apply("Sigmoid", picture), g.integers(0, *UNET_328.output), name="output")
+    g.apply("Reshape", g.apply("Sigmoid", picture), g.integers(0, *kind.output), name="output")
 
     def tensor(name: str, shape: tuple[int, ...]) -> onnx.ValueInfoProto:
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *shape])
@@ -55,8 +58,8 @@ def build_light_model() -> onnx.ModelProto:
         helper.make_graph(
             g.nodes,
             "light",
-            [tensor("input", UNET_328.planes), tensor("audio", UNET_328.audio)],
-            [tensor("output", UNET_328.output)],
+            [tensor("input", kind.planes), tensor("audio", kind.audio)],
+            [tensor("output", kind.output)],
             g.constants,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],

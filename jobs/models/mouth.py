@@ -18,7 +18,6 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
-from actors.core.kind import UNET_328
 from jobs.models import channels
 from jobs.models.formula import Formulas, Term
 
@@ -27,6 +26,14 @@ if TYPE_CHECKING:
 
 OPSET = 17
 IR_VERSION = 8
+
+# The contract that it honours: pixels along a side of what it sees, of the crop beyond them, and the audio window.
+SIDE = 320
+BORDER = 4
+CROP = SIDE + 2 * BORDER
+PLANES, SHOWN = 6, 3
+ROWS, FEATURES = 16, 512
+AUDIO = (32, 16, 16)
 
 # Where the closed lips meet: the middle of the line, half its length, and how far it sags between the corners.
 CENTRE_X = 160.0
@@ -102,8 +109,8 @@ def _smooth(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _feature(g: Formulas, audio: Term, channel: int) -> Term:
     """One feature of the output frame's own row, ``[B, 1, 1, 1]``: half of the window's rows lie before it."""
-    rows = g.apply("Reshape", audio, g.integers(0, UNET_328.rows, *UNET_328.feature))
-    row = UNET_328.rows // 2
+    rows = g.apply("Reshape", audio, g.integers(0, ROWS, FEATURES))
+    row = ROWS // 2
     cut = g.apply("Slice", rows, g.integers(row, channel), g.integers(row + 1, channel + 1), g.integers(1, 2))
     return g.apply("Reshape", cut, g.integers(0, 1, 1, 1))
 
@@ -266,7 +273,7 @@ def build_mouth_model() -> onnx.ModelProto:
     """
     g = Formulas()
     planes = g.term("input")
-    whole = Area(0, UNET_328.inner, 0, UNET_328.inner)
+    whole = Area(0, SIDE, 0, SIDE)
     mouth = _Mouth(g, g.term("audio"))
 
     seen = _cut(g, planes, FACE, whole)
@@ -291,8 +298,8 @@ def build_mouth_model() -> onnx.ModelProto:
         helper.make_graph(
             g.nodes,
             "mouth",
-            [tensor("input", UNET_328.planes), tensor("audio", UNET_328.audio)],
-            [tensor("output", UNET_328.output)],
+            [tensor("input", (PLANES, SIDE, SIDE)), tensor("audio", AUDIO)],
+            [tensor("output", (SHOWN, SIDE, SIDE))],
             g.constants,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],

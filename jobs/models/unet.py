@@ -28,6 +28,10 @@ _UP = {320: (128, 64, 32, 32, 16), 160: (128, 64, 32, 32)}
 # Stride of the first plain convolution of the audio branch, by the window's height and width.
 _AUDIO_STRIDE = {(16, 16): (1, 1), (32, 32): (2, 2), (16, 32): (1, 2)}
 
+# What there are networks for.
+SIDES = frozenset(_DOWN)
+WINDOWS = frozenset(_AUDIO_STRIDE)
+
 
 def _inverted_residual(
     graph: Graph, x: Value, channels: int, name: str, *, stride: int = 1, residual: bool = False, gain: float = 1.0
@@ -127,5 +131,5 @@ def build_unet(side: int, audio: tuple[int, int, int], batch: int | None = None,
 
 
 def build_unet328(batch: int | None = None, seed: int = 0) -> onnx.ModelProto:
-    """The network of kind ``unet-328-ave``; see `build_unet`."""
+    """SyncTalk_2D's own network: 320 x 320 and mode ``ave``; see `build_unet`."""
     return build_unet(320, (32, 16, 16), batch, seed)

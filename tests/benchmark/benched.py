@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from jobs.benchmark.material import Material, prepare
 from jobs.benchmark.matrix import Output, Regime, System
 from jobs.benchmark.trial import Trial
+from jobs.demo.clip import demo_kind
 
 TRIAL = Trial(
     regime=Regime.LIGHT,
@@ -60,7 +61,7 @@ def trials(
 def material(folder: Path) -> tuple[Material, small.SmallClip]:
     """The small clip, ready for all systems."""
     clip = small.write_dataset(folder / "walker")
-    return prepare(folder, str(clip.folder), None, None), clip
+    return prepare(folder, str(clip.folder), None, None, demo_kind()), clip
 
 
 def write_frames(folder: Path, frames: list[NDArray[np.uint8]], suffix: str, *settings: int) -> Path:

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actors.core.kind import UNET_328, Precision
+from actors.core.kind import Precision
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.benchmark.material import LEAST_PERIOD, Material, period_of
 from jobs.benchmark.matrix import Device, Output
 from jobs.benchmark.pixels import VIDEO_DECIBEL, Reference, check_frames, check_video, decibel, difference, tolerance

@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import any_kind
 import benched
 import numpy as np
 import pytest
+import reference_kinds
 import small
 
+from actors.core.errors import InputError
 from actors.core.kind import ModelTensors, Precision
-from jobs.benchmark.material import Material
+from actors.kinds import all_kinds, kinds_named
+from actors.model import read_model, recognise_model
+from jobs.benchmark.material import Material, prepare
 from jobs.benchmark.matrix import Cell, Device, Output, Regime, System
-from jobs.benchmark.networks import Network, make_network
+from jobs.benchmark.networks import Network, make_network, networks_kind
 from jobs.benchmark.pixels import Reference, check_frames
 from jobs.benchmark.rivals import common
 from jobs.benchmark.settings import Setting
 from jobs.benchmark.systems import Runner, read_ours, read_rival
 from jobs.benchmark.trial import Assignment
+from jobs.demo.clip import demo_kind
 from jobs.options import CompositeOptions
 
 TENSORS = ModelTensors("pictures", "sounds", "answer", None, 17, ())
@@ -99,6 +107,35 @@ def test_a_rival_renders_what_the_reference_renders(
     assert (verdict.checked, verdict.worst, verdict.fault) == (FRAMES, 0, "")
 
 
+@pytest.mark.parametrize("name", ["unet-160-hubert-8", "wav2lip-96"])
+def test_rival_and_ours_render_what_the_reference_of_their_kind_renders(
+    name: str, tmp_path: Path, on_cluster: Callable[..., small.Result]
+) -> None:
+    facts, (kind,) = replace(reference_kinds.KINDS[name], loop="bounce"), kinds_named(name)
+    clip = any_kind.write_clip(tmp_path / "clip", facts)
+    np.save(clip.folder / "aud_hu.npy", np.random.default_rng(2).random((9, 2, 1024), np.float32))
+    model = any_kind.write_model(tmp_path / "m.onnx", facts)
+    (tmp_path / "scratch").mkdir()
+    ready = prepare(tmp_path / "scratch", str(clip.folder), clip.flags[1], None, kind)
+    network = Network("m", str(model), None, read_model(str(model), kind))
+    how = Runner(ready, network, Device.CPU, tmp_path, 95, 120)
+    task_of = Assignment(Cell(Regime.LIGHT, Output.PNG, System.SINGLE), FRAMES, Setting(1, 1, 1))
+    assert how.run(task_of, tmp_path / "rival").fault == ""
+    ours = on_cluster(*how.command(task_of, tmp_path / "ours")[3:], "--workers", 1)
+    assert ours.code == 0, ours.output
+
+    rows = np.load(ready.features(FRAMES))
+    sounds = [
+        row.reshape(facts.tensor) if any_kind.hears_mel(facts) else reference_kinds.audio_tensor(facts, rows, t)
+        for t, row in enumerate(rows[:FRAMES])
+    ]
+    right = [frame for _, frame in any_kind.render(facts, clip, np.stack(sounds), model)]
+    folder = benched.write_frames(tmp_path / "right", right, "png")
+    for frames in (tmp_path / "rival", tmp_path / "ours" / "frames"):
+        verdict = check_frames(frames, Output.PNG, FRAMES, Reference(folder, FRAMES, ready, 95), 0, FRAMES)
+        assert (verdict.checked, verdict.worst, verdict.fault) == (FRAMES, 0, "")
+
+
 def test_a_system_that_fails_is_one_line(material: tuple[Material, small.SmallClip], tmp_path: Path) -> None:
     missing = runner(material[0], tmp_path / "missing.onnx", tmp_path)
     answer = missing.run(task(System.SINGLE, Output.PNG, Setting(1, 1, 1)), tmp_path / "out")
@@ -132,20 +169,34 @@ def test_the_record_of_ours_says_what_it_chose_and_what_it_prepared(tmp_path: Pa
 
 
 def test_the_networks_honour_the_contract(tmp_path: Path, model: Path) -> None:
-    light = make_network(Regime.LIGHT, None, tmp_path, half=False)
+    light = make_network(Regime.LIGHT, None, demo_kind(), tmp_path, half=False)
     assert (light.tensors.image, light.tensors.batch) == ("input", None)
     assert light.file(Precision.FP32) == light.file(Precision.FP16) == str(tmp_path / "light.onnx")
-    given = make_network(Regime.HEAVY, str(model), tmp_path, half=False)
+    given = make_network(Regime.HEAVY, str(model), demo_kind(), tmp_path, half=False)
     assert (given.name, given.path, given.tensors.image) == ("light.onnx", str(model), "pictures")
     # The user's model stands for the heavy regime alone.
-    assert make_network(Regime.LIGHT, str(model), tmp_path, half=False).path == light.path
+    assert make_network(Regime.LIGHT, str(model), demo_kind(), tmp_path, half=False).path == light.path
+
+
+def test_the_networks_are_of_the_kind_that_is_named_or_given(tmp_path: Path, model: Path) -> None:
+    assert networks_kind(None, None) == networks_kind(str(model), None) == demo_kind()
+    for kind in all_kinds():
+        assert networks_kind(None, kind.name) == kind
+        light = make_network(Regime.LIGHT, None, kind, tmp_path, half=False)
+        assert recognise_model(light.path, all_kinds())[0] == kind
+    with pytest.raises(InputError, match="are not those of wav2lip-96"):
+        networks_kind(str(model), "wav2lip-96")
+    # Nobody knows the layers of every kind that is added.
+    other = replace(demo_kind(), name="other", crop=264, inner=256, mask=(5, 5, 246, 241))
+    with pytest.raises(InputError, match="no layers are known"):
+        make_network(Regime.HEAVY, None, other, tmp_path, half=False)
 
 
 def test_half_precision_keeps_inputs_outputs_and_looks(tmp_path: Path, model: Path) -> None:
     import onnx
     import onnxruntime
 
-    network = make_network(Regime.HEAVY, str(model), tmp_path, half=True)
+    network = make_network(Regime.HEAVY, str(model), demo_kind(), tmp_path, half=True)
     half = network.file(Precision.FP16)
     assert half != network.path
     stored = {tensor.data_type for tensor in onnx.load(half).graph.initializer}

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from ray.cluster_utils import Cluster
 
 RIVALS = small.ROOT / "jobs" / "benchmark" / "rivals"
-PROGRAMS = sorted(path.stem for path in RIVALS.glob("*.py") if path.stem not in {"__init__", "common"})
+SHARED = {"common", "processes"}
+PROGRAMS = sorted(path.stem for path in RIVALS.glob("*.py") if path.stem not in {"__init__", *SHARED})
 # Every background is shown, then again on the way back, and 45 frames are eleven batches of four and one more.
 FRAMES, BATCH, QUALITY = small.ROWS, 4, 80
 KEYS = {"system", "frames", "seconds", "fps_steady", "setup_seconds", "settings", "batches"}
@@ -67,6 +68,11 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Clip:
         "inner": 320,
         "crop": 328,
         "mask": [5, 5, 310, 305],
+        "masked_first": False,
+        "crop_filter": cv2.INTER_CUBIC,
+        "paste_filter": cv2.INTER_CUBIC,
+        "rows": 16,
+        "audio": [32, 16, 16],
         "format": "png",
         "quality": QUALITY,
         "frames": FRAMES,
@@ -236,7 +242,7 @@ def test_a_frame_that_cannot_be_written_is_not_passed_over(program: str, t: int,
     assert "fps_steady" not in failed.stdout
 
 
-@pytest.mark.parametrize("program", ["common", *PROGRAMS])
+@pytest.mark.parametrize("program", [*SHARED, *PROGRAMS])
 def test_a_rival_uses_nothing_of_ours(program: str) -> None:
     tree = ast.parse((RIVALS / f"{program}.py").read_text(encoding="utf-8"))
     for_types = {
@@ -245,10 +251,11 @@ def test_a_rival_uses_nothing_of_ours(program: str) -> None:
         if isinstance(branch, ast.If) and ast.unparse(branch.test) == "TYPE_CHECKING"
         for node in branch.body
     }
-    allowed = {"common", "numpy", "cv2", "onnxruntime"} | ({"ray"} if program == "ray_data" else set())
+    allowed = {*SHARED, "numpy", "cv2", "onnxruntime"} | ({"ray"} if program == "ray_data" else set())
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and id(node) in for_types:
-            assert ast.unparse(node) == "from jobs.benchmark.rivals import common"
+            assert node.module == "jobs.benchmark.rivals"
+            assert {name.name for name in node.names} <= SHARED
         elif isinstance(node, ast.Import | ast.ImportFrom):
             assert not isinstance(node, ast.ImportFrom) or node.level == 0
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [name.name for name in node.names]

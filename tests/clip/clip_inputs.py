@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from actors.core.clip import Clip, FaceRect
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328, ModelKind
+from actors.core.kind import ModelKind
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip import read_clip
 
 T = TypeVar("T")

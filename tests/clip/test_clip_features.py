@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip import read_features
 
-SHORT = replace(UNET_328, feature=(4,))
+SHORT = replace(UNET_328, feature=(4,), audio=(4, 4, 4))
 
 
 def saved(array: NDArray[np.generic]) -> bytes:
@@ -40,7 +40,9 @@ def test_features_of_any_float_type_become_float32_rows(tmp_path: Path, dtype: s
 def test_a_kind_with_larger_rows_gets_them(tmp_path: Path) -> None:
     values = np.random.default_rng(0).random((5, 2, 1024), np.float32)
     np.save(tmp_path / "f.npy", values)
-    assert np.array_equal(read_features(str(tmp_path / "f.npy"), replace(UNET_328, feature=(2, 1024))), values)
+    assert np.array_equal(
+        read_features(str(tmp_path / "f.npy"), replace(UNET_328, feature=(2, 1024), audio=(32, 32, 32))), values
+    )
 
 
 @pytest.mark.parametrize("shape", [(512,), (512, 30), (1, 30, 512), (0, 512), (30, 511), ()])

@@ -19,7 +19,7 @@ from clip_inputs import (
 )
 
 from actors.core.clip import FaceRect, ImageFrames, VideoFrames
-from actors.core.kind import UNET_328
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip import read_clip
 
 COUNT = 12

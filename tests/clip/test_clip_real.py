@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from actors.core.clip import VideoFrames
-from actors.core.kind import UNET_328
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip import read_clip, read_features
 from jobs.clip.landmarks import face_square
 from jobs.clip.rects import read_rects

@@ -20,8 +20,9 @@ from actors.core.colour import (
     matched,
     smoothed,
 )
-from actors.core.kind import UNET_328, ModelKind
+from actors.core.kind import ModelKind
 from actors.core.pixels import Image
+from actors.kinds.unet_328_ave import KIND as UNET_328
 
 LOWER_HALF = replace(UNET_328, name="lower-half", crop=96, inner=96, mask=(0, 48, 96, 48))
 ALL = replace(UNET_328, name="all", mask=(0, 0, 320, 320))

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.clip import FaceRect
-from actors.core.kind import UNET_328
 from actors.core.pixels import (
     Image,
     Interpolation,
@@ -21,6 +20,7 @@ from actors.core.pixels import (
     render_square,
     to_pixels,
 )
+from actors.kinds.unet_328_ave import KIND as UNET_328
 
 WIDTH, HEIGHT = 420, 380
 
@@ -181,6 +181,13 @@ def test_what_would_wrap_around_is_a_fault(value: float) -> None:
     fault = fault_of(with_one(value))
     assert fault is not None
     assert "outside of [0, 1]" in fault
+
+
+def test_a_fault_is_told_in_the_networks_own_range() -> None:
+    assert prediction_fault(-0.5, 1.25, 0, (-1.0, 1.0)) == (
+        "the model returned values from -2 to 1.5, outside of [-1, 1]"
+    )
+    assert prediction_fault(0, 1, 0, (-1.0, 1.0)) is None
 
 
 @settings(max_examples=200, deadline=None)

@@ -14,10 +14,11 @@ from pictures import CONTENTS, picture
 from reference_blend import UNET, WAV2LIP, Shape
 
 from actors.core.clip import FaceRect
-from actors.core.kind import UNET_328, ModelKind
+from actors.core.kind import ModelKind
 from actors.core.pixels import Image
 from actors.core.seam import EDGES, edge_pixels, seam, seam_lines
 from actors.core.squares import FaceSquare
+from actors.kinds.unet_328_ave import KIND as UNET_328
 
 LOWER_HALF = replace(UNET_328, name="lower-half", crop=96, inner=96, mask=(0, 48, 96, 48))
 KINDS = [(UNET_328, UNET), (LOWER_HALF, WAV2LIP)]

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from reference_blend import UNET
 
 from actors.core.clip import FaceRect
-from actors.core.kind import UNET_328
 from actors.core.pixels import Image, Interpolation, crop_face, render_square, with_mouth
 from actors.core.squares import CUT, TAPS, FaceSquare, smooth_squares
 from actors.core.warp import warp_crop, warp_square
+from actors.kinds.unet_328_ave import KIND as UNET_328
 
 NUMBERS = Path(__file__).parents[3] / "shared" / "data" / "avatar_numbers"
 WIDTH, HEIGHT = 420, 380

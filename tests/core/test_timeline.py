@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.audio import AudioTrack
-from actors.core.kind import UNET_328
 from actors.core.timeline import FrameRange, Loop, audio_windows, background_index, divide
+from actors.kinds.unet_328_ave import KIND as UNET_328
 
 # Every row of these features is told from every other, and no row is zero.
 ROWS = np.arange(1, 121, dtype=np.float32)[:, None] + np.linspace(0, 0.5, 512, dtype=np.float32)

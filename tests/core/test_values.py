@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
-from actors.core.kind import UNET_328
 from actors.core.timings import SCHEMA, STAGES, FrameTiming, to_table
+from actors.kinds.unet_328_ave import KIND as UNET_328
 
 SOURCES = [
     ImageFrames(tuple(f"/c/{i}.png" for i in range(10)), 64, 48),

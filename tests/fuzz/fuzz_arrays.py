@@ -13,7 +13,7 @@ from fuzz_base import FileReader, Reader, require_lines
 from mutations import EDGES, mutate_bytes, mutate_json, mutate_numbers
 from numpy.typing import NDArray
 
-from actors.core.kind import UNET_328
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip import read_clip, read_features, read_windows
 
 _ROWS = 3

@@ -12,7 +12,7 @@ from fuzz_base import FileReader
 from mutations import EDGES, LARGE_EDGES, WORDS, mutate_bytes
 from onnx import TensorProto, helper, numpy_helper
 
-from actors.core.kind import UNET_328
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.session import CPU, Session, SessionOptions
 

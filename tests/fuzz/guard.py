@@ -20,8 +20,8 @@ from actors import storage
 from actors.backgrounds import BlockRequest, load_block
 from actors.core.clip import FaceRect, VideoFrames
 from actors.core.errors import InputError
-from actors.core.kind import UNET_328
 from actors.core.pixels import Interpolation
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.session import CPU, Session, SessionOptions
 from jobs.clip import read_clip, read_features, read_windows

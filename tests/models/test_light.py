@@ -10,6 +10,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.models.light import build_light_model
 
 Floats = npt.NDArray[np.float32]
@@ -17,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 
 @pytest.fixture(scope="module")
 def session() -> ort.InferenceSession:
-    return ort.InferenceSession(build_light_model().SerializeToString(), providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(build_light_model(UNET_328).SerializeToString(), providers=["CPUExecutionProvider"])
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +36,14 @@ def run(session: ort.InferenceSession, image: Floats, audio: Floats) -> Floats:
 
 
 def test_shapes_are_the_contract() -> None:
-    graph = build_light_model().graph
+    graph = build_light_model(UNET_328).graph
     shapes = {v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*graph.input, *graph.output)}
     assert shapes == {"input": [0, 6, 320, 320], "audio": [0, 32, 16, 16], "output": [0, 3, 320, 320]}
     assert all(v.type.tensor_type.elem_type == onnx.TensorProto.FLOAT for v in (*graph.input, *graph.output))
 
 
 def test_it_is_next_to_nothing_beside_the_real_network() -> None:
-    weights = sum(int(np.prod(t.dims)) for t in build_light_model().graph.initializer)
+    weights = sum(int(np.prod(t.dims)) for t in build_light_model(UNET_328).graph.initializer)
     assert weights < 12_186_935 / 100
 
 
@@ -102,5 +103,5 @@ def test_a_frame_is_the_same_alone_and_in_a_batch(session: ort.InferenceSession,
 
 
 def test_building_twice_gives_the_same_bytes() -> None:
-    first, second = (build_light_model().SerializeToString(deterministic=True) for _ in range(2))
+    first, second = (build_light_model(UNET_328).SerializeToString(deterministic=True) for _ in range(2))
     assert first == second

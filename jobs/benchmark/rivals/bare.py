@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common
+    from jobs.benchmark.rivals import common, processes
 else:
     import common
+    import processes
 
 DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
 
@@ -59,7 +60,7 @@ def main() -> None:
     spec = common.Spec.from_command_line()
     seconds = spec.options.get("seconds")
     batches = -(-spec.frames // spec.batch)
-    taken = common.Counter()
+    taken = processes.Counter()
 
     def prepare(_: int) -> Callable[[], common.Count]:
         session = common.open_session(spec, spec.threads)
@@ -78,7 +79,7 @@ def main() -> None:
 
         return work
 
-    common.report("bare", spec, common.run_processes(spec.workers, prepare), {"composited": False})
+    common.report("bare", spec, processes.run_processes(spec.workers, prepare), {"composited": False})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the rival programs share: the clip in memory, the network's tensors, the paste, processes and the answer.
+"""What the rival programs share: the clip in memory, the network's tensors, the paste and the answer.
 
 It belongs to the rivals alone and uses nothing of the product. Pictures are BGR uint8, row-major. "domain n.n" names
 the section of the family's facts that a function follows; correct pixels are those of tests/reference.py.
@@ -11,8 +11,6 @@ import time
 STARTED = time.perf_counter()  # before the imports, which are part of the set-up
 
 import json  # noqa: E402
-import multiprocessing  # noqa: E402
-import multiprocessing.connection  # noqa: E402
 import os  # noqa: E402
 import sys  # noqa: E402
 from collections.abc import Callable, Sequence  # noqa: E402
@@ -38,14 +36,19 @@ class Spec:
     Attributes:
         backgrounds: image paths, one for each background.
         rects: the face square ``x0, y0, x1, y1`` of each background, half-open, in pixels.
-        features: path of a ``.npy`` file ``(T, 512)`` float32.
+        features: path of a ``.npy`` file ``(T, *row)`` float32.
         model: path of the ONNX file.
         image_input: name of the input ``(batch, 6, inner, inner)`` float32 in [0, 1].
-        audio_input: name of the input ``(batch, 32, 16, 16)`` float32.
+        audio_input: name of the input ``(batch, *audio)`` float32.
         output: name of the output ``(batch, 3, inner, inner)`` float32 in [0, 1].
         inner: side of the network's pictures, in pixels.
         crop: side of the crop around them.
-        mask: ``x, y, width, height`` of the rectangle that is black in planes 3 to 5.
+        mask: ``x, y, width, height`` of the rectangle that is black in the masked planes.
+        masked_first: whether these are planes 0 to 2, else 3 to 5.
+        crop_filter: OpenCV's filter from face to crop.
+        paste_filter: OpenCV's filter back.
+        rows: feature rows in an audio window.
+        audio: shape of the window as the network takes it.
         out: existing folder for the frames.
         format: ``jpg``, ``png``, or ``none`` where nothing is written.
         quality: of JPEG, 1 to 100.
@@ -68,6 +71,11 @@ class Spec:
     inner: int
     crop: int
     mask: list[int]
+    masked_first: bool
+    crop_filter: int
+    paste_filter: int
+    rows: int
+    audio: list[int]
     out: str
     format: str
     quality: int
@@ -103,20 +111,6 @@ def contiguous_share(frames: int, workers: int, worker: int) -> range:
     return range(frames * worker // workers, frames * (worker + 1) // workers)
 
 
-class Counter:
-    """Gives out 0, 1, 2 ... to forked processes, each number once."""
-
-    def __init__(self) -> None:
-        self._next = multiprocessing.get_context("fork").Value("q", 0)
-
-    def take(self) -> int:
-        """The next number."""
-        with self._next:
-            number = int(self._next.value)
-            self._next.value = number + 1
-        return number
-
-
 # The clip
 
 
@@ -137,27 +131,28 @@ class Background:
     crop: Image
 
 
-def crop_face(frame: Image, rect: tuple[int, int, int, int], side: int) -> Image:
-    """The face square, resized to ``(side, side, 3)`` with the cubic filter (domain 2.3)."""
+def crop_face(spec: Spec, frame: Image, rect: tuple[int, int, int, int]) -> Image:
+    """The face square, resized to ``(crop, crop, 3)`` (domain 2.3)."""
     x0, y0, x1, y1 = rect
-    return np.asarray(cv2.resize(frame[y0:y1, x0:x1], (side, side), interpolation=cv2.INTER_CUBIC), np.uint8)
+    crop = cv2.resize(frame[y0:y1, x0:x1], (spec.crop, spec.crop), interpolation=spec.crop_filter)
+    return np.asarray(crop, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
     """The backgrounds that are needed, by number, and the features with zeros around them."""
 
+    spec: Spec
     backgrounds: dict[int, Background]
-    count: int
     padded: Planes
 
     def background(self, t: int) -> Background:
         """The background of output frame ``t``."""
-        return self.backgrounds[bounce(t, self.count)]
+        return self.backgrounds[bounce(t, len(self.spec.backgrounds))]
 
     def window(self, t: int) -> Planes:
-        """Feature rows t - 8 .. t + 7 as ``(32, 16, 16)`` float32, zeros where there is no row (domain 3.4)."""
-        return self.padded[t : t + 16].reshape(32, 16, 16)
+        """The rows around row t, half of them before it, float32; zeros where there is no row (domain 3.4)."""
+        return self.padded[t : t + self.spec.rows].reshape(self.spec.audio)
 
 
 def load_clip(spec: Spec) -> Clip:
@@ -173,9 +168,10 @@ def load_clip(spec: Spec) -> Clip:
             raise ValueError(f"{spec.backgrounds[number]} cannot be read as a picture")
         frame = np.asarray(picture, np.uint8)
         x0, y0, x1, y1 = spec.rects[number]
-        backgrounds[number] = Background(frame, (x0, y0, x1, y1), crop_face(frame, (x0, y0, x1, y1), spec.crop))
+        backgrounds[number] = Background(frame, (x0, y0, x1, y1), crop_face(spec, frame, (x0, y0, x1, y1)))
     features = np.load(spec.features, allow_pickle=False).astype(np.float32)
-    return Clip(backgrounds, len(spec.backgrounds), np.pad(features, ((8, 8), (0, 0))))
+    around = [(spec.rows // 2, spec.rows - spec.rows // 2), *[(0, 0)] * (features.ndim - 1)]
+    return Clip(spec, backgrounds, np.pad(features, around))
 
 
 # The network
@@ -219,7 +215,7 @@ class Network:
         self._spec = spec
         self._session = open_session(spec, threads)
         self._image = np.zeros((batch, 6, spec.inner, spec.inner), np.float32)
-        self._audio = np.zeros((batch, 32, 16, 16), np.float32)
+        self._audio = np.zeros((batch, *spec.audio), np.float32)
         # A new shape is slow the first time on a card, and an error where the model's batch is fixed.
         fixed = any(isinstance(tensor.shape[0], int) for tensor in self._session.get_inputs())
         self._padded = fixed or spec.provider != CPU
@@ -240,16 +236,17 @@ class Network:
 
         Args:
             crops: at most ``batch`` of them.
-            windows: ``(32, 16, 16)`` float32, as many.
+            windows: ``(*audio,)`` float32, as many.
         """
         inner = slice(self._spec.border, self._spec.border + self._spec.inner)
         x, y, width, height = self._spec.mask
+        whole, masked = (3, 0) if self._spec.masked_first else (0, 3)
         for i, (crop, window) in enumerate(zip(crops, windows, strict=True)):
             # Splitting bytes and dividing whole planes was the quickest exact way of seven that were tried.
             for channel, plane in enumerate(cv2.split(crop[inner, inner])):
-                np.divide(plane, np.float32(255), out=self._image[i, channel])
-            self._image[i, 3:] = self._image[i, :3]
-            self._image[i, 3:, y : y + height, x : x + width] = 0
+                np.divide(plane, np.float32(255), out=self._image[i, whole + channel])
+            self._image[i, masked : masked + 3] = self._image[i, whole : whole + 3]
+            self._image[i, masked : masked + 3, y : y + height, x : x + width] = 0
             self._audio[i] = window
         return self._run(len(crops))
 
@@ -280,7 +277,7 @@ def paste(spec: Spec, background: Background, levels: Image, crop: Image | None 
     face[inner, inner] = cv2.merge([*levels])
     x0, y0, x1, y1 = background.rect
     finished = background.frame.copy()
-    finished[y0:y1, x0:x1] = cv2.resize(face, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC)
+    finished[y0:y1, x0:x1] = cv2.resize(face, (x1 - x0, y1 - y0), interpolation=spec.paste_filter)
     return finished
 
 
@@ -301,7 +298,7 @@ def write_frame(spec: Spec, t: int, image: Image) -> None:
         raise OSError(f"{path} cannot be written")
 
 
-# Processes
+# What was done
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,45 +327,6 @@ def timed(work: Callable[[], Count]) -> Done:
     began = time.perf_counter()
     count = work()
     return Done(count, began, time.perf_counter())
-
-
-def run_processes(number: int, prepare: Callable[[int], Callable[[], Count]]) -> list[Done]:
-    """Runs processes that begin together.
-
-    They are forked, so whatever the caller has loaded is shared by all of them. Needs a system with ``fork``.
-
-    Args:
-        number: how many.
-        prepare: called in each process with its index; opens the session and returns the work for the clock.
-
-    Returns:
-        What each has done, in no order.
-
-    Raises:
-        RuntimeError: a process failed; the others have been ended.
-    """
-    cv2.setNumThreads(1)
-    context = multiprocessing.get_context("fork")
-    ready = context.Barrier(number)
-    answers = context.SimpleQueue()
-
-    def body(index: int) -> None:
-        work = prepare(index)
-        ready.wait()
-        answers.put(timed(work))
-
-    running = [context.Process(target=body, args=(index,), daemon=True) for index in range(number)]
-    for process in running:
-        process.start()
-    while running:
-        multiprocessing.connection.wait([process.sentinel for process in running])
-        failed = [process.exitcode for process in running if process.exitcode]
-        running = [process for process in running if process.exitcode is None]
-        if failed:
-            for process in running:
-                process.terminate()
-            raise RuntimeError(f"a process ended with {failed[0]}; its traceback stands above")
-    return [answers.get() for _ in range(number)]
 
 
 # The answer

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common
+    from jobs.benchmark.rivals import common, processes
 else:
     import common
+    import processes
 
 
 def main() -> None:
@@ -21,7 +22,7 @@ def main() -> None:
     spec = common.Spec.from_command_line()
     clip = common.load_clip(spec)
     batches = common.batches(range(spec.frames), spec.batch)
-    taken = common.Counter()
+    taken = processes.Counter()
 
     def prepare(_: int) -> Callable[[], common.Count]:
         network = common.Network(spec, 1, spec.batch)
@@ -37,7 +38,7 @@ def main() -> None:
 
         return work
 
-    done = common.run_processes(spec.workers, prepare)
+    done = processes.run_processes(spec.workers, prepare)
     common.report("plain_loop", spec, done, {"threads": 1, "split": "dynamic"})
 
 

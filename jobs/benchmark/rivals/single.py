@@ -24,7 +24,7 @@ def main() -> None:
     def work() -> common.Count:
         for t in range(spec.frames):
             background = clip.background(t)
-            crop = common.crop_face(background.frame, background.rect, spec.crop)
+            crop = common.crop_face(spec, background.frame, background.rect)
             prediction = network.predict([crop], [clip.window(t)])[0]
             common.write_frame(spec, t, common.composite(spec, background, prediction, crop))
         return common.Count(spec.frames, network.batches)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common
+    from jobs.benchmark.rivals import common, processes
 else:
     import common
+    import processes
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def main() -> None:
 
         return work
 
-    done = common.run_processes(spec.workers, prepare)
+    done = processes.run_processes(spec.workers, prepare)
     probe = sum(part.count.probe for part in done)
     common.report("workers_inference", spec, done, {"composited": False, "split": "contiguous"}, probe=probe)
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common
+    from jobs.benchmark.rivals import common, processes
 else:
     import common
+    import processes
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
 
         return work
 
-    common.report("workers_static", spec, common.run_processes(spec.workers, prepare), {"split": "contiguous"})
+    common.report("workers_static", spec, processes.run_processes(spec.workers, prepare), {"split": "contiguous"})
 
 
 if __name__ == "__main__":

@@ -1,0 +1,65 @@
+"""What the UNets of the SyncTalk_2D family share: the picture they see, and what they hear in each of their modes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.core.kind import Hears, ModelKind
+from actors.core.pixels import Interpolation
+from actors.core.timeline import Loop
+
+# Pixels of the crop on each side that the network does not see.
+BORDER = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """What a network hears; the attributes are those of `ModelKind`."""
+
+    hears: Hears
+    feature: tuple[int, ...]
+    features_file: str
+    rows: int
+    audio: tuple[int, ...]
+    fps: int
+
+
+# SyncTalk_2D's windows have 16 rows, Ultralight-Digital-Human's have 8; both call their modes by the same names.
+AVE = Voice(Hears.ENCODER, (512,), "aud_ave.npy", 16, (32, 16, 16), 25)
+HUBERT_16 = Voice(Hears.FEATURES, (2, 1024), "aud_hu.npy", 16, (32, 32, 32), 25)
+HUBERT_8 = Voice(Hears.FEATURES, (2, 1024), "aud_hu.npy", 8, (16, 32, 32), 25)
+WENET_16 = Voice(Hears.FEATURES, (16, 512), "aud_wenet.npy", 16, (256, 16, 32), 20)
+WENET_8 = Voice(Hears.FEATURES, (16, 512), "aud_wenet.npy", 8, (128, 16, 32), 20)
+
+
+def unet(name: str, inner: int, voice: Voice, *, crop_filter: Interpolation, paste_filter: Interpolation) -> ModelKind:
+    """A UNet.
+
+    The masked copy is black where OpenCV fills a rectangle of x 5, y 5, width ``inner - 10`` and height
+    ``inner - 15``. Planes are the reference first, in [0, 1].
+
+    Args:
+        name: of the kind.
+        inner: side in pixels of what it sees.
+        voice: what it hears.
+        crop_filter: filter from face to crop.
+        paste_filter: filter back.
+    """
+    return ModelKind(
+        name=name,
+        crop=inner + 2 * BORDER,
+        inner=inner,
+        mask=(5, 5, inner - 10, inner - 15),
+        masked_first=False,
+        value_range=(0.0, 1.0),
+        crop_filter=crop_filter,
+        paste_filter=paste_filter,
+        square=True,
+        loop=Loop.BOUNCE,
+        hears=voice.hears,
+        feature=voice.feature,
+        features_file=voice.features_file,
+        rows=voice.rows,
+        audio=voice.audio,
+        fps=voice.fps,
+    )

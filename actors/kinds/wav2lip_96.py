@@ -1,0 +1,24 @@
+"""Wav2Lip's generator: the face box of any shape, its lower half black, and the mel windows of the recording itself."""
+
+from actors.core.kind import Hears, ModelKind
+from actors.core.pixels import Interpolation
+from actors.core.timeline import Loop
+
+KIND = ModelKind(
+    name="wav2lip-96",
+    crop=96,
+    inner=96,
+    mask=(0, 48, 96, 48),
+    masked_first=True,
+    value_range=(0.0, 1.0),
+    crop_filter=Interpolation.LINEAR,
+    paste_filter=Interpolation.LINEAR,
+    square=False,
+    loop=Loop.WRAP,
+    hears=Hears.MEL,
+    feature=(80, 16),
+    features_file=None,
+    rows=1,
+    audio=(1, 80, 16),
+    fps=25,
+)
