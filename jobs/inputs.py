@@ -12,10 +12,10 @@ from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
 from actors.core.kind import UNET_328, ModelKind, ModelTensors
 from actors.core.squares import FaceSquare, smooth_squares
-from actors.core.timeline import FrameRange, Loop
+from actors.core.timeline import FrameRange, Loop, retimed
 from actors.digest import model_digest
 from actors.model import read_model
-from jobs.clip import read_clip, read_features, read_parsing, read_windows
+from jobs.clip import rate_warning, read_clip, read_features, read_parsing, read_windows
 from jobs.digest import array_digest, backgrounds_digest, images_digest, text_digest
 from jobs.features import Speech, read_speech
 from jobs.options import CompositeOptions
@@ -59,7 +59,7 @@ class Inputs:
 
     def around(self, frames: FrameRange) -> FrameRange:
         """The output frames for which the network must run to deliver some of them."""
-        paired = self.clip.backgrounds if self.pairing.loop is Loop.ONCE else len(self.audio)
+        paired = len(self.pairing) if self.pairing.loop is Loop.ONCE else len(self.audio)
         return frames.widened(self.reach, min(paired, len(self.audio)))
 
     def identity(self, options: CompositeOptions, provider: str) -> dict[str, Any]:
@@ -74,6 +74,7 @@ class Inputs:
             "rects": text_digest(repr([(r.x0, r.y0, r.x1, r.y1) for r in self.clip.rects or ()])),
             "features": self.audio.key if isinstance(self.audio, Speech) else array_digest(self.audio.rows),
             "loop": self.pairing.loop.value,
+            "retime": self.pairing.retimed is not None,
             "interpolation": options.interpolation.value,
             "blend": options.blend.value,
             "colour_match": options.colour_match,
@@ -105,11 +106,11 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         )
     audio, pairing = _drive(options, clip, kind)
     start, stop = options.frame_range(len(audio))
-    if pairing.loop is Loop.ONCE and stop > clip.backgrounds:
+    if pairing.loop is Loop.ONCE and stop > len(pairing):
         raise InputError(
             "--loop once",
             f"output frames {start}:{stop} reach past the last of {clip.backgrounds} backgrounds",
-            f"use --frames {start}:{clip.backgrounds} or --loop bounce",
+            f"use --frames {start}:{len(pairing)} or --loop bounce",
         )
     if options.video and clip.frames is not None and (clip.frames.width % 2 or clip.frames.height % 2):
         raise InputError(
@@ -118,7 +119,9 @@ def read_inputs(options: CompositeOptions) -> Inputs:
             "crop the clip to even sides",
         )
     squares, parsing = _picture(options, clip, kind)
-    warnings = [*clip.warnings]
+    # Paired by time, backgrounds move as fast as they did, whatever their rate.
+    amiss = rate_warning(clip.frames, kind) if options.retime else None
+    warnings = [warning for warning in clip.warnings if warning != amiss]
     sound = _sound(options, clip)
     if sound is not None and not isinstance(audio, Speech):
         seconds, expected = check_sound(sound), len(audio) / kind.fps
@@ -185,14 +188,15 @@ def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
         if recording is None:
             raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
         speech = read_speech(recording, options.encoder, kind)
-        return speech, Pairing(options.loop or Loop.BOUNCE, clip.backgrounds)
+        return speech, _pairing(options, clip, kind)
     features = options.features or clip.features
     if options.features is None and clip.windows is not None:
-        if options.loop is not None:
+        if options.loop is not None or options.retime:
+            flag = "--retime" if options.loop is None else f"--loop {options.loop.value}"
             raise InputError(
-                f"--loop {options.loop.value}",
+                flag,
                 "the export's own audio windows pair with its frames by index",
-                "leave --loop out, or give --features",
+                f"leave {flag.partition(' ')[0]} out, or give --features",
             )
         windows = read_windows(clip.windows, clip.window_count, kind)
         return AudioTrack(None, windows), Pairing(Loop.ONCE, clip.backgrounds)
@@ -201,7 +205,18 @@ def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
     if features is None:
         raise InputError(options.clip, "has no aud_ave.npy", "give --features, or --audio with --encoder")
     rows = read_features(features, kind)
-    return AudioTrack(rows, None), Pairing(options.loop or Loop.BOUNCE, clip.backgrounds)
+    return AudioTrack(rows, None), _pairing(options, clip, kind)
+
+
+def _pairing(options: CompositeOptions, clip: Clip, kind: ModelKind) -> Pairing:
+    loop = options.loop or Loop.BOUNCE
+    if not options.retime:
+        return Pairing(loop, clip.backgrounds)
+    if not isinstance(clip.frames, VideoFrames):
+        raise InputError(
+            "--retime", f"{options.clip} is no video, so nothing tells when its frames are shown", "leave --retime out"
+        )
+    return Pairing(loop, clip.backgrounds, retimed(clip.frames.timestamps, clip.frames.time_base, kind.fps))
 
 
 def _sound(options: CompositeOptions, clip: Clip) -> str | None:

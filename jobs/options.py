@@ -70,6 +70,7 @@ class CompositeOptions(BaseModel):
     video: Annotated[bool, Decides()] = False
     audio: Annotated[str | None, Decides(("features",))] = None
     loop: Annotated[Loop | None, Decides(("loop",))] = None
+    retime: Annotated[bool, Decides(("retime",))] = False
     interpolation: Annotated[Interpolation, Decides(("interpolation",))] = Interpolation.CUBIC
     blend: Annotated[Blend, Decides(("blend",))] = Blend.HARD
     colour_match: Annotated[bool, Decides(("colour_match",))] = False

@@ -241,7 +241,8 @@ class _Run:
 
     def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan, there: Offer) -> Scheduler:
         inputs = self._inputs
-        ranges = plan_ranges(todo, placement.workers, placement.batch, blocks.frames, inputs.reach)
+        longest = max(1, blocks.frames // inputs.pairing.step)
+        ranges = plan_ranges(todo, placement.workers, placement.batch, longest, inputs.reach)
         self._record["plan"] |= {"ranges": len(ranges), **asdict(placement)}
         return Scheduler(
             ranges,

@@ -48,6 +48,10 @@ def composite(
     loop: Annotated[
         Loop | None, typer.Option(help="How backgrounds repeat. [default: bounce]", rich_help_panel=INPUT)
     ] = None,
+    retime: Annotated[
+        bool | None,
+        typer.Option("--retime", help="Pair a video's frames by time, not by index.", rich_help_panel=INPUT),
+    ] = None,
     interpolation: Annotated[
         Interpolation | None, typer.Option(help="Filter of both resizes. [default: cubic]", rich_help_panel=PICTURE)
     ] = None,
