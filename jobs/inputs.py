@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from actors import storage
+from actors.core.activity import RATE, Silence, hop_powers, rendered_shares, speech_hops
 from actors.core.audio import AudioTrack
 from actors.core.clip import Clip, ImageFrames, VideoFrames
 from actors.core.colour import REACH, has_margin
@@ -20,6 +24,7 @@ from jobs.digest import array_digest, backgrounds_digest, images_digest, text_di
 from jobs.features import Speech, read_speech
 from jobs.options import CompositeOptions
 from jobs.plan import Pairing
+from jobs.recording import mono
 from jobs.sound import check_sound
 
 
@@ -39,6 +44,7 @@ class Inputs:
         squares: where the face is on each background once jitter is filtered; ``None`` for ``clip.rects`` as they are.
         parsing: what is in front of the face on each background, if anything says so.
         reach: how many output frames before and after a frame the network must run for it.
+        shares: how much of the rendered face each output frame shows, ``(len(audio),)`` in 255ths; ``None``: all.
         sound: recording to mux, or ``None``.
         warnings: what the user should know, one line each.
     """
@@ -54,6 +60,7 @@ class Inputs:
     squares: tuple[FaceSquare, ...] | None
     parsing: ImageFrames | None
     reach: int
+    shares: NDArray[np.uint8] | None
     sound: str | None
     warnings: tuple[str, ...]
 
@@ -75,6 +82,7 @@ class Inputs:
             "features": self.audio.key if isinstance(self.audio, Speech) else array_digest(self.audio.rows),
             "loop": self.pairing.loop.value,
             "retime": self.pairing.retimed is not None,
+            "silence": options.silence.value if self.shares is None else array_digest(self.shares),
             "interpolation": options.interpolation.value,
             "blend": options.blend.value,
             "colour_match": options.colour_match,
@@ -122,12 +130,12 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     # Paired by time, backgrounds move as fast as they did, whatever their rate.
     amiss = rate_warning(clip.frames, kind) if options.retime else None
     warnings = [warning for warning in clip.warnings if warning != amiss]
-    sound = _sound(options, clip)
-    if sound is not None and not isinstance(audio, Speech):
-        seconds, expected = check_sound(sound), len(audio) / kind.fps
+    recording = _recording(options, clip)
+    if recording is not None and not isinstance(audio, Speech):
+        seconds, expected = check_sound(recording), len(audio) / kind.fps
         if abs(seconds - expected) > 1:
             raise InputError(
-                sound,
+                recording,
                 f"lasts {seconds:.2f} s, the features beside it {expected:.2f} s",
                 "give features of this recording, or --encoder",
             )
@@ -148,7 +156,8 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         squares=squares,
         parsing=parsing,
         reach=REACH if options.colour_match else 0,
-        sound=sound,
+        shares=_shares(options, recording, len(audio), kind),
+        sound=recording if options.video else None,
         warnings=tuple(warnings),
     )
 
@@ -219,10 +228,23 @@ def _pairing(options: CompositeOptions, clip: Clip, kind: ModelKind) -> Pairing:
     return Pairing(loop, clip.backgrounds, retimed(clip.frames.timestamps, clip.frames.time_base, kind.fps))
 
 
-def _sound(options: CompositeOptions, clip: Clip) -> str | None:
-    """``--audio``, else the clip's own recording where the clip's own features are used."""
-    if not options.video:
+def _recording(options: CompositeOptions, clip: Clip) -> str | None:
+    """What is to be heard, if anything is: ``--audio``, else the clip's own where the clip's own features are used."""
+    if not options.video and options.silence is Silence.RENDER:
         return None
     if options.audio is not None:
         return storage.resolve(options.audio)
     return clip.sound if options.features is None else None
+
+
+def _shares(options: CompositeOptions, recording: str | None, frames: int, kind: ModelKind) -> NDArray[np.uint8] | None:
+    """How much of the rendered face each output frame shows, by what is heard in the whole recording."""
+    if options.silence is Silence.RENDER:
+        return None
+    if recording is None:
+        raise InputError(
+            f"--silence {options.silence.value}",
+            "features do not tell where nobody speaks",
+            "give the recording that they are of with --audio",
+        )
+    return rendered_shares(speech_hops(hop_powers(mono(recording, RATE))), frames, kind.fps)

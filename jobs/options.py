@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from actors.core.activity import Silence
 from actors.core.blend import Blend
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
@@ -68,7 +69,8 @@ class CompositeOptions(BaseModel):
     format: Annotated[ImageFormat, Decides(("format",))] = ImageFormat.PNG
     quality: Annotated[int | None, Decides(("quality",)), Field(ge=1, le=101)] = None
     video: Annotated[bool, Decides()] = False
-    audio: Annotated[str | None, Decides(("features",))] = None
+    audio: Annotated[str | None, Decides(("features", "silence"))] = None
+    silence: Annotated[Silence, Decides(("silence",))] = Silence.RENDER
     loop: Annotated[Loop | None, Decides(("loop",))] = None
     retime: Annotated[bool, Decides(("retime",))] = False
     interpolation: Annotated[Interpolation, Decides(("interpolation",))] = Interpolation.CUBIC
@@ -90,7 +92,7 @@ class CompositeOptions(BaseModel):
             raise ValueError("rects and rect: give one of them")
         if self.encoder and self.features:
             raise ValueError("encoder: features are given already; give one of them")
-        if self.audio and not self.video and not self.encoder:
+        if self.audio and not self.video and not self.encoder and self.silence is Silence.RENDER:
             raise ValueError("audio: without --encoder sound goes into the video only; add --encoder, or --video")
         if self.quality is not None and self.format not in {ImageFormat.JPG, ImageFormat.WEBP}:
             raise ValueError(f"quality: {self.format.value} has none; use --format jpg or webp")
@@ -104,6 +106,8 @@ class CompositeOptions(BaseModel):
             return self
         if self.video:
             raise ValueError("video: there is nothing to show with --no-composite")
+        if self.silence is not Silence.RENDER:
+            raise ValueError("silence: there is nothing to show with --no-composite")
         pasted = {"blend": self.blend is not Blend.HARD, "colour-match": self.colour_match, "parsing": self.parsing}
         for name, given in pasted.items():
             if given:

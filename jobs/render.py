@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -124,6 +124,7 @@ class _Run:
             for change in differences(before.get("versions", {}), self._record["versions"]):
                 say(self._console, f"warning: other software than this run began with: {change}", style="yellow")
         self._record |= {"identity": identity, "device": asdict(choice), "cluster": asdict(there)}
+        self._say_silence()
         outcome = Outcome()
         try:
             todo = self._resume() if resumes else list(self._inputs.frames)
@@ -219,15 +220,24 @@ class _Run:
             }
         return place(there, choice.provider, frames=frames, **layout)
 
+    def _say_silence(self) -> None:
+        shares, frames = self._inputs.shares, self._inputs.frames
+        if shares is not None:
+            shown = shares[frames.start : frames.stop]
+            silent, mixed = int((shown == 0).sum()), int(((shown > 0) & (shown < 255)).sum())
+            say(self._console, f"silence: {silent} of {len(frames)} frames show the background alone, {mixed} fade")
+
     def _preparing_pays(self, todo: list[int]) -> bool:
         pairing = self._inputs.pairing
         shown = {background for frames in divide(todo, len(todo) or 1) for background in pairing.backgrounds_of(frames)}
         return preparing_pays(len(todo), len(shown))
 
     def _plan_blocks(self, there: Offer, *, prepare: bool) -> BlockPlan:
-        clip = self._inputs.clip
-        mixed = self._options.blend is not Blend.HARD or self._inputs.parsing is not None
-        each = background_bytes(clip, self._inputs.kind, self._options.delivery, prepare=prepare, mixed=mixed)
+        options, inputs = self._options, self._inputs
+        clip = inputs.clip
+        # The frame's own pixels are kept where they may be mixed in.
+        mixed = options.blend is not Blend.HARD or inputs.parsing is not None or inputs.shares is not None
+        each = background_bytes(clip, inputs.kind, options.delivery, prepare=prepare, mixed=mixed)
         blocks = plan_blocks(clip.backgrounds, each, there.store)
         total = clip.backgrounds * each
         held = "at once" if blocks.fits else f"{blocks.capacity} of {blocks.count} blocks at a time"
@@ -296,12 +306,12 @@ class _Run:
         """What drives the mouth: as it was given, as an earlier run kept it, or as an encoder hears it now."""
         audio, kind = self._inputs.audio, self._inputs.kind
         if isinstance(audio, AudioTrack):
-            return audio
+            return replace(audio, shares=self._inputs.shares)
         folder = features_folder(self._out)
         rows = load_features(folder, audio, kind)
         if rows is not None:
             say(self._console, f"features: {len(rows)} rows, kept by an earlier run")
-            return AudioTrack(rows, None)
+            return AudioTrack(rows, None, self._inputs.shares)
         # Nobody renders yet: on CPUs the encoder may have all cores of a node.
         threads = max(1, int(there.smallest_node_cpus)) if choice.provider == CPU else 1
         cpus = float(threads) if there.cpus and choice.provider == CPU else placement.resources["num_cpus"]
@@ -309,7 +319,7 @@ class _Run:
         with encoder_actor(config, cpus=cpus, wait=self._options.wait) as encode:
             rows = make_features(folder, audio, kind, encode)
         say(self._console, f"features: {len(rows)} rows of {audio.recording}")
-        return AudioTrack(rows, None)
+        return AudioTrack(rows, None, self._inputs.shares)
 
     def _join(self) -> None:
         """Joins the segments of this run's frames, and the sound that belongs to them, into the video."""

@@ -62,7 +62,7 @@ def test_frames_are_drawn_on_what_is_on_show_at_their_time(
     table = pd.read_parquet(run / "timings").sort_values("frame")
     assert list(table["background"]) == [shown[place] for _, place, _ in wanted]
     # By index it is another run.
-    refused = in_process.command(*base)
+    refused = on_cluster(*base)
     assert refused.code == 2
     assert "retime was True, is False" in refused.output
     assert "so the background moves at 0.50 times its speed; --retime pairs by time" in refused.output
