@@ -2,10 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format gpu clean
+.PHONY: demo install test lint format gpu clean
 
 demo: .venv/installed
 	$(BIN)/python -m jobs demo
+
+install: .venv/installed
 
 test: .venv/installed-dev lint
 	$(BIN)/python -m pytest

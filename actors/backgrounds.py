@@ -53,6 +53,7 @@ class BlockRequest:
         squares: where the crops lie, one per frame, if their edges are not whole pixels; ``rects`` are their pixels.
         blend: how finished squares meet the frame.
         parsing: one image per frame that says what is in front of the face, if there are any.
+        keep_originals: whether the frames' own pixels under the squares are needed whatever the blend.
     """
 
     first: int
@@ -64,6 +65,7 @@ class BlockRequest:
     squares: tuple[FaceSquare, ...] | None = None
     blend: Blend = Blend.HARD
     parsing: ImageFrames | None = None
+    keep_originals: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,8 @@ def _load(request: BlockRequest, kind: ModelKind) -> Block:
             crops[i] = warp_crop(frame, square, kind, request.interpolation)
         if frames is not None:
             frames[i] = frame
-            backings.append(make_backing(frame, rect, square, kind, request.blend, next(masks) if masks else None))
+            parsing, keep = next(masks) if masks else None, request.keep_originals
+            backings.append(make_backing(frame, rect, square, kind, request.blend, parsing, keep_original=keep))
     return Block(request.first, request.rects, frames, crops, None, tuple(backings) or None)
 
 

@@ -6,30 +6,30 @@ import os
 import socket
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
-import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
 from actors import storage
-from actors.backgrounds import Block, network_view
+from actors.backgrounds import Block
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.finish import finish_square
 from actors.core.pixels import Image, Interpolation, Planes, paste
 from actors.core.report import FrameFailure, RangeReport, WorkerReport
 from actors.core.seam import Seam, edge_pixels, seam
-from actors.core.timeline import FrameRange, divide
+from actors.core.timeline import FrameRange
 from actors.core.timings import FrameTiming
 from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.device import Device, own_device
 from actors.encoding import Delivery, ImageFormat, encode_frame, splice_frame
-from actors.film import Batch, Film, FinishedFrame, milliseconds
+from actors.film import Batch, Film, FinishedFrame, charge, milliseconds
 from actors.layout import frame_path, segment_name, segment_path
 from actors.overlap import executor
+from actors.places import Places, batches
 from actors.proof import NodeProof, prove_node
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 # Batches that may be on their way to disk while the network runs the next one: enough to keep it busy, and few enough
 # that finished frames do not pile up where disk or cores are slower than the card.
 BATCHES_BEHIND = 2
+
+# Of one batch: the network's view of the backgrounds, and the audio tensors.
+NetworkInput: TypeAlias = "tuple[NDArray[Any], Planes]"
 
 # A colour fit that may still be on its way, with the milliseconds that it takes.
 PendingFit: TypeAlias = "Future[tuple[ColourFit, float]]"
@@ -180,7 +183,7 @@ class Compositor:
         with executor(alone) as feeder, executor(finishers) as finishing, executor(alone) as filming:
             film = Film(filming, self._config.kind.fps, 2 * self._session.batch) if self._films else None
             first = max(0, frames.start - self._config.reach)
-            places = _Places(backgrounds, FrameRange(first, first + len(backgrounds)), blocks)
+            places = Places(backgrounds, FrameRange(first, first + len(backgrounds)), blocks)
             done, failures = self._run(self._session, frames, places, feeder, finishing, film)
             # With a hole in it a segment would shift every later frame; the run reports the hole instead.
             segment = film.finish() if film and done and not failures else None
@@ -197,7 +200,7 @@ class Compositor:
         self,
         session: Session,
         frames: FrameRange,
-        places: _Places,
+        places: Places,
         feeder: Executor,
         finishing: Executor,
         film: Film | None,
@@ -205,50 +208,50 @@ class Compositor:
         """All frames of a range through all stages, in order; the network runs for their neighbours too."""
         done: list[FinishedFrame] = []
         failures: list[FrameFailure] = []
-        batches: list[Batch] = []
+        begun: list[Batch] = []
         behind: deque[list[Future[FinishedFrame]]] = deque()
-        waiting: deque[tuple[int, Image, Batch]] = deque()
+        waiting: deque[tuple[int, Image | None, Batch]] = deque()
         fits: dict[int, PendingFit] = {}
-        parts = divide(range(places.seen.start, places.seen.stop), session.batch)
+        parts = batches(frames, places.seen, self._config.reach, session.batch, self._audio)
         gathered = feeder.submit(self._gather, 0, parts[0], frames, places)
         for number, part in enumerate(parts):
-            batch, image, audio = gathered.result()
+            batch, given = gathered.result()
             if number + 1 < len(parts):
                 gathered = feeder.submit(self._gather, number + 1, parts[number + 1], frames, places)
-            clock = time.perf_counter()
-            prediction = session.run(image, audio)
-            batch.inference_ms = milliseconds(clock)
-            batches.append(batch)
-            for frame, mouth, fault in zip(part, prediction.pixels, prediction.faults, strict=True):
-                if not fault and self._config.colour_match:
+            begun.append(batch)
+            for frame, mouth, fault in _predicted(session, part, given, batch):
+                if mouth is not None and not fault and self._config.colour_match:
                     fits[frame] = finishing.submit(self._fit, frame, mouth, places)
                 if frame in frames and fault:
                     failures.append(FrameFailure(frame, fault))
                 elif frame in frames:
                     waiting.append((frame, mouth, batch))
             behind.append([])
-            while waiting and min(waiting[0][0] + self._config.reach, places.seen.stop - 1) < part.stop:
+            while waiting and min(waiting[0][0] + self._config.reach, parts[-1].stop - 1) < part.stop:
                 frame, mouth, own = waiting.popleft()
-                near = {i: fits[i] for i in range(frame - REACH, frame + REACH + 1) if i in fits}
+                reached = range(frame - REACH, frame + REACH + 1) if mouth is not None else ()
+                near = {i: fits[i] for i in reached if i in fits}
                 behind[-1].append(finishing.submit(self._finish, frame, mouth, own, places, near))
             if len(behind) > BATCHES_BEHIND:
                 done.extend(_collect(behind.popleft(), film))
         while behind:
             done.extend(_collect(behind.popleft(), film))
-        _charge(batches)
+        charge(begun)
         return done, failures
 
     def _gather(
-        self, number: int, part: FrameRange, frames: FrameRange, places: _Places
-    ) -> tuple[Batch, NDArray[Any], Planes]:
-        """The network's input for one batch."""
+        self, number: int, part: FrameRange, frames: FrameRange, places: Places
+    ) -> tuple[Batch, NetworkInput | None]:
+        """The network's input for one batch; ``None`` where it need not run."""
         started_at, clock = time.time(), time.perf_counter()
+        if not self._audio.share(part.start):
+            return Batch(number, len(part), started_at, milliseconds(clock)), None
         image = places.image(part, self._config.kind)
         audio = self._audio.tensors(part.start, part.stop, self._config.kind)
         size = sum(frame in frames for frame in part)
-        return Batch(number, size, started_at, milliseconds(clock)), image, audio
+        return Batch(number, size, started_at, milliseconds(clock)), (image, audio)
 
-    def _fit(self, frame: int, mouth: Image, places: _Places) -> tuple[ColourFit, float]:
+    def _fit(self, frame: int, mouth: Image, places: Places) -> tuple[ColourFit, float]:
         """What brings one frame's colours to those of its background."""
         clock = time.perf_counter()
         block, i = places.find(frame)
@@ -257,13 +260,13 @@ class Compositor:
         return fit_colours(block.crops[i], mouth, self._config.kind), milliseconds(clock)
 
     def _finish(
-        self, frame: int, mouth: Image, batch: Batch, places: _Places, near: Mapping[int, PendingFit]
+        self, frame: int, mouth: Image | None, batch: Batch, places: Places, near: Mapping[int, PendingFit]
     ) -> FinishedFrame:
         """Composites, encodes and writes one frame.
 
         Args:
             frame: the output frame.
-            mouth: what the network made of it.
+            mouth: what the network made of it; ``None`` where the background is shown alone.
             batch: the batch it was in.
             places: where its background is found.
             near: colour fits of the frame and its neighbours; empty where colours are left as they are.
@@ -277,11 +280,12 @@ class Compositor:
             raise RuntimeError("compositing was asked for, but the block has no pictures")
         rect = block.rects[i]
         clock = time.perf_counter()
-        if near:
+        if mouth is not None and near:
             mouth = matched(mouth, smoothed({other: fit.result()[0] for other, fit in near.items()}, frame))
             finished.composite_ms = near[frame].result()[1]
         backing = block.backings[i]
-        square = finish_square(block.crops[i], mouth, rect, backing, config.kind, config.interpolation)
+        share = self._audio.share(frame)
+        square = finish_square(block.crops[i], mouth, rect, backing, config.kind, config.interpolation, share)
         finished.edges = backing.seam, edge_pixels(backing.seam, square)
         finished.composite_ms += milliseconds(clock)
         if config.delivery.image_format is not ImageFormat.NONE:
@@ -361,36 +365,6 @@ class Compositor:
         )
 
 
-class _Places:
-    """Finds what an output frame is drawn on in the blocks of one range.
-
-    Attributes:
-        seen: the output frames whose backgrounds are there: the range and its neighbours.
-    """
-
-    def __init__(self, backgrounds: tuple[int, ...], seen: FrameRange, blocks: tuple[Block, ...]) -> None:
-        self.seen = seen
-        self._backgrounds = backgrounds
-        self._blocks = blocks
-
-    def background(self, frame: int) -> int:
-        """The background of an output frame."""
-        return self._backgrounds[frame - self.seen.start]
-
-    def find(self, frame: int) -> tuple[Block, int]:
-        """The block that holds an output frame's background, and its position there."""
-        background = self.background(frame)
-        for block in self._blocks:
-            held = block.planes if block.planes is not None else block.crops
-            if held is not None and block.first <= background < block.first + len(held):
-                return block, background - block.first
-        raise KeyError(f"background {background} is in none of the range's blocks")
-
-    def image(self, frames: FrameRange, kind: ModelKind) -> NDArray[Any]:
-        """The network's view of some output frames: ``(n, inner, inner, 3)`` uint8, or ready planes in float32."""
-        return np.stack([network_view(*self.find(frame), kind) for frame in frames])
-
-
 def _frames(block: Block) -> Image:
     if block.frames is None:
         raise RuntimeError("full frames are needed, but the block was loaded without")
@@ -406,10 +380,13 @@ def _collect(futures: list[Future[FinishedFrame]], film: Film | None) -> list[Fi
     return done
 
 
-def _charge(batches: Sequence[Batch]) -> None:
-    """Adds what batches of neighbours alone have cost to the nearest batch that holds frames of the range."""
-    own = [batch for batch in batches if batch.size]
-    for lone in (batch for batch in batches if not batch.size):
-        nearest = min(own, key=lambda batch: abs(batch.number - lone.number))
-        nearest.gather_ms += lone.gather_ms
-        nearest.inference_ms += lone.inference_ms
+def _predicted(
+    session: Session, part: FrameRange, given: NetworkInput | None, batch: Batch
+) -> list[tuple[int, Image | None, str | None]]:
+    """The frames of a batch, what the network makes of each and what is wrong with it; nothing if it need not run."""
+    if given is None:
+        return [(frame, None, None) for frame in part]
+    clock = time.perf_counter()
+    prediction = session.run(*given)
+    batch.inference_ms = milliseconds(clock)
+    return list(zip(part, prediction.pixels, prediction.faults, strict=True))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from actors.segments import SegmentEncoder
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from concurrent.futures import Executor, Future
 
     from actors.core.pixels import Image
@@ -94,6 +95,15 @@ class Film:
             self._encoder = SegmentEncoder(yuv.shape[1], yuv.shape[0] * 2 // 3, self._fps)
         self._encoder.add(yuv)
         frame.video_ms += milliseconds(clock)
+
+
+def charge(batches: Sequence[Batch]) -> None:
+    """Adds what batches of neighbours alone have cost to the nearest batch of frames that needed them."""
+    own = [batch for batch in batches if batch.size and batch.inference_ms]
+    for lone in (batch for batch in batches if not batch.size):
+        nearest = min(own, key=lambda batch: abs(batch.number - lone.number))
+        nearest.gather_ms += lone.gather_ms
+        nearest.inference_ms += lone.inference_ms
 
 
 def milliseconds(since: float) -> float:

@@ -60,7 +60,7 @@ def images_digest(images: ImageFrames) -> str:
     return digest.hexdigest()
 
 
-def array_digest(array: NDArray[np.float32]) -> str:
+def array_digest(array: NDArray[np.float32] | NDArray[np.uint8]) -> str:
     """SHA-256 of an array's shape and bytes."""
     return hashlib.sha256(repr(array.shape).encode() + np.ascontiguousarray(array).tobytes()).hexdigest()
 

@@ -5,22 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from actors import storage
+from actors.core.activity import RATE, Silence, hop_powers, rendered_shares, speech_hops
 from actors.core.audio import AudioTrack
 from actors.core.clip import Clip, ImageFrames, VideoFrames
 from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
 from actors.core.kind import Hears, ModelKind, ModelTensors
 from actors.core.squares import FaceSquare, smooth_squares
-from actors.core.timeline import FrameRange, Loop
+from actors.core.timeline import FrameRange, Loop, retimed
 from actors.digest import model_digest
 from actors.kinds import kinds_named
 from actors.model import recognise_model
-from jobs.clip import read_clip, read_features, read_parsing, read_windows
+from jobs.clip import rate_warning, read_clip, read_features, read_parsing, read_windows
 from jobs.digest import array_digest, backgrounds_digest, images_digest, text_digest
 from jobs.options import CompositeOptions
 from jobs.plan import Pairing
 from jobs.recorded import Recorded, read_recorded, read_speech
+from jobs.recording import mono
 from jobs.sound import check_sound
 
 
@@ -40,6 +45,7 @@ class Inputs:
         squares: where the face is on each background once jitter is filtered; ``None`` for ``clip.rects`` as they are.
         parsing: what is in front of the face on each background, if anything says so.
         reach: how many output frames before and after a frame the network must run for it.
+        shares: how much of the rendered face each output frame shows, ``(len(audio),)`` in 255ths; ``None``: all.
         sound: recording to mux, or ``None``.
         warnings: what the user should know, one line each.
     """
@@ -55,12 +61,13 @@ class Inputs:
     squares: tuple[FaceSquare, ...] | None
     parsing: ImageFrames | None
     reach: int
+    shares: NDArray[np.uint8] | None
     sound: str | None
     warnings: tuple[str, ...]
 
     def around(self, frames: FrameRange) -> FrameRange:
         """The output frames for which the network must run to deliver some of them."""
-        paired = self.clip.backgrounds if self.pairing.loop is Loop.ONCE else len(self.audio)
+        paired = len(self.pairing) if self.pairing.loop is Loop.ONCE else len(self.audio)
         return frames.widened(self.reach, min(paired, len(self.audio)))
 
     def identity(self, options: CompositeOptions, provider: str) -> dict[str, Any]:
@@ -75,6 +82,8 @@ class Inputs:
             "rects": text_digest(repr([(r.x0, r.y0, r.x1, r.y1) for r in self.clip.rects or ()])),
             "features": self.audio.key if isinstance(self.audio, Recorded) else array_digest(self.audio.rows),
             "loop": self.pairing.loop.value,
+            "retime": self.pairing.retimed is not None,
+            "silence": options.silence.value if self.shares is None else array_digest(self.shares),
             "interpolation": " and ".join(dict.fromkeys(one.value for one in options.filters(self.kind))),
             "blend": options.blend.value,
             "colour_match": options.colour_match,
@@ -105,11 +114,11 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         )
     audio, pairing = _drive(options, clip, kind)
     start, stop = options.frame_range(len(audio))
-    if pairing.loop is Loop.ONCE and stop > clip.backgrounds:
+    if pairing.loop is Loop.ONCE and stop > len(pairing):
         raise InputError(
             "--loop once",
             f"output frames {start}:{stop} reach past the last of {clip.backgrounds} backgrounds",
-            f"use --frames {start}:{clip.backgrounds} or --loop bounce",
+            f"use --frames {start}:{len(pairing)} or --loop bounce",
         )
     if options.video and clip.frames is not None and (clip.frames.width % 2 or clip.frames.height % 2):
         raise InputError(
@@ -118,13 +127,15 @@ def read_inputs(options: CompositeOptions) -> Inputs:
             "crop the clip to even sides",
         )
     squares, parsing = _picture(options, clip, kind)
-    warnings = [*clip.warnings]
-    sound = _sound(options, clip)
-    if sound is not None and not isinstance(audio, Recorded):
-        seconds, expected = check_sound(sound), len(audio) / kind.fps
+    # Paired by time, backgrounds move as fast as they did, whatever their rate.
+    amiss = rate_warning(clip.frames, kind) if options.retime else None
+    warnings = [warning for warning in clip.warnings if warning != amiss]
+    recording = _recording(options, clip)
+    if recording is not None and not isinstance(audio, Recorded):
+        seconds, expected = check_sound(recording), len(audio) / kind.fps
         if abs(seconds - expected) > 1:
             raise InputError(
-                sound,
+                recording,
                 f"lasts {seconds:.2f} s, the features beside it {expected:.2f} s",
                 "give features of this recording" + (", or --encoder" if kind.hears is Hears.ENCODER else ""),
             )
@@ -145,7 +156,8 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         squares=squares,
         parsing=parsing,
         reach=REACH if options.colour_match else 0,
-        sound=sound,
+        shares=_shares(options, recording, len(audio), kind),
+        sound=recording if options.video else None,
         warnings=tuple(warnings),
     )
 
@@ -180,27 +192,27 @@ def sources(clip: Clip) -> tuple[tuple[str, int], ...]:
 
 
 def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[AudioTrack | Recorded, Pairing]:
-    pairing = Pairing(options.loop or kind.loop, clip.backgrounds)
     recording = options.audio or clip.sound
     if options.encoder is not None:
         if recording is None:
             raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
-        return read_speech(recording, options.encoder, kind), pairing
+        return read_speech(recording, options.encoder, kind), _pairing(options, clip, kind)
     if options.features is None and clip.windows is not None:
-        if options.loop is not None:
+        if options.loop is not None or options.retime:
+            flag = "--retime" if options.loop is None else f"--loop {options.loop.value}"
             raise InputError(
-                f"--loop {options.loop.value}",
+                flag,
                 "the export's own audio windows pair with its frames by index",
-                "leave --loop out, or give --features",
+                f"leave {flag.partition(' ')[0]} out, or give --features",
             )
         windows = read_windows(clip.windows, clip.window_count, kind)
         return AudioTrack(None, windows), Pairing(Loop.ONCE, clip.backgrounds)
     if kind.hears is Hears.MEL and options.features is None:
         if recording is None:
             raise InputError(options.clip, f"has no aud.wav, and {kind.name} hears the recording", "give --audio")
-        return read_recorded(recording, kind), pairing
+        return read_recorded(recording, kind), _pairing(options, clip, kind)
     encodes = kind.hears is Hears.ENCODER
-    if options.audio is not None and not options.video:
+    if options.audio is not None and not options.video and options.silence is Silence.RENDER:
         without, fix = ("without --encoder", "add --encoder, or") if encodes else ("beside features", "add")
         raise InputError("--audio", f"{without} sound goes into the video only", f"{fix} --video")
     features = options.features or clip.features
@@ -209,13 +221,37 @@ def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
     if features is None:
         more = ", or --audio with --encoder" if encodes else ""
         raise InputError(options.clip, f"has no {kind.features_file}", f"give --features{more}")
-    return AudioTrack(read_features(features, kind), None), pairing
+    return AudioTrack(read_features(features, kind), None), _pairing(options, clip, kind)
 
 
-def _sound(options: CompositeOptions, clip: Clip) -> str | None:
-    """``--audio``, else the clip's own recording where the clip's own features are used."""
-    if not options.video:
+def _pairing(options: CompositeOptions, clip: Clip, kind: ModelKind) -> Pairing:
+    loop = options.loop or kind.loop
+    if not options.retime:
+        return Pairing(loop, clip.backgrounds)
+    if not isinstance(clip.frames, VideoFrames):
+        raise InputError(
+            "--retime", f"{options.clip} is no video, so nothing tells when its frames are shown", "leave --retime out"
+        )
+    return Pairing(loop, clip.backgrounds, retimed(clip.frames.timestamps, clip.frames.time_base, kind.fps))
+
+
+def _recording(options: CompositeOptions, clip: Clip) -> str | None:
+    """What is to be heard, if anything is: ``--audio``, else the clip's own where the clip's own features are used."""
+    if not options.video and options.silence is Silence.RENDER:
         return None
     if options.audio is not None:
         return storage.resolve(options.audio)
     return clip.sound if options.features is None else None
+
+
+def _shares(options: CompositeOptions, recording: str | None, frames: int, kind: ModelKind) -> NDArray[np.uint8] | None:
+    """How much of the rendered face each output frame shows, by what is heard in the whole recording."""
+    if options.silence is Silence.RENDER:
+        return None
+    if recording is None:
+        raise InputError(
+            f"--silence {options.silence.value}",
+            "features do not tell where nobody speaks",
+            "give the recording that they are of with --audio",
+        )
+    return rendered_shares(speech_hops(hop_powers(mono(recording, RATE))), frames, kind.fps)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from actors.core.activity import Silence
 from actors.core.blend import Blend
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
@@ -69,8 +70,10 @@ class CompositeOptions(BaseModel):
     format: Annotated[ImageFormat, Decides(("format",))] = ImageFormat.PNG
     quality: Annotated[int | None, Decides(("quality",)), Field(ge=1, le=101)] = None
     video: Annotated[bool, Decides()] = False
-    audio: Annotated[str | None, Decides(("features",))] = None
+    audio: Annotated[str | None, Decides(("features", "silence"))] = None
+    silence: Annotated[Silence, Decides(("silence",))] = Silence.RENDER
     loop: Annotated[Loop | None, Decides(("loop",))] = None
+    retime: Annotated[bool, Decides(("retime",))] = False
     interpolation: Annotated[Interpolation | None, Decides(("interpolation",))] = None
     blend: Annotated[Blend, Decides(("blend",))] = Blend.HARD
     colour_match: Annotated[bool, Decides(("colour_match",))] = False
@@ -102,6 +105,8 @@ class CompositeOptions(BaseModel):
             return self
         if self.video:
             raise ValueError("video: there is nothing to show with --no-composite")
+        if self.silence is not Silence.RENDER:
+            raise ValueError("silence: there is nothing to show with --no-composite")
         pasted = {"blend": self.blend is not Blend.HARD, "colour-match": self.colour_match, "parsing": self.parsing}
         for name, given in pasted.items():
             if given:

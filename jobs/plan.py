@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from actors.core.clip import Clip
 from actors.core.errors import InputError
@@ -147,14 +148,29 @@ class Pairing:
     Attributes:
         loop: the rule; ``once`` also stands for pairing by index.
         backgrounds: how many backgrounds there are.
+        retimed: the backgrounds in the order in which they are on show at the output's frame rate, from
+            `actors.core.timeline.retimed`: the rule goes through these; ``None`` goes through all of them by index.
     """
 
     loop: Loop
     backgrounds: int
+    retimed: tuple[int, ...] | None = None
+
+    def __len__(self) -> int:
+        """Output frames until the rule has gone through once."""
+        return self.backgrounds if self.retimed is None else len(self.retimed)
+
+    @property
+    def step(self) -> int:
+        """The most that backgrounds of neighbouring output frames lie apart where the rule does not jump back."""
+        if self.retimed is None:
+            return 1
+        return max((after - before for before, after in pairwise(self.retimed)), default=1) or 1
 
     def backgrounds_of(self, frames: FrameRange) -> tuple[int, ...]:
         """The background of each frame of a range."""
-        return tuple(background_index(self.loop, frame, self.backgrounds) for frame in frames)
+        places = (background_index(self.loop, frame, len(self)) for frame in frames)
+        return tuple(places if self.retimed is None else (self.retimed[place] for place in places))
 
     def blocks_of(self, frames: FrameRange, plan: BlockPlan) -> tuple[int, ...]:
         """The blocks that a range needs, ascending."""

@@ -71,8 +71,11 @@ def decoded(path: str) -> Iterator[Piece]:
         InputError: it is missing, has no sound track, is damaged or cut off, changes its form midway, or has a rate
             that is not a recording's.
     """
-    if not storage.is_file(path):
+    found = storage.entry(path) if storage.is_file(path) else None
+    if found is None:
         raise InputError(path, "there is no such recording", "check --audio")
+    if not found.size:
+        raise InputError(path, "is empty", "give a recording with sound in it")
     try:
         with (
             storage.open_input(path) as file,

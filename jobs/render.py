@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -125,6 +125,7 @@ class _Run:
             for change in differences(before.get("versions", {}), self._record["versions"]):
                 say(self._console, f"warning: other software than this run began with: {change}", style="yellow")
         self._record |= {"identity": identity, "device": asdict(choice), "cluster": asdict(there)}
+        self._say_silence()
         outcome = Outcome()
         try:
             todo = self._resume() if resumes else list(self._inputs.frames)
@@ -220,15 +221,24 @@ class _Run:
             }
         return place(there, choice.provider, frames=frames, **layout)
 
+    def _say_silence(self) -> None:
+        shares, frames = self._inputs.shares, self._inputs.frames
+        if shares is not None:
+            shown = shares[frames.start : frames.stop]
+            silent, mixed = int((shown == 0).sum()), int(((shown > 0) & (shown < 255)).sum())
+            say(self._console, f"silence: {silent} of {len(frames)} frames show the background alone, {mixed} fade")
+
     def _preparing_pays(self, todo: list[int]) -> bool:
         pairing = self._inputs.pairing
         shown = {background for frames in divide(todo, len(todo) or 1) for background in pairing.backgrounds_of(frames)}
         return preparing_pays(len(todo), len(shown))
 
     def _plan_blocks(self, there: Offer, *, prepare: bool) -> BlockPlan:
-        clip = self._inputs.clip
-        mixed = self._options.blend is not Blend.HARD or self._inputs.parsing is not None
-        each = background_bytes(clip, self._inputs.kind, self._options.delivery, prepare=prepare, mixed=mixed)
+        options, inputs = self._options, self._inputs
+        clip = inputs.clip
+        # The frame's own pixels are kept where they may be mixed in.
+        mixed = options.blend is not Blend.HARD or inputs.parsing is not None or inputs.shares is not None
+        each = background_bytes(clip, inputs.kind, options.delivery, prepare=prepare, mixed=mixed)
         blocks = plan_blocks(clip.backgrounds, each, there.store)
         total = clip.backgrounds * each
         held = "at once" if blocks.fits else f"{blocks.capacity} of {blocks.count} blocks at a time"
@@ -242,7 +252,8 @@ class _Run:
 
     def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan, there: Offer) -> Scheduler:
         inputs = self._inputs
-        ranges = plan_ranges(todo, placement.workers, placement.batch, blocks.frames, inputs.reach)
+        longest = max(1, blocks.frames // inputs.pairing.step)
+        ranges = plan_ranges(todo, placement.workers, placement.batch, longest, inputs.reach)
         self._record["plan"] |= {"ranges": len(ranges), **asdict(placement)}
         return Scheduler(
             ranges,
@@ -296,12 +307,12 @@ class _Run:
         """What drives the mouth: as it was given, as an earlier run kept it, or as the recording is heard now."""
         audio, kind = self._inputs.audio, self._inputs.kind
         if isinstance(audio, AudioTrack):
-            return audio
+            return replace(audio, shares=self._inputs.shares)
         folder = features_folder(self._out)
         rows = load_features(folder, audio, kind)
         if rows is not None:
             say(self._console, f"features: {len(rows)} rows, kept by an earlier run")
-            return AudioTrack(rows, None)
+            return AudioTrack(rows, None, self._inputs.shares)
         if isinstance(audio, Speech):
             # Nobody renders yet: on CPUs the encoder may have all cores of a node.
             threads = max(1, int(there.smallest_node_cpus)) if choice.provider == CPU else 1
@@ -312,7 +323,7 @@ class _Run:
         else:
             rows = make_features(folder, audio, kind, window_rows(audio, kind))
         say(self._console, f"features: {len(rows)} rows of {audio.recording}")
-        return AudioTrack(rows, None)
+        return AudioTrack(rows, None, self._inputs.shares)
 
     def _join(self) -> None:
         """Joins the segments of this run's frames, and the sound that belongs to them, into the video."""

@@ -66,6 +66,7 @@ def block_request(
         squares=squares,
         blend=options.blend,
         parsing=None if inputs.parsing is None else inputs.parsing.part(start, stop),
+        keep_originals=inputs.shares is not None,
     )
 
 

@@ -1,6 +1,7 @@
 """Blocks that fit the object store, and ranges that cover the frames and shrink towards the end."""
 
 import itertools
+from fractions import Fraction
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile
 from actors.core.errors import InputError
-from actors.core.timeline import FrameRange, Loop, background_index
+from actors.core.timeline import FrameRange, Loop, background_index, retimed
 from actors.encoding import Delivery, ImageFormat
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.plan import (
@@ -131,16 +132,33 @@ def test_a_range_needs_the_blocks_of_its_backgrounds(
 
 
 @settings(max_examples=60)
-@given(st.sampled_from(list(Loop)), st.integers(1, 2000), st.integers(1 << 10, 1 << 28), st.integers(0, 1 << 36))
-def test_no_range_needs_more_blocks_than_may_be_held(loop: Loop, backgrounds: int, each: int, store: int) -> None:
+@given(
+    st.sampled_from(list(Loop)),
+    st.integers(1, 2000),
+    st.integers(1 << 10, 1 << 28),
+    st.integers(0, 1 << 36),
+    st.sampled_from([None, 12, 25, 60, 240, 2000]),
+    st.sampled_from([0, 2]),
+)
+def test_no_range_needs_more_blocks_than_may_be_held(
+    loop: Loop, backgrounds: int, each: int, store: int, rate: int | None, reach: int
+) -> None:
     try:
         plan = plan_blocks(backgrounds, each, store)
     except InputError:
         return
-    frames = range(backgrounds if loop is Loop.ONCE else min(3 * backgrounds, 900))
-    pairing = Pairing(loop, backgrounds)
-    for part in plan_ranges(frames, 2, 4, plan.frames):
-        assert len(pairing.blocks_of(part, plan)) <= plan.capacity
+    pairing = Pairing(loop, backgrounds, retimed(range(backgrounds), Fraction(1, rate), 25) if rate else None)
+    frames = range(len(pairing) if loop is Loop.ONCE else min(3 * len(pairing), 900))
+    for part in plan_ranges(frames, 2, 4, max(1, plan.frames // pairing.step), reach):
+        assert len(pairing.blocks_of(part.widened(reach, len(frames)), plan)) <= plan.capacity
+
+
+@given(st.sampled_from([Loop.BOUNCE, Loop.MIRROR, Loop.WRAP]), st.integers(1, 90), st.integers(0, 400))
+def test_by_time_the_rule_goes_through_what_is_on_show(loop: Loop, backgrounds: int, start: int) -> None:
+    shown = retimed(range(backgrounds), Fraction(1, 30), 25)
+    pairing = Pairing(loop, backgrounds, shown)
+    places = [background_index(loop, frame, len(shown)) for frame in range(start, start + 40)]
+    assert pairing.backgrounds_of(FrameRange(start, start + 40)) == tuple(shown[place] for place in places)
 
 
 @settings(max_examples=80)

@@ -303,7 +303,8 @@ def test_a_missing_recording_is_named(tmp_path: Path) -> None:
 def test_what_is_no_recording_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(content)
-    refusal(path)
+    error = refusal(path)
+    assert (error.problem == "is empty") == (not content)
 
 
 def test_a_picture_without_sound_is_refused(tmp_path: Path) -> None:

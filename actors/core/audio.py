@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class AudioTrack:
-    """Exactly one of the two is given; its length is the number of output frames.
+    """Either features or windows are given; their length is the number of output frames.
 
     Attributes:
         features: ``(T, *kind.feature)`` float32, one row per output frame.
         windows: ``(N, *kind.audio)`` float32, one tensor per output frame (binary export).
+        shares: ``(T,)`` uint8 in 255ths, how much of the rendered face each output frame shows, from
+            `actors.core.activity.rendered_shares`; ``None`` shows all of it everywhere.
     """
 
     features: NDArray[np.float32] | None
     windows: NDArray[np.float32] | None
+    shares: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -36,6 +39,10 @@ class AudioTrack:
         if rows is None:
             raise ValueError("an audio track needs features or windows")
         return rows
+
+    def share(self, frame: int) -> int:
+        """How much of the rendered face an output frame shows, in 255ths; where it is 0 the network need not run."""
+        return 255 if self.shares is None else int(self.shares[frame])
 
     def tensors(self, start: int, stop: int, kind: ModelKind) -> NDArray[np.float32]:
         """The audio tensors ``(stop - start, *kind.audio)`` of output frames ``start <= i < stop``."""

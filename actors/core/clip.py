@@ -59,7 +59,8 @@ class VideoFrames:
 
     Attributes:
         path: absolute path or URI of the video.
-        timestamps: presentation timestamp of every frame in stream time-base units, ascending.
+        timestamps: presentation timestamp of every frame in units of the time base, ascending.
+        time_base: seconds that a unit of the timestamps is.
         keyframes: timestamps of the frames that decoding can start from, ascending.
         width: pixels.
         height: pixels.
@@ -68,6 +69,7 @@ class VideoFrames:
 
     path: str
     timestamps: tuple[int, ...]
+    time_base: Fraction
     keyframes: tuple[int, ...]
     width: int
     height: int

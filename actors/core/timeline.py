@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,11 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind
+
+
+# Seconds. Containers round times to their clock, of which the slowest in use ticks in milliseconds: a frame that is due
+# as soon as this is on show.
+_CLOCK = Fraction(1, 1000)
 
 
 class Loop(StrEnum):
@@ -53,6 +59,32 @@ def background_index(loop: Loop, frame: int, backgrounds: int) -> int:
             if frame >= backgrounds:
                 raise IndexError(frame)
             return frame
+
+
+def retimed(timestamps: Sequence[int], time_base: Fraction, fps: int) -> tuple[int, ...]:
+    """A video at another frame rate: the frame that is on show at the time of each output frame, once through.
+
+    Time counts from the first frame on. The last frame is on show for as long as the others on average.
+
+    Args:
+        timestamps: when each frame is first shown, in units of the time base; ascending, at least one.
+        time_base: seconds that a unit is.
+        fps: output frames per second.
+
+    Returns:
+        Frame numbers, ascending, at least one. Some stand twice where the video has fewer frames a second, some are
+        left out where it has more.
+    """
+    first, count = timestamps[0], len(timestamps)
+    length = (timestamps[-1] - first) * time_base * Fraction(count, max(1, count - 1))
+    shown: list[int] = []
+    frame = 0
+    while (time := Fraction(len(shown), fps) + _CLOCK) < length:
+        last = first + time // time_base
+        while frame + 1 < count and timestamps[frame + 1] <= last:
+            frame += 1
+        shown.append(frame)
+    return tuple(shown) or (0,)
 
 
 def audio_windows(features: NDArray[np.float32], start: int, stop: int, kind: ModelKind) -> NDArray[np.float32]:

@@ -55,6 +55,8 @@ def _warp(
     interpolation: Interpolation,
 ) -> Image:
     matrix: NDArray[np.float64] = np.array([[across[0], 0.0, across[1]], [0.0, down[0], down[1]]])
-    flags = interpolation.flag | cv2.WARP_INVERSE_MAP
+    # Warps have no area filter: there linear takes its place.
+    filter_ = Interpolation.LINEAR if interpolation is Interpolation.AREA else interpolation
+    flags = filter_.flag | cv2.WARP_INVERSE_MAP
     warped = cv2.warpAffine(source, matrix, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(warped, np.uint8)

@@ -108,14 +108,21 @@ def open_video(path: str, kind: ModelKind, notes: Notes) -> VideoFrames:
     name = path.rsplit("/", 1)[-1]
     rate = "unknown frame rate" if frames.fps is None else f"{float(frames.fps):g} fps"
     notes.recognised(name, f"{len(frames)} background frames, {frames.width}x{frames.height}, {rate}")
-    # Containers with coarse clocks state 25 fps as 24.998 or so.
-    if frames.fps is not None and abs(frames.fps - kind.fps) > _SAME_RATE:
-        notes.warn(
-            name,
-            f"{float(frames.fps):g} fps; frames are made at {kind.fps} fps and each pairs by index, so the background "
-            f"moves at {float(kind.fps / frames.fps):.2f} times its speed",
-        )
+    if warning := rate_warning(frames, kind):
+        notes.warnings.append(warning)
     return frames
+
+
+def rate_warning(frames: FrameSource | None, kind: ModelKind) -> str | None:
+    """What becomes of backgrounds at another frame rate than the kind's where they pair by index."""
+    # Containers with coarse clocks state 25 fps as 24.998 or so.
+    if not isinstance(frames, VideoFrames) or frames.fps is None or abs(frames.fps - kind.fps) <= _SAME_RATE:
+        return None
+    name, speed = frames.path.rsplit("/", 1)[-1], float(kind.fps / frames.fps)
+    return (
+        f"{name}: {float(frames.fps):g} fps; frames are made at {kind.fps} fps and each pairs by index, so the "
+        f"background moves at {speed:.2f} times its speed; --retime pairs by time"
+    )
 
 
 def _open_only(there: Candidates, kind: ModelKind, notes: Notes) -> VideoFrames:

@@ -51,10 +51,12 @@ def read_video(path: str) -> VideoFrames:
         file.seek(0)
         with _opened(file, path) as (container, stream):
             shown, keyframes = _packet_times(container, stream, path)
-            rate = stream.average_rate
+            rate, time_base = stream.average_rate, stream.time_base
     _require_decodable(shown, keyframes, path)
+    if time_base is None:
+        raise InputError(path, "does not say how long its frames are shown", _REENCODE)
     fps = Fraction(rate.numerator, rate.denominator) if rate else None
-    return VideoFrames(path, tuple(shown), tuple(keyframes), width, height, fps)
+    return VideoFrames(path, tuple(shown), time_base, tuple(keyframes), width, height, fps)
 
 
 @contextmanager

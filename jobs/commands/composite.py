@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from actors.core.activity import Silence
 from actors.core.blend import Blend
 from actors.core.kind import Precision
 from actors.core.pixels import Interpolation
@@ -51,8 +52,16 @@ def composite(
         str | None,
         typer.Option(help="Recording to hear and to show. [default: the clip's aud.wav]", rich_help_panel=INPUT),
     ] = None,
+    silence: Annotated[
+        Silence | None,
+        typer.Option(help="What is shown where nobody speaks. [default: render]", rich_help_panel=INPUT),
+    ] = None,
     loop: Annotated[
         Loop | None, typer.Option(help="How backgrounds repeat. [default: the kind's]", rich_help_panel=INPUT)
+    ] = None,
+    retime: Annotated[
+        bool | None,
+        typer.Option("--retime", help="Pair a video's frames by time, not by index.", rich_help_panel=INPUT),
     ] = None,
     interpolation: Annotated[
         Interpolation | None,

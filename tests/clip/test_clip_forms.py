@@ -167,6 +167,8 @@ def test_a_video_at_another_rate_gets_one_warning(tmp_path: Path) -> None:
     clip = read(write_video(tmp_path / "a.mp4", COUNT, fps=30), rect=RECT)
     assert len(clip.warnings) == 1
     assert clip.warnings[0].startswith("a.mp4: 30 fps; frames are made at 25 fps and each pairs by index")
+    assert clip.warnings[0].endswith("; --retime pairs by time")
+    assert read(write_video(tmp_path / "b.mp4", COUNT, fps=25), rect=RECT).warnings == ()
 
 
 def test_a_clip_is_found_from_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,7 +121,14 @@ def test_the_jitter_of_the_real_avatar_is_that_of_the_facts() -> None:
     assert np.sqrt((away**2).mean(axis=0)).round(2).tolist()[:3] == [0.66, 0.63, 0.91]
 
 
-@pytest.mark.parametrize("interpolation", list(Interpolation))
+def test_warps_filter_linearly_where_resizes_would_average_areas() -> None:
+    frame, square = textured(1), FaceSquare.of(FaceRect(10, 20, 110, 140))
+    by = {one: warp_crop(frame, square, UNET_328, one) for one in Interpolation}
+    assert np.array_equal(by[Interpolation.AREA], by[Interpolation.LINEAR])
+    assert not np.array_equal(by[Interpolation.AREA], by[Interpolation.CUBIC])
+
+
+@pytest.mark.parametrize("interpolation", [Interpolation.CUBIC, Interpolation.LINEAR])
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 60), st.integers(0, 40), st.integers(20, 340), st.integers(20, 340))
 def test_whole_edges_give_what_a_resize_gives(

@@ -1,6 +1,7 @@
 """Loops, windows and ranges against the stepping, one-at-a-time rules of the reference."""
 
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.audio import AudioTrack
-from actors.core.timeline import FrameRange, Loop, audio_windows, background_index, divide
+from actors.core.timeline import FrameRange, Loop, audio_windows, background_index, divide, retimed
 from actors.kinds.unet_328_ave import KIND as UNET_328
 
 # Every row of these features is told from every other, and no row is zero.
@@ -58,6 +59,52 @@ def test_once_shows_each_background_once_and_then_ends(n: int) -> None:
         background_index(Loop.ONCE, n, n)
     with pytest.raises(IndexError, match="only"):
         reference.once(n, n)
+
+
+def on_show(timestamps: list[int], time_base: Fraction, fps: int) -> list[int]:
+    """By looking at every frame at the time of every output frame; due within a millisecond is due."""
+    seconds = [(timestamp - timestamps[0]) * time_base for timestamp in timestamps]
+    end = seconds[-1] + seconds[-1] / max(1, len(seconds) - 1)
+    due = [Fraction(j, fps) + Fraction(1, 1000) for j in range(int(end * fps) + 2)]
+    found = [max(i for i, second in enumerate(seconds) if second <= time) for time in due if time < end]
+    return found or [0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.integers(1, 90), max_size=60),
+    st.sampled_from([Fraction(1, 30), Fraction(1, 600), Fraction(1, 1000), Fraction(1001, 30000), Fraction(1, 90000)]),
+    st.integers(-1000, 1000),
+    st.sampled_from([20, 25, 30]),
+)
+def test_by_time_a_frame_is_drawn_on_what_is_on_show(
+    steps: list[int], time_base: Fraction, first: int, fps: int
+) -> None:
+    timestamps = [*itertools.accumulate(steps, initial=first)]
+    shown = retimed(timestamps, time_base, fps)
+    assert list(shown) == on_show(timestamps, time_base, fps)
+    assert list(shown) == sorted(shown)
+
+
+@pytest.mark.parametrize("fps", [20, 25])
+@pytest.mark.parametrize("rate", [Fraction(20), Fraction(24), Fraction(25), Fraction(30000, 1001), 30, 50, 60, 120])
+@pytest.mark.parametrize("clock", [1000, 90000, None], ids=["milliseconds", "90 kHz", "its own"])
+def test_an_even_rate_becomes_another_whatever_the_clock_rounds(fps: int, rate: Fraction, clock: int | None) -> None:
+    rate = Fraction(rate)
+    base = Fraction(1, clock) if clock else 1 / rate
+    count = 10 * round(rate) + 1
+    timestamps = [round(i / rate / base) for i in range(count)]
+    shown = retimed(timestamps, base, fps)
+    assert abs(len(shown) - count / rate * fps) <= 1
+    # How long the frame has been on show; a millisecond is due to the clock, another to being due within one.
+    late = [Fraction(j, fps) - frame / rate for j, frame in enumerate(shown)]
+    assert min(late) >= -Fraction(2, 1000)
+    assert max(late) < 1 / rate + Fraction(1, 1000)
+
+
+def test_at_the_same_rate_time_and_index_are_one() -> None:
+    assert retimed(range(0, 512 * 90, 512), Fraction(1, 12800), 25) == tuple(range(90))
+    assert retimed([77], Fraction(1, 25), 25) == (0,)
 
 
 @settings(max_examples=60, deadline=None)

@@ -4,6 +4,7 @@ import copy
 import subprocess
 import sys
 from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,7 +19,7 @@ from actors.kinds.unet_328_ave import KIND as UNET_328
 
 SOURCES = [
     ImageFrames(tuple(f"/c/{i}.png" for i in range(10)), 64, 48),
-    VideoFrames("/c/v.mp4", tuple(range(0, 100, 10)), (0, 40, 80), 64, 48, None),
+    VideoFrames("/c/v.mp4", tuple(range(0, 100, 10)), Fraction(1, 250), (0, 40, 80), 64, 48, None),
     PlaneFile("/c/visual_input.bin", 5, 10),
 ]
 

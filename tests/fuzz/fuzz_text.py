@@ -96,7 +96,9 @@ class PackageInfo(FileReader):
         other = {"videos": {"full_body_img": {"frame_count": 6, "fps": 30}}}
         super().__init__(folder / "package_info.json", [json.dumps(info).encode() for info in (described, other)])
         self.folder = str(folder)
-        self.frames = VideoFrames(str(folder / "v.mp4"), (0, 1, 2, 3, 4), (0,), WIDTH, HEIGHT, Fraction(25))
+        self.frames = VideoFrames(
+            str(folder / "v.mp4"), (0, 1, 2, 3, 4), Fraction(1, 25), (0,), WIDTH, HEIGHT, Fraction(25)
+        )
 
     def mutate(self, content: bytes, chance: Random) -> bytes:
         return mutate_bytes(content, chance) if chance.random() < 0.25 else mutate_json(json.loads(content), chance)

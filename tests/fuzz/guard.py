@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,7 @@ def read_all(path: str) -> str:
 
 def decode_video(path: str) -> str:
     """What a worker decodes of a video that was exchanged after the driver had read it."""
-    frames = VideoFrames(path, (0, 512, 1024), (0,), 64, 48, None)
+    frames = VideoFrames(path, (0, 512, 1024), Fraction(1, 12800), (0,), 64, 48, None)
     load_block(BlockRequest(0, frames, (FaceRect(4, 6, 24, 26),) * 3, Interpolation.LINEAR, keep_frames=True), UNET_328)
     return "a video"
 

@@ -1,0 +1,69 @@
+"""What the frames of one range are drawn on, and in which batches the network runs for them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from actors.backgrounds import Block, network_view
+from actors.core.timeline import FrameRange, divide
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from actors.core.audio import AudioTrack
+    from actors.core.kind import ModelKind
+
+
+class Places:
+    """Finds what an output frame is drawn on in the blocks of one range.
+
+    Attributes:
+        seen: the output frames whose backgrounds are there: the range and its neighbours.
+    """
+
+    def __init__(self, backgrounds: tuple[int, ...], seen: FrameRange, blocks: tuple[Block, ...]) -> None:
+        self.seen = seen
+        self._backgrounds = backgrounds
+        self._blocks = blocks
+
+    def background(self, frame: int) -> int:
+        """The background of an output frame."""
+        return self._backgrounds[frame - self.seen.start]
+
+    def find(self, frame: int) -> tuple[Block, int]:
+        """The block that holds an output frame's background, and its position there."""
+        background = self.background(frame)
+        for block in self._blocks:
+            held = block.planes if block.planes is not None else block.crops
+            if held is not None and block.first <= background < block.first + len(held):
+                return block, background - block.first
+        raise KeyError(f"background {background} is in none of the range's blocks")
+
+    def image(self, frames: FrameRange, kind: ModelKind) -> NDArray[Any]:
+        """The network's view of some output frames: ``(n, inner, inner, 3)`` uint8, or ready planes in float32."""
+        return np.stack([network_view(*self.find(frame), kind) for frame in frames])
+
+
+def batches(frames: FrameRange, seen: FrameRange, reach: int, size: int, audio: AudioTrack) -> list[FrameRange]:
+    """What goes through the network, or past it, at once.
+
+    Frames that show nothing of what the network would make are in batches of their own. A neighbour is in one only if
+    a frame of the range needs it.
+
+    Args:
+        frames: the range.
+        seen: the range and its neighbours.
+        reach: how far away a neighbour is needed.
+        size: frames in a batch, at the most.
+        audio: says how much each frame shows of what the network makes.
+
+    Returns:
+        Batches in order, at least one of them; each is wholly of one sort.
+    """
+    silent = [frame for frame in frames if not audio.share(frame)]
+    rendered = [frame for frame in frames if audio.share(frame)]
+    near = {frame + distance for frame in rendered for distance in range(-reach, reach + 1)}
+    needed = [frame for frame in seen if frame in near and audio.share(frame)]
+    return sorted([*divide(silent, size), *divide(needed, size)])
