@@ -170,7 +170,7 @@ CASES: dict[Spoil, tuple[str, ...]] = {
     frames_backwards: ("--frames 9:3",),
     foreign_out: ("run", "not empty"),
     no_model: ("absent.onnx", "no such model"),
-    model_of_other_planes: ("six.onnx", "3 x 320 x 320"),
+    model_of_other_planes: ("six.onnx", "3x320x320"),
     model_too_new: ("new.onnx", "99", "opset 17"),
     model_that_is_none: ("text.onnx", "ONNX"),
     cuda_without_a_card: ("--device cuda", "--device cpu"),

@@ -12,14 +12,18 @@ from pathlib import Path
 import any_kind
 import numpy as np
 import pytest
+import reference_blend
 import reference_kinds as kinds
 import small
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import actors.kinds
+from actors.core.blend import Blend
 from actors.core.clip import FaceRect
+from actors.core.colour import fit_colours
 from actors.core.errors import InputError
+from actors.core.finish import finish_square, make_backing
 from actors.core.kind import Hears
 from actors.core.pixels import crop_face, network_planes, paste, render_square, to_pixels
 from actors.core.timeline import audio_windows, background_index
@@ -75,6 +79,30 @@ def test_pixels_are_those_of_the_reference(name: str, data: st.DataObject) -> No
     assert np.array_equal(network_planes(crop[None], kind)[0], expected_planes)
     finished = paste(FRAME, render_square(crop, to_pixels(prediction), rect, kind, kind.paste_filter), rect)
     assert np.array_equal(finished, kinds.paste(facts, FRAME, sides, expected_crop, prediction))
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_is_blended_and_coloured_as_the_reference_does(name: str) -> None:
+    kind, facts = KINDS[name], kinds.KINDS[name]
+    shape = reference_blend.Shape(facts.crop, facts.border, any_kind.side_of(facts), facts.black)
+    sides = (20, 30, 150, 160 if kind.square else 190)
+    rect = FaceRect(*sides)
+    crop = crop_face(FRAME, rect, kind, kind.crop_filter)
+    mouth = small.picture(9, kind.inner, kind.inner)
+    backing = make_backing(FRAME, rect, None, kind, Blend.FEATHER, None)
+    assert backing.weights is not None
+    expected = reference_blend.feather(shape, sides)
+    # A weight that lies between two 255ths may be rounded either way.
+    assert np.abs(backing.weights.astype(int) - expected).max() <= 1
+    finished = finish_square(crop, mouth, rect, backing, kind, kind.paste_filter)
+    hard = render_square(crop, mouth, rect, kind, kind.paste_filter)
+    own = FRAME[rect.y0 : rect.y1, rect.x0 : rect.x1]
+    assert np.array_equal(finished, reference_blend.mix(own, hard, backing.weights))
+    assert np.array_equal(finished[expected == 255], hard[expected == 255])
+    inner = crop[kind.border : kind.border + kind.inner, kind.border : kind.border + kind.inner]
+    fit = fit_colours(crop, mouth, kind)
+    lines = reference_blend.fit_colours(shape, inner, mouth)
+    assert np.allclose([*zip(fit.gain, fit.offset, strict=True)], lines)
 
 
 @pytest.mark.parametrize("name", KINDS)

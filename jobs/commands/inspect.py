@@ -118,7 +118,7 @@ def _print_model(console: Console, model: str, kind: ModelKind, tensors: ModelTe
     path = storage.resolve(model)
     batch = "any" if tensors.batch is None else str(tensors.batch)
     console.print(
-        f"model: {model}, kind {kind.name}, batch {batch}, opset {tensors.opset},"
+        f"model: {model}, batch {batch}, opset {tensors.opset},"
         f" inputs {tensors.image} and {tensors.audio}, output {tensors.output}",
         markup=False,
     )
