@@ -99,19 +99,28 @@ def fit_colours(shape: Shape, inner: Image, painted: Image) -> list[tuple[float,
             if not (left <= x < right and top <= y < bottom)
         ]
         middle = lower_median([y - x for x, y in pairs])
-        spread = lower_median([abs(y - x - middle) for x, y in pairs])
-        pairs = [(x, y) for x, y in pairs if abs(y - x - middle) <= 3 * spread + 2]
-        n = len(pairs)
-        mean_x, mean_y = (sum(pair[i] for pair in pairs) / n for i in (0, 1))
-        variance = sum(x * x for x, _ in pairs) / n - mean_x**2
-        covariance = sum(x * y for x, y in pairs) / n - mean_x * mean_y
-        gain = min(1.25, max(0.8, (covariance + 16) / (variance + 16)))
-        lines.append((gain, mean_y - gain * mean_x))
+        gain, offset = line_through(without_outliers(pairs, [abs(y - x - middle) for x, y in pairs]))
+        lines.append(line_through(without_outliers(pairs, [abs(y - (gain * x + offset)) for x, y in pairs])))
     return lines
 
 
-def lower_median(values: list[int]) -> int:
+def without_outliers(pairs: list[tuple[int, int]], away: list[float]) -> list[tuple[int, int]]:
+    """The pairs that are off by no more than three times the median and two levels."""
+    limit = 3 * lower_median(away) + 2
+    return [pair for pair, distance in zip(pairs, away, strict=True) if distance <= limit]
+
+
+def lower_median(values: Sequence[float]) -> float:
     return sorted(values)[(len(values) - 1) // 2]
+
+
+def line_through(pairs: list[tuple[int, int]]) -> tuple[float, float]:
+    """Least squares, with 16 levels squared of variance taken for granted, and a slope within 0.8 and 1.25."""
+    mean_x, mean_y = (sum(pair[i] for pair in pairs) / len(pairs) for i in (0, 1))
+    variance = sum(x * x for x, _ in pairs) / len(pairs) - mean_x**2
+    covariance = sum(x * y for x, y in pairs) / len(pairs) - mean_x * mean_y
+    gain = min(1.25, max(0.8, (covariance + 16) / (variance + 16)))
+    return gain, mean_y - gain * mean_x
 
 
 def smooth_fits(fits: dict[int, list[tuple[float, float]]], t: int) -> list[tuple[float, float]]:

@@ -30,10 +30,10 @@ LEAST_GAIN, MOST_GAIN = 0.8, 1.25
 # stays near 1 and the offset alone is fitted.
 NOISE = 16.0
 
-# Pixels whose difference lies further from the median than so many times its median deviation, and a few levels, show
-# something else than the frame does: an edge that has moved.
-OUTLYING = 3
-LEVELS = 2
+# Pixels that are off by more than so many times the median, and a few levels, show something else than the frame does,
+# such as an edge that has moved.
+OUTLYING = 3.0
+LEVELS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,10 @@ def has_margin(kind: ModelKind) -> bool:
 def fit_colours(crop: Image, mouth: Image, kind: ModelKind) -> ColourFit:
     """Fits the colours of the margin.
 
-    For each channel, pixels whose difference is far from the median difference are left out. Through the others goes
-    the line of least squares, its slope drawn toward 1 by `NOISE` in both variance and covariance and kept within
-    `LEAST_GAIN` and `MOST_GAIN`. All sums are of whole numbers, so the fit is the same everywhere.
+    For each channel, a line of least squares goes through the pixels whose difference is not far from the median
+    difference, and the one that counts through those that are not far from this line. Slopes are drawn toward 1 by
+    `NOISE` in both variance and covariance, and kept within `LEAST_GAIN` and `MOST_GAIN`. All sums are of whole
+    numbers below 2^53, so the fit is the same everywhere.
 
     Args:
         crop: ``(kind.crop, kind.crop, 3)`` uint8, the frame's own pixels.
@@ -63,35 +64,43 @@ def fit_colours(crop: Image, mouth: Image, kind: ModelKind) -> ColourFit:
     """
     inner = slice(kind.border, kind.border + kind.inner)
     wanted, painted = (_margin(picture, kind) for picture in (crop[inner, inner], mouth))
-    lines = [_line(painted[:, channel], wanted[:, channel]) for channel in range(3)]
-    (b, g, r), (b0, g0, r0) = zip(*lines, strict=True)
+    away = wanted - painted
+    gain, offset = _lines(painted, wanted, _near(np.abs(away - _median(away))))
+    away = wanted - (gain[:, None] * painted + offset[:, None])
+    gain, offset = _lines(painted, wanted, _near(np.abs(away)))
+    (b, g, r), (b0, g0, r0) = gain.tolist(), offset.tolist()
     return ColourFit((b, g, r), (b0, g0, r0))
 
 
-def _margin(picture: Image, kind: ModelKind) -> NDArray[np.int32]:
-    """The pixels of the inner region outside of the mask, ``(n, 3)``."""
+def _margin(picture: Image, kind: ModelKind) -> NDArray[np.float64]:
+    """The pixels of the inner region outside of the mask by channel, ``(3, n)``."""
     x, y, width, height = kind.mask
     beside = picture[y : y + height]
     parts = picture[:y], picture[y + height :], beside[:, :x], beside[:, x + width :]
-    return np.concatenate([part.reshape(-1, 3) for part in parts]).astype(np.int32)
+    return np.ascontiguousarray(np.concatenate([part.reshape(-1, 3) for part in parts]).T, np.float64)
 
 
-def _line(painted: NDArray[np.int32], wanted: NDArray[np.int32]) -> tuple[float, float]:
-    """Gain and offset of one channel."""
-    difference = wanted - painted
-    deviation = np.abs(difference - _median(difference))
-    kept = deviation <= OUTLYING * _median(deviation) + LEVELS
-    x, y = painted[kept].astype(np.int64), wanted[kept].astype(np.int64)
-    count, sum_x, sum_y = len(x), int(x.sum()), int(y.sum())
-    variance = int((x * x).sum()) / count - (sum_x / count) ** 2
-    covariance = int((x * y).sum()) / count - (sum_x / count) * (sum_y / count)
-    gain = min(max((covariance + NOISE) / (variance + NOISE), LEAST_GAIN), MOST_GAIN)
-    return gain, (sum_y - gain * sum_x) / count
+def _near(away: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 for pixels that are not far off, 0 for the others, by how far each of them is."""
+    return (away <= OUTLYING * _median(away) + LEVELS).astype(np.float64)
 
 
-def _median(values: NDArray[np.int32]) -> int:
-    """The lower median, a whole number."""
-    return int(np.partition(values, (len(values) - 1) // 2)[(len(values) - 1) // 2])
+def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The lower median of each channel, ``(3, 1)``."""
+    middle = (values.shape[1] - 1) // 2
+    return np.partition(values, middle, axis=1)[:, middle : middle + 1]
+
+
+def _lines(
+    painted: NDArray[np.float64], wanted: NDArray[np.float64], kept: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gains and offsets of the channels, from the pixels for which ``kept`` is 1 and not 0."""
+    some = painted * kept
+    count, x, y = kept.sum(1), some.sum(1), (wanted * kept).sum(1)
+    squares, products = (np.einsum("cn,cn->c", some, values) for values in (painted, wanted))
+    variance, covariance = squares / count - (x / count) ** 2, products / count - (x / count) * (y / count)
+    gain = np.clip((covariance + NOISE) / (variance + NOISE), LEAST_GAIN, MOST_GAIN)
+    return gain, (y - gain * x) / count
 
 
 def smoothed(fits: Mapping[int, ColourFit], frame: int) -> ColourFit:

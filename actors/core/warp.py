@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from actors.core.pixels import Interpolation
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.core.kind import ModelKind
-    from actors.core.pixels import Image, Interpolation
+    from actors.core.pixels import Image
     from actors.core.squares import FaceSquare
 
 

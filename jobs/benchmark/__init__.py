@@ -35,6 +35,10 @@ compared with the same reference. DIR gets three files:
     ``workers_batch``    with --full: ours and the thread-pool program by regime, workers and batch
     ``long_run``         with --full: ours at 1,000 and at 10,000 frames: ``frames``, ``fps``, ``worker_private`` (bytes
                          of the largest worker), ``pss``
+    ``modes``            ours, light network, jpg, one worker without Ray on the CPU, by ``mode`` of blending:
+                         ``inference_ms``, ``composite_ms`` and ``total_ms`` (all stages) in milliseconds per frame,
+                         medians over rounds in which all modes take turns, ``low_ms`` and ``high_ms`` of the total;
+                         ``seam`` (median over the frames) and ``seam_worst``, as in `actors.core.seam`
     ``trials``           every counted trial, as in ``benchmark.parquet``
     ===================  ==============================================================================================
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 from jobs.benchmark.machine import Machine
 from jobs.benchmark.matrix import Cell, Device, Regime, System
 from jobs.benchmark.memory import Memory
+from jobs.benchmark.modes import ModeCost
 from jobs.benchmark.results import cold_starts, compare, comparison_record, group, spread, summarise
 from jobs.benchmark.settings import Setting
 from jobs.benchmark.trial import Answer, Trial
@@ -37,6 +38,8 @@ class Report:
         memory: the largest seen by system, regime and format.
         workers_batch: trials of the sweep over workers and batch.
         long_run: trials of short and long runs.
+        modes: what ways to lay a square on its frame cost.
+        modes_fault: why that is not known, or empty.
         complete: whether all that was planned was done.
         took_s: how long the benchmark has taken so far, seconds.
     """
@@ -54,6 +57,8 @@ class Report:
     memory: dict[Cell, Memory] = field(default_factory=dict)
     workers_batch: list[Trial] = field(default_factory=list)
     long_run: list[Trial] = field(default_factory=list)
+    modes: list[ModeCost] = field(default_factory=list)
+    modes_fault: str = ""
     complete: bool = False
     took_s: float = 0.0
 
@@ -65,12 +70,13 @@ class Report:
 
     @property
     def faults(self) -> list[str]:
-        """Systems without a figure, one line each."""
-        return [
+        """What has no figure, one line each."""
+        failed = [
             f"{result.system} ({result.regime}, {result.format}): {result.fault}"
             for result in summarise(self.trials)
             if result.fault
         ]
+        return [*failed, *([f"modes of blending: {self.modes_fault}"] if self.modes_fault else [])]
 
     def as_record(self) -> dict[str, Any]:
         """The content of benchmark.json."""
@@ -104,6 +110,7 @@ class Report:
             "cold_start": cold_starts(self.trials),
             "workers_batch": [_swept(trial) for trial in self.workers_batch],
             "long_run": long_runs(self.long_run),
+            "modes": [asdict(cost) for cost in self.modes],
             "trials": [asdict(trial) for trial in self.trials],
         }
 

@@ -26,6 +26,7 @@ from jobs.benchmark.matrix import (
     trial_seconds,
     whole,
 )
+from jobs.benchmark.modes import measure_modes
 from jobs.benchmark.networks import make_network, networks_kind
 from jobs.benchmark.pixels import Reference, Verdict, check_frames, check_video, tolerance
 from jobs.benchmark.report import Report
@@ -46,6 +47,8 @@ MOST_REFERENCE = 320
 MOST_CHECKED = 24
 WORKERS_BATCH = (1, 2, 4, 8)
 LONG_RUN = (1_000, 10_000)
+# A round through the modes of blending takes about a second.
+MODE_ROUNDS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,8 @@ class _Regime:
             for place, cell in enumerate(rotated(order, repeat, self._plan.repeats)):
                 assignments[cell] = self._counted(assignments[cell], reference, repeat, place)
             self._keep()
+        if self._regime is Regime.LIGHT and System.OURS in self._plan.systems:
+            self._modes()
         if self._plan.full:
             self._workers_batch(top, reference)
             if self._regime is Regime.LIGHT:
@@ -257,6 +262,20 @@ class _Regime:
         folder = out / "frames" if cell.system is System.OURS else out
         allowed = tolerance(self._plan.device, task.setting.precision, cell.output)
         return check_frames(folder, cell.output, task.frames, reference, allowed, MOST_CHECKED)
+
+    def _modes(self) -> None:
+        """What each way to lay a square on its frame costs."""
+        costs, fault = measure_modes(
+            self._material,
+            self._network.path,
+            self._scratch,
+            quality=JPEG_QUALITY,
+            repeats=MODE_ROUNDS * self._plan.repeats,
+            limit=self._runner.limit,
+        )
+        self._report.modes, self._report.modes_fault = costs, fault
+        say(self._console, f"{self._regime} modes of blending: {fault or f'{len(costs)} measured'}")
+        self._keep()
 
     def _workers_batch(self, top: Setting, reference: Reference) -> None:
         """Ours and the program whose published table this is, over workers and batch."""

@@ -56,7 +56,8 @@ def grids(report: Report) -> list[Grid]:
     """All tables for which there is something to show."""
     results = summarise(report.trials)
     comparisons = compare(report.trials, report.device)
-    found = [_speed(results), _headline(comparisons), _memory(report), _cold(report), _sweep(report), _long(report)]
+    found = [_speed(results), _headline(comparisons), _modes(report), _memory(report), _cold(report)]
+    found += [_sweep(report), _long(report)]
     return [grid for grid in found if grid.rows]
 
 
@@ -156,6 +157,21 @@ def _long(report: Report) -> Grid:
         for run in long_runs(report.long_run)
     )
     return Grid("Length of the run", ("frames", "fps_steady", "largest worker, MiB", "all (PSS), MiB"), rows)
+
+
+def _modes(report: Report) -> Grid:
+    rows = tuple(
+        (
+            cost.mode,
+            number(cost.inference_ms),
+            number(cost.composite_ms),
+            f"{number(cost.total_ms)} ({number(cost.low_ms)}-{number(cost.high_ms)})",
+            f"{cost.seam:.2f} ({cost.seam_worst:.2f})",
+        )
+        for cost in report.modes
+    )
+    head = ("light network, jpg", "network", "composite", "all stages", "seam, median (worst)")
+    return Grid("Blending: ms per frame of one worker, and how visible the edges are", head, rows)
 
 
 def caption(report: Report) -> list[str]:

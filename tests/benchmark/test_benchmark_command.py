@@ -10,6 +10,7 @@ import pandas as pd
 import small
 
 from jobs.benchmark.memory import supported
+from jobs.benchmark.modes import MODES
 
 
 def test_a_small_benchmark_measures_and_compares(tmp_path: Path, clip: small.SmallClip) -> None:
@@ -33,6 +34,12 @@ def test_a_small_benchmark_measures_and_compares(tmp_path: Path, clip: small.Sma
     assert {(trial["system"], trial["batch"]) for trial in record["sweep"]} == {("bare", 1), ("bare", 2), ("bare", 4)}
     assert record["cold_start"][0]["ray_s"] > 0
     assert record["object_store"][0]["bytes"] > 20 * small.WIDTH * small.HEIGHT * 3
+    # Every mode of blending costs something more than the paste, and leaves less of an edge.
+    modes = {cost["mode"]: cost for cost in record["modes"]}
+    assert list(modes) == list(MODES)
+    assert all(cost["low_ms"] <= cost["total_ms"] <= cost["high_ms"] for cost in modes.values())
+    assert all(0 < cost["inference_ms"] + cost["composite_ms"] < cost["total_ms"] for cost in modes.values())
+    assert all(1 < modes[name]["seam"] < modes["hard"]["seam"] for name in modes if name != "hard")
     if supported():
         (ours,) = [memory for memory in record["memory"] if memory["system"] == "ours"]
         assert ours["pss"] > ours["private"] > 0
@@ -45,6 +52,7 @@ def test_a_small_benchmark_measures_and_compares(tmp_path: Path, clip: small.Sma
         assert str(tmp_path) not in text
         assert str(small.ROOT) not in text
     assert "| Mouthpiece |" in texts[1]
+    assert "| feather, colour-match |" in texts[1]
     assert "Mouthpiece" in result.output
     # What the systems wrote is gone.
     assert {path.name for path in out.iterdir()} == {"benchmark.json", "benchmark.md", "benchmark.parquet"}

@@ -1,0 +1,193 @@
+"""What each way to lay a square on its frame costs, and how visible it leaves the edges.
+
+One worker without Ray renders the same frames in every mode, taking turns, in a process of its own. Only what a worker
+does per frame is measured: backgrounds are loaded and prepared before. Network and compositing run on the CPU.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from actors.backgrounds import load_block
+from actors.compositor import Compositor
+from actors.core.audio import AudioTrack
+from actors.core.timeline import FrameRange
+from actors.core.timings import STAGES, FrameTiming
+from jobs.benchmark.material import Material
+from jobs.benchmark.process import run_process
+from jobs.inputs import read_inputs
+from jobs.options import CompositeOptions
+from jobs.placement import CPU, Placement
+from jobs.plan import LONGEST_RANGE, BlockPlan
+from jobs.work import block_request, worker_config
+
+# One of the long ranges that a run consists of.
+FRAMES = LONGEST_RANGE
+
+MODES: dict[str, dict[str, Any]] = {
+    "hard": {},
+    "feather": {"blend": "feather"},
+    "feather, colour-match": {"blend": "feather", "colour_match": True},
+    "feather, smooth-crops": {"blend": "feather", "smooth_crops": True},
+    "all, with parsing": {"blend": "feather", "colour_match": True, "smooth_crops": True, "parsing": ""},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModeCost:
+    """One mode; times in milliseconds per frame, medians over the repeats.
+
+    Attributes:
+        mode: its name in `MODES`.
+        inference_ms: the network, run for neighbours too where colours are matched.
+        composite_ms: prediction to finished square, its seam measured.
+        total_ms: all stages.
+        low_ms: all stages in the quickest repeat.
+        high_ms: and in the slowest.
+        seam: median over the frames.
+        seam_worst: the largest.
+    """
+
+    mode: str
+    inference_ms: float
+    composite_ms: float
+    total_ms: float
+    low_ms: float
+    high_ms: float
+    seam: float
+    seam_worst: float
+
+
+def measure_modes(
+    material: Material, model: str, scratch: Path, *, quality: int, repeats: int, limit: float
+) -> tuple[list[ModeCost], str]:
+    """Measures all modes in a process of its own.
+
+    Args:
+        material: the clip.
+        model: the network's file.
+        scratch: existing folder for files.
+        quality: of the JPEGs that frames are written as.
+        repeats: rounds through all modes.
+        limit: seconds that it may take.
+
+    Returns:
+        One row for each mode, and why there is none, or empty.
+    """
+    out = scratch / "modes"
+    for folder in ("frames", "timings", "segments"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    masks = _write_masks(material, scratch / "parsing")
+    squares = {flag.removeprefix("--"): value for flag, value in zip(*[iter(material.squares)] * 2, strict=True)}
+    base = {
+        "clip": material.clip,
+        "model": model,
+        "out": str(out),
+        "features": str(material.features(FRAMES)),
+        "format": "jpg",
+        "quality": quality,
+        **squares,
+    }
+    spec = {
+        "repeats": repeats,
+        "modes": {
+            name: {**base, **given, **({"parsing": str(masks)} if "parsing" in given else {})}
+            for name, given in MODES.items()
+        },
+    }
+    path = scratch / "modes.json"
+    path.write_text(json.dumps(spec), encoding="utf-8")
+    ended = run_process([sys.executable, "-m", __name__, str(path)], scratch, limit)
+    if ended.fault:
+        return [], ended.fault
+    return [ModeCost(**row) for row in json.loads(ended.said.strip().splitlines()[-1])], ""
+
+
+def _write_masks(material: Material, folder: Path) -> Path:
+    """A parsing for each background: something the size of a fingertip before the lower edge of the face."""
+    folder.mkdir(exist_ok=True)
+    for index, rect in enumerate(material.rects):
+        mask = np.zeros((material.height, material.width, 3), np.uint8)
+        cv2.circle(mask, ((rect.x0 + rect.x1) // 2, rect.y1), max(1, rect.width // 8), (255, 255, 255), -1)
+        if not cv2.imwrite(str(folder / f"{index}.png"), mask):
+            raise OSError(f"{folder.name} cannot be written")
+    return folder
+
+
+class _Mode:
+    """A worker that is ready to render in one mode, with its backgrounds."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        options = CompositeOptions.model_validate(given)
+        inputs = read_inputs(options)
+        if not isinstance(inputs.audio, AudioTrack):
+            raise TypeError("the benchmark's material has features")
+        # As many backgrounds as the frames show, in one block.
+        self.frames = FrameRange(0, min(FRAMES, len(inputs.audio)))
+        self._shown = inputs.pairing.backgrounds_of(inputs.around(self.frames))
+        mark = ".driver-modes"
+        (Path(options.out) / mark).touch()
+        placement = Placement(workers=1, threads=1, finishers=0, batch=1, gpus=0, resources={})
+        config = worker_config(options, inputs, placement, provider=CPU, out=options.out, token=mark)
+        plan = BlockPlan(max(self._shown) + 1, 1, 1, 1)
+        request = block_request(options, inputs, plan, 0, prepare=options.delivery)
+        self._block = load_block(request, inputs.kind)[0]
+        self._worker = Compositor(0, config, inputs.audio)
+        self._worker.prepare()
+
+    def render(self) -> Sequence[FrameTiming]:
+        """All frames once."""
+        return self._worker.render(self.frames, self._shown, self._block).timings
+
+
+def rounds(modes: dict[str, dict[str, Any]], repeats: int) -> list[ModeCost]:
+    """Renders in all modes, taking turns; a first round, which warms everything, does not count.
+
+    Args:
+        modes: options by name.
+        repeats: rounds that count.
+    """
+    ready = {name: _Mode(given) for name, given in modes.items()}
+    rows: dict[str, list[Sequence[FrameTiming]]] = {name: [] for name in modes}
+    for _ in range(repeats + 1):
+        for name, mode in ready.items():
+            rows[name].append(mode.render())
+    return [_cost(name, some[1:]) for name, some in rows.items()]
+
+
+def _cost(name: str, repeats: Sequence[Sequence[FrameTiming]]) -> ModeCost:
+    def each(*stages: str) -> list[float]:
+        """Milliseconds per frame of each repeat."""
+        return [sum(getattr(row, stage) for row in rows for stage in stages) / len(rows) for rows in repeats]
+
+    total = each(*STAGES)
+    seams = [row.seam for row in repeats[0]]
+    return ModeCost(
+        mode=name,
+        inference_ms=statistics.median(each("inference_ms")),
+        composite_ms=statistics.median(each("composite_ms")),
+        total_ms=statistics.median(total),
+        low_ms=min(total),
+        high_ms=max(total),
+        seam=statistics.median(seams),
+        seam_worst=max(seams),
+    )
+
+
+def main() -> None:
+    """``python -m jobs.benchmark.modes SPEC``: prints what `measure_modes` reads."""
+    spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    sys.stdout.write(json.dumps([asdict(cost) for cost in rounds(spec["modes"], spec["repeats"])]) + "\n")
+
+
+if __name__ == "__main__":
+    main()
