@@ -88,16 +88,17 @@ def keep_parsed(weights: NDArray[np.uint8], parsing: Image) -> NDArray[np.uint8]
 
 
 def fit_colours(shape: Shape, inner: Image, painted: Image) -> list[tuple[float, float]]:
-    """Gain and offset of each channel, from the pixels that are seen and not masked."""
+    """Gain and offset of each channel, from every second pixel that is seen and not masked.
+
+    They are counted above the mask, below it, left of it and right of it.
+    """
     left, top, right, bottom = shape.black
+    side = shape.side
+    strips = [(0, 0, side, top), (0, bottom, side, side), (0, top, left, bottom), (right, top, side, bottom)]
+    places = [(y, x) for x0, y0, x1, y1 in strips for y in range(y0, y1) for x in range(x0, x1)][::2]
     lines = []
     for channel in range(3):
-        pairs = [
-            (int(painted[y, x, channel]), int(inner[y, x, channel]))
-            for y in range(shape.side)
-            for x in range(shape.side)
-            if not (left <= x < right and top <= y < bottom)
-        ]
+        pairs = [(int(painted[y, x, channel]), int(inner[y, x, channel])) for y, x in places]
         middle = lower_median([y - x for x, y in pairs])
         gain, offset = line_through(without_outliers(pairs, [abs(y - x - middle) for x, y in pairs]))
         lines.append(line_through(without_outliers(pairs, [abs(y - (gain * x + offset)) for x, y in pairs])))
