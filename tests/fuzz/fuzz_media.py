@@ -154,7 +154,10 @@ def _decode(source: FrameSource) -> None:
     assert block.crops is not None
     assert block.frames.shape == (count, source.height, source.width, 3)
     assert block.crops.shape == (count, SMALL.crop, SMALL.crop, 3)
-    assert receipt.bytes == block.frames.nbytes + block.crops.nbytes
+    assert block.backings is not None
+    assert len(block.backings) == count
+    kept = sum(backing.nbytes for backing in block.backings)
+    assert receipt.bytes == block.frames.nbytes + block.crops.nbytes + kept
 
 
 READERS = {"images": Images, "video": Video}
