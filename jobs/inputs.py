@@ -127,9 +127,9 @@ def read_inputs(options: CompositeOptions) -> Inputs:
             "crop the clip to even sides",
         )
     squares, parsing = _picture(options, clip, kind)
-    # Paired by time, backgrounds move as fast as they did, whatever their rate.
-    amiss = rate_warning(clip.frames, kind) if options.retime else None
-    warnings = [warning for warning in clip.warnings if warning != amiss]
+    warnings = [*clip.warnings]
+    if not options.retime and (warning := rate_warning(clip.frames, kind)):
+        warnings.append(warning)
     recording = _recording(options, clip)
     if recording is not None and not isinstance(audio, Recorded):
         seconds, expected = check_sound(recording), len(audio) / kind.fps

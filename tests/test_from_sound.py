@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import in_process
 import numpy as np
 import pytest
 import small
@@ -150,3 +151,23 @@ def test_a_clip_without_features_or_encoder_says_what_is_missing(
     assert "add --encoder" in small.command(*base, "--audio", recording, "--video").output
     (bare / "aud.wav").unlink()
     assert "give one with --audio" in small.command(*base, "--encoder", encoder).output
+
+
+def test_inspect_checks_what_a_render_would_hear(tmp_path: Path, model: Path, recording: Path, encoder: Path) -> None:
+    bare = small.write_dataset(tmp_path / "bare").folder
+    (bare / "aud_ave.npy").unlink()
+    base = ("inspect", bare, "--model", model)
+    assert "give --features, or --audio with --encoder" in in_process.command(*base).output
+    result = in_process.command(*base, "--audio", recording, "--encoder", encoder)
+    assert result.code == 0, result.output
+    assert f"recording: {recording}, 0.50 s, 12 frames at 25 fps" in result.output
+    assert f"encoder: {encoder}, batch any" in result.output
+    assert f"recording: {bare / 'aud.wav'}, 1.84 s, 46 frames" in in_process.command(*base, "--encoder", encoder).output
+    for flags, words in (
+        (("--encoder", model), "are not an encoder's"),
+        (("--encoder", encoder, "--audio", model), "cannot be decoded as sound"),
+        (("--encoder", encoder, "--features", tmp_path / "f.npy"), "give one of them"),
+    ):
+        refused = in_process.command(*base, *flags)
+        assert refused.code == 2
+        assert words in refused.output

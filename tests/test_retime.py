@@ -68,6 +68,13 @@ def test_frames_are_drawn_on_what_is_on_show_at_their_time(
     assert "so the background moves at 0.50 times its speed; --retime pairs by time" in refused.output
 
 
+def test_inspect_says_what_becomes_of_the_rate(video: Path, flags: list[object]) -> None:
+    result = in_process.command("inspect", video, *flags)
+    assert result.code == 0, result.output
+    assert "warning: quick.mkv: 50 fps" in result.output
+    assert "--retime pairs by time" in result.output
+
+
 def test_once_ends_when_the_video_does(video: Path, flags: list[object], model: Path, tmp_path: Path) -> None:
     base = ("composite", video, "--model", model, "--out", tmp_path / "run", *flags, "--loop", "once", "--retime")
     assert "use --frames 0:13" in in_process.command(*base).output

@@ -62,14 +62,13 @@ def candidates(folder: str) -> Candidates:
     )
 
 
-def find_frames(there: Candidates, kind: ModelKind, notes: Notes) -> tuple[FrameSource, str]:
+def find_frames(there: Candidates, notes: Notes) -> tuple[FrameSource, str]:
     """The full frames of a folder and their name for messages.
 
     In order: ``full_body_img/``, ``full_body_video.mp4``, images in the folder itself, its only other video.
 
     Args:
         there: what the folder holds.
-        kind: its frame rate is the one that raises no warning.
         notes: gets a line for every candidate, used or not.
 
     Raises:
@@ -82,11 +81,11 @@ def find_frames(there: Candidates, kind: ModelKind, notes: Notes) -> tuple[Frame
         path = storage.join(there.folder, IMAGE_FOLDER)
         choices.append((images, lambda: _open_images(path, there.numbered, images, notes)))
     if there.package_video:
-        choices.append((PACKAGE_VIDEO, lambda: open_video(storage.join(there.folder, PACKAGE_VIDEO), kind, notes)))
+        choices.append((PACKAGE_VIDEO, lambda: open_video(storage.join(there.folder, PACKAGE_VIDEO), notes)))
     if there.loose:
         choices.append((_LOOSE, lambda: _open_images(there.folder, there.loose, _LOOSE, notes)))
     if there.videos:
-        choices.append((", ".join(there.videos), lambda: _open_only(there, kind, notes)))
+        choices.append((", ".join(there.videos), lambda: _open_only(there, notes)))
     if not choices:
         raise InputError(
             there.folder,
@@ -102,19 +101,17 @@ def find_frames(there: Candidates, kind: ModelKind, notes: Notes) -> tuple[Frame
     return frames, label
 
 
-def open_video(path: str, kind: ModelKind, notes: Notes) -> VideoFrames:
-    """Reads a video's description; another frame rate than the kind's gives one warning."""
+def open_video(path: str, notes: Notes) -> VideoFrames:
+    """Reads a video's description."""
     frames = read_video(path)
     name = path.rsplit("/", 1)[-1]
     rate = "unknown frame rate" if frames.fps is None else f"{float(frames.fps):g} fps"
     notes.recognised(name, f"{len(frames)} background frames, {frames.width}x{frames.height}, {rate}")
-    if warning := rate_warning(frames, kind):
-        notes.warnings.append(warning)
     return frames
 
 
 def rate_warning(frames: FrameSource | None, kind: ModelKind) -> str | None:
-    """What becomes of backgrounds at another frame rate than the kind's where they pair by index."""
+    """What becomes of a video at another frame rate than the kind's where its frames pair by index, if it is one."""
     # Containers with coarse clocks state 25 fps as 24.998 or so.
     if not isinstance(frames, VideoFrames) or frames.fps is None or abs(frames.fps - kind.fps) <= _SAME_RATE:
         return None
@@ -125,10 +122,10 @@ def rate_warning(frames: FrameSource | None, kind: ModelKind) -> str | None:
     )
 
 
-def _open_only(there: Candidates, kind: ModelKind, notes: Notes) -> VideoFrames:
+def _open_only(there: Candidates, notes: Notes) -> VideoFrames:
     if len(there.videos) > 1:
         raise InputError(there.folder, f"holds {len(there.videos)} videos", "name one of them instead of the folder")
-    return open_video(storage.join(there.folder, there.videos[0]), kind, notes)
+    return open_video(storage.join(there.folder, there.videos[0]), notes)
 
 
 def _open_images(path: str, files: tuple[storage.Entry, ...], name: str, notes: Notes) -> ImageFrames:

@@ -184,7 +184,7 @@ def _full_frames(
     if squares is None:
         notes.passed_over("full frames", "nothing says where the face is on them; give --rects or --rect")
         return None
-    frames, label = find_frames(there, kind, notes)
+    frames, label = find_frames(there, notes)
     squares = _pair_squares(squares, frames, label, count)
     if len(frames) == count:
         notes.recognised(label, f"frame i pairs with window i; {PLANES} is not needed")

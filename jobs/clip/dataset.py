@@ -20,6 +20,6 @@ def read_dataset(subject: Subject, there: Candidates, kind: ModelKind, notes: No
 
     The folder may be an unpacked package, so its ``package_info.json`` is compared too.
     """
-    frames, label = find_frames(there, kind, notes)
+    frames, label = find_frames(there, notes)
     check_package_info(there.folder, frames, notes)
     return whole_clip(subject, "dataset", frames, label, kind, notes)

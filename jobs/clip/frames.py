@@ -11,11 +11,11 @@ from jobs.clip.whole import Subject, whole_clip
 
 def read_frames(subject: Subject, there: Candidates, kind: ModelKind, notes: Notes) -> Clip:
     """The clip in a folder of images or with one video; raises `InputError` for anything that cannot be used."""
-    frames, label = find_frames(there, kind, notes)
+    frames, label = find_frames(there, notes)
     return whole_clip(subject, "frames", frames, label, kind, notes)
 
 
 def read_lone_video(subject: Subject, video: str, kind: ModelKind, notes: Notes) -> Clip:
     """The clip made of the video file at ``video`` alone; raises `InputError` for anything that cannot be used."""
-    frames = open_video(video, kind, notes)
+    frames = open_video(video, notes)
     return whole_clip(subject, "frames", frames, video.rsplit("/", 1)[-1], kind, notes)

@@ -17,6 +17,6 @@ def is_package(there: Candidates) -> bool:
 
 def read_package(subject: Subject, there: Candidates, kind: ModelKind, notes: Notes) -> Clip:
     """The clip in such a folder; raises `InputError` for anything that cannot be used."""
-    frames, label = find_frames(there, kind, notes)
+    frames, label = find_frames(there, notes)
     check_package_info(there.folder, frames, notes)
     return whole_clip(subject, "package", frames, label, kind, notes)

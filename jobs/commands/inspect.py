@@ -15,17 +15,17 @@ from actors.core.kind import Hears, ModelKind, ModelTensors
 from actors.encoding import Delivery, ImageFormat
 from actors.kinds import all_kinds, kinds_named
 from actors.model import recognise_model
-from jobs.clip import read_clip, read_features
+from jobs.clip import rate_warning, read_clip, read_features
 from jobs.options import CompositeOptions
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
-from jobs.sound import check_sound
+from jobs.recorded import Recorded, Speech, read_recorded, read_speech
 
 T = TypeVar("T")
 
 WITHOUT_AUDIO = {
     Hears.FEATURES: "give --features",
-    Hears.ENCODER: "give --features, or render with --audio and --encoder",
-    Hears.MEL: "render with --audio",
+    Hears.ENCODER: "give --features, or --audio with --encoder",
+    Hears.MEL: "give --audio",
 }
 
 
@@ -36,6 +36,8 @@ def inspect(
         str | None, typer.Option(metavar="NAME", help="Kind of the network, see `kinds`. [default: by its shapes]")
     ] = None,
     features: Annotated[str | None, typer.Option(help="Audio features, .npy.")] = None,
+    audio: Annotated[str | None, typer.Option(help="Recording. [default: the clip's aud.wav]")] = None,
+    encoder: Annotated[str | None, typer.Option(help="ONNX encoder that shall hear the recording.")] = None,
     rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form.")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
 ) -> int:
@@ -51,7 +53,7 @@ def inspect(
         if network is None and kind is None:
             console.print(f"read as for {taken_for.name}, until --model or --kind says what for")
         _print_clip(console, found, taken_for)
-        _attempt(lambda: _print_audio(console, found, features, taken_for), problems)
+        _attempt(lambda: _print_audio(console, found, taken_for, features, audio or found.sound, encoder), problems)
     if model is not None and network is not None:
         _attempt(lambda: _print_model(console, model, *network, named=kind is not None), problems)
     for problem in problems:
@@ -76,14 +78,29 @@ def _likely_kind(folder: str) -> ModelKind:
     return max(kinds or all_kinds(), key=lambda kind: kind.crop)
 
 
-def _print_audio(console: Console, clip: Clip, features: str | None, kind: ModelKind) -> None:
+def _print_audio(
+    console: Console, clip: Clip, kind: ModelKind, features: str | None, recording: str | None, encoder: str | None
+) -> None:
+    """What will drive the mouth, found as a render finds it."""
     source = features or clip.features
-    if source is not None:
+    if encoder is not None and features is not None:
+        raise InputError("--encoder", "features are given already", "give one of them")
+    if encoder is not None and recording is None:
+        raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
+    heard: Recorded | None = None
+    if encoder is not None and recording is not None:
+        heard = read_speech(recording, encoder, kind)
+    elif kind.hears is Hears.MEL and features is None and recording is not None:
+        heard = read_recorded(recording, kind)
+    if heard is not None:
+        seconds = float(heard.seconds)
+        console.print(f"recording: {heard.recording}, {seconds:.2f} s, {heard.frames} frames at {kind.fps} fps")
+        if isinstance(heard, Speech):
+            batch = "any" if heard.tensors.batch is None else heard.tensors.batch
+            console.print(f"encoder: {heard.encoder}, batch {batch}", markup=False)
+    elif source is not None:
         rows = read_features(source, kind)
         console.print(f"features: {source}, {len(rows)} rows, {len(rows) / kind.fps:.2f} s at {kind.fps} fps")
-    elif kind.hears is Hears.MEL and clip.sound is not None:
-        length = check_sound(clip.sound)
-        console.print(f"recording: {clip.sound}, {length:.2f} s, {round(length * kind.fps)} frames at {kind.fps} fps")
     elif clip.windows is None:
         missing = kind.features_file or "aud.wav"
         raise InputError(clip.path, f"has no {missing}", WITHOUT_AUDIO[kind.hears])
@@ -107,7 +124,8 @@ def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
         f"memory: {clip.backgrounds * each / 2**20:.0f} MiB of object store for the whole clip,"
         f" in blocks of {block * each / 2**20:.0f} MiB"
     )
-    for warning in clip.warnings:
+    pace = rate_warning(clip.frames, kind)
+    for warning in (*clip.warnings, *([pace] if pace else [])):
         console.print(f"warning: {warning}", style="yellow", markup=False)
 
 

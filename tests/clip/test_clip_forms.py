@@ -20,7 +20,7 @@ from clip_inputs import (
 
 from actors.core.clip import FaceRect, ImageFrames, VideoFrames
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from jobs.clip import read_clip
+from jobs.clip import rate_warning, read_clip
 
 COUNT = 12
 RECT = FaceRect(3, 4, 33, 34)
@@ -163,12 +163,14 @@ def test_a_folder_with_one_video_is_a_clip_and_with_two_is_not(tmp_path: Path) -
     assert str(error) == f"{tmp_path}: holds 2 videos; name one of them instead of the folder"
 
 
-def test_a_video_at_another_rate_gets_one_warning(tmp_path: Path) -> None:
-    clip = read(write_video(tmp_path / "a.mp4", COUNT, fps=30), rect=RECT)
-    assert len(clip.warnings) == 1
-    assert clip.warnings[0].startswith("a.mp4: 30 fps; frames are made at 25 fps and each pairs by index")
-    assert clip.warnings[0].endswith("; --retime pairs by time")
-    assert read(write_video(tmp_path / "b.mp4", COUNT, fps=25), rect=RECT).warnings == ()
+def test_a_video_at_another_rate_is_known_as_one(tmp_path: Path) -> None:
+    video = read(write_video(tmp_path / "a.mp4", COUNT, fps=30), rect=RECT).frames
+    said = rate_warning(video, UNET_328)
+    assert said is not None
+    assert said.startswith("a.mp4: 30 fps; frames are made at 25 fps and each pairs by index")
+    assert said.endswith("moves at 0.83 times its speed; --retime pairs by time")
+    assert rate_warning(read(write_video(tmp_path / "b.mp4", COUNT, fps=25), rect=RECT).frames, UNET_328) is None
+    assert rate_warning(None, UNET_328) is None
 
 
 def test_a_clip_is_found_from_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
