@@ -229,7 +229,7 @@ def print_summary(
     head.add_row("cache load", f"{cold.cache_s:.2f} s   of loading tasks")
     head.add_row("warm-up", f"{cold.warm_s:.2f} s   (session {cold.session_s:.2f} s, Ray {cold.ray_s:.2f} s)")
     if seam is not None:
-        head.add_row("seam", f"{seam.sentence}; 1.0 is invisible")
+        head.add_row("seam", f"{seam.p50:.2f}   median, 1.0 is invisible; at most {seam.worst:.2f}, frame {seam.frame}")
     console.print(head)
     table = Table(title="ms per frame", title_justify="left")
     table.add_column("stage")

@@ -153,6 +153,9 @@ def test_binary_without_frames_runs_the_network_only(
     refused = small.command(*base)
     assert refused.code == 2
     assert "--no-composite" in refused.output
+    smooth = small.command(*base, "--no-composite", "--smooth-crops")
+    assert smooth.code == 2
+    assert "--smooth-crops: the export's network input is ready-made" in smooth.output
     result = on_cluster(*base, "--no-composite")
     assert result.code == 0, result.output
     record = json.loads((run / "run.json").read_text())

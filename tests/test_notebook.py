@@ -67,7 +67,7 @@ def test_it_draws_a_run(
     outputs = [output for cell in shown.cells for output in cell.get("outputs", [])]
     assert {output["output_type"] for output in outputs} <= {"execute_result", "display_data", "stream"}
     pictures = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-    assert len(pictures) == 3
+    assert len(pictures) == 4
     for picture in pictures:
         image = cv2.imdecode(np.frombuffer(base64.b64decode(picture), np.uint8), cv2.IMREAD_COLOR)
         assert image is not None

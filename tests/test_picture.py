@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,13 +18,16 @@ import small
 from reference_blend import Mode
 from small import Result, SmallClip
 
+import jobs.inputs
 from actors.backgrounds import Block, load_block
 from actors.compositor import Compositor
 from actors.core.audio import AudioTrack
+from actors.core.errors import InputError
 from actors.core.pixels import Image
 from actors.core.timeline import FrameRange
 from actors.core.timings import FrameTiming
 from actors.encoding import Delivery
+from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.inputs import Inputs, read_inputs
 from jobs.options import CompositeOptions
 from jobs.placement import Placement
@@ -238,6 +241,29 @@ def test_neighbours_cost_time_that_is_counted_and_nothing_else(avatar: Avatar, t
     assert [(row.batch_id, row.batch_size) for row in rows] == [(2, 1), (3, 1)]
     both = render(avatar, tmp_path, [FrameRange(12, 14)], {"colour_match": True}, batch=4)
     assert [(row.batch_id, row.batch_size) for row in both] == [(0, 2), (0, 2)]
+
+
+def test_neighbours_end_where_the_frames_do(avatar: Avatar, tmp_path: Path) -> None:
+    def around(start: int, stop: int, **given: object) -> FrameRange:
+        return read_inputs(avatar.options(tmp_path, given)).around(FrameRange(start, stop))
+
+    assert around(5, 9) == FrameRange(5, 9)
+    assert around(5, 9, colour_match=True) == FrameRange(3, 11)
+    # Not where --frames ends: the bytes of a frame do not depend on it.
+    assert around(1, small.ROWS, colour_match=True) == FrameRange(0, small.ROWS)
+    assert around(5, 9, colour_match=True, frames="5:9") == FrameRange(3, 11)
+    # Paired once, there is no background behind the last.
+    once = around(15, small.BACKGROUNDS, colour_match=True, loop="once", frames="15:20")
+    assert once == FrameRange(13, small.BACKGROUNDS)
+
+
+def test_a_kind_without_a_margin_has_no_colours_to_match(
+    avatar: Avatar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs.inputs, "UNET_328", replace(UNET_328, name="all-masked", mask=(0, 0, 320, 320)))
+    with pytest.raises(InputError, match="all-masked masks all that it paints") as caught:
+        read_inputs(avatar.options(tmp_path, {"colour_match": True}))
+    assert caught.value.subject == "--colour-match"
 
 
 @pytest.mark.parametrize("given", [{}, {"blend": "feather"}, {"parsing": True}], ids="+".join)

@@ -159,7 +159,8 @@ def test_the_seam_is_told_by_its_median_and_its_worst_frame() -> None:
     )
     stats = seam_of(table)
     assert stats == SeamStats(p50=1.02, p99=1.5, worst=1.5, frame=3, edge="inner")
-    assert "1.02 median, 1.50 at most (frame 3, the network's edge); 1.0 is invisible" in printed(TOTALS, table)
+    assert stats.sentence == "1.02 median, 1.50 at most (frame 3, the network's edge)"
+    assert "1.02   median, 1.0 is invisible; at most 1.50, frame 3" in printed(TOTALS, table)
 
 
 def test_without_compositing_there_is_no_seam() -> None:

@@ -160,6 +160,14 @@ def test_divide_cuts_only_at_gaps_and_full_ranges(frames: list[int], size: int) 
         assert before.stop < after.start or len(before) == size
 
 
+@given(st.integers(0, 40), st.integers(1, 20), st.integers(0, 9), st.integers(0, 9))
+def test_a_range_is_widened_by_the_frames_that_there_are(start: int, length: int, by: int, beyond: int) -> None:
+    frames = FrameRange(start, start + length)
+    wide = frames.widened(by, frames.stop + beyond)
+    assert wide.covers(frames)
+    assert set(wide) == {i for i in range(start - by, frames.stop + by) if 0 <= i < frames.stop + beyond}
+
+
 @given(st.integers(0, 10**9 - 1), st.integers(0, 2000))
 def test_a_range_is_named_after_its_bounds_and_read_back(start: int, length: int) -> None:
     frames = FrameRange(start, min(start + length, 10**9 - 1))
