@@ -260,7 +260,8 @@ def test_neighbours_end_where_the_frames_do(avatar: Avatar, tmp_path: Path) -> N
 def test_a_kind_without_a_margin_has_no_colours_to_match(
     avatar: Avatar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs.inputs, "UNET_328", replace(UNET_328, name="all-masked", mask=(0, 0, 320, 320)))
+    kind = replace(UNET_328, name="all-masked", mask=(0, 0, 320, 320))
+    monkeypatch.setattr(jobs.inputs, "kinds_named", lambda _name: (kind,))
     with pytest.raises(InputError, match="all-masked masks all that it paints") as caught:
         read_inputs(avatar.options(tmp_path, {"colour_match": True}))
     assert caught.value.subject == "--colour-match"
