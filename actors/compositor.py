@@ -20,13 +20,13 @@ from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.finish import finish_square
 from actors.core.pixels import Image, Interpolation, Planes, paste
 from actors.core.report import FrameFailure, RangeReport, WorkerReport
-from actors.core.seam import Seam, edge_pixels, seam
+from actors.core.seam import Seam, edge_pixels
 from actors.core.timeline import FrameRange
 from actors.core.timings import FrameTiming
 from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.device import Device, own_device
 from actors.encoding import Delivery, ImageFormat, encode_frame, splice_frame
-from actors.film import Batch, Film, FinishedFrame, charge, milliseconds
+from actors.film import Batch, Film, FinishedFrame, charge, measured, milliseconds
 from actors.layout import frame_path, segment_name, segment_path
 from actors.overlap import executor
 from actors.places import Places, batches
@@ -187,7 +187,7 @@ class Compositor:
             done, failures = self._run(self._session, frames, places, feeder, finishing, film)
             # With a hole in it a segment would shift every later frame; the run reports the hole instead.
             segment = film.finish() if film and done and not failures else None
-        timings = tuple(self._timing(frame, frames) for frame in done)
+        timings = tuple(self._timing(frame, frames, seam) for frame, seam in zip(done, measured(done), strict=True))
         if segment is not None:
             timings = self._keep_segment(frames, segment, timings)
         return RangeReport.of(frames, timings, tuple(failures))
@@ -329,14 +329,8 @@ class Compositor:
             for timing in timings
         )
 
-    def _timing(self, done: FinishedFrame, frames: FrameRange) -> FrameTiming:
+    def _timing(self, done: FinishedFrame, frames: FrameRange, seam: Seam) -> FrameTiming:
         batch = done.batch
-        found = Seam(0.0, "")
-        if done.edges is not None:
-            # For all frames of a range in a row: behind other work it costs twice as much, with cold caches.
-            clock = time.perf_counter()
-            found = seam(*done.edges)
-            done.composite_ms += milliseconds(clock)
         return FrameTiming(
             frame=done.frame,
             background=done.background,
@@ -355,8 +349,8 @@ class Compositor:
             encode_ms=done.encode_ms,
             write_ms=done.write_ms,
             video_ms=done.video_ms,
-            seam=found.value,
-            seam_at=found.edge,
+            seam=seam.value,
+            seam_at=seam.edge,
             bytes=done.bytes,
             checksum=done.checksum,
             segment="",

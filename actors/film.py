@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from actors.core.seam import Seam, seams
 from actors.segments import SegmentEncoder
 
 if TYPE_CHECKING:
@@ -104,6 +105,19 @@ def charge(batches: Sequence[Batch]) -> None:
         nearest = min(own, key=lambda batch: abs(batch.number - lone.number))
         nearest.gather_ms += lone.gather_ms
         nearest.inference_ms += lone.inference_ms
+
+
+def measured(frames: Sequence[FinishedFrame]) -> list[Seam]:
+    """The seam of each frame of a range, which is part of its compositing; 0 where nothing is composited."""
+    clock = time.perf_counter()
+    edges = [frame.edges for frame in frames if frame.edges is not None]
+    if len(edges) < len(frames):
+        return [Seam(0.0, "")] * len(frames)
+    found = seams(edges)
+    each = milliseconds(clock) / max(1, len(frames))
+    for frame in frames:
+        frame.composite_ms += each
+    return found
 
 
 def milliseconds(since: float) -> float:

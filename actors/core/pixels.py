@@ -98,11 +98,8 @@ def to_pixels(prediction: Planes, value_range: tuple[float, float] = UNIT) -> Im
 
 def with_mouth(crop: Image, mouth: Image, kind: ModelKind) -> Image:
     """A copy of ``crop`` with ``mouth`` ``(inner, inner, 3)`` as its inner region; the ring stays the original's."""
-    face = np.empty_like(crop)
-    first, last = kind.border, kind.border + kind.inner
-    face[:first], face[last:] = crop[:first], crop[last:]
-    face[first:last, :first], face[first:last, last:] = crop[first:last, :first], crop[first:last, last:]
-    face[first:last, first:last] = mouth
+    face = crop.copy()
+    face[kind.border : kind.border + kind.inner, kind.border : kind.border + kind.inner] = mouth
     return face
 
 

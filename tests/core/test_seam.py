@@ -16,7 +16,7 @@ from reference_blend import UNET, WAV2LIP, Shape
 from actors.core.clip import FaceRect
 from actors.core.kind import ModelKind
 from actors.core.pixels import Image
-from actors.core.seam import EDGES, edge_pixels, seam, seam_lines
+from actors.core.seam import EDGES, edge_pixels, seam_lines, seams
 from actors.core.squares import FaceSquare
 from actors.kinds.unet_328_ave import KIND as UNET_328
 
@@ -48,7 +48,7 @@ def raised(frame: Image, rect: FaceRect, levels: int) -> Image:
 def measured(before: Image, after: Image, square: FaceSquare, kind: ModelKind = UNET_328) -> tuple[float, str]:
     rect = square.pixels
     lines = seam_lines(before, square, kind)
-    found = seam(lines, edge_pixels(lines, after[rect.y0 : rect.y1, rect.x0 : rect.x1]))
+    (found,) = seams([(lines, edge_pixels(lines, after[rect.y0 : rect.y1, rect.x0 : rect.x1]))])
     return found.value, found.edge
 
 
@@ -135,6 +135,26 @@ def test_the_frames_own_edge_is_no_seam() -> None:
 def test_a_frame_that_is_too_small_for_any_line_has_none() -> None:
     tiny = np.full((3, 3, 3), 90, np.uint8)
     assert measured(tiny, tiny, FaceSquare(0, 0, 3, 3)) == (0, "")
+
+
+def test_many_frames_at_once_give_what_each_gives() -> None:
+    """Frames of several layouts, mixed, and more of one than are measured together."""
+    frames = []
+    for i in range(45):
+        picture_ = grainy(1 + i % 5)
+        side = (60, 90, 90, 200)[i % 4]
+        # Now and then at the frame's edge, where lines are missing.
+        square = FaceSquare(0 if i % 7 == 0 else 10.25 + i, 20, (0 if i % 7 == 0 else 10.25 + i) + side, 20 + side)
+        rect = square.pixels
+        lines = seam_lines(picture_, square, UNET_328)
+        finished = raised(picture_, FaceRect(rect.x0 + 2, rect.y0 + 2, rect.x1 - 2, rect.y1 - 2), i)
+        frames.append((lines, edge_pixels(lines, finished[rect.y0 : rect.y1, rect.x0 : rect.x1])))
+    together = seams(frames)
+    alone = [seams([frame])[0] for frame in frames]
+    assert [one.edge for one in together] == [one.edge for one in alone]
+    assert [one.value for one in together] == pytest.approx([one.value for one in alone], rel=1e-6)
+    assert len({one.value for one in together}) > 20
+    assert seams([]) == []
 
 
 @st.composite
