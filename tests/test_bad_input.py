@@ -213,6 +213,17 @@ def test_inspect_names_every_problem(clip: SmallClip, tmp_path: Path) -> None:
     assert "backgrounds: 20, 192x160" in result.output
 
 
+def test_inspect_checks_parsing_masks(clip: SmallClip, tmp_path: Path) -> None:
+    good = in_process.command("inspect", clip.folder, "--parsing", write_masks(tmp_path, 20))
+    assert good.code == 0, good.output
+    assert "20 masks of 192x160" in good.output
+    (tmp_path / "masks" / "7.png").unlink()
+    bad = in_process.command("inspect", clip.folder, "--parsing", tmp_path / "masks")
+    assert bad.code == 2
+    assert bad.output.count("problem: ") == 1
+    assert "missing: 7" in bad.output
+
+
 def test_inspect_of_a_good_clip(clip: SmallClip, model: Path) -> None:
     result = small.command("inspect", clip.folder, "--model", model)
     assert result.code == 0, result.output

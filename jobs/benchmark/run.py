@@ -48,7 +48,7 @@ MOST_CHECKED = 24
 WORKERS_BATCH = (1, 2, 4, 8)
 LONG_RUN = (1_000, 10_000)
 # A round through the modes of blending takes about a second.
-MODE_ROUNDS = 3
+MODE_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)

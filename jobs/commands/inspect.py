@@ -15,7 +15,7 @@ from actors.core.kind import Hears, ModelKind, ModelTensors
 from actors.encoding import Delivery, ImageFormat
 from actors.kinds import all_kinds, kinds_named
 from actors.model import recognise_model
-from jobs.clip import rate_warning, read_clip, read_features
+from jobs.clip import rate_warning, read_clip, read_features, read_parsing
 from jobs.options import CompositeOptions
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
 from jobs.recorded import Recorded, Speech, read_recorded, read_speech
@@ -40,6 +40,7 @@ def inspect(
     encoder: Annotated[str | None, typer.Option(help="ONNX encoder that shall hear the recording.")] = None,
     rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form.")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
+    parsing: Annotated[str | None, typer.Option(metavar="DIR", help="Masks of what is in front of the face.")] = None,
 ) -> int:
     """Say what was recognised in a clip (and a model): counts, sizes, memory needed, provider, and every problem."""
     console = Console(highlight=False, soft_wrap=True)
@@ -54,6 +55,8 @@ def inspect(
             console.print(f"read as for {taken_for.name}, until --model or --kind says what for")
         _print_clip(console, found, taken_for)
         _attempt(lambda: _print_audio(console, found, taken_for, features, audio or found.sound, encoder), problems)
+        if parsing is not None:
+            _attempt(lambda: _print_parsing(console, found, parsing), problems)
     if model is not None and network is not None:
         _attempt(lambda: _print_model(console, model, *network, named=kind is not None), problems)
     for problem in problems:
@@ -104,6 +107,13 @@ def _print_audio(
     elif clip.windows is None:
         missing = kind.features_file or "aud.wav"
         raise InputError(clip.path, f"has no {missing}", WITHOUT_AUDIO[kind.hears])
+
+
+def _print_parsing(console: Console, clip: Clip, folder: str) -> None:
+    if clip.frames is None:
+        raise InputError(folder, "there are no full frames for the masks", "leave --parsing out")
+    masks = read_parsing(folder, clip.frames)
+    console.print(f"parsing: {folder}, {len(masks)} masks of {masks.width}x{masks.height}", markup=False)
 
 
 def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:

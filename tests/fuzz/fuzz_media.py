@@ -14,9 +14,10 @@ from mutations import mutate_bytes
 from PIL import Image
 
 from actors.backgrounds import BlockRequest, load_block
-from actors.core.clip import FaceRect, FrameSource
+from actors.core.clip import FaceRect, FrameSource, ImageFrames
 from actors.core.pixels import Interpolation
 from jobs.clip.images import image_files, read_images
+from jobs.clip.parsing import read_parsing
 from jobs.clip.video import read_video
 
 _PICTURE_TAGS = (
@@ -103,7 +104,10 @@ class Images(FileReader):
         assert alone.width * alone.height <= _LARGEST_PICTURE, (alone.width, alone.height)
         both = read_images(self.folder, files)
         assert (len(both), both.width, both.height) == (2, WIDTH, HEIGHT)
-        _decode(both)
+        # As masks of what is in front of the face they are read and decoded again.
+        masks = read_parsing(self.folder, both)
+        assert masks == both
+        _decode(both, masks)
 
 
 class Video(FileReader):
@@ -144,18 +148,18 @@ class Video(FileReader):
             _decode(video)
 
 
-def _decode(source: FrameSource) -> None:
+def _decode(source: FrameSource, parsing: ImageFrames | None = None) -> None:
     """What a worker does next with what the header promised: whole frames, or a refusal as clear as the reader's."""
     count = len(source)
-    block, receipt = load_block(
-        BlockRequest(0, source, (_RECT,) * count, Interpolation.LINEAR, keep_frames=True), SMALL
-    )
+    request = BlockRequest(0, source, (_RECT,) * count, Interpolation.LINEAR, keep_frames=True, parsing=parsing)
+    block, receipt = load_block(request, SMALL)
     assert block.frames is not None
     assert block.crops is not None
     assert block.frames.shape == (count, source.height, source.width, 3)
     assert block.crops.shape == (count, SMALL.crop, SMALL.crop, 3)
     assert block.backings is not None
     assert len(block.backings) == count
+    assert all((backing.weights is None) is (parsing is None) for backing in block.backings)
     kept = sum(backing.nbytes for backing in block.backings)
     assert receipt.bytes == block.frames.nbytes + block.crops.nbytes + kept
 
