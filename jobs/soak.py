@@ -63,7 +63,7 @@ class Tally:
 def soak(
     clip: Path, model: Path, folder: Path, minutes: float, kill_every: float, seed: int, console: Console
 ) -> Tally:
-    """Renders a clip until the time is up.
+    """Renders a clip until the time is up and both a worker and a driver were killed: without, nothing was proved.
 
     Args:
         clip: what is rendered.
@@ -89,11 +89,12 @@ def soak(
                 raise StoppedError("the undisturbed run failed", f"see {folder / 'driver.log'}")
         wanted = _digests(undisturbed)
         tally = Tally(memory_start=_memory())
+        kills = _Kills(kill_every, rng, tally)
         end = time.monotonic() + minutes * 60
-        while time.monotonic() < end:
+        while time.monotonic() < end or not (tally.workers_killed and tally.drivers_killed):
             run = folder / "run"
             clear(str(run))
-            _render_disturbed([*command, "--out", str(run)], run, kill_every, rng, tally)
+            _render_disturbed([*command, "--out", str(run)], run, kills, rng)
             got = _digests(run)
             verdict = verify_run(str(run))
             lost = sum(got.get(name) != digest for name, digest in wanted.items())
@@ -109,47 +110,66 @@ def soak(
     return tally
 
 
-def _render_disturbed(command: list[str], run: Path, kill_every: float, rng: random.Random, tally: Tally) -> None:
+class _Kills:
+    """The next kill: when it is due and whom it hits.
+
+    Args:
+        every: seconds between two kills, on average. They are counted across renders, or those that are shorter than
+            this would never be disturbed.
+        rng: chooses moments and victims.
+        tally: where kills are counted.
+    """
+
+    def __init__(self, every: float, rng: random.Random, tally: Tally) -> None:
+        self.tally = tally
+        self._every = every
+        self._rng = rng
+        self._next = self._moment()
+
+    def due(self) -> bool:
+        return time.monotonic() >= self._next
+
+    def kill(self, driver: subprocess.Popen[bytes]) -> bool:
+        """Kills the driver or one of its workers; false if there was nobody yet who renders."""
+        workers = _workers()
+        if not workers:
+            return False
+        if (self.tally.workers_killed + self.tally.drivers_killed) % DRIVER_SHARE == 0:
+            driver.kill()
+            self.tally.drivers_killed += 1
+        else:
+            try:
+                self._rng.choice(workers).kill()
+            except psutil.NoSuchProcess:
+                return False
+            self.tally.workers_killed += 1
+        self._next = self._moment()
+        return True
+
+    def _moment(self) -> float:
+        return time.monotonic() + self._every * self._rng.uniform(0.5, 1.5)
+
+
+def _render_disturbed(command: list[str], run: Path, kills: _Kills, rng: random.Random) -> None:
     """Starts a run as often as it takes to complete it, killing as it goes.
 
     Between two kills a range is delivered: where starting a worker takes longer than the time between kills, no run
     would ever be complete.
     """
     log = run.with_name("driver.log")
-    next_kill = time.monotonic() + kill_every * rng.uniform(0.5, 1.5)
     delivered = 0
     while True:
         layout = ["--workers", str(rng.randint(1, 3)), "--batch", str(rng.randint(1, 4))]
         with _driver([*command, *layout], log) as driver:
             while driver.poll() is None:
                 time.sleep(LOOK_SECONDS)
-                if time.monotonic() < next_kill or _ranges(run) <= delivered:
-                    continue
-                if _kill(driver, rng, tally):
+                if kills.due() and _ranges(run) > delivered and kills.kill(driver):
                     delivered = _ranges(run)
-                    next_kill = time.monotonic() + kill_every * rng.uniform(0.5, 1.5)
             if driver.returncode == ExitCode.COMPLETE:
                 return
             if driver.returncode > 0:
-                tally.stops += 1
-                tally.last_stop = log.read_text(encoding="utf-8", errors="replace")[-2000:]
-
-
-def _kill(driver: subprocess.Popen[bytes], rng: random.Random, tally: Tally) -> bool:
-    """Kills the driver or one of its workers; false if there was nobody yet who renders."""
-    workers = _workers()
-    if not workers:
-        return False
-    if (tally.workers_killed + tally.drivers_killed) % DRIVER_SHARE == 0:
-        driver.kill()
-        tally.drivers_killed += 1
-        return True
-    try:
-        rng.choice(workers).kill()
-    except psutil.NoSuchProcess:
-        return False
-    tally.workers_killed += 1
-    return True
+                kills.tally.stops += 1
+                kills.tally.last_stop = log.read_text(encoding="utf-8", errors="replace")[-2000:]
 
 
 def _ranges(run: Path) -> int:

@@ -15,7 +15,12 @@ from jobs.soak import soak as run_soak
 
 
 def soak(
-    minutes: Annotated[float, typer.Option(min=0.01, help="How long to go on starting renders.")] = 10.0,
+    minutes: Annotated[
+        float,
+        typer.Option(
+            min=0.01, help="How long to go on starting renders, and until both a worker and a driver were killed."
+        ),
+    ] = 10.0,
     kill_every: Annotated[
         float, typer.Option(min=0.1, help="Seconds between kills, on average; a range at least.")
     ] = 5.0,
