@@ -160,7 +160,7 @@ class Stage:
         record = self.record
         deaths = self.deaths()
         died = Counter(death.pid for death in deaths)
-        assert died == Counter(pids) if alone else died >= Counter(pids)
+        assert died == Counter(pids) if alone else died >= Counter(pids), deaths
         assert all(reason in death.reason for death in deaths)
         assert {worker["pid"] for worker in record["workers_ready"]}.issuperset(pids)
         for pid in pids:
