@@ -19,7 +19,8 @@ PREFIX = "mouthpiece/"
 IMAGE, AUDIO = f"{PREFIX}image", f"{PREFIX}audio"
 PIXELS, LOW, HIGH, SUM = f"{PREFIX}pixels", f"{PREFIX}low", f"{PREFIX}high", f"{PREFIX}sum"
 
-MASK, LEVELS, AXES = f"{PREFIX}mask", f"{PREFIX}levels", f"{PREFIX}axes"
+DIVISORS, LEVELS, AXES = f"{PREFIX}divisors", f"{PREFIX}levels", f"{PREFIX}axes"
+APART, TOGETHER = f"{PREFIX}apart", f"{PREFIX}together"
 BLACK, SPAN = f"{PREFIX}black", f"{PREFIX}span"
 
 BATCH = "batch"
@@ -67,10 +68,13 @@ def pixel_graph(
     graph.node.extend(nodes)
     black, white = kind.value_range
     x, y, width, height = kind.mask
-    mask = np.ones((1, 1, kind.inner, kind.inner), np.float32)
-    mask[:, :, y : y + height, x : x + width] = 0
+    # What is divided by infinity is exactly 0: one division scales and masks.
+    divisors = np.full((1, 2, 1, kind.inner, kind.inner), 255, np.float32)
+    divisors[:, 0 if kind.masked_first else 1, :, y : y + height, x : x + width] = np.inf
     constants: dict[str, NDArray[np.generic]] = {
-        MASK: mask,
+        DIVISORS: divisors,
+        APART: np.array([0, 1, 3, kind.inner, kind.inner], np.int64),
+        TOGETHER: np.array([0, *kind.planes], np.int64),
         LEVELS: np.array(255, np.float32),
         AXES: np.array([1, 2, 3], np.int64),
         BLACK: np.array(black, np.float32),
@@ -96,14 +100,14 @@ def pixel_graph(
 
 
 def _prepare(planes: str, kind: ModelKind) -> list[onnx.NodeProto]:
-    planar, numbers, whole, masked = (f"{PREFIX}{name}" for name in ("planar", "numbers", "whole", "masked"))
+    planar, numbers, apart, both = (f"{PREFIX}{name}" for name in ("planar", "numbers", "colours", "both"))
     unit = f"{PREFIX}unit-planes"
     return [
         helper.make_node("Transpose", [IMAGE], [planar], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", [planar], [numbers], to=TensorProto.FLOAT),
-        helper.make_node("Div", [numbers, LEVELS], [whole]),
-        helper.make_node("Mul", [whole, MASK], [masked]),
-        helper.make_node("Concat", [masked, whole] if kind.masked_first else [whole, masked], [unit], axis=1),
+        helper.make_node("Reshape", [numbers, APART], [apart]),
+        helper.make_node("Div", [apart, DIVISORS], [both]),
+        helper.make_node("Reshape", [both, TOGETHER], [unit]),
         *_rescaled(unit, planes, kind, ("Mul", SPAN), ("Add", BLACK)),
     ]
 

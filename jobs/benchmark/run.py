@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import statistics
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -39,11 +40,12 @@ JPEG_QUALITY = 95
 # Start-up, and a system may be much slower than anybody thought.
 LIMIT_SECONDS = 180.0
 LIMIT_FACTOR = 30.0
-# What is tried to find settings is shorter than what counts; the best settings of the bare network are tried twice.
+# What is tried to find settings is shorter than what counts; the best of the bare network run again, in turns.
 SWEEP_SHARE = 0.6
+SWEEP_BEST = 2
 SWEEP_AGAIN = 2
 TUNE_SHARE = 0.2
-MOST_REFERENCE = 320
+MOST_REFERENCE = 96
 MOST_CHECKED = 24
 WORKERS_BATCH = (1, 2, 4, 8)
 LONG_RUN = (1_000, 10_000)
@@ -66,7 +68,7 @@ class Plan:
         outputs: which formats.
         systems: who.
         repeats: how often each.
-        seconds: how long each trial should render.
+        seconds: how long the shortest trials should render.
         full: the whole matrix, the sweep over workers and batch, and the long run.
     """
 
@@ -152,7 +154,7 @@ class _Regime:
         assignments = {
             cell: Assignment(
                 cell,
-                first_length(bare, cell.output, self._cores, trial_seconds(cell.system, self._plan.seconds)),
+                first_length(bare, cell.output, self._cores, trial_seconds(cell, self._plan.seconds)),
                 settings[cell.system],
             )
             for cell in order
@@ -177,8 +179,8 @@ class _Regime:
                 self._long_run(top, reference)
 
     def _sweep(self) -> dict[Setting, float]:
-        """The bare network at every setting."""
-        rates: dict[Setting, float] = {}
+        """The bare network at every setting; of those that look best, the median of several runs in turns."""
+        rates: dict[Setting, list[float]] = {}
 
         def run(setting: Setting) -> None:
             seconds = self._plan.seconds * SWEEP_SHARE
@@ -186,16 +188,16 @@ class _Regime:
             trial, _ = self._trial(task, None, 0, 0)
             self._swept(trial)
             if trial.fps is not None:
-                rates[setting] = max(trial.fps, rates.get(setting, 0.0))
+                rates.setdefault(setting, []).append(trial.fps)
 
         for setting in candidates(self._plan.device, self._cores, self._fixed):
             run(setting)
         if not rates:
             fault = self._report.sweep[-1].fault
             raise StoppedError(f"the bare {self._regime} network could not be run ({fault})", "mend it and run again")
-        for setting in sorted(rates, key=lambda setting: -rates[setting])[:SWEEP_AGAIN]:
+        for setting in sorted(rates, key=lambda setting: -rates[setting][0])[:SWEEP_BEST] * SWEEP_AGAIN:
             run(setting)
-        return rates
+        return {setting: statistics.median(measured) for setting, measured in rates.items()}
 
     def _tune(self, system: System, base: Setting) -> Setting:
         """The best of the settings that may suit a system."""
@@ -231,7 +233,7 @@ class _Regime:
 
     def _counted(self, task: Assignment, reference: Reference, repeat: int, place: int) -> Assignment:
         """Runs one trial, and once more with another length if it turned out too short; returns the next one's."""
-        seconds = trial_seconds(task.cell.system, self._plan.seconds)
+        seconds = trial_seconds(task.cell, self._plan.seconds)
         trial, answer = self._trial(task, reference, repeat, place)
         longer = replace(task, frames=next_length(trial.frames, trial.steady_s, seconds))
         if not trial.fault and longer.frames > task.frames:

@@ -14,8 +14,8 @@ from actors.core.errors import ExitCode, InputError
 from jobs.benchmark.matrix import Device, Output, Regime, System, cells
 from jobs.messages import say
 
-# Repeats, and seconds of rendering in each trial.
-BRIEF = (3, 3.0)
+# Repeats, and seconds of rendering in the shortest trials.
+BRIEF = (3, 2.0)
 FULL = (5, 10.0)
 # Values of these are places on the user's machine, which are nobody's business.
 PATHS = frozenset({"out", "clip", "model", "rects"})
@@ -46,7 +46,7 @@ def benchmark(
     format_: Annotated[list[Written] | None, typer.Option("--format", help="Only these. [default: all]")] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Of each trial. [default: 3, with --full 5]")] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Of rendering in each trial. [default: 3, with --full 10]")
+        float | None, typer.Option(min=0.1, help="Of rendering in the shortest trials. [default: 2, with --full 10]")
     ] = None,
 ) -> int:
     """Measure this renderer, the bare network and six other programs, interleaved, every frame compared.
