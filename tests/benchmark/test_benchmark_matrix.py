@@ -112,7 +112,7 @@ def test_the_next_trial_takes_about_as_long_as_it_should(frames: int, steady: fl
     ("regime", "system", "times"),
     [
         (Regime.LIGHT, System.RAY_DATA, 1),
-        (Regime.LIGHT, System.OURS, 3),
+        (Regime.LIGHT, System.OURS, 1),
         (Regime.HEAVY, System.PLAIN_LOOP, 2),
         (Regime.HEAVY, System.BARE, 6),
     ],
