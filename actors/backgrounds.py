@@ -6,8 +6,6 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import av
-import av.error
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -218,6 +216,10 @@ def png_is_whole(content: bytes) -> bool:
 
 def _decode_video(source: VideoFrames) -> Iterator[tuple[str, Image]]:
     """The wanted frames in order, found by timestamp: seeking lands on a keyframe, never on a frame number."""
+    # Half of what a worker imports, and most clips are images.
+    import av  # noqa: PLC0415
+    import av.error  # noqa: PLC0415
+
     try:
         with (
             storage.open_input(source.path) as file,

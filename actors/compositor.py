@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 import time
@@ -123,6 +124,8 @@ class Compositor:
         began = time.perf_counter()
         from actors.session import CUDA, Session, SessionOptions, runtime_conflict  # noqa: PLC0415
 
+        if self._films:
+            importlib.import_module("actors.segments")
         imported = time.perf_counter()
         config = self._config
         prove_node(config.proof)

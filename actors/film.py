@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from actors.core.seam import Seam, seams
-from actors.segments import SegmentEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from actors.core.pixels import Image
     from actors.core.seam import SeamLines
+    from actors.segments import SegmentEncoder
 
 
 @dataclass(slots=True)
@@ -88,6 +88,9 @@ class Film:
         return segment
 
     def _encode(self, frame: FinishedFrame) -> None:
+        # A worker that makes no video need not load the encoder; one that does has loaded it by now.
+        from actors.segments import SegmentEncoder  # noqa: PLC0415
+
         clock = time.perf_counter()
         yuv, frame.yuv = frame.yuv, None
         if yuv is None:

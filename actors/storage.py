@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, cast
 
 from pyarrow import fs
@@ -25,7 +25,7 @@ class Entry:
     @property
     def name(self) -> str:
         """The last part of the path."""
-        return PurePosixPath(self.path).name
+        return self.path.rstrip("/").rpartition("/")[2]
 
 
 def resolve(path: str) -> str:
