@@ -5,7 +5,6 @@ from __future__ import annotations
 import struct
 import warnings
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from PIL import Image, UnidentifiedImageError
 
@@ -13,6 +12,7 @@ from actors import storage
 from actors.core.clip import ImageFrames
 from actors.core.errors import InputError
 from jobs.clip.files import files_in, one_line, readable, require_content
+from jobs.clip.many import read_many
 from jobs.clip.numbering import in_order
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
@@ -22,8 +22,6 @@ _ORIENTATION = 0x0112
 _SIDEWAYS = range(5, 9)
 # What Pillow raises on a damaged header, depending on the format and the place.
 _DAMAGED = (OSError, ValueError, SyntaxError, EOFError, KeyError, TypeError, struct.error)
-# Reading a header is waiting for the disk or the network, not computing.
-_THREADS = 16
 
 
 def image_files(folder: str) -> list[storage.Entry]:
@@ -44,8 +42,8 @@ def read_images(folder: str, files: Sequence[storage.Entry]) -> ImageFrames:
         require_content(file)
     paths = tuple(file.path for file in ordered)
     # Pillow warns of odd EXIF data, which changes no size.
-    with warnings.catch_warnings(action="ignore"), ThreadPoolExecutor(_THREADS) as pool:
-        sizes = list(pool.map(image_size, paths))
+    with warnings.catch_warnings(action="ignore"):
+        sizes = read_many(image_size, paths)
     width, height = sizes[0]
     for path, size in zip(paths, sizes, strict=True):
         if size != (width, height):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from actors import storage
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
 from jobs.clip.files import files_in, load_entry, show
+from jobs.clip.many import read_many
 from jobs.clip.numbering import in_order
 
 _POINTS = 110
@@ -21,7 +21,6 @@ _NUMBER = r"[-+]?(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][-+]?[0-9]++)?+"
 _POINT = re.compile(rf"\s*+{_NUMBER}\s++{_NUMBER}\s*+", re.ASCII)
 _LARGEST = 1 << 31
 _SIZE_LIMIT = 1 << 16
-_THREADS = 16
 _FIX = f"write {_POINTS} lines 'x y', one for each point, or give the squares by --rects"
 
 
@@ -37,9 +36,8 @@ def read_landmarks(folder: str, files: Sequence[storage.Entry]) -> tuple[tuple[s
         InputError: numbers missing or double, or a file that does not hold 110 points.
     """
     ordered = in_order(files, folder)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        rects = tuple(pool.map(lambda file: face_square(load_entry(file, _SIZE_LIMIT), file.path), ordered))
-    return tuple(file.path for file in ordered), rects
+    rects = read_many(lambda file: face_square(load_entry(file, _SIZE_LIMIT), file.path), ordered)
+    return tuple(file.path for file in ordered), tuple(rects)
 
 
 def face_square(data: bytes, path: str) -> FaceRect:

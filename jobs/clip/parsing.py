@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-
 from actors import storage
 from actors.core.clip import FrameSource, ImageFrames
 from actors.core.errors import InputError
 from jobs.clip.files import files_in, look, require_content
 from jobs.clip.images import image_size
+from jobs.clip.many import read_many
 from jobs.clip.numbering import in_order
 
 _FIX = "write one PNG of the frame's size for each background, numbered like them"
-# Reading a header is waiting for the disk or the network, not computing.
-_THREADS = 16
 
 
 def read_parsing(folder: str, frames: FrameSource) -> ImageFrames:
@@ -41,9 +38,7 @@ def read_parsing(folder: str, frames: FrameSource) -> ImageFrames:
     for file in ordered:
         require_content(file)
     paths = tuple(file.path for file in ordered)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        sizes = list(pool.map(image_size, paths))
-    for path, (width, height) in zip(paths, sizes, strict=True):
+    for path, (width, height) in zip(paths, read_many(image_size, paths), strict=True):
         if (width, height) != (frames.width, frames.height):
             raise InputError(path, f"{width}x{height}, but the frames are {frames.width}x{frames.height}", _FIX)
     return ImageFrames(paths, frames.width, frames.height)
