@@ -88,8 +88,9 @@ def test_a_node_goes_without_a_word(stage_on_nodes: Stage, nodes: Nodes, monkeyp
     stage.order("hang-5")
     result = stage.render()
     assert result.code == 0, result.output
-    # Until Ray has noticed, a replacement may be sent to the lost node and die there before it is ready.
+    # Until Ray has noticed, a replacement may be sent to the lost node and die there before it is ready. No other may.
     stage.check_deaths(*stage.pids(), alone=False)
+    assert {death.pid for death in stage.deaths()} <= {*stage.pids(), None}, stage.deaths()
     assert lost.node_id not in set(stage.table()["node"])
     stage.check_whole()
 
