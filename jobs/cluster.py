@@ -16,6 +16,7 @@ from typing import Any
 # Read by Ray when it is imported: under `uv run` it would otherwise rebuild the environment for every worker.
 os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
+import psutil
 import ray
 from ray._private import ray_constants
 
@@ -24,6 +25,10 @@ from actors.core.errors import InputError, StoppedError
 CONNECT_SECONDS = 10.0
 
 JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+
+# Without one of these a cluster of one machine is no more. Ray ends the driver for it, but only after up to a minute,
+# without a record, and with a code that means something else.
+SERVERS = frozenset({"gcs_server", "raylet"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +54,51 @@ class Offer:
     gpu_node_cpus: float
 
 
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster that this process has joined.
+
+    Attributes:
+        own: whether it was started by this process, for itself.
+        servers: Ray's own processes, if so.
+    """
+
+    own: bool
+    servers: tuple[psutil.Process, ...]
+
+    def offer(self) -> Offer:
+        """What is there right now.
+
+        Raises:
+            StoppedError: Ray's own processes are no more.
+        """
+        for server in self.servers:
+            if not server.is_running() or server.status() == psutil.STATUS_ZOMBIE:
+                raise StoppedError(
+                    f"Ray's own process {server.pid} died, and with it the cluster", "run the same command again"
+                )
+        alive: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        nodes = {node["NodeID"]: node["Resources"] for node in alive if node["Alive"]}
+        rendering = {name: has for name, has in nodes.items() if has.get("CPU", 0) or has.get("GPU", 0)}
+        stores = [has.get("object_store_memory", 0) for has in (rendering or nodes).values()]
+        return Offer(
+            cpus=sum(has.get("CPU", 0.0) for has in nodes.values()),
+            gpus=sum(has.get("GPU", 0.0) for has in nodes.values()),
+            nodes=tuple(nodes),
+            rendering=tuple(rendering),
+            store=int(min(stores, default=0)),
+            smallest_node_cpus=min((has.get("CPU", 0.0) for has in rendering.values()), default=0.0),
+            gpu_node_cpus=sum(has.get("CPU", 0.0) for has in nodes.values() if has.get("GPU", 0)),
+        )
+
+
 def inside_job() -> bool:
     """Whether this process is the driver of a `ray job submit`."""
     return JOB_MARK in os.environ
 
 
 @contextmanager
-def connect(address: str | None, package: ModuleType | None) -> Iterator[bool]:
+def connect(address: str | None, package: ModuleType | None) -> Iterator[Cluster]:
     """Joins the cluster at ``address`` (or the one that Ray's environment names), else starts one for this process.
 
     Args:
@@ -64,7 +107,7 @@ def connect(address: str | None, package: ModuleType | None) -> Iterator[bool]:
             ``None`` where this process starts no workers itself.
 
     Yields:
-        Whether the cluster is this process's own.
+        The cluster.
 
     Raises:
         InputError: there is no cluster at that address.
@@ -98,7 +141,7 @@ def connect(address: str | None, package: ModuleType | None) -> Iterator[bool]:
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
         try:
-            yield local
+            yield Cluster(local, _children() if local else ())
         finally:
             ray.shutdown()
 
@@ -123,6 +166,11 @@ def _loopback() -> Iterator[None]:
             os.environ[name] = before
 
 
+def _children() -> tuple[psutil.Process, ...]:
+    """Ray's servers among the processes that this one has started."""
+    return tuple(child for child in psutil.Process().children() if child.name() in SERVERS)
+
+
 def _check_reachable(address: str) -> None:
     """Tries a ``host:port`` address at once; Ray itself tries for minutes before it gives up."""
     host, colon, port = address.rpartition(":")
@@ -132,20 +180,3 @@ def _check_reachable(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise InputError(f"--address {address}", f"nothing answers there ({error})", "start Ray there first") from error
-
-
-def offer() -> Offer:
-    """What is there right now."""
-    alive: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    nodes = {node["NodeID"]: node["Resources"] for node in alive if node["Alive"]}
-    rendering = {name: has for name, has in nodes.items() if has.get("CPU", 0) or has.get("GPU", 0)}
-    stores = [has.get("object_store_memory", 0) for has in (rendering or nodes).values()]
-    return Offer(
-        cpus=sum(has.get("CPU", 0.0) for has in nodes.values()),
-        gpus=sum(has.get("GPU", 0.0) for has in nodes.values()),
-        nodes=tuple(nodes),
-        rendering=tuple(rendering),
-        store=int(min(stores, default=0)),
-        smallest_node_cpus=min((has.get("CPU", 0.0) for has in rendering.values()), default=0.0),
-        gpu_node_cpus=sum(has.get("CPU", 0.0) for has in nodes.values() if has.get("GPU", 0)),
-    )

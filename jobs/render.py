@@ -26,7 +26,7 @@ from actors.encoder import EncoderConfig
 from actors.encoding import ImageFormat
 from actors.layout import features_folder, frames_folder, segment_path, timings_folder, video_path
 from jobs import folder, mux, record
-from jobs.cluster import Offer, connect, offer
+from jobs.cluster import Cluster, Offer, connect
 from jobs.dispatch import Dispatcher, Work
 from jobs.features import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.inputs import Inputs, read_inputs
@@ -66,11 +66,11 @@ def render(options: CompositeOptions, console: Console) -> ExitCode:
     before = folder.earlier_run(out, restart=options.restart)
     clock.read = time.perf_counter()
     with folder.held(out) as token:
-        run = _Run(options, inputs, out, token, clock, console)
         try:
-            with connect(options.address, actors) as own_cluster:
+            with connect(options.address, actors) as cluster:
                 clock.joined = time.perf_counter()
-                outcome = run.execute(before, own_cluster=own_cluster)
+                run = _Run(options, inputs, out, token, cluster, clock, console)
+                outcome = run.execute(before)
         except InputError:
             # Only now has every worker ended that might still have been writing.
             if before is None:
@@ -87,28 +87,36 @@ class _Run:
     """The parts of one render that share its inputs."""
 
     def __init__(
-        self, options: CompositeOptions, inputs: Inputs, out: str, token: str, clock: Clock, console: Console
+        self,
+        options: CompositeOptions,
+        inputs: Inputs,
+        out: str,
+        token: str,
+        cluster: Cluster,
+        clock: Clock,
+        console: Console,
     ) -> None:
         self._options = options
         self._inputs = inputs
         self._out = out
         self._token = token
+        self._cluster = cluster
         self._clock = clock
         self._console = console
         self._ledger = Ledger(out, options.image_format, inputs.frames if options.video else None)
         self._record = record.opening(options, inputs)
 
-    def execute(self, before: dict[str, Any] | None, *, own_cluster: bool) -> Outcome:
+    def execute(self, before: dict[str, Any] | None) -> Outcome:
         """Renders what is missing; Ray is connected.
 
         Raises:
             InputError: something given cannot be used; nothing has been written.
         """
-        there = offer()
+        there = self._cluster.offer()
         if before is not None and not self._options.restart and self._options.device is DeviceChoice.AUTO:
             choice = Choice(before["identity"].get("device", CPU), "as the run in this folder began")
         else:
-            choice = choose_device(self._options.device, there, own_cluster=own_cluster)
+            choice = choose_device(self._options.device, there, own_cluster=self._cluster.own)
         try:
             return self._attempt(before, there, choice)
         except NoCudaError as error:
@@ -292,7 +300,7 @@ class _Run:
             nodes=there.rendering,
             placement=placement.resources,
             wait=options.wait,
-            look=offer,
+            look=self._cluster.offer,
             room=None
             if options.workers
             else lambda now: min(

@@ -18,7 +18,7 @@ from actors.core.timings import FrameTiming
 from actors.encoding import ImageFormat
 from actors.layout import timings_folder
 from actors.storage import make_folder
-from jobs.cluster import connect, offer
+from jobs.cluster import connect
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.ledger import Ledger
 from jobs.plan import Pairing, plan_ranges
@@ -164,17 +164,17 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None) 
     pairing = Pairing(Loop.BOUNCE, BACKGROUNDS)
     ranges = plan_ranges(frames, workers, 1, BACKGROUNDS)
     scheduler = Scheduler(ranges, lambda _: (0,), workers=workers, capacity=1, loaders=1, patience=Patience())
-    with connect(address, None), TemporaryDirectory(prefix="mouthpiece-") as out:
+    with connect(address, None) as cluster, TemporaryDirectory(prefix="mouthpiece-") as out:
         make_folder(timings_folder(out))
         work = Work(
             config=NOTHING,
             audio=None,
             pair=pairing.backgrounds_of,
             request=lambda _: NOTHING,
-            nodes=offer().rendering,
+            nodes=cluster.offer().rendering,
             placement={"num_cpus": 0},
             wait=600.0,
-            look=offer,
+            look=cluster.offer,
             room=None,
         )
         ledger = Ledger(out, ImageFormat.NONE, None)

@@ -14,7 +14,7 @@ from actors.core.kind import ModelKind
 from actors.core.report import RangeReport
 from actors.core.timeline import Loop, divide
 from actors.core.timings import FrameTiming
-from jobs.cluster import offer
+from jobs.cluster import Cluster
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
@@ -87,6 +87,7 @@ def measure(
     placement: Placement,
     *,
     provider: str,
+    cluster: Cluster,
     scratch: str,
     token: str,
     seconds: float,
@@ -101,6 +102,7 @@ def measure(
         inputs: what is rendered.
         placement: the layout that is tried.
         provider: what the workers run on.
+        cluster: where they run.
         scratch: folder for the frames, which all nodes see.
         token: name of the driver's file there.
         seconds: how long all workers shall render side by side.
@@ -118,10 +120,10 @@ def measure(
         audio=ray.put(audio),
         pair=pairing.backgrounds_of,
         request=lambda block: block_request(options, inputs, blocks, block, prepare=options.delivery),
-        nodes=offer().rendering,
+        nodes=cluster.offer().rendering,
         placement=placement.resources,
         wait=limit,
-        look=offer,
+        look=cluster.offer,
         room=None,
     )
     scheduler = Scheduler(

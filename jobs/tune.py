@@ -16,7 +16,7 @@ import actors
 from actors import storage
 from actors.core.errors import InputError
 from actors.layout import frames_folder, segments_folder
-from jobs.cluster import connect, offer
+from jobs.cluster import Cluster, connect
 from jobs.inputs import Inputs, read_inputs
 from jobs.messages import say
 from jobs.options import CompositeOptions
@@ -45,9 +45,9 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
     """
     inputs = read_inputs(options)
     until = time.monotonic() + seconds
-    with _scratch(scratch) as (folder, token), connect(options.address, actors) as own_cluster:
-        there = offer()
-        choice = choose_device(options.device, there, own_cluster=own_cluster)
+    with _scratch(scratch) as (folder, token), connect(options.address, actors) as cluster:
+        there = cluster.offer()
+        choice = choose_device(options.device, there, own_cluster=cluster.own)
 
         def attempt(layout: Layout) -> Trial | None:
             left = until - time.monotonic()
@@ -62,7 +62,7 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
                 gpus_per_worker=layout.gpus_per_worker,
                 frames=layout.workers,
             )
-            trial = _attempt(options, inputs, layout, placement, choice.provider, folder, token)
+            trial = _attempt(options, inputs, layout, placement, choice.provider, cluster, folder, token)
             say(console, f"{layout}: {trial.fps:.1f} fps{f' ({trial.remark})' if trial.remark else ''}")
             return trial
 
@@ -86,6 +86,7 @@ def _attempt(
     layout: Layout,
     placement: Placement,
     provider: str,
+    cluster: Cluster,
     folder: str,
     token: str,
 ) -> Trial:
@@ -96,6 +97,7 @@ def _attempt(
         inputs,
         placement,
         provider=provider,
+        cluster=cluster,
         scratch=folder,
         token=token,
         seconds=TRIAL_SECONDS,

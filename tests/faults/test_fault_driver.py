@@ -5,6 +5,9 @@ from __future__ import annotations
 import signal
 from functools import partial
 
+import psutil
+import pytest
+from small import Result
 from stage import ROWS, Stage, is_gone, wait_for
 
 # How a driver ends, at which frame its worker stands then, and how it had divided the work.
@@ -32,3 +35,17 @@ def test_drivers_are_ended_and_another_goes_on(stage: Stage) -> None:
         assert done.items() >= before.items()
     stage.check_resumes(done)
     assert stage.table().loc[100, "pid"] not in stage.pids()
+
+
+@pytest.mark.parametrize("server", ["gcs_server", "raylet"])
+def test_rays_own_processes_die_and_the_run_says_so(stage: Stage, server: str) -> None:
+    stage.order("hang-45")
+    driver = stage.start("--workers", 1, "--address", "local")
+    wait_for(stage.obeyed, driver)
+    (process,) = [child for child in psutil.Process(driver.pid).children() if child.name() == server]
+    process.kill()
+    said, _ = driver.communicate(timeout=60)
+    done = stage.check_stopped(Result(driver.returncode, said), f"Ray's own process {process.pid} died")
+    assert stage.record["status"] == "stopped"
+    wait_for(partial(is_gone, stage.pids()[0]))
+    stage.check_resumes(done)
