@@ -22,7 +22,7 @@ from actors.core.finish import finish_square
 from actors.core.pixels import Image, Interpolation, Planes, paste
 from actors.core.report import FrameFailure, RangeReport, WorkerReport
 from actors.core.seam import Seam, edge_pixels
-from actors.core.timeline import FrameRange
+from actors.core.timeline import FrameRange, Pairing
 from actors.core.timings import FrameTiming
 from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.device import Device, own_device
@@ -59,6 +59,7 @@ class WorkerConfig:
         model: path of the ONNX file.
         tensors: its inputs and output.
         kind: the contract it honours.
+        pairing: which background each output frame is drawn on.
         provider: ONNX Runtime execution provider to insist on.
         precision: what the network calculates with.
         threads: intra-op threads.
@@ -77,6 +78,7 @@ class WorkerConfig:
     model: str
     tensors: ModelTensors
     kind: ModelKind
+    pairing: Pairing
     provider: str
     precision: Precision
     threads: int
@@ -163,16 +165,16 @@ class Compositor:
             notes=tuple(notes),
         )
 
-    def render(self, frames: FrameRange, backgrounds: tuple[int, ...], *blocks: Block) -> RangeReport:
+    def render(self, start: int, stop: int, *blocks: Block) -> RangeReport:
         """Renders one range; every delivered file stands under its final name when this returns.
 
         With finishing threads the network runs one batch while the next is gathered and earlier ones are finished.
 
         Args:
-            frames: the output frames.
-            backgrounds: the background of each of them and, where their colours are matched, of the frames within
-                `WorkerConfig.reach` before and after them, as far as there are any.
-            blocks: blocks that together hold all of these backgrounds.
+            start: the first output frame.
+            stop: end of the output frames.
+            blocks: blocks that together hold the backgrounds of these frames and, where colours are matched, of those
+                within `WorkerConfig.reach` before and after them, as far as there are any.
 
         Raises:
             OSError: a file cannot be written.
@@ -180,13 +182,14 @@ class Compositor:
         """
         if self._session is None:
             raise RuntimeError("render was called before prepare")
-        finishers = self._config.finishers
+        config, frames = self._config, FrameRange(start, stop)
+        finishers = config.finishers
         alone = min(1, finishers)
         # Leaving them waits for whatever still runs, also after an error: nothing is written once this has returned.
         with executor(alone) as feeder, executor(finishers) as finishing, executor(alone) as filming:
-            film = Film(filming, self._config.kind.fps, 2 * self._session.batch) if self._films else None
-            first = max(0, frames.start - self._config.reach)
-            places = Places(backgrounds, FrameRange(first, first + len(backgrounds)), blocks)
+            film = Film(filming, config.kind.fps, 2 * self._session.batch) if self._films else None
+            seen = config.pairing.around(frames, config.reach, len(self._audio))
+            places = Places(config.pairing.backgrounds_of(seen), seen, blocks)
             done, failures = self._run(self._session, frames, places, feeder, finishing, film)
             # With a hole in it a segment would shift every later frame; the run reports the hole instead.
             segment = film.finish() if film and done and not failures else None

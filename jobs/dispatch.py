@@ -52,7 +52,6 @@ class Work:
     Attributes:
         config: the workers' configuration.
         audio: reference of the sound's features in the object store.
-        pair: the background of each frame of a range, and of the neighbours for which the network runs too.
         request: what to load for a block.
         nodes: ids of the nodes that can render now, where blocks are loaded until workers say where they are.
         placement: Ray's resources for one worker, as keyword arguments of `options`.
@@ -63,7 +62,6 @@ class Work:
 
     config: WorkerConfig
     audio: Any
-    pair: Callable[[FrameRange], tuple[int, ...]]
     request: Callable[[int], BlockRequest]
     nodes: tuple[str, ...]
     placement: dict[str, Any]
@@ -219,7 +217,8 @@ class Dispatcher:
 
     def _render(self, slot: int, frames: FrameRange, blocks: tuple[int, ...]) -> None:
         refs = [self._blocks[block] for block in blocks]
-        ref = self._actors[slot].render.remote(frames, self._work.pair(frames), *refs)
+        # Two plain numbers: whatever else Ray would pickle, which takes as long as the call itself.
+        ref = self._actors[slot].render.remote(frames.start, frames.stop, *refs)
         self._waiting[ref] = ("render", slot, frames, dict(zip(blocks, refs, strict=True)))
         if self.moments.first_dispatch is None:
             self.moments.first_dispatch = time.perf_counter()
@@ -229,10 +228,11 @@ class Dispatcher:
         if not self._waiting:
             time.sleep(POLL_SECONDS)
             return
-        ready, _ = ray.wait(list(self._waiting), num_returns=1, timeout=POLL_SECONDS, fetch_local=False)
-        if ready and len(self._waiting) > 1:
+        heads = self._heads()
+        ready, _ = ray.wait(heads, num_returns=1, timeout=POLL_SECONDS, fetch_local=False)
+        if ready and len(heads) > 1:
             # One more look takes everything that is there by now: one call for many answers.
-            ready, _ = ray.wait(list(self._waiting), num_returns=len(self._waiting), timeout=0, fetch_local=False)
+            ready, _ = ray.wait(heads, num_returns=len(heads), timeout=0, fetch_local=False)
         arrived = set(ready)
         for ref in [ref for ref in self._waiting if ref in arrived]:
             call = self._waiting.pop(ref, None)
@@ -245,6 +245,17 @@ class Dispatcher:
                     self._rendered(slot, frames, blocks, ref)
                 case None:
                     pass  # its worker was found dead a moment ago, and with it this call
+
+    def _heads(self) -> list[Any]:
+        """The outstanding references of which an answer can come next: a worker renders its ranges in turn."""
+        rendering: dict[int, Any] = {}
+        others = []
+        for ref, call in self._waiting.items():
+            if call[0] == "render":
+                rendering.setdefault(call[1], ref)
+            else:
+                others.append(ref)
+        return [*others, *rendering.values()]
 
     def _started(self, slot: int, ref: Any) -> None:  # noqa: ANN401 - Ray's references are generic
         try:

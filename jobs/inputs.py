@@ -16,14 +16,13 @@ from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
 from actors.core.kind import Hears, ModelKind, ModelTensors
 from actors.core.squares import FaceSquare, smooth_squares
-from actors.core.timeline import FrameRange, Loop, retimed
+from actors.core.timeline import FrameRange, Loop, Pairing, retimed
 from actors.digest import model_digest
 from actors.kinds import kinds_named
 from actors.model import recognise_model
 from jobs.clip import rate_warning, read_clip, read_features, read_parsing, read_windows
 from jobs.digest import array_digest, backgrounds_digest, images_digest, text_digest
 from jobs.options import CompositeOptions
-from jobs.plan import Pairing
 from jobs.recorded import Recorded, read_recorded, read_speech
 from jobs.recording import mono
 from jobs.sound import check_sound
@@ -67,8 +66,7 @@ class Inputs:
 
     def around(self, frames: FrameRange) -> FrameRange:
         """The output frames for which the network must run to deliver some of them."""
-        paired = len(self.pairing) if self.pairing.loop is Loop.ONCE else len(self.audio)
-        return frames.widened(self.reach, min(paired, len(self.audio)))
+        return self.pairing.around(frames, self.reach, len(self.audio))
 
     def identity(self, options: CompositeOptions, provider: str) -> dict[str, Any]:
         """Everything that decides pixels: it must not change between runs into one folder.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from actors.core.clip import Clip
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
-from actors.core.timeline import FrameRange, Loop, background_index, divide
+from actors.core.timeline import FrameRange, divide
 from actors.encoding import Delivery, ImageFormat
 
 # A block is what is pulled, spilled, lost and loaded again at once.
@@ -67,6 +66,10 @@ class BlockPlan:
     def bounds(self, block: int, backgrounds: int) -> tuple[int, int]:
         """First background and end of a block."""
         return block * self.frames, min((block + 1) * self.frames, backgrounds)
+
+    def holding(self, backgrounds: Iterable[int]) -> tuple[int, ...]:
+        """The blocks that hold these backgrounds, ascending."""
+        return tuple(sorted({background // self.frames for background in backgrounds}))
 
 
 def background_bytes(
@@ -139,42 +142,6 @@ def plan_blocks(backgrounds: int, each: int, store: int) -> BlockPlan:
             f"start Ray with --object-store-memory {needed} or more",
         )
     return BlockPlan(frames, -(-backgrounds // frames), budget // (frames * each), frames * each)
-
-
-@dataclass(frozen=True, slots=True)
-class Pairing:
-    """Which background each output frame is drawn on.
-
-    Attributes:
-        loop: the rule; ``once`` also stands for pairing by index.
-        backgrounds: how many backgrounds there are.
-        retimed: the backgrounds in the order in which they are on show at the output's frame rate, from
-            `actors.core.timeline.retimed`: the rule goes through these; ``None`` goes through all of them by index.
-    """
-
-    loop: Loop
-    backgrounds: int
-    retimed: tuple[int, ...] | None = None
-
-    def __len__(self) -> int:
-        """Output frames until the rule has gone through once."""
-        return self.backgrounds if self.retimed is None else len(self.retimed)
-
-    @property
-    def step(self) -> int:
-        """The most that backgrounds of neighbouring output frames lie apart where the rule does not jump back."""
-        if self.retimed is None:
-            return 1
-        return max((after - before for before, after in pairwise(self.retimed)), default=1) or 1
-
-    def backgrounds_of(self, frames: FrameRange) -> tuple[int, ...]:
-        """The background of each frame of a range."""
-        places = (background_index(self.loop, frame, len(self)) for frame in frames)
-        return tuple(places if self.retimed is None else (self.retimed[place] for place in places))
-
-    def blocks_of(self, frames: FrameRange, plan: BlockPlan) -> tuple[int, ...]:
-        """The blocks that a range needs, ascending."""
-        return tuple(sorted({background // plan.frames for background in self.backgrounds_of(frames)}))
 
 
 def plan_ranges(

@@ -265,7 +265,7 @@ class _Run:
         self._record["plan"] |= {"ranges": len(ranges), **asdict(placement)}
         return Scheduler(
             ranges,
-            lambda frames: inputs.pairing.blocks_of(inputs.around(frames), blocks),
+            lambda frames: blocks.holding(inputs.pairing.backgrounds_of(inputs.around(frames))),
             workers=placement.workers,
             capacity=blocks.capacity,
             loaders=max(2, int(there.cpus)),
@@ -295,7 +295,6 @@ class _Run:
         work = Work(
             config=config,
             audio=audio,
-            pair=lambda frames: inputs.pairing.backgrounds_of(inputs.around(frames)),
             request=lambda block: block_request(options, inputs, blocks, block, prepare=delivery),
             nodes=there.rendering,
             placement=placement.resources,

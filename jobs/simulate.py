@@ -13,7 +13,7 @@ import ray
 
 from actors.core.errors import StoppedError
 from actors.core.report import RangeReport, WorkerReport
-from actors.core.timeline import FrameRange, Loop
+from actors.core.timeline import FrameRange, Loop, background_index
 from actors.core.timings import FrameTiming
 from actors.encoding import ImageFormat
 from actors.layout import timings_folder
@@ -21,7 +21,7 @@ from actors.storage import make_folder
 from jobs.cluster import connect
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.ledger import Ledger
-from jobs.plan import Pairing, plan_ranges
+from jobs.plan import plan_ranges
 from jobs.scheduler import Patience, Scheduler
 
 # Backgrounds of the made-up clip; they lie in one block, which is empty.
@@ -67,17 +67,18 @@ class Sleeper:
         host = socket.gethostname()
         return WorkerReport(self._worker, node, host, os.getpid(), "none", "none", 1, 1, (), 0.0, 0.0, 0.0, notes=())
 
-    def render(self, frames: FrameRange, backgrounds: tuple[int, ...], *_blocks: object) -> RangeReport:
+    def render(self, start: int, stop: int, *_blocks: object) -> RangeReport:
         """Takes exactly as long as the range's frames would: makes its report, and sleeps for the rest of the time.
 
         Many workers share the cores of one machine here, so what a report costs them must not count.
         """
         began, clock = time.time(), time.perf_counter()
+        frames = FrameRange(start, stop)
         node = ray.get_runtime_context().get_node_id()
         timings = tuple(
             FrameTiming(
                 frame=frame,
-                background=background,
+                background=background_index(Loop.BOUNCE, frame, BACKGROUNDS),
                 range_id=frames.id,
                 batch_id=frame - frames.start,
                 batch_size=1,
@@ -101,7 +102,7 @@ class Sleeper:
                 segment_bytes=0,
                 segment_checksum="",
             )
-            for frame, background in zip(frames, backgrounds, strict=True)
+            for frame in frames
         )
         report = RangeReport.of(frames, timings)
         time.sleep(max(0.0, self._latency * len(frames) - (time.perf_counter() - clock)))
@@ -126,9 +127,9 @@ class _Sleepers(Dispatcher):
         return self._ledger_seconds
 
     def _write(self, ledger: Ledger, report: RangeReport) -> None:
-        began = time.process_time()
+        began = time.thread_time()
         ledger.record(report)
-        self._ledger_seconds += time.process_time() - began
+        self._ledger_seconds += time.thread_time() - began
 
     def _start(self, slot: int) -> None:
         actor = self._sleeper.remote(slot, self._latency)
@@ -161,7 +162,6 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None) 
         StoppedError: workers died.
     """
     frames = range(int(workers * seconds / latency))
-    pairing = Pairing(Loop.BOUNCE, BACKGROUNDS)
     ranges = plan_ranges(frames, workers, 1, BACKGROUNDS)
     scheduler = Scheduler(ranges, lambda _: (0,), workers=workers, capacity=1, loaders=1, patience=Patience())
     with connect(address, None) as cluster, TemporaryDirectory(prefix="mouthpiece-") as out:
@@ -169,7 +169,6 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None) 
         work = Work(
             config=NOTHING,
             audio=None,
-            pair=pairing.backgrounds_of,
             request=lambda _: NOTHING,
             nodes=cluster.offer().rendering,
             placement={"num_cpus": 0},

@@ -12,14 +12,14 @@ from actors.core.audio import AudioTrack
 from actors.core.errors import InputError, StoppedError
 from actors.core.kind import ModelKind
 from actors.core.report import RangeReport
-from actors.core.timeline import Loop, divide
+from actors.core.timeline import Loop, Pairing, divide
 from actors.core.timings import FrameTiming
 from jobs.cluster import Cluster
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
 from jobs.placement import Placement
-from jobs.plan import BlockPlan, Pairing
+from jobs.plan import BlockPlan
 from jobs.recorded import Recorded
 from jobs.scheduler import Patience, Scheduler
 from jobs.work import block_request, worker_config
@@ -115,10 +115,10 @@ def measure(
     pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))
     blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
     watch = _Watch(placement.workers, seconds, time.time() + limit)
+    config = worker_config(options, inputs, placement, provider=provider, out=scratch, token=token)
     work = Work(
-        config=worker_config(options, inputs, placement, provider=provider, out=scratch, token=token),
+        config=replace(config, pairing=pairing),
         audio=ray.put(audio),
-        pair=pairing.backgrounds_of,
         request=lambda block: block_request(options, inputs, blocks, block, prepare=options.delivery),
         nodes=cluster.offer().rendering,
         placement=placement.resources,
@@ -128,7 +128,7 @@ def measure(
     )
     scheduler = Scheduler(
         divide(range(len(audio)), max(placement.batch, SHORT_RANGE)),
-        lambda frames: pairing.blocks_of(frames, blocks),
+        lambda frames: blocks.holding(pairing.backgrounds_of(frames)),
         workers=placement.workers,
         capacity=1,
         loaders=1,

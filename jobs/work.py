@@ -30,6 +30,7 @@ def worker_config(
         model=inputs.model,
         tensors=inputs.tensors,
         kind=inputs.kind,
+        pairing=inputs.pairing,
         provider=provider,
         precision=options.precision,
         threads=placement.threads,

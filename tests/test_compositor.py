@@ -18,7 +18,7 @@ from actors.core.clip import FaceRect, ImageFrames
 from actors.core.kind import Precision
 from actors.core.pixels import Interpolation
 from actors.core.report import RangeReport
-from actors.core.timeline import FrameRange
+from actors.core.timeline import FrameRange, Loop, Pairing
 from actors.digest import model_digest
 from actors.encoding import Delivery, ImageFormat
 from actors.kinds.unet_328_ave import KIND as UNET_328
@@ -27,7 +27,6 @@ from actors.proof import NodeProof
 from actors.session import CPU
 
 FRAMES = FrameRange(3, 17)
-SHOWN = tuple(FRAMES)
 PNG = Delivery(ImageFormat.PNG, 0, video=False)
 
 
@@ -48,6 +47,7 @@ def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None
         model=str(model),
         tensors=read_model(str(model), UNET_328),
         kind=UNET_328,
+        pairing=Pairing(Loop.BOUNCE, small.BACKGROUNDS),
         provider=CPU,
         precision=Precision.FP32,
         threads=1,
@@ -85,12 +85,12 @@ def test_overlap_and_preparation_change_no_byte(
     quality = {ImageFormat.JPG: 95, ImageFormat.WEBP: 101}.get(image_format, 0)
     delivery = Delivery(image_format, quality, video)
     plain = worker_of(tmp_path / "plain", model, clip, delivery, batch=4)
-    told = plain.render(FRAMES, SHOWN, block_of(clip, None))
+    told = plain.render(FRAMES.start, FRAMES.stop, block_of(clip, None))
     assert [timing.frame for timing in told.timings] == list(FRAMES)
     for finishers, prepare in ((0, delivery), (1, None), (3, delivery)):
         out = tmp_path / f"{finishers}-{prepare is not None}"
         worker = worker_of(out, model, clip, delivery, batch=4, finishers=finishers)
-        report = worker.render(FRAMES, SHOWN, block_of(clip, prepare))
+        report = worker.render(FRAMES.start, FRAMES.stop, block_of(clip, prepare))
         assert files(out) == files(tmp_path / "plain")
         assert without_times(report) == without_times(told)
 
@@ -99,8 +99,7 @@ def test_overlapping_frames_equal_the_reference(clip: SmallClip, model: Path, tm
     worker = worker_of(tmp_path, model, clip, PNG, batch=2, finishers=2)
     # More batches than may be behind, the last of them short.
     frames = FrameRange(0, 2 * (BATCHES_BEHIND + 3) + 1)
-    backgrounds = tuple(reference.bounce(t, small.BACKGROUNDS) for t in frames)
-    worker.render(frames, backgrounds, block_of(clip, PNG))
+    worker.render(frames.start, frames.stop, block_of(clip, PNG))
     expected = {i: frame for i, _, frame in reference.render(clip.frames, clip.rects, clip.features, model)}
     got = small.read_frames(tmp_path)
     assert sorted(got) == list(frames)
@@ -116,7 +115,7 @@ def test_a_poisoned_frame_is_reported_and_its_batch_is_not(
     poisoned = replace(clip, features=features)
     delivery = Delivery(ImageFormat.PNG, 0, video=True)
     worker = worker_of(tmp_path, model, poisoned, delivery, batch=4, finishers=finishers)
-    report = worker.render(FRAMES, SHOWN, block_of(clip, delivery))
+    report = worker.render(FRAMES.start, FRAMES.stop, block_of(clip, delivery))
     assert [(failure.frame, failure.reason) for failure in report.failures] == [(9, "the model returned NaN")]
     assert [timing.frame for timing in report.timings] == [frame for frame in FRAMES if frame != 9]
     # A segment with a hole in it would shift every later frame.
@@ -132,7 +131,7 @@ def test_a_file_that_cannot_be_written_ends_the_range_and_nothing_is_written_aft
     (tmp_path / "frames" / "frame_000007.png").mkdir()
     (tmp_path / "frames" / "frame_000007.png" / "in the way").touch()
     with pytest.raises(OSError, match="frame_000007"):
-        worker.render(FRAMES, SHOWN, block_of(clip, PNG))
+        worker.render(FRAMES.start, FRAMES.stop, block_of(clip, PNG))
     left = files(tmp_path)
     assert not any(name.endswith("frame_000016.png") for name in left)
     assert files(tmp_path) == left
@@ -140,7 +139,7 @@ def test_a_file_that_cannot_be_written_ends_the_range_and_nothing_is_written_aft
 
 def test_without_compositing_only_the_network_runs(clip: SmallClip, model: Path, tmp_path: Path) -> None:
     worker = worker_of(tmp_path, model, clip, None, batch=3)
-    report = worker.render(FRAMES, SHOWN, block_of(clip, None))
+    report = worker.render(FRAMES.start, FRAMES.stop, block_of(clip, None))
     assert len(report.timings) == len(FRAMES)
     assert files(tmp_path) == {}
     assert all(timing.inference_ms > 0 and timing.composite_ms == 0 for timing in report.timings)
@@ -150,7 +149,7 @@ def test_a_worker_that_was_not_prepared_says_so(clip: SmallClip, model: Path, tm
     prepared = worker_of(tmp_path, model, clip, PNG)
     raw = Compositor(8, prepared._config, AudioTrack(clip.features, None))  # noqa: SLF001
     with pytest.raises(RuntimeError, match="before prepare"):
-        raw.render(FRAMES, SHOWN)
+        raw.render(FRAMES.start, FRAMES.stop)
 
 
 def test_a_spliced_block_holds_no_full_frames(clip: SmallClip) -> None:

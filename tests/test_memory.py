@@ -17,7 +17,6 @@ from small import SmallClip
 from test_compositor import block_of, worker_of
 
 from actors.backgrounds import Block
-from actors.core.timeline import FrameRange
 from actors.encoding import Delivery, ImageFormat
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -92,7 +91,7 @@ def test_a_worker_does_not_grow_with_what_it_has_rendered(
 
     def render(times: int) -> None:
         for _ in range(times):
-            worker.render(FrameRange(0, 20), tuple(range(20)), block)
+            worker.render(0, 20, block)
 
     # Threads get pools of memory of their own, once.
     render(15)

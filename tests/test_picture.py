@@ -126,7 +126,7 @@ def render(
     worker.prepare()
     rows: list[FrameTiming] = []
     for frames in ranges:
-        report = worker.render(frames, inputs.pairing.backgrounds_of(inputs.around(frames)), block)
+        report = worker.render(frames.start, frames.stop, block)
         rows += report.timings
     return rows
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile
 from actors.core.errors import InputError
-from actors.core.timeline import FrameRange, Loop, background_index, retimed
+from actors.core.timeline import FrameRange, Loop, Pairing, background_index, retimed
 from actors.encoding import Delivery, ImageFormat
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.plan import (
@@ -22,7 +22,6 @@ from jobs.plan import (
     STORE_SHARE,
     WORKERS_PER_FRAME,
     BlockPlan,
-    Pairing,
     background_bytes,
     plan_blocks,
     plan_ranges,
@@ -123,7 +122,7 @@ def test_a_range_needs_the_blocks_of_its_backgrounds(
     pairing = Pairing(loop, backgrounds)
     shown = pairing.backgrounds_of(frames)
     assert shown == tuple(background_index(loop, frame, backgrounds) for frame in frames)
-    blocks = pairing.blocks_of(frames, plan)
+    blocks = plan.holding(shown)
     assert list(blocks) == sorted(set(blocks))
     held = {i for block in blocks for i in range(*plan.bounds(block, backgrounds))}
     assert held.issuperset(shown)
@@ -150,15 +149,7 @@ def test_no_range_needs_more_blocks_than_may_be_held(
     pairing = Pairing(loop, backgrounds, retimed(range(backgrounds), Fraction(1, rate), 25) if rate else None)
     frames = range(len(pairing) if loop is Loop.ONCE else min(3 * len(pairing), 900))
     for part in plan_ranges(frames, 2, 4, max(1, plan.frames // pairing.step), reach):
-        assert len(pairing.blocks_of(part.widened(reach, len(frames)), plan)) <= plan.capacity
-
-
-@given(st.sampled_from([Loop.BOUNCE, Loop.MIRROR, Loop.WRAP]), st.integers(1, 90), st.integers(0, 400))
-def test_by_time_the_rule_goes_through_what_is_on_show(loop: Loop, backgrounds: int, start: int) -> None:
-    shown = retimed(range(backgrounds), Fraction(1, 30), 25)
-    pairing = Pairing(loop, backgrounds, shown)
-    places = [background_index(loop, frame, len(shown)) for frame in range(start, start + 40)]
-    assert pairing.backgrounds_of(FrameRange(start, start + 40)) == tuple(shown[place] for place in places)
+        assert len(plan.holding(pairing.backgrounds_of(pairing.around(part, reach, len(frames))))) <= plan.capacity
 
 
 @settings(max_examples=80)

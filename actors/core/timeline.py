@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -153,6 +154,48 @@ class FrameRange:
         """The two halves of a range of at least two frames."""
         middle = self.start + len(self) // 2
         return FrameRange(self.start, middle), FrameRange(middle, self.stop)
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """Which background each output frame is drawn on.
+
+    Attributes:
+        loop: the rule; ``once`` also stands for pairing by index.
+        backgrounds: how many backgrounds there are.
+        retimed: the backgrounds in the order in which they are on show at the output's frame rate, from `retimed`: the
+            rule goes through these; ``None`` goes through all of them by index.
+    """
+
+    loop: Loop
+    backgrounds: int
+    retimed: tuple[int, ...] | None = None
+
+    def __len__(self) -> int:
+        """Output frames until the rule has gone through once."""
+        return self.backgrounds if self.retimed is None else len(self.retimed)
+
+    @property
+    def step(self) -> int:
+        """The most that backgrounds of neighbouring output frames lie apart where the rule does not jump back."""
+        if self.retimed is None:
+            return 1
+        return max((after - before for before, after in pairwise(self.retimed)), default=1) or 1
+
+    def backgrounds_of(self, frames: FrameRange) -> tuple[int, ...]:
+        """The background of each frame of a range."""
+        places = (background_index(self.loop, frame, len(self)) for frame in frames)
+        return tuple(places if self.retimed is None else (self.retimed[place] for place in places))
+
+    def around(self, frames: FrameRange, reach: int, heard: int) -> FrameRange:
+        """The output frames for which the network must run to deliver some of them.
+
+        Args:
+            frames: what is to be delivered.
+            reach: how many frames before and after a frame count.
+            heard: how many output frames there is sound for.
+        """
+        return frames.widened(reach, min(len(self), heard) if self.loop is Loop.ONCE else heard)
 
 
 def divide(frames: Sequence[int], size: int) -> tuple[FrameRange, ...]:

@@ -133,12 +133,12 @@ class _Mode:
             raise TypeError("the benchmark's material has features")
         # As many backgrounds as the frames show, in one block.
         self.frames = FrameRange(0, min(FRAMES, len(inputs.audio)))
-        self._shown = inputs.pairing.backgrounds_of(inputs.around(self.frames))
+        shown = inputs.pairing.backgrounds_of(inputs.around(self.frames))
         mark = ".driver-modes"
         (Path(options.out) / mark).touch()
         placement = Placement(workers=1, threads=1, finishers=0, batch=1, gpus=0, resources={})
         config = worker_config(options, inputs, placement, provider=CPU, out=options.out, token=mark)
-        plan = BlockPlan(max(self._shown) + 1, 1, 1, 1)
+        plan = BlockPlan(max(shown) + 1, 1, 1, 1)
         request = block_request(options, inputs, plan, 0, prepare=options.delivery)
         self._block = load_block(request, inputs.kind)[0]
         self._worker = Compositor(0, config, inputs.audio)
@@ -146,7 +146,7 @@ class _Mode:
 
     def render(self) -> Sequence[FrameTiming]:
         """All frames once."""
-        return self._worker.render(self.frames, self._shown, self._block).timings
+        return self._worker.render(self.frames.start, self.frames.stop, self._block).timings
 
 
 def rounds(modes: dict[str, dict[str, Any]], repeats: int) -> list[ModeCost]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.audio import AudioTrack
-from actors.core.timeline import FrameRange, Loop, audio_windows, background_index, divide, retimed
+from actors.core.timeline import FrameRange, Loop, Pairing, audio_windows, background_index, divide, retimed
 from actors.kinds.unet_328_ave import KIND as UNET_328
 
 # Every row of these features is told from every other, and no row is zero.
@@ -197,3 +197,11 @@ def test_a_range_speaks_like_a_slice() -> None:
     assert FrameRange(3, 12).covers(FrameRange(3, 12))
     assert not FrameRange(3, 12).covers(FrameRange(2, 4))
     assert not FrameRange(3, 12).covers(FrameRange(11, 13))
+
+
+@given(st.sampled_from([Loop.BOUNCE, Loop.MIRROR, Loop.WRAP]), st.integers(1, 90), st.integers(0, 400))
+def test_by_time_the_rule_goes_through_what_is_on_show(loop: Loop, backgrounds: int, start: int) -> None:
+    shown = retimed(range(backgrounds), Fraction(1, 30), 25)
+    pairing = Pairing(loop, backgrounds, shown)
+    places = [background_index(loop, frame, len(shown)) for frame in range(start, start + 40)]
+    assert pairing.backgrounds_of(FrameRange(start, start + 40)) == tuple(shown[place] for place in places)

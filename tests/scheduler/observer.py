@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from actors.core.report import FrameFailure
-from actors.core.timeline import FrameRange, Loop, divide
-from jobs.plan import BlockPlan, Pairing, plan_ranges
+from actors.core.timeline import FrameRange, Loop, Pairing, divide
+from jobs.plan import BlockPlan, plan_ranges
 from jobs.scheduler import (
     RANGES_IN_FLIGHT,
     Action,
@@ -253,7 +253,7 @@ def layouts(draw: st.DrawFn) -> Layout:
     ranges = plan_ranges(frames, workers, draw(st.integers(1, 4)), size)
 
     def blocks_of(part: FrameRange) -> tuple[int, ...]:
-        return pairing.blocks_of(part, plan)
+        return plan.holding(pairing.backgrounds_of(part))
 
     least = max((len(blocks_of(part)) for part in ranges), default=1)
     capacity = draw(st.integers(least, max(plan.count, least) + 1))
