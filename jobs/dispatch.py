@@ -228,11 +228,10 @@ class Dispatcher:
         if not self._waiting:
             time.sleep(POLL_SECONDS)
             return
-        heads = self._heads()
-        ready, _ = ray.wait(heads, num_returns=1, timeout=POLL_SECONDS, fetch_local=False)
-        if ready and len(heads) > 1:
+        ready, _ = ray.wait(list(self._waiting), num_returns=1, timeout=POLL_SECONDS, fetch_local=False)
+        if ready and len(self._waiting) > 1:
             # One more look takes everything that is there by now: one call for many answers.
-            ready, _ = ray.wait(heads, num_returns=len(heads), timeout=0, fetch_local=False)
+            ready, _ = ray.wait(list(self._waiting), num_returns=len(self._waiting), timeout=0, fetch_local=False)
         arrived = set(ready)
         for ref in [ref for ref in self._waiting if ref in arrived]:
             call = self._waiting.pop(ref, None)
@@ -245,17 +244,6 @@ class Dispatcher:
                     self._rendered(slot, frames, blocks, ref)
                 case None:
                     pass  # its worker was found dead a moment ago, and with it this call
-
-    def _heads(self) -> list[Any]:
-        """The outstanding references of which an answer can come next: a worker renders its ranges in turn."""
-        rendering: dict[int, Any] = {}
-        others = []
-        for ref, call in self._waiting.items():
-            if call[0] == "render":
-                rendering.setdefault(call[1], ref)
-            else:
-                others.append(ref)
-        return [*others, *rendering.values()]
 
     def _started(self, slot: int, ref: Any) -> None:  # noqa: ANN401 - Ray's references are generic
         try:
