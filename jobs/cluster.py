@@ -26,6 +26,10 @@ CONNECT_SECONDS = 10.0
 
 JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
+# By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, when workers have just
+# begun to render. That takes a fifth of a second of a core, and starting one for the next block twice as much.
+OWN_SYSTEM = {"idle_worker_killing_time_threshold_ms": 600_000}
+
 # Without one of these a cluster of one machine is no more. Ray ends the driver for it, but only after up to a minute,
 # without a record, and with a code that means something else.
 SERVERS = frozenset({"gcs_server", "raylet"})
@@ -118,7 +122,7 @@ def connect(address: str | None, package: ModuleType | None) -> Iterator[Cluster
     if target is not None:
         _check_reachable(target)
     runtime_env = None if local or package is None or inside_job() else {"py_modules": [package]}
-    own: dict[str, Any] = {"include_dashboard": False} if local else {}
+    own: dict[str, Any] = {"include_dashboard": False, "_system_config": OWN_SYSTEM} if local else {}
     with _loopback() if local else nullcontext():
         handler = signal.getsignal(signal.SIGTERM)
         try:

@@ -41,7 +41,7 @@ from jobs.profile import profile_key, read_profile
 from jobs.progress import Meter, meter
 from jobs.record import differences
 from jobs.recorded import Speech
-from jobs.scheduler import Patience, Scheduler
+from jobs.scheduler import MAX_RANGE, Patience, Scheduler
 from jobs.sound import cut_chunks, sound_chunks
 from jobs.verify import file_facts
 from jobs.work import block_request, single_requests, worker_config
@@ -260,7 +260,8 @@ class _Run:
 
     def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan, there: Offer) -> Scheduler:
         inputs = self._inputs
-        longest = max(1, blocks.frames // inputs.pairing.step)
+        # A range needs only those blocks at once that can be held at once.
+        longest = MAX_RANGE if blocks.fits else max(1, blocks.frames // inputs.pairing.step)
         ranges = plan_ranges(todo, placement.workers, placement.batch, longest, inputs.reach)
         self._record["plan"] |= {"ranges": len(ranges), **asdict(placement)}
         return Scheduler(
