@@ -26,8 +26,8 @@ CONNECT_SECONDS = 10.0
 
 JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
-# By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, when workers have just
-# begun to render. That takes a fifth of a second of a core, and starting one for the next block twice as much.
+# By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, just when workers
+# begin to render. That takes a fifth of a second of a core, and starting one for the next block twice as much.
 OWN_SYSTEM = {"idle_worker_killing_time_threshold_ms": 600_000}
 
 # Without one of these a cluster of one machine is no more. Ray ends the driver for it, but only after up to a minute,

@@ -60,8 +60,10 @@ def run_processes(number: int, prepare: Callable[[int], Callable[[], common.Coun
         process.start()
     while running:
         multiprocessing.connection.wait([process.sentinel for process in running])
-        failed = [process.exitcode for process in running if process.exitcode]
-        running = [process for process in running if process.exitcode is None]
+        # Asked once: a process that ends between two questions would be neither running nor failed.
+        codes = [process.exitcode for process in running]
+        failed = [code for code in codes if code]
+        running = [process for process, code in zip(running, codes, strict=True) if code is None]
         if failed:
             for process in running:
                 process.terminate()
