@@ -28,7 +28,7 @@ JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
 # By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, just when workers
 # begin to render. That takes a fifth of a second of a core, and starting one for the next block twice as much.
-OWN_SYSTEM = {"idle_worker_killing_time_threshold_ms": 600_000}
+OWN_SYSTEM = {"idle_worker_killing_time_threshold_ms": 20_000}
 
 # Without one of these a cluster of one machine is no more. Ray ends the driver for it, but only after up to a minute,
 # without a record, and with a code that means something else.
