@@ -38,9 +38,9 @@ class Spec:
         rects: the face square ``x0, y0, x1, y1`` of each background, half-open, in pixels.
         features: path of a ``.npy`` file ``(T, *row)`` float32.
         model: path of the ONNX file.
-        image_input: name of the input ``(batch, 6, inner, inner)`` float32 in [0, 1].
-        audio_input: name of the input ``(batch, *audio)`` float32.
-        output: name of the output ``(batch, 3, inner, inner)`` float32 in [0, 1].
+        image_input: name of the input ``(batch, 6, inner, inner)`` float32 or float16 in [0, 1].
+        audio_input: name of the input ``(batch, *audio)`` float32 or float16.
+        output: name of the output ``(batch, 3, inner, inner)`` float32 or float16 in [0, 1].
         inner: side of the network's pictures, in pixels.
         crop: side of the crop around them.
         mask: ``x, y, width, height`` of the rectangle that is black in the masked planes.
@@ -216,6 +216,8 @@ class Network:
         self._session = open_session(spec, threads)
         self._image = np.zeros((batch, 6, spec.inner, spec.inner), np.float32)
         self._audio = np.zeros((batch, *spec.audio), np.float32)
+        halves = {tensor.name: tensor.type == "tensor(float16)" for tensor in self._session.get_inputs()}
+        self._types = {name: np.float16 if half else np.float32 for name, half in halves.items()}
         # A new shape is slow the first time on a card, and an error where the model's batch is fixed.
         fixed = any(isinstance(tensor.shape[0], int) for tensor in self._session.get_inputs())
         self._padded = fixed or spec.provider != CPU
@@ -226,10 +228,11 @@ class Network:
 
     def _run(self, count: int) -> Planes:
         used = len(self._image) if self._padded else count
-        feed = {self._spec.image_input: self._image[:used], self._spec.audio_input: self._audio[:used]}
+        arrays = {self._spec.image_input: self._image[:used], self._spec.audio_input: self._audio[:used]}
+        feed = {name: array.astype(self._types[name], copy=False) for name, array in arrays.items()}
         answer: Planes = self._session.run([self._spec.output], feed)[0]
         self.batches += 1
-        return answer[:count]
+        return answer[:count].astype(np.float32, copy=False)
 
     def predict(self, crops: Sequence[Image], windows: Sequence[Planes]) -> Planes:
         """The network's answer ``(n, 3, inner, inner)`` float32 for crops ``(crop, crop, 3)`` and audio windows.
