@@ -81,13 +81,10 @@ def _gone_afterwards(process: subprocess.Popen[bytes]) -> Iterator[None]:
         yield
     finally:
         if process.poll() is None:
-            family = _descendants(process.pid)
+            family = _family(process.pid)
             process.terminate()
-            try:
-                process.wait(GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            # Not by the process's own `wait`: an interrupt may have come while that held its lock, which stays held.
+            psutil.wait_procs(family[:1], GRACE_SECONDS)
             for member in family:
                 try:
                     member.kill()
@@ -96,8 +93,10 @@ def _gone_afterwards(process: subprocess.Popen[bytes]) -> Iterator[None]:
             psutil.wait_procs(family, GRACE_SECONDS)
 
 
-def _descendants(pid: int) -> list[psutil.Process]:
+def _family(pid: int) -> list[psutil.Process]:
+    """A process and all that it has started, itself first; empty if it is gone."""
     try:
-        return psutil.Process(pid).children(recursive=True)
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
     except psutil.Error:
         return []
