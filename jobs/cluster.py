@@ -77,7 +77,7 @@ class Cluster:
             StoppedError: Ray's own processes are no more.
         """
         for server in self.servers:
-            if not server.is_running() or server.status() == psutil.STATUS_ZOMBIE:
+            if _is_gone(server):
                 raise StoppedError(
                     f"Ray's own process {server.pid} died, and with it the cluster", "run the same command again"
                 )
@@ -145,7 +145,7 @@ def connect(address: str | None, package: ModuleType | None) -> Iterator[Cluster
         if handler is not None and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
         try:
-            yield Cluster(local, _children() if local else ())
+            yield Cluster(local, _servers() if local else ())
         finally:
             ray.shutdown()
 
@@ -170,9 +170,17 @@ def _loopback() -> Iterator[None]:
             os.environ[name] = before
 
 
-def _children() -> tuple[psutil.Process, ...]:
+def _servers() -> tuple[psutil.Process, ...]:
     """Ray's servers among the processes that this one has started."""
     return tuple(child for child in psutil.Process().children() if child.name() in SERVERS)
+
+
+def _is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended; one that nobody has asked how it ended is still listed."""
+    try:
+        return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _check_reachable(address: str) -> None:

@@ -1,4 +1,4 @@
-"""One driver after another is ended in the middle of the run, each in another way; the last one completes it."""
+"""Drivers are ended in the middle of the run, each in another way, or Ray dies under one; another completes it."""
 
 from __future__ import annotations
 
