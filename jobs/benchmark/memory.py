@@ -91,14 +91,18 @@ def role_of(command: list[str]) -> str:
     return name
 
 
+def family(root: psutil.Process) -> list[psutil.Process]:
+    """A process and all that it has started, itself first; empty if it is gone."""
+    try:
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
 def look(root: psutil.Process) -> tuple[ProcessMemory, ...]:
     """A process and its descendants now; those that end meanwhile are left out."""
-    try:
-        family = [root, *root.children(recursive=True)]
-    except psutil.Error:
-        return ()
     found = []
-    for process in family:
+    for process in family(root):
         try:
             text = Path("/proc", str(process.pid), ROLLUP).read_text(encoding="ascii")
             found.append(parse_rollup(text, role_of(process.cmdline())))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from jobs.benchmark.memory import Memory, Sampler
+from jobs.benchmark.memory import Memory, Sampler, family
 
 # After being asked to end, a program has so long to stop what it has started.
 GRACE_SECONDS = 15.0
@@ -81,22 +81,13 @@ def _gone_afterwards(process: subprocess.Popen[bytes]) -> Iterator[None]:
         yield
     finally:
         if process.poll() is None:
-            family = _family(process.pid)
+            members = family(psutil.Process(process.pid))
             process.terminate()
             # Not by the process's own `wait`: an interrupt may have come while that held its lock, which stays held.
-            psutil.wait_procs(family[:1], GRACE_SECONDS)
-            for member in family:
+            psutil.wait_procs(members[:1], GRACE_SECONDS)
+            for member in members:
                 try:
                     member.kill()
                 except psutil.Error:
                     continue
-            psutil.wait_procs(family, GRACE_SECONDS)
-
-
-def _family(pid: int) -> list[psutil.Process]:
-    """A process and all that it has started, itself first; empty if it is gone."""
-    try:
-        process = psutil.Process(pid)
-        return [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return []
+            psutil.wait_procs(members, GRACE_SECONDS)

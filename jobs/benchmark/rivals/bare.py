@@ -22,8 +22,6 @@ else:
     import common
     import processes
 
-DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
-
 
 def fixed_input(session: onnxruntime.InferenceSession, batch: int) -> dict[str, NDArray[Any]]:
     """One random array for each input of the model, the same in every process: bytes, or numbers in [0, 1]."""
@@ -32,7 +30,7 @@ def fixed_input(session: onnxruntime.InferenceSession, batch: int) -> dict[str, 
     for tensor in session.get_inputs():
         shape = [batch, *tensor.shape[1:]]
         levels = rng.integers(0, 256, shape, dtype=np.uint8)
-        dtype = DTYPES[tensor.type]
+        dtype = common.DTYPES[tensor.type]
         arrays[tensor.name] = levels if dtype is np.uint8 else (levels / np.float32(255)).astype(dtype)
     return arrays
 

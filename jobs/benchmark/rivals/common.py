@@ -26,6 +26,8 @@ from numpy.typing import NDArray  # noqa: E402
 Image = NDArray[np.uint8]
 Planes = NDArray[np.float32]
 
+DTYPES = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(uint8)": np.uint8}
+
 CPU = "CPUExecutionProvider"
 
 
@@ -216,8 +218,7 @@ class Network:
         self._session = open_session(spec, threads)
         self._image = np.zeros((batch, 6, spec.inner, spec.inner), np.float32)
         self._audio = np.zeros((batch, *spec.audio), np.float32)
-        halves = {tensor.name: tensor.type == "tensor(float16)" for tensor in self._session.get_inputs()}
-        self._types = {name: np.float16 if half else np.float32 for name, half in halves.items()}
+        self._types = {tensor.name: DTYPES[tensor.type] for tensor in self._session.get_inputs()}
         # A new shape is slow the first time on a card, and an error where the model's batch is fixed.
         fixed = any(isinstance(tensor.shape[0], int) for tensor in self._session.get_inputs())
         self._padded = fixed or spec.provider != CPU
