@@ -19,6 +19,7 @@ from actors.core.errors import InputError, NoCudaError
 from actors.core.kind import Precision
 from actors.core.pixels import Image, Planes, prediction_fault
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
+from actors.strips import in_strips
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind, ModelTensors
@@ -103,7 +104,7 @@ class Session:
             self.batch = options.batch if _batch_is_free(model, tensors, kind, options.batch) else tensors.batch or 1
             if self.batch == options.batch:
                 model, tensors = with_batch(model, tensors, self.batch), replace(tensors, batch=self.batch)
-        graph = _rewrite(path, model, tensors, kind, options)
+        graph = _rewrite(path, model, tensors, kind, options, self.batch)
         self._session = _build(path, graph, options, missing)
         self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
         image: NDArray[Any] = np.zeros((self.batch, kind.inner, kind.inner, 3), np.uint8)
@@ -191,11 +192,13 @@ def _read(path: str) -> onnx.ModelProto:
 
 
 def _rewrite(
-    path: str, model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, options: SessionOptions
+    path: str, model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, options: SessionOptions, batch: int
 ) -> onnx.ModelProto:
     try:
         if options.precision is Precision.FP16:
             model = in_half_precision(model)
+        if options.provider == CPU:
+            model = in_strips(model, tensors, batch)
         return pixel_graph(model, tensors, kind, ready_planes=options.ready_planes)
     except Exception as error:  # what the ONNX helpers raise for damaged names and tensors shares no class
         raise InputError(path, f"its graph cannot be read ({_said(error)})", "export it again") from error

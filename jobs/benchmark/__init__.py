@@ -19,7 +19,8 @@ compared with the same reference. DIR gets three files:
     ``seconds``          how long each trial was meant to render
     ``sweep``            what was tried to find everybody's setting: ``regime``, ``system``, ``format``, ``workers``,
                          ``threads`` (of each session), ``batch``, ``precision``, ``frames``, ``fps``, ``fault``
-    ``settings``         by regime and system: the setting it took part with; ours chose its own, see ``trials``
+    ``settings``         by regime and system: the setting it took part with; ours chose its own, see ``trials``, and
+                         the bare network ran with its best two in each repeat, of which the faster counts
     ``results``          by regime, format and system: ``fps`` (median, low, high and count over the repeats, null for
                          a system that failed or whose frames are wrong), ``of_bare`` (ratio of its median to the bare
                          network's), ``fault`` (why there is no figure, else empty), ``frames_checked``, ``worst_level``
@@ -43,8 +44,8 @@ compared with the same reference. DIR gets three files:
     ===================  ==============================================================================================
 
 ``benchmark.parquet``
-    One row per regime, format, system and repeat: the attributes of `jobs.benchmark.trial.Trial`; the parts of the
-    cold start as columns ``cold_...``.
+    One row per regime, format, system and repeat (two of the bare network, one for each of its settings): the
+    attributes of `jobs.benchmark.trial.Trial`; the parts of the cold start as columns ``cold_...``.
 
 ``benchmark.md``
     The tables for README.

@@ -125,10 +125,17 @@ def group(trials: Iterable[Trial]) -> dict[Key, list[Trial]]:
 
 
 def rates(trials: Iterable[Trial]) -> dict[int, float] | None:
-    """The rate in each repeat; ``None`` if any trial has none, because then the system is not to be trusted."""
-    found = {trial.repeat: trial.fps for trial in trials}
-    good = {repeat: fps for repeat, fps in found.items() if fps is not None}
-    return good if good and len(good) == len(found) else None
+    """The rate in each repeat, of several trials the highest.
+
+    Returns:
+        ``None`` if any trial has none, because then the system is not to be trusted, and if there are no trials.
+    """
+    found: dict[int, float] = {}
+    for trial in trials:
+        if trial.fps is None:
+            return None
+        found[trial.repeat] = max(trial.fps, found.get(trial.repeat, 0.0))
+    return found or None
 
 
 def summarise(trials: Sequence[Trial]) -> list[Result]:

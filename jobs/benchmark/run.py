@@ -32,7 +32,7 @@ from jobs.benchmark.modes import measure_modes
 from jobs.benchmark.networks import make_network, networks_kind
 from jobs.benchmark.pixels import Reference, Verdict, check_frames, check_video, tolerance
 from jobs.benchmark.report import Report
-from jobs.benchmark.settings import Setting, alternatives, best, candidates, setting_for
+from jobs.benchmark.settings import FINALISTS, Setting, alternatives, best, candidates, finalists, setting_for
 from jobs.benchmark.systems import Runner
 from jobs.benchmark.trial import Answer, Assignment, Trial, make_trial
 from jobs.messages import say
@@ -43,7 +43,6 @@ LIMIT_SECONDS = 180.0
 LIMIT_FACTOR = 30.0
 # What is tried to find settings is shorter than what counts; the best of the bare network run again, in turns.
 SWEEP_SHARE = 0.6
-SWEEP_BEST = 2
 SWEEP_AGAIN = 2
 TUNE_SHARE = 0.2
 MOST_REFERENCE = 96
@@ -154,11 +153,14 @@ class _Regime:
         self._report.settings |= {(self._regime, system): setting for system, setting in settings.items()}
         bare = max(rates.values())
         assignments = {
-            cell: Assignment(
-                cell,
-                first_length(bare, cell.output, self._cores, trial_seconds(cell, self._plan.seconds)),
-                settings[cell.system],
-            )
+            cell: [
+                Assignment(
+                    cell,
+                    first_length(bare, cell.output, self._cores, trial_seconds(cell, self._plan.seconds)),
+                    setting,
+                )
+                for setting in (finalists(rates) if cell.system is System.BARE else (settings[cell.system],))
+            ]
             for cell in order
         }
         top = best(rates)
@@ -168,10 +170,10 @@ class _Regime:
             "batch": self._fixed,
             "precision": top.precision.value,
         }
-        reference = self._reference(max((task.frames for task in assignments.values()), default=0))
+        reference = self._reference(max((task.frames for tasks in assignments.values() for task in tasks), default=0))
         for repeat in range(self._plan.repeats):
             for place, cell in enumerate(rotated(order, repeat, self._plan.repeats)):
-                assignments[cell] = self._counted(assignments[cell], reference, repeat, place)
+                assignments[cell] = [self._counted(task, reference, repeat, place) for task in assignments[cell]]
             self._keep()
         if self._regime is Regime.LIGHT and System.OURS in self._plan.systems:
             self._modes()
@@ -197,7 +199,7 @@ class _Regime:
         if not rates:
             fault = self._report.sweep[-1].fault
             raise StoppedError(f"the bare {self._regime} network could not be run ({fault})", "mend it and run again")
-        for setting in sorted(rates, key=lambda setting: -rates[setting][0])[:SWEEP_BEST] * SWEEP_AGAIN:
+        for setting in sorted(rates, key=lambda setting: -rates[setting][0])[:FINALISTS] * SWEEP_AGAIN:
             run(setting)
         return {setting: statistics.median(measured) for setting, measured in rates.items()}
 

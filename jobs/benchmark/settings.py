@@ -26,6 +26,8 @@ class Setting:
     precision: Precision = Precision.FP32
 
 
+# So many settings of the bare network are measured beside the systems.
+FINALISTS = 2
 CPU_BATCHES: tuple[int, ...] = (1, 2, 4)
 CUDA_BATCHES: tuple[int, ...] = (1, 4, 8, 16)
 # One session, or as many as the published program has workers.
@@ -62,6 +64,20 @@ def best(rates: Mapping[Setting, float]) -> Setting:
         ValueError: none was measured.
     """
     return max(rates, key=lambda setting: rates[setting])
+
+
+def finalists(rates: Mapping[Setting, float]) -> tuple[Setting, ...]:
+    """The best settings of the best one's precision, the best first.
+
+    Which of them is the fastest may change within minutes on a machine that others use too, and the speed of light must
+    not be told too low.
+
+    Raises:
+        ValueError: none was measured.
+    """
+    precision = best(rates).precision
+    alike = sorted((one for one in rates if one.precision is precision), key=lambda one: -rates[one])
+    return tuple(alike[:FINALISTS])
 
 
 def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixed_batch: int | None) -> Setting:

@@ -97,6 +97,19 @@ def test_one_wrong_repeat_takes_a_system_out_of_everything() -> None:
     assert compare([trial for trial in trials if trial.system is not System.OURS], Device.CPU) == []
 
 
+def test_of_two_trials_in_a_repeat_the_faster_counts() -> None:
+    trials = [
+        *benched.trials(System.OURS, 120, 90),
+        *benched.trials(System.BARE, 200, 100),
+        *benched.trials(System.BARE, 150, 180),
+    ]
+    results = {result.system: result for result in summarise(trials)}
+    assert results[System.BARE].fps == spread([200, 180])
+    assert results[System.OURS].of_bare == ratio({0: 120, 1: 90}, {0: 200, 1: 180})
+    failed = [*trials, *benched.trials(System.BARE, 150, None)]
+    assert {result.system: result.fps for result in summarise(failed)}[System.BARE] is None
+
+
 @pytest.mark.parametrize(("rate", "met"), [(119.0, False), (121.0, True)])
 def test_goals_are_judged_by_the_medians(rate: float, met: bool) -> None:
     trials = [*benched.trials(System.OURS, 1, rate, 1e4), *benched.trials(System.PLAIN_LOOP, 100, 100, 100)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from actors.core.kind import Precision
 from jobs.benchmark.matrix import Device, System
-from jobs.benchmark.settings import LONE, Setting, alternatives, best, candidates, setting_for
+from jobs.benchmark.settings import FINALISTS, LONE, Setting, alternatives, best, candidates, finalists, setting_for
 
 MANY = {System.WORKERS_INFERENCE, System.WORKERS_STATIC, System.PLAIN_LOOP, System.RAY_DATA}
 
@@ -54,6 +54,15 @@ def test_everybody_gets_what_fits_its_shape(found: dict[Setting, float], system:
     if system in LONE - {System.SINGLE} and alone:
         # Several may be the fastest.
         assert found[replace(setting, workers=1)] == max(found[one] for one in alone)
+
+
+@given(measured)
+def test_finalists_are_the_fastest_that_run_the_same_file(found: dict[Setting, float]) -> None:
+    best_two = finalists(found)
+    assert best_two[0] == best(found)
+    alike = {one: rate for one, rate in found.items() if one.precision is best_two[0].precision}
+    assert len(set(best_two)) == len(best_two) == min(FINALISTS, len(alike))
+    assert sorted((found[one] for one in best_two), reverse=True) == sorted(alike.values(), reverse=True)[:FINALISTS]
 
 
 @pytest.mark.parametrize("system", System)

@@ -1,0 +1,233 @@
+"""The last layers of a network in strips of rows, so that what passes between them stays in the processor's cache.
+
+The widest layers of a picture network stand at its end: 128 planes of 320x320 are 52 MB, written by one layer and read
+by the next, which no cache holds. Layers that look at few rows around each row can as well be run over a part of the
+rows from first to last. What each output value is made of does not change, so neither does any bit of it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from actors.graph import PREFIX
+
+if TYPE_CHECKING:
+    from actors.core.kind import ModelTensors
+
+# Planes, rows and columns of a float32 tensor.
+Sides: TypeAlias = tuple[int, int, int]
+
+# What the largest tensor between two layers must take before strips are worth their cutting. Measured, see
+# docs/performance.md: 13 MB gain nothing where 52 MB gain a tenth of the whole network's time.
+WIDE_BYTES = 32 << 20
+# A strip's own rows for each row that it needs of its neighbours: a fourth is calculated twice.
+ROWS_FOR_EACH = 8
+# A tensor of so few numbers may be one of sizes, from which others follow.
+SHAPE_VALUES = 16
+# The first version of the default operator set whose Slice takes what to cut as inputs.
+SLICE_INPUTS = 10
+
+# Operators by which of their inputs are pictures; the others are weights. Each row of their output depends on the same
+# row of these, that of a convolution also on as many rows before and after it as it is padded with.
+FIRST_INPUT = frozenset({"Conv", "BatchNormalization", "Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh"})
+ALL_INPUTS = frozenset({"Add", "Concat"})
+ROWS_AXIS, PLANES_AXIS = 2, 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """Layers that can be run in strips.
+
+    Attributes:
+        nodes: in the graph's order; the last one makes the output.
+        sources: tensors of other layers that they read.
+        rows: of each of their tensors.
+        halo: rows before and after a strip that must be read for it.
+        widest: bytes of the largest tensor between them.
+    """
+
+    nodes: tuple[onnx.NodeProto, ...]
+    sources: tuple[str, ...]
+    rows: int
+    halo: int
+    widest: int
+
+    @property
+    def strips(self) -> int:
+        """How many strips it is worth while to make of it."""
+        return math.ceil(self.rows / (ROWS_FOR_EACH * max(1, self.halo)))
+
+
+def in_strips(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> onnx.ModelProto:
+    """The network with its last layers in strips, or as it is where that is impossible or not worth while.
+
+    Meant for CPUs; a card has other caches and pays for each layer that is started.
+
+    Args:
+        model: the network; it is not changed.
+        tensors: which of its tensors is which.
+        batch: frames per inference.
+    """
+    if tensors.opset < SLICE_INPUTS or any(_has_graph(node) for node in model.graph.node):
+        return model
+    region = _region(model, tensors.output, batch)
+    if region is None or region.widest < WIDE_BYTES or region.strips < 2:
+        return model
+    wanted = onnx.ModelProto()
+    wanted.CopyFrom(model)
+    graph = wanted.graph
+    strips, constants = _strips(region, tensors.output)
+    inside = {node.output[0] for node in region.nodes}
+    del graph.node[:]
+    for node in model.graph.node:
+        if tensors.output in node.output:
+            # What the layers read was made before the last of them.
+            graph.node.extend(strips)
+        elif node.output[0] not in inside:
+            graph.node.append(node)
+    graph.initializer.extend(constants)
+    return wanted
+
+
+def _has_graph(node: onnx.NodeProto) -> bool:
+    """Whether a node holds a graph of its own, which may read tensors that are not among its inputs."""
+    return any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
+
+
+def _region(model: onnx.ModelProto, output: str, batch: int) -> _Region | None:
+    """The layers before the output that are as high as it is and whose results nothing else reads."""
+    sides = _sides(onnx.shape_inference.infer_shapes(_outline(model)))
+    if output not in sides:
+        return None
+    graph = model.graph
+    weights = {tensor.name for tensor in graph.initializer}
+    weights |= {node.output[0] for node in graph.node if node.op_type == "Constant"}
+    free = {output} | {name for node in graph.node for name in node.output} - {value.name for value in graph.output}
+    halos = {output: 0}
+    nodes: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        name = node.output[0]
+        # All that reads it comes later in the graph, so it has been looked at.
+        if name not in halos or name not in free or not _local(node, sides, weights):
+            free -= set(node.input)
+            continue
+        nodes.append(node)
+        for source in _pictures(node):
+            halos[source] = max(halos.get(source, 0), halos[name] + _padding(node))
+    if not nodes:
+        return None
+    inside = {node.output[0] for node in nodes}
+    sources = tuple(name for name in halos if name not in inside)
+    return _Region(
+        nodes=tuple(reversed(nodes)),
+        sources=sources,
+        rows=sides[output][1],
+        halo=max(halos[name] for name in sources),
+        widest=batch * max(math.prod(sides[name]) for name in inside) * np.dtype(np.float32).itemsize,
+    )
+
+
+def _outline(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without what large weights hold, whose copying would take longer than everything else here."""
+    outline = onnx.ModelProto(ir_version=model.ir_version)
+    outline.opset_import.extend(model.opset_import)
+    outline.functions.extend(model.functions)
+    graph = model.graph
+    outline.graph.node.extend(graph.node)
+    outline.graph.input.extend(graph.input)
+    outline.graph.output.extend(graph.output)
+    outline.graph.value_info.extend(graph.value_info)
+    for tensor in graph.initializer:
+        if math.prod(tensor.dims) <= SHAPE_VALUES:
+            outline.graph.initializer.append(tensor)
+        else:
+            outline.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    return outline
+
+
+def _sides(model: onnx.ModelProto) -> dict[str, Sides]:
+    """Planes, rows and columns of all float32 tensors whose sizes are known."""
+    known = {}
+    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
+        tensor = value.type.tensor_type
+        dims = tensor.shape.dim
+        if tensor.elem_type == TensorProto.FLOAT and len(dims) == 4 and all(dim.dim_value > 0 for dim in dims[1:]):
+            known[value.name] = (dims[1].dim_value, dims[2].dim_value, dims[3].dim_value)
+    return known
+
+
+def _local(node: onnx.NodeProto, sides: Mapping[str, Sides], weights: set[str]) -> bool:
+    """Whether each row that a node gives depends on the same row of its pictures and on those close to it alone."""
+    if node.domain not in {"", "ai.onnx"} or node.op_type not in FIRST_INPUT | ALL_INPUTS or len(node.output) != 1:
+        return False
+    pictures = _pictures(node)
+    if {sides[name][1] if name in sides else 0 for name in (*pictures, node.output[0])} != {sides[node.output[0]][1]}:
+        return False
+    if any(name and name not in weights for name in node.input[len(pictures) :]):
+        return False
+    settings = _settings(node)
+    if node.op_type == "Concat":
+        return settings["axis"] in {PLANES_AXIS, PLANES_AXIS - 4}
+    if node.op_type == "Conv":
+        # As many rows come out as go in, so equal padding means that the kernel is centred.
+        before, _, after, _ = settings.get("pads", (0, 0, 0, 0))
+        return settings.get("strides", (1,))[0] == 1 and before == after and "auto_pad" not in settings
+    return True
+
+
+def _pictures(node: onnx.NodeProto) -> Sequence[str]:
+    return tuple(node.input if node.op_type in ALL_INPUTS else node.input[:1])
+
+
+def _padding(node: onnx.NodeProto) -> int:
+    """Rows that a local node needs before and after a row."""
+    return int(_settings(node).get("pads", (0,))[0]) if node.op_type == "Conv" else 0
+
+
+def _settings(node: onnx.NodeProto) -> dict[str, Any]:
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+
+
+def _strips(region: _Region, output: str) -> tuple[list[onnx.NodeProto], list[TensorProto]]:
+    """The nodes that take a region's place, and what they cut."""
+    nodes: list[onnx.NodeProto] = []
+    constants = [_constant("rows", ROWS_AXIS)]
+    parts = []
+    for number in range(region.strips):
+        start, stop = (region.rows * end // region.strips for end in (number, number + 1))
+        # Rows at a strip's edges that no padding of the picture's own stands for come out wrong and are cut off: they
+        # are as many as were read too much.
+        first, last = max(0, start - region.halo), min(region.rows, stop + region.halo)
+        prefix = f"{PREFIX}strip-{number}"
+        constants += [_constant(f"strip-{number}/from", first), _constant(f"strip-{number}/to", last)]
+        names = {name: f"{prefix}/{name}" for name in (*region.sources, *(node.output[0] for node in region.nodes))}
+        for source in region.sources:
+            cut = [source, f"{prefix}/from", f"{prefix}/to", f"{PREFIX}rows"]
+            nodes.append(helper.make_node("Slice", cut, [names[source]]))
+        for node in region.nodes:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node)
+            copy.name = f"{prefix}/{node.name}" if node.name else ""
+            copy.input[:] = [names.get(name, name) for name in node.input]
+            copy.output[:] = [names[node.output[0]]]
+            nodes.append(copy)
+        constants += [
+            _constant(f"strip-{number}/keep-from", start - first),
+            _constant(f"strip-{number}/keep-to", stop - first),
+        ]
+        parts.append(f"{prefix}/kept")
+        keep = [names[output], f"{prefix}/keep-from", f"{prefix}/keep-to", f"{PREFIX}rows"]
+        nodes.append(helper.make_node("Slice", keep, [parts[-1]]))
+    nodes.append(helper.make_node("Concat", parts, [output], axis=ROWS_AXIS))
+    return nodes, constants
+
+
+def _constant(name: str, value: int) -> TensorProto:
+    return numpy_helper.from_array(np.array([value], np.int64), f"{PREFIX}{name}")
