@@ -49,20 +49,30 @@ class _Region:
         nodes: in the graph's order; the last one makes the output.
         sources: tensors of other layers that they read.
         rows: of each of their tensors.
-        halo: rows before and after a strip that must be read for it.
+        margins: for each of their tensors and sources, how many rows before and after a strip's own it has.
         widest: bytes of the largest tensor between them.
     """
 
     nodes: tuple[onnx.NodeProto, ...]
     sources: tuple[str, ...]
     rows: int
-    halo: int
+    margins: Mapping[str, int]
     widest: int
 
     @property
     def strips(self) -> int:
         """How many strips it is worth while to make of it."""
-        return math.ceil(self.rows / (ROWS_FOR_EACH * max(1, self.halo)))
+        halo = max(self.margins[name] for name in self.sources)
+        return math.ceil(self.rows / (ROWS_FOR_EACH * max(1, halo)))
+
+    def own(self, strip: int) -> tuple[int, int]:
+        """First row and end of what a strip gives in the end."""
+        return self.rows * strip // self.strips, self.rows * (strip + 1) // self.strips
+
+    def span(self, name: str, strip: int) -> tuple[int, int]:
+        """First row and end of a tensor in a strip."""
+        start, stop = self.own(strip)
+        return max(0, start - self.margins[name]), min(self.rows, stop + self.margins[name])
 
 
 def in_strips(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> onnx.ModelProto:
@@ -106,32 +116,56 @@ def _region(model: onnx.ModelProto, output: str, batch: int) -> _Region | None:
     sides = _sides(onnx.shape_inference.infer_shapes(_outline(model)))
     if output not in sides:
         return None
+    _, rows, _ = sides[output]
     graph = model.graph
     weights = {tensor.name for tensor in graph.initializer}
     weights |= {node.output[0] for node in graph.node if node.op_type == "Constant"}
     free = {output} | {name for node in graph.node for name in node.output} - {value.name for value in graph.output}
-    halos = {output: 0}
+    read = {output}
     nodes: list[onnx.NodeProto] = []
     for node in reversed(graph.node):
         name = node.output[0]
         # All that reads it comes later in the graph, so it has been looked at.
-        if name not in halos or name not in free or not _local(node, sides, weights):
+        if name in read and name in free and _local(node, rows, sides, weights):
+            nodes.append(node)
+            read.update(_pictures(node))
+        else:
             free -= set(node.input)
-            continue
-        nodes.append(node)
-        for source in _pictures(node):
-            halos[source] = max(halos.get(source, 0), halos[name] + _padding(node))
     if not nodes:
         return None
+    nodes.reverse()
     inside = {node.output[0] for node in nodes}
-    sources = tuple(name for name in halos if name not in inside)
     return _Region(
-        nodes=tuple(reversed(nodes)),
-        sources=sources,
-        rows=sides[output][1],
-        halo=max(halos[name] for name in sources),
+        nodes=tuple(nodes),
+        sources=tuple(sorted(read - inside)),
+        rows=rows,
+        margins=_margins(nodes, output),
         widest=batch * max(math.prod(sides[name]) for name in inside) * np.dtype(np.float32).itemsize,
     )
+
+
+def _margins(nodes: Sequence[onnx.NodeProto], output: str) -> dict[str, int]:
+    """Rows that each tensor of a strip has before and after the strip's own.
+
+    At least as many as are looked at. A convolution can leave out as many as it looks at on either side, or keep them;
+    whatever is calculated row by row has as many as what it is made of. Rows that are kept beyond those that are looked
+    at are wrong, because they lack their neighbours, and are cut off in the end.
+    """
+    margins = {output: 0}
+    for node in reversed(nodes):
+        for source in _pictures(node):
+            margins[source] = max(margins.get(source, 0), margins[node.output[0]] + _padding(node))
+    before: dict[str, int] = {}
+    # They only grow, and none beyond the largest.
+    while margins != before:
+        before = dict(margins)
+        for node in nodes:
+            together = (*_pictures(node), node.output[0])
+            most = max(margins[name] for name in together)
+            for name in together:
+                least = most - (_padding(node) if name == node.output[0] else 0)
+                margins[name] = max(margins[name], least)
+    return margins
 
 
 def _outline(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -163,12 +197,12 @@ def _sides(model: onnx.ModelProto) -> dict[str, Sides]:
     return known
 
 
-def _local(node: onnx.NodeProto, sides: Mapping[str, Sides], weights: set[str]) -> bool:
+def _local(node: onnx.NodeProto, rows: int, sides: Mapping[str, Sides], weights: set[str]) -> bool:
     """Whether each row that a node gives depends on the same row of its pictures and on those close to it alone."""
     if node.domain not in {"", "ai.onnx"} or node.op_type not in FIRST_INPUT | ALL_INPUTS or len(node.output) != 1:
         return False
     pictures = _pictures(node)
-    if {sides[name][1] if name in sides else 0 for name in (*pictures, node.output[0])} != {sides[node.output[0]][1]}:
+    if any(name not in sides or sides[name][1] != rows for name in (*pictures, node.output[0])):
         return False
     if any(name and name not in weights for name in node.input[len(pictures) :]):
         return False
@@ -198,36 +232,41 @@ def _settings(node: onnx.NodeProto) -> dict[str, Any]:
 def _strips(region: _Region, output: str) -> tuple[list[onnx.NodeProto], list[TensorProto]]:
     """The nodes that take a region's place, and what they cut."""
     nodes: list[onnx.NodeProto] = []
-    constants = [_constant("rows", ROWS_AXIS)]
-    parts = []
-    for number in range(region.strips):
-        start, stop = (region.rows * end // region.strips for end in (number, number + 1))
-        # Rows at a strip's edges that no padding of the picture's own stands for come out wrong and are cut off: they
-        # are as many as were read too much.
-        first, last = max(0, start - region.halo), min(region.rows, stop + region.halo)
-        prefix = f"{PREFIX}strip-{number}"
-        constants += [_constant(f"strip-{number}/from", first), _constant(f"strip-{number}/to", last)]
-        names = {name: f"{prefix}/{name}" for name in (*region.sources, *(node.output[0] for node in region.nodes))}
+    constants = [_constant(f"{PREFIX}rows", ROWS_AXIS)]
+
+    def cut(source: str, target: str, first: int, last: int) -> None:
+        constants.extend([_constant(f"{target}/from", first), _constant(f"{target}/to", last)])
+        nodes.append(helper.make_node("Slice", [source, f"{target}/from", f"{target}/to", f"{PREFIX}rows"], [target]))
+
+    parts = [f"{PREFIX}strip-{strip}/kept" for strip in range(region.strips)]
+    for strip, part in enumerate(parts):
+        prefix = f"{PREFIX}strip-{strip}/"
+        names = {name: f"{prefix}{name}" for name in region.margins}
         for source in region.sources:
-            cut = [source, f"{prefix}/from", f"{prefix}/to", f"{PREFIX}rows"]
-            nodes.append(helper.make_node("Slice", cut, [names[source]]))
+            cut(source, names[source], *region.span(source, strip))
         for node in region.nodes:
             copy = onnx.NodeProto()
             copy.CopyFrom(node)
-            copy.name = f"{prefix}/{node.name}" if node.name else ""
+            copy.name = f"{prefix}{node.name}" if node.name else ""
             copy.input[:] = [names.get(name, name) for name in node.input]
             copy.output[:] = [names[node.output[0]]]
+            _pad(copy, region.span(node.input[0], strip), region.span(node.output[0], strip))
             nodes.append(copy)
-        constants += [
-            _constant(f"strip-{number}/keep-from", start - first),
-            _constant(f"strip-{number}/keep-to", stop - first),
-        ]
-        parts.append(f"{prefix}/kept")
-        keep = [names[output], f"{prefix}/keep-from", f"{prefix}/keep-to", f"{PREFIX}rows"]
-        nodes.append(helper.make_node("Slice", keep, [parts[-1]]))
+        start, stop = region.own(strip)
+        first, _ = region.span(output, strip)
+        cut(names[output], part, start - first, stop - first)
     nodes.append(helper.make_node("Concat", parts, [output], axis=ROWS_AXIS))
     return nodes, constants
 
 
+def _pad(node: onnx.NodeProto, source: tuple[int, int], target: tuple[int, int]) -> None:
+    """Has a convolution of some rows give certain rows, where it is one that looks at its neighbours."""
+    padding = _padding(node)
+    for attribute in node.attribute:
+        if padding and attribute.name == "pads":
+            attribute.ints[0] = padding - (target[0] - source[0])
+            attribute.ints[2] = padding - (source[1] - target[1])
+
+
 def _constant(name: str, value: int) -> TensorProto:
-    return numpy_helper.from_array(np.array([value], np.int64), f"{PREFIX}{name}")
+    return numpy_helper.from_array(np.array([value], np.int64), name)

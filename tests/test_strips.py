@@ -219,8 +219,18 @@ def branching(net: Layers) -> str:
     return net.conv(net.node("Add", chosen, "t0"), 3, 3, 3)
 
 
+def of_unknown_size(net: Layers) -> str:
+    size = net.node("Shape", net.node("NonZero", net.node("ReduceMean", "x", axes=[1, 2, 3])))
+    sizes = net.node("Concat", net.constant(np.array([1, 4], np.int64)), size, axis=0)
+    return net.conv(net.node("Expand", net.node("ReduceMean", "x", axes=[2, 3], keepdims=1), sizes), 4, 3, 3)
+
+
 @pytest.mark.parametrize(
-    "build", [strided, lopsided, automatic, along_rows, weights_from_the_picture, a_gradient, turned, branching]
+    "build",
+    [
+        *(strided, lopsided, automatic, along_rows, weights_from_the_picture, a_gradient, turned, branching),
+        of_unknown_size,
+    ],
 )
 def test_what_cannot_be_cut_is_left_alone(build: Callable[[Layers], str]) -> None:
     net = Layers(4, 64, 64)
