@@ -1,11 +1,13 @@
-"""A local run offers nothing to other machines."""
+"""A local run's own cluster: it offers nothing to other machines, and has what its processes must inherit."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import psutil
+import pytest
 import small
 
 # Starts Ray as a local run does, and waits to be looked at.
@@ -33,3 +35,20 @@ def test_ray_listens_on_loopback_alone() -> None:
         local.communicate(timeout=60)
     assert len(sockets) > 3
     assert {ip.removeprefix("::ffff:") for ip in sockets} == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("own", [None, "glibc.malloc.arena_max=4"])
+def test_ray_asks_for_huge_pages_unless_the_user_has_tuned_the_allocator(own: str | None) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    if own is not None:
+        environment["GLIBC_TUNABLES"] = own
+    command = [sys.executable, "-c", PROGRAM]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=small.ROOT, env=environment
+    ) as local:
+        assert local.stdout is not None
+        assert local.stdout.readline() == b"up\n"
+        (raylet,) = [child for child in psutil.Process(local.pid).children() if child.name() == "raylet"]
+        inherited = raylet.environ()["GLIBC_TUNABLES"]
+        local.communicate(timeout=60)
+    assert inherited == (own or "glibc.malloc.hugetlb=1")

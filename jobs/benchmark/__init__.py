@@ -20,7 +20,7 @@ compared with the same reference. DIR gets three files:
     ``sweep``            what was tried to find everybody's setting: ``regime``, ``system``, ``format``, ``workers``,
                          ``threads`` (of each session), ``batch``, ``precision``, ``frames``, ``fps``, ``fault``
     ``settings``         by regime and system: the setting it took part with; ours chose its own, see ``trials``, and
-                         the bare network ran with its best two in each repeat, of which the faster counts
+                         the bare network ran with its best two in each repeat, of which the better median counts
     ``results``          by regime, format and system: ``fps`` (median, low, high and count over the repeats, null for
                          a system that failed or whose frames are wrong), ``of_bare`` (ratio of its median to the bare
                          network's), ``fault`` (why there is no figure, else empty), ``frames_checked``, ``worst_level``

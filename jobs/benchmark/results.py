@@ -125,17 +125,18 @@ def group(trials: Iterable[Trial]) -> dict[Key, list[Trial]]:
 
 
 def rates(trials: Iterable[Trial]) -> dict[int, float] | None:
-    """The rate in each repeat, of several trials the highest.
+    """The rate in each repeat; of the bare network's settings, that whose median is the highest.
 
     Returns:
         ``None`` if any trial has none, because then the system is not to be trusted, and if there are no trials.
     """
-    found: dict[int, float] = {}
+    settings: dict[tuple[int, ...], dict[int, float]] = {}
     for trial in trials:
         if trial.fps is None:
             return None
-        found[trial.repeat] = max(trial.fps, found.get(trial.repeat, 0.0))
-    return found or None
+        setting = (trial.workers, trial.threads, trial.batch) if trial.system is System.BARE else ()
+        settings.setdefault(setting, {})[trial.repeat] = trial.fps
+    return max(settings.values(), key=lambda found: statistics.median(found.values()), default=None)
 
 
 def summarise(trials: Sequence[Trial]) -> list[Result]:
