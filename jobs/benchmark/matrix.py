@@ -132,7 +132,7 @@ GUESS = {Output.JPG: 100.0, Output.PNG: 15.0, Output.VIDEO: 50.0, Output.NONE: m
 # alone, whose ratio is the headline, run longest (the network at two settings, one after the other). With a light one
 # all write for as long, because sooner or later the system puts what they wrote on the disk.
 LONGER_HEAVY = {System.OURS: 6.0, System.BARE: 3.0}
-ELSE_HEAVY = 2.0
+ELSE_HEAVY = 1.75
 
 
 def trial_seconds(cell: Cell, seconds: float) -> float:

@@ -41,9 +41,8 @@ JPEG_QUALITY = 95
 # Start-up, and a system may be much slower than anybody thought.
 LIMIT_SECONDS = 180.0
 LIMIT_FACTOR = 30.0
-# What is tried to find settings is shorter than what counts; the best of the bare network run again, in turns.
+# What is tried to find settings is shorter than what counts; the best of the bare network run again.
 SWEEP_SHARE = 0.6
-SWEEP_AGAIN = 2
 TUNE_SHARE = 0.2
 MOST_REFERENCE = 96
 MOST_CHECKED = 24
@@ -183,7 +182,7 @@ class _Regime:
                 self._long_run(top, reference)
 
     def _sweep(self) -> dict[Setting, float]:
-        """The bare network at every setting; of those that look best, the median of several runs in turns."""
+        """The bare network at every setting; of those that look best, the median of two runs."""
         rates: dict[Setting, list[float]] = {}
 
         def run(setting: Setting) -> None:
@@ -199,7 +198,7 @@ class _Regime:
         if not rates:
             fault = self._report.sweep[-1].fault
             raise StoppedError(f"the bare {self._regime} network could not be run ({fault})", "mend it and run again")
-        for setting in sorted(rates, key=lambda setting: -rates[setting][0])[:FINALISTS] * SWEEP_AGAIN:
+        for setting in sorted(rates, key=lambda setting: -rates[setting][0])[:FINALISTS]:
             run(setting)
         return {setting: statistics.median(measured) for setting, measured in rates.items()}
 
