@@ -17,6 +17,9 @@ Shape: TypeAlias = tuple[int | None, ...]
 # The sets of operators that ONNX Runtime brings, by the beginnings of their names.
 RUNTIME_DOMAINS = ("ai.onnx", "com.microsoft")
 
+# What the default set of operators is called.
+DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
+
 # Of the operators that it does not have, so many are named.
 OPERATORS_NAMED = 4
 
@@ -62,7 +65,7 @@ def read_network(path: str, flag: str) -> NetworkFile:
     graph = proto.graph
     if not graph.node or not graph.input:
         raise InputError(path, "not an ONNX network: it has no graph", "give an exported .onnx file")
-    opset = max((entry.version for entry in proto.opset_import if entry.domain in {"", "ai.onnx"}), default=0)
+    opset = max((entry.version for entry in proto.opset_import if entry.domain in DEFAULT_DOMAINS), default=0)
     newest = onnx.defs.onnx_opset_version()
     if opset > newest:
         raise InputError(

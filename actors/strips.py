@@ -2,7 +2,8 @@
 
 The widest layers of a picture network stand at its end: 128 planes of 320x320 are 52 MB, written by one layer and read
 by the next, which no cache holds. Layers that look at few rows around each row can as well be run over a part of the
-rows from first to last. What each output value is made of does not change, so neither does any bit of it.
+rows from first to last. What each output value is made of does not change, nor what the runtime makes one of when it
+loads the network, so neither does any bit of it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from actors.graph import PREFIX
+from actors.onnx_file import DEFAULT_DOMAINS
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelTensors
@@ -38,7 +40,7 @@ SLICE_INPUTS = 10
 # row of these, that of a convolution also on as many rows before and after it as it is padded with.
 FIRST_INPUT = frozenset({"Conv", "BatchNormalization", "Relu", "LeakyRelu", "Clip", "Sigmoid", "Tanh"})
 ALL_INPUTS = frozenset({"Add", "Concat"})
-ROWS_AXIS, PLANES_AXIS = 2, 1
+ROWS_AXIS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ def in_strips(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> onnx
     graph = wanted.graph
     strips, constants = _strips(region, tensors.output)
     inside = {node.output[0] for node in region.nodes}
-    del graph.node[:]
+    del graph.node[:], graph.value_info[:]
     for node in model.graph.node:
         if tensors.output in node.output:
             # What the layers read was made before the last of them.
@@ -113,7 +115,11 @@ def _has_graph(node: onnx.NodeProto) -> bool:
 
 def _region(model: onnx.ModelProto, output: str, batch: int) -> _Region | None:
     """The layers before the output that are as high as it is and whose results nothing else reads."""
-    sides = _sides(onnx.shape_inference.infer_shapes(_outline(model)))
+    try:
+        sides = _sides(onnx.shape_inference.infer_shapes(_outline(model)))
+    except onnx.shape_inference.InferenceError:
+        # It contradicts itself; the runtime will say so, or does not mind.
+        return None
     if output not in sides:
         return None
     _, rows, _ = sides[output]
@@ -131,17 +137,46 @@ def _region(model: onnx.ModelProto, output: str, batch: int) -> _Region | None:
             read.update(_pictures(node))
         else:
             free -= set(node.input)
+    nodes = _begun_by_convolutions(nodes[::-1])
     if not nodes:
         return None
-    nodes.reverse()
     inside = {node.output[0] for node in nodes}
     return _Region(
         nodes=tuple(nodes),
-        sources=tuple(sorted(read - inside)),
+        sources=tuple(sorted({name for node in nodes for name in _pictures(node)} - inside)),
         rows=rows,
         margins=_margins(nodes, output),
-        widest=batch * max(math.prod(sides[name]) for name in inside) * np.dtype(np.float32).itemsize,
+        widest=batch
+        * max((math.prod(sides[name]) for name in inside - {output}), default=0)
+        * np.dtype(np.float32).itemsize,
     )
+
+
+def _begun_by_convolutions(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """The nodes, in the graph's order, less those at the beginning that the runtime may melt into what comes before.
+
+    It makes one layer of a convolution and the normalisation or addition behind it, and then rounds otherwise; the cut
+    would keep them apart. So only convolutions read from outside, alone or by way of a Concat that nothing else reads.
+    """
+    kept = list(nodes)
+    read_outside: set[str] = set()
+    while True:
+        inside = {node.output[0] for node in kept}
+        read_otherwise = {name for node in kept if node.op_type != "Conv" for name in _pictures(node)}
+        leaving = {
+            node.output[0]
+            for node in kept
+            if node.output[0] in read_outside
+            or not (
+                node.op_type == "Conv"
+                or inside.issuperset(_pictures(node))
+                or (node.op_type == "Concat" and node.output[0] not in read_otherwise)
+            )
+        }
+        if not leaving:
+            return kept
+        read_outside.update(name for node in kept if node.output[0] in leaving for name in _pictures(node))
+        kept = [node for node in kept if node.output[0] not in leaving]
 
 
 def _margins(nodes: Sequence[onnx.NodeProto], output: str) -> dict[str, int]:
@@ -199,7 +234,7 @@ def _sides(model: onnx.ModelProto) -> dict[str, Sides]:
 
 def _local(node: onnx.NodeProto, rows: int, sides: Mapping[str, Sides], weights: set[str]) -> bool:
     """Whether each row that a node gives depends on the same row of its pictures and on those close to it alone."""
-    if node.domain not in {"", "ai.onnx"} or node.op_type not in FIRST_INPUT | ALL_INPUTS or len(node.output) != 1:
+    if node.domain not in DEFAULT_DOMAINS or node.op_type not in FIRST_INPUT | ALL_INPUTS or len(node.output) != 1:
         return False
     pictures = _pictures(node)
     if any(name not in sides or sides[name][1] != rows for name in (*pictures, node.output[0])):
@@ -207,12 +242,11 @@ def _local(node: onnx.NodeProto, rows: int, sides: Mapping[str, Sides], weights:
     if any(name and name not in weights for name in node.input[len(pictures) :]):
         return False
     settings = _settings(node)
-    if node.op_type == "Concat":
-        return settings["axis"] in {PLANES_AXIS, PLANES_AXIS - 4}
     if node.op_type == "Conv":
         # As many rows come out as go in, so equal padding means that the kernel is centred.
+        automatic = settings.get("auto_pad", b"NOTSET") != b"NOTSET"
         before, _, after, _ = settings.get("pads", (0, 0, 0, 0))
-        return settings.get("strides", (1,))[0] == 1 and before == after and "auto_pad" not in settings
+        return settings.get("strides", (1,))[0] == 1 and before == after and not automatic
     return True
 
 
@@ -232,13 +266,11 @@ def _settings(node: onnx.NodeProto) -> dict[str, Any]:
 def _strips(region: _Region, output: str) -> tuple[list[onnx.NodeProto], list[TensorProto]]:
     """The nodes that take a region's place, and what they cut."""
     nodes: list[onnx.NodeProto] = []
-    constants = [_constant(f"{PREFIX}rows", ROWS_AXIS)]
 
     def cut(source: str, target: str, first: int, last: int) -> None:
-        constants.extend([_constant(f"{target}/from", first), _constant(f"{target}/to", last)])
-        nodes.append(helper.make_node("Slice", [source, f"{target}/from", f"{target}/to", f"{PREFIX}rows"], [target]))
+        nodes.append(helper.make_node("Slice", [source, *(_number(n) for n in (first, last, ROWS_AXIS))], [target]))
 
-    parts = [f"{PREFIX}strip-{strip}/kept" for strip in range(region.strips)]
+    parts = [f"{PREFIX}kept-{strip}" for strip in range(region.strips)]
     for strip, part in enumerate(parts):
         prefix = f"{PREFIX}strip-{strip}/"
         names = {name: f"{prefix}{name}" for name in region.margins}
@@ -256,7 +288,7 @@ def _strips(region: _Region, output: str) -> tuple[list[onnx.NodeProto], list[Te
         first, _ = region.span(output, strip)
         cut(names[output], part, start - first, stop - first)
     nodes.append(helper.make_node("Concat", parts, [output], axis=ROWS_AXIS))
-    return nodes, constants
+    return nodes, [numpy_helper.from_array(np.array([n], np.int64), _number(n)) for n in range(region.rows + 1)]
 
 
 def _pad(node: onnx.NodeProto, source: tuple[int, int], target: tuple[int, int]) -> None:
@@ -268,5 +300,6 @@ def _pad(node: onnx.NodeProto, source: tuple[int, int], target: tuple[int, int])
             attribute.ints[2] = padding - (source[1] - target[1])
 
 
-def _constant(name: str, value: int) -> TensorProto:
-    return numpy_helper.from_array(np.array([value], np.int64), name)
+def _number(value: int) -> str:
+    """The name of a constant that holds a number of rows, or an axis."""
+    return f"{PREFIX}number-{value}"

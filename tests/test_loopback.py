@@ -52,3 +52,21 @@ def test_ray_asks_for_huge_pages_unless_the_user_has_tuned_the_allocator(own: st
         inherited = raylet.environ()["GLIBC_TUNABLES"]
         local.communicate(timeout=60)
     assert inherited == (own or "glibc.malloc.hugetlb=1")
+
+
+@pytest.mark.parametrize("before", [None, "glibc.malloc.arena_max=4"])
+def test_this_process_has_its_own_environment_back_afterwards(before: str | None) -> None:
+    program = """
+import os
+from ray._private import ray_constants
+from jobs.cluster import connect
+names = ("GLIBC_TUNABLES", ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR)
+before = {name: os.environ.get(name) for name in names}
+with connect(None, None):
+    pass
+assert {name: os.environ.get(name) for name in names} == before, os.environ
+"""
+    environment = {name: value for name, value in os.environ.items() if name != "GLIBC_TUNABLES"}
+    if before is not None:
+        environment["GLIBC_TUNABLES"] = before
+    subprocess.run([sys.executable, "-c", program], cwd=small.ROOT, env=environment, check=True, timeout=120)

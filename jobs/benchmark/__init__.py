@@ -23,8 +23,9 @@ compared with the same reference. DIR gets three files:
                          the bare network ran with its best two in each repeat, of which the better median counts
     ``results``          by regime, format and system: ``fps`` (median, low, high and count over the repeats, null for
                          a system that failed or whose frames are wrong), ``of_bare`` (ratio of its median to the bare
-                         network's), ``fault`` (why there is no figure, else empty), ``frames_checked``, ``worst_level``
-                         (largest difference from the reference, 0..255)
+                         network's, which runs as it was exported: ours may reach more than 1), ``fault`` (why there is
+                         no figure, else empty), ``frames_checked``, ``worst_level`` (largest difference from the
+                         reference, 0..255)
     ``headline``         ours over every other system: ``regime``, ``format``, ``over``, ``ratio`` (of the medians),
                          ``low`` and ``high`` (of the ratios within one repeat), ``goal`` (or null), ``met`` (or null)
     ``memory``           by regime, format and system, over all repeats: largest sum over its processes of

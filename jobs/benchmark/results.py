@@ -134,6 +134,7 @@ def rates(trials: Iterable[Trial]) -> dict[int, float] | None:
     for trial in trials:
         if trial.fps is None:
             return None
+        # All others run with one setting; ours chooses it anew in each run.
         setting = (trial.workers, trial.threads, trial.batch) if trial.system is System.BARE else ()
         settings.setdefault(setting, {})[trial.repeat] = trial.fps
     return max(settings.values(), key=lambda found: statistics.median(found.values()), default=None)

@@ -172,7 +172,8 @@ class _Regime:
         reference = self._reference(max((task.frames for tasks in assignments.values() for task in tasks), default=0))
         for repeat in range(self._plan.repeats):
             for place, cell in enumerate(rotated(order, repeat, self._plan.repeats)):
-                assignments[cell] = [self._counted(task, reference, repeat, place) for task in assignments[cell]]
+                # Turned round each time, so that neither of two settings always runs first.
+                assignments[cell] = [self._counted(task, reference, repeat, place) for task in assignments[cell]][::-1]
             self._keep()
         if self._regime is Regime.LIGHT and System.OURS in self._plan.systems:
             self._modes()

@@ -69,15 +69,14 @@ def best(rates: Mapping[Setting, float]) -> Setting:
 def finalists(rates: Mapping[Setting, float]) -> tuple[Setting, ...]:
     """The best settings of the best one's precision, the best first.
 
-    Which of them is the fastest may change within minutes on a machine that others use too, and the speed of light must
-    not be told too low.
+    Which of them is the fastest may change within minutes on a machine that others use too, and the bare network must
+    not be told too slow.
 
     Raises:
         ValueError: none was measured.
     """
-    precision = best(rates).precision
-    alike = sorted((one for one in rates if one.precision is precision), key=lambda one: -rates[one])
-    return tuple(alike[:FINALISTS])
+    alike = _alike(rates)
+    return tuple(sorted(alike, key=lambda setting: -alike[setting])[:FINALISTS])
 
 
 def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixed_batch: int | None) -> Setting:
@@ -98,7 +97,7 @@ def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixe
         ValueError: nothing was measured.
     """
     top = best(rates)
-    alike = {setting: rate for setting, rate in rates.items() if setting.precision is top.precision}
+    alike = _alike(rates)
     if system in {System.BARE, System.OURS}:
         return top
     if system in LONE:
@@ -128,6 +127,12 @@ def alternatives(system: System, base: Setting, device: Device, fixed_batch: int
     if system is System.RAY_DATA and fixed_batch is None:
         return tuple(dict.fromkeys([base, *(replace(base, batch=batch) for batch in RAY_DATA_BATCHES)]))
     return (base,)
+
+
+def _alike(rates: Mapping[Setting, float]) -> dict[Setting, float]:
+    """Those of the best one's precision: all systems run the same file."""
+    precision = best(rates).precision
+    return {setting: rate for setting, rate in rates.items() if setting.precision is precision}
 
 
 def _of(rates: Mapping[Setting, float], among: Iterable[Setting], default: Setting) -> Setting:
