@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import ModuleType
@@ -29,10 +29,6 @@ JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 # By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, just when workers
 # begin to render. That takes a fifth of a second of a core, and starting one for the next block twice as much.
 OWN_SYSTEM = {"idle_worker_killing_time_threshold_ms": 20_000}
-
-# Has the allocator ask Linux for pages of 2 MiB: a heavy network on CPUs takes 3 % less time, see docs/performance.md.
-# It is read when a process starts, so Ray's processes must inherit it. What the user has set stands.
-TUNABLES, HUGE_PAGES = "GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"
 
 # Without one of these a cluster of one machine is no more. Ray ends the driver for it, but only after up to a minute,
 # without a record, and with a code that means something else.
@@ -127,7 +123,7 @@ def connect(address: str | None, package: ModuleType | None) -> Iterator[Cluster
         _check_reachable(target)
     runtime_env = None if local or package is None or inside_job() else {"py_modules": [package]}
     own: dict[str, Any] = {"include_dashboard": False, "_system_config": OWN_SYSTEM} if local else {}
-    with _own_environment() if local else nullcontext():
+    with _loopback() if local else nullcontext():
         handler = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(
@@ -155,35 +151,23 @@ def connect(address: str | None, package: ModuleType | None) -> Iterator[Cluster
 
 
 @contextmanager
-def _own_environment() -> Iterator[None]:
-    """What this process's own cluster inherits: huge pages, and that its servers listen on 127.0.0.1 alone.
+def _loopback() -> Iterator[None]:
+    """Makes Ray's servers on this machine listen on 127.0.0.1 alone, here and in the processes that it starts.
 
-    Ray does the latter by itself on systems where it runs without clusters; its switch for that is read when it is
-    imported. ``_node_ip_address="127.0.0.1"`` would not do: Ray replaces it by an address that others can reach.
+    Ray does so by itself on systems where it runs without clusters; its switch for that is read when it is imported.
+    ``_node_ip_address="127.0.0.1"`` would not do: Ray replaces it by an address that others can reach.
     """
-    enabled = ray_constants.ENABLE_RAY_CLUSTER
+    name = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
+    before, enabled = os.environ.get(name), ray_constants.ENABLE_RAY_CLUSTER
+    os.environ[name] = "0"
     ray_constants.ENABLE_RAY_CLUSTER = False
-    tunables = os.environ.get(TUNABLES, HUGE_PAGES)
-    try:
-        with _environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0", TUNABLES: tunables}):
-            yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = enabled
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Variables of the environment for a while, here and in the processes that are started meanwhile."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        ray_constants.ENABLE_RAY_CLUSTER = enabled
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def _servers() -> tuple[psutil.Process, ...]:
