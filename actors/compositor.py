@@ -162,6 +162,7 @@ class Compositor:
             batch=self._session.batch,
             threads=config.threads,
             cpu_nodes=self._session.cpu_nodes,
+            strips=self._session.strips,
             import_seconds=imported - began,
             session_seconds=built - imported,
             warm_seconds=warm - built,

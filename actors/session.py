@@ -19,7 +19,8 @@ from actors.core.errors import InputError, NoCudaError
 from actors.core.kind import Precision
 from actors.core.pixels import Image, Planes, prediction_fault
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
-from actors.strips import in_strips
+from actors.pace import fastest
+from actors.strips import Region, alone, find_region, in_strips
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind, ModelTensors
@@ -83,6 +84,7 @@ class Session:
         provider: the execution provider in use, the one that was asked for.
         batch: frames per inference; a shorter batch is padded to it, so every shape is warm.
         cpu_nodes: operators that a CUDA session left on the CPU (shape arithmetic), empty on the CPU.
+        strips: how many strips its last layers run in, see `actors.strips`; 1 where they run as they were exported.
     """
 
     def __init__(self, path: str, tensors: ModelTensors, kind: ModelKind, options: SessionOptions) -> None:
@@ -104,7 +106,7 @@ class Session:
             self.batch = options.batch if _batch_is_free(model, tensors, kind, options.batch) else tensors.batch or 1
             if self.batch == options.batch:
                 model, tensors = with_batch(model, tensors, self.batch), replace(tensors, batch=self.batch)
-        graph = _rewrite(path, model, tensors, kind, options, self.batch)
+        graph, self.strips = _rewrite(path, model, tensors, kind, options, self.batch)
         self._session = _build(path, graph, options, missing)
         self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
         image: NDArray[Any] = np.zeros((self.batch, kind.inner, kind.inner, 3), np.uint8)
@@ -193,15 +195,24 @@ def _read(path: str) -> onnx.ModelProto:
 
 def _rewrite(
     path: str, model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, options: SessionOptions, batch: int
-) -> onnx.ModelProto:
+) -> tuple[onnx.ModelProto, int]:
+    """The graph that is run, and in how many strips its last layers are."""
+    strips = 1
     try:
         if options.precision is Precision.FP16:
             model = in_half_precision(model)
-        if options.provider == CPU:
-            model = in_strips(model, tensors, batch)
-        return pixel_graph(model, tensors, kind, ready_planes=options.ready_planes)
+        region = find_region(model, tensors, batch) if options.provider == CPU else None
+        if region is not None and _strips_pay(model, region, batch, options.threads):
+            model, strips = in_strips(model, region), region.strips
+        return pixel_graph(model, tensors, kind, ready_planes=options.ready_planes), strips
     except Exception as error:  # what the ONNX helpers raise for damaged names and tensors shares no class
         raise InputError(path, f"its graph cannot be read ({_said(error)})", "export it again") from error
+
+
+def _strips_pay(model: onnx.ModelProto, region: Region, batch: int, threads: int) -> bool:
+    """Whether the last layers are faster in strips than one after the other, on this machine, at this moment."""
+    layers = alone(model, region, batch)
+    return fastest([_cpu_session(graph, threads) for graph in (layers, in_strips(layers, region))]) == 1
 
 
 def _batch_is_free(model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, batch: int) -> bool:
@@ -242,20 +253,24 @@ def _in_batches(session: ort.InferenceSession, output: str, feed: dict[str, NDAr
     return np.concatenate(answers)[:count]
 
 
-def _cpu_session(model: onnx.ModelProto) -> ort.InferenceSession:
-    settings = ort.SessionOptions()
-    settings.log_severity_level = 4
-    return ort.InferenceSession(model.SerializeToString(), settings, providers=[CPU])
+def _cpu_session(model: onnx.ModelProto, threads: int = 0) -> ort.InferenceSession:
+    """A short-lived session, with all cores where ``threads`` is 0."""
+    return ort.InferenceSession(model.SerializeToString(), _settings(threads), providers=[CPU])
 
 
-def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: str) -> ort.InferenceSession:
+def _settings(threads: int) -> ort.SessionOptions:
     settings = ort.SessionOptions()
-    settings.intra_op_num_threads = options.threads
+    settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
     settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     settings.log_severity_level = 4
-    if options.threads == 1:
+    if threads == 1:
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return settings
+
+
+def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: str) -> ort.InferenceSession:
+    settings = _settings(options.threads)
     providers: list[Any] = [CPU]
     if options.provider == CUDA:
         settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")

@@ -3,7 +3,8 @@
 The widest layers of a picture network stand at its end: 128 planes of 320x320 are 52 MB, written by one layer and read
 by the next, which no cache holds. Layers that look at few rows around each row can as well be run over a part of the
 rows from first to last. What each output value is made of does not change, nor what the runtime makes one of when it
-loads the network, so neither does any bit of it.
+loads the network, so neither does any bit of it. Whether it is faster depends on the processor: on one that calculates
+too slowly to wait for its memory, cutting costs more than it saves.
 """
 
 from __future__ import annotations
@@ -44,22 +45,27 @@ ROWS_AXIS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class _Region:
+class Region:
     """Layers that can be run in strips.
 
     Attributes:
         nodes: in the graph's order; the last one makes the output.
-        sources: tensors of other layers that they read.
+        sources: tensors of other layers that they read, with their sides.
         rows: of each of their tensors.
         margins: for each of their tensors and sources, how many rows before and after a strip's own it has.
         widest: bytes of the largest tensor between them.
     """
 
     nodes: tuple[onnx.NodeProto, ...]
-    sources: tuple[str, ...]
+    sources: Mapping[str, Sides]
     rows: int
     margins: Mapping[str, int]
     widest: int
+
+    @property
+    def output(self) -> str:
+        """What the last of them makes."""
+        return str(self.nodes[-1].output[0])
 
     @property
     def strips(self) -> int:
@@ -77,29 +83,39 @@ class _Region:
         return max(0, start - self.margins[name]), min(self.rows, stop + self.margins[name])
 
 
-def in_strips(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> onnx.ModelProto:
-    """The network with its last layers in strips, or as it is where that is impossible or not worth while.
+def find_region(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> Region | None:
+    """The last layers of a network that may be worth running in strips; ``None`` where there are none.
 
     Meant for CPUs; a card has other caches and pays for each layer that is started.
 
     Args:
-        model: the network; it is not changed.
+        model: the network.
         tensors: which of its tensors is which.
         batch: frames per inference.
     """
     if tensors.opset < SLICE_INPUTS or any(_has_graph(node) for node in model.graph.node):
-        return model
+        return None
     region = _region(model, tensors.output, batch)
     if region is None or region.widest < WIDE_BYTES or region.strips < 2:
-        return model
+        return None
+    return region
+
+
+def in_strips(model: onnx.ModelProto, region: Region) -> onnx.ModelProto:
+    """A network with some of its layers in strips.
+
+    Args:
+        model: the network, or the region `alone`; it is not changed.
+        region: the layers.
+    """
     wanted = onnx.ModelProto()
     wanted.CopyFrom(model)
     graph = wanted.graph
-    strips, constants = _strips(region, tensors.output)
+    strips, constants = _strips(region)
     inside = {node.output[0] for node in region.nodes}
     del graph.node[:], graph.value_info[:]
     for node in model.graph.node:
-        if tensors.output in node.output:
+        if region.output in node.output:
             # What the layers read was made before the last of them.
             graph.node.extend(strips)
         elif node.output[0] not in inside:
@@ -108,12 +124,41 @@ def in_strips(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> onnx
     return wanted
 
 
+def alone(model: onnx.ModelProto, region: Region, batch: int) -> onnx.ModelProto:
+    """A network of a region's layers only, to see how long they take.
+
+    What they read is made by a small convolution each, so that it has the order that the runtime gives to what
+    convolutions make. It has one input, ``(batch, 1, rows, columns)`` float32, and the region's output.
+
+    Args:
+        model: the whole network.
+        region: the layers.
+        batch: frames per inference.
+    """
+    picture, nodes, weights = f"{PREFIX}picture", [], []
+    for source, (planes, _, _) in region.sources.items():
+        weight = numpy_helper.from_array(np.ones((planes, 1, 1, 1), np.float32), f"{PREFIX}weight/{source}")
+        nodes.append(helper.make_node("Conv", [picture, weight.name], [source]))
+        weights.append(weight)
+    read = {name for node in region.nodes for name in node.input}
+    nodes.extend(node for node in model.graph.node if node.op_type == "Constant" and node.output[0] in read)
+    sides = (batch, 1, *next(iter(region.sources.values()))[1:])
+    graph = helper.make_graph(
+        [*nodes, *region.nodes],
+        "alone",
+        [helper.make_tensor_value_info(picture, TensorProto.FLOAT, sides)],
+        [helper.make_tensor_value_info(region.output, TensorProto.FLOAT, [None] * 4)],
+        [*weights, *(tensor for tensor in model.graph.initializer if tensor.name in read)],
+    )
+    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
+
+
 def _has_graph(node: onnx.NodeProto) -> bool:
     """Whether a node holds a graph of its own, which may read tensors that are not among its inputs."""
     return any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
 
 
-def _region(model: onnx.ModelProto, output: str, batch: int) -> _Region | None:
+def _region(model: onnx.ModelProto, output: str, batch: int) -> Region | None:
     """The layers before the output that are as high as it is and whose results nothing else reads."""
     try:
         sides = _sides(onnx.shape_inference.infer_shapes(_outline(model)))
@@ -141,9 +186,9 @@ def _region(model: onnx.ModelProto, output: str, batch: int) -> _Region | None:
     if not nodes:
         return None
     inside = {node.output[0] for node in nodes}
-    return _Region(
+    return Region(
         nodes=tuple(nodes),
-        sources=tuple(sorted({name for node in nodes for name in _pictures(node)} - inside)),
+        sources={name: sides[name] for node in nodes for name in _pictures(node) if name not in inside},
         rows=rows,
         margins=_margins(nodes, output),
         widest=batch
@@ -263,7 +308,7 @@ def _settings(node: onnx.NodeProto) -> dict[str, Any]:
     return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def _strips(region: _Region, output: str) -> tuple[list[onnx.NodeProto], list[TensorProto]]:
+def _strips(region: Region) -> tuple[list[onnx.NodeProto], list[TensorProto]]:
     """The nodes that take a region's place, and what they cut."""
     nodes: list[onnx.NodeProto] = []
 
@@ -285,9 +330,9 @@ def _strips(region: _Region, output: str) -> tuple[list[onnx.NodeProto], list[Te
             _pad(copy, region.span(node.input[0], strip), region.span(node.output[0], strip))
             nodes.append(copy)
         start, stop = region.own(strip)
-        first, _ = region.span(output, strip)
-        cut(names[output], part, start - first, stop - first)
-    nodes.append(helper.make_node("Concat", parts, [output], axis=ROWS_AXIS))
+        first, _ = region.span(region.output, strip)
+        cut(names[region.output], part, start - first, stop - first)
+    nodes.append(helper.make_node("Concat", parts, [region.output], axis=ROWS_AXIS))
     return nodes, [numpy_helper.from_array(np.array([n], np.int64), _number(n)) for n in range(region.rows + 1)]
 
 

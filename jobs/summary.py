@@ -102,7 +102,7 @@ class Totals:
         fps_total: frames rendered by this command over all of its time.
         fps_steady: the same over first dispatch to last file on disk.
         steady_s: first dispatch to last file on disk.
-        prepare_s: preparing the encoding of backgrounds, summed over the loading tasks.
+        prepare_s: processor time for preparing the encoding of backgrounds, summed over the loading tasks.
         cold: where the rest went.
     """
 

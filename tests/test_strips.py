@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from actors.core.kind import ModelTensors
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
-from actors.strips import in_strips
+from actors.strips import alone, find_region, in_strips
 from jobs.models.light import build_light_model
 from jobs.models.unet import build_unet328
 
@@ -102,18 +102,43 @@ def count(model: onnx.ModelProto) -> int:
     return sum(node.op_type == "Slice" and "kept-" in node.output[0] for node in model.graph.node)
 
 
+def stripped(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> onnx.ModelProto:
+    """A network in strips, or itself where there are none to make."""
+    region = find_region(model, tensors, batch)
+    return model if region is None else in_strips(model, region)
+
+
 def same(model: onnx.ModelProto, sides: tuple[int, int, int], strips: int, opset: int = OPSET) -> onnx.ModelProto:
     """Asserts that a network becomes so many strips, and that no bit of its results changes; returns it in strips."""
+    tensors = replace(TENSORS, opset=opset)
     before = model.SerializeToString()
-    stripped = in_strips(model, replace(TENSORS, opset=opset), MANY)
+    cut = stripped(model, tensors, MANY)
     assert model.SerializeToString() == before
-    exports.checked(stripped)
-    assert count(stripped) == strips
+    exports.checked(cut)
+    assert count(cut) == strips
     feed = {"x": np.random.default_rng(3).normal(size=(2, *sides)).astype(np.float32)}
     for threads in (1, 2):
-        for found, wanted in zip(answers(stripped, feed, threads), answers(model, feed, threads), strict=True):
+        for found, wanted in zip(answers(cut, feed, threads), answers(model, feed, threads), strict=True):
             assert np.array_equal(found, wanted)
-    return stripped
+    if strips:
+        same_alone(model, tensors)
+    return cut
+
+
+def same_alone(model: onnx.ModelProto, tensors: ModelTensors) -> None:
+    """Asserts that the layers that become strips give the same in strips when they stand alone."""
+    region = find_region(model, tensors, MANY)
+    assert region is not None
+    layers = exports.checked(alone(model, region, 2))
+    name, sides = next((i.name, i.type.tensor_type.shape.dim) for i in layers.graph.input)
+    picture = np.random.default_rng(4).normal(size=[side.dim_value for side in sides]).astype(np.float32)
+    wanted = answers(layers, {name: picture})[0]
+    assert np.array_equal(answers(exports.checked(in_strips(layers, region)), {name: picture})[0], wanted)
+    if [*region.sources] == ["x"]:
+        # Every plane of what they read is that picture; in the whole network no convolution makes it, so that the
+        # runtime may sum in another order.
+        whole = np.repeat(picture, region.sources["x"][0], axis=1)
+        assert np.allclose(answers(model, {"x": whole})[0], wanted, atol=1e-5)
 
 
 @settings(max_examples=40)
@@ -174,11 +199,11 @@ def test_strips_take_only_what_nothing_else_reads() -> None:
     back = net.node("Resize", small_picture, "", net.constant(np.array([1, 1, 2, 2], np.float32)))
     both = net.node("Concat", first, back, axis=-3)
     model = net.model(net.conv(both, 8, 3, 5))
-    stripped = same(model, (4, 64, 8), 4)
-    kinds = [node.op_type for node in stripped.graph.node]
+    cut = same(model, (4, 64, 8), 4)
+    kinds = [node.op_type for node in cut.graph.node]
     # The first convolution is read by the pooling as well, so it runs once, on the whole picture.
     assert kinds[:3] == ["Conv", "MaxPool", "Resize"]
-    assert kinds.count("Conv") == 1 + count(stripped)
+    assert kinds.count("Conv") == 1 + count(cut)
 
 
 def sum_with_outside(net: Layers) -> str:
@@ -208,9 +233,9 @@ def test_what_the_runtime_makes_one_layer_of_is_not_parted(build: Callable[[Laye
     wide = net.conv(build(net), planes, 64)
     model = net.model(net.conv(wide, 64, 3, 3))
     before = [node.op_type for node in model.graph.node]
-    stripped = same(model, (32, 64, 16), 8)
+    cut = same(model, (32, 64, 16), 8)
     # Only the two layers at the end are cut.
-    after = [node.op_type for node in stripped.graph.node]
+    after = [node.op_type for node in cut.graph.node]
     assert after.count("Conv") == before.count("Conv") - 2 + 2 * 8
     assert all(after.count(operator) == before.count(operator) for operator in ("Add", "BatchNormalization"))
 
@@ -293,7 +318,7 @@ def test_what_cannot_be_cut_is_left_alone(build: Callable[[Layers, str], str]) -
     net = Layers(4, 64, 64)
     # The layer in the middle keeps those before it away, and the one behind it alone has nothing to keep in the cache.
     model = net.model(net.conv(build(net, net.conv("x", 4, 4)), 4, 3, 3))
-    assert in_strips(model, TENSORS, MANY) is model
+    assert stripped(model, TENSORS, MANY) is model
 
 
 def two_layers(opset: int = OPSET) -> onnx.ModelProto:
@@ -303,13 +328,13 @@ def two_layers(opset: int = OPSET) -> onnx.ModelProto:
 
 def test_an_old_operator_set_is_left_alone() -> None:
     model = two_layers(opset=9)
-    assert in_strips(model, replace(TENSORS, opset=9), MANY) is model
+    assert stripped(model, replace(TENSORS, opset=9), MANY) is model
 
 
 def test_a_network_that_contradicts_itself_is_left_to_the_runtime() -> None:
     model = two_layers()
     model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 7
-    assert in_strips(model, TENSORS, MANY) is model
+    assert stripped(model, TENSORS, MANY) is model
 
 
 def test_a_result_that_is_given_out_too_is_still_given_out() -> None:
@@ -317,17 +342,17 @@ def test_a_result_that_is_given_out_too_is_still_given_out() -> None:
     first = net.conv("x", 4, 4, 3)
     model = net.model(net.conv(net.conv(first, 4, 4, 3), 4, 3, 3))
     model.graph.output.append(helper.make_tensor_value_info(first, TensorProto.FLOAT, ["n", 4, 64, 64]))
-    stripped = same(model, (4, 64, 64), 4)
-    assert [node.op_type for node in stripped.graph.node].count("Conv") == 1 + 2 * 4
+    cut = same(model, (4, 64, 64), 4)
+    assert [node.op_type for node in cut.graph.node].count("Conv") == 1 + 2 * 4
 
 
 def test_small_tensors_stay_in_the_cache_anyway(tmp_path: Path) -> None:
     model = two_layers()
-    assert count(in_strips(model, TENSORS, MANY)) == 4
-    assert in_strips(model, TENSORS, 1) is model
+    assert count(stripped(model, TENSORS, MANY)) == 4
+    assert stripped(model, TENSORS, 1) is model
     light = build_light_model(UNET_328)
     path = exports.save(light, tmp_path / "light.onnx")
-    assert in_strips(light, read_model(str(path), UNET_328), 1) is light
+    assert stripped(light, read_model(str(path), UNET_328), 1) is light
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -335,12 +360,12 @@ def test_the_real_network_too(tmp_path: Path, batch: int) -> None:
     model = build_unet328()
     path = exports.save(model, tmp_path / "unet.onnx")
     tensors = read_model(str(path), UNET_328)
-    stripped = in_strips(model, tensors, batch)
+    cut = stripped(model, tensors, batch)
     # Two depthwise layers look at one row on either side each, and a strip has eight rows for each of these two.
-    assert count(stripped) == 320 // 16
+    assert count(cut) == 320 // 16
     rng = np.random.default_rng(5)
     feed = {
         tensors.image: rng.random((batch, 6, 320, 320), np.float32),
         tensors.audio: rng.random((batch, 32, 16, 16), np.float32),
     }
-    assert np.array_equal(answers(stripped, feed)[0], answers(model, feed)[0])
+    assert np.array_equal(answers(cut, feed)[0], answers(model, feed)[0])

@@ -36,7 +36,7 @@ class Answer:
     Attributes:
         frames: output frames that were rendered.
         steady_s: first frame begun to last file closed, seconds.
-        prepare_s: work for these frames done before that time, seconds over all processes.
+        prepare_s: processor time for these frames spent before that time, over all processes.
         setup_s: start of the program to the first frame begun, seconds.
         wall_s: start of the program to its end, seconds.
         cold: parts of the start-up in seconds, of ours alone.
@@ -74,7 +74,7 @@ class Trial:
         batch: frames per inference.
         precision: of the network.
         steady_s: first frame begun to last file closed.
-        prepare_s: work for these frames done before that, over all processes.
+        prepare_s: processor time for these frames spent before that, over all processes.
         fps_steady: frames / steady_s.
         fps: the figure that counts, frames / (steady_s + prepare_s / cores); ``None`` if it failed or is wrong.
         setup_s: program start to first frame begun.
@@ -128,7 +128,7 @@ def counted_fps(frames: int, steady_s: float, prepare_s: float, cores: int) -> f
     Args:
         frames: output frames.
         steady_s: first frame begun to last file closed, seconds.
-        prepare_s: seconds of preparation, summed over processes.
+        prepare_s: processor time of preparation, summed over processes.
         cores: of the machine.
     """
     return frames / (steady_s + prepare_s / cores)

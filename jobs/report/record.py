@@ -78,6 +78,7 @@ class ReadyWorker(_Part):
     pid: int
     device: str
     provider: str
+    strips: int = 1
     notes: tuple[str, ...] = ()
 
 

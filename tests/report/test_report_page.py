@@ -263,6 +263,14 @@ def test_stages_beside_each_other_are_explained(tmp_path: Path) -> None:
     assert "The network limits: its threads were busy for 100% of the time." in page.text
 
 
+def test_layers_in_strips_are_told(tmp_path: Path) -> None:
+    said = record(60)
+    assert "last layers" not in page_of(write_run(tmp_path / "before", with_a_death(), said)).text
+    said["workers_ready"][1]["strips"] = 20
+    page = page_of(write_run(tmp_path / "run", with_a_death(), said))
+    assert "last layers 20 strips in 1 of 2 workers where that was faster than as exported" in page.text
+
+
 def test_ten_thousand_frames_and_many_workers_stay_small(tmp_path: Path) -> None:
     rows = [
         row for r in range(500) for row in one_range(20 * r, 20, BEGAN + (r // 100) * 2.0, worker=r % 100, pid=r % 100)
