@@ -15,7 +15,7 @@ from actors.core.blend import Blend
 from actors.core.clip import FaceRect, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import InputError
 from actors.core.finish import Backing, make_backing
-from actors.core.pixels import Image, Interpolation, Planes, crop_face
+from actors.core.pixels import Image, Interpolation, Planes, crop_face, to_planes
 from actors.core.squares import FaceSquare
 from actors.core.warp import warp_crop
 from actors.core.yuv import to_yuv420
@@ -140,13 +140,13 @@ def _prepare(block: Block, frames: Image, delivery: Delivery) -> Block:
 
 
 def network_view(block: Block, place: int, kind: ModelKind) -> NDArray[Any]:
-    """What the network is fed of one background: ``(inner, inner, 3)`` uint8, or ready planes in float32."""
+    """What the network is fed of one background: ``(3, inner, inner)`` uint8, or ready planes in float32."""
     if block.planes is not None:
         return np.asarray(block.planes[place])
     if block.crops is None:
         raise ValueError("a block has crops or planes")
     inner = slice(kind.border, kind.border + kind.inner)
-    return np.asarray(block.crops[place][inner, inner])
+    return to_planes(block.crops[place][inner, inner])
 
 
 def _load(request: BlockRequest, kind: ModelKind) -> Block:

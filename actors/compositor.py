@@ -20,7 +20,7 @@ from actors import storage
 from actors.backgrounds import Block
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.finish import finish_square
-from actors.core.pixels import Image, Interpolation, Planes, paste
+from actors.core.pixels import ColourPlanes, Image, Interpolation, Planes, from_planes, paste
 from actors.core.report import FrameFailure, RangeReport, WorkerReport
 from actors.core.seam import Seam, edge_pixels
 from actors.core.timeline import FrameRange, Pairing
@@ -220,7 +220,7 @@ class Compositor:
         failures: list[FrameFailure] = []
         begun: list[Batch] = []
         behind: deque[list[Future[FinishedFrame]]] = deque()
-        waiting: deque[tuple[int, Image | None, Batch]] = deque()
+        waiting: deque[tuple[int, ColourPlanes | None, Batch]] = deque()
         fits: dict[int, PendingFit] = {}
         parts = batches(frames, places.seen, self._config.reach, session.batch, self._audio)
         gathered = feeder.submit(self._gather, 0, parts[0], frames, places)
@@ -261,22 +261,22 @@ class Compositor:
         size = sum(frame in frames for frame in part)
         return Batch(number, size, started_at, milliseconds(clock)), (image, audio)
 
-    def _fit(self, frame: int, mouth: Image, places: Places) -> tuple[ColourFit, float]:
+    def _fit(self, frame: int, mouth: ColourPlanes, places: Places) -> tuple[ColourFit, float]:
         """What brings one frame's colours to those of its background."""
         clock = time.perf_counter()
         block, i = places.find(frame)
         if block.crops is None:
             raise RuntimeError("colours are to be matched, but the block has no pictures")
-        return fit_colours(block.crops[i], mouth, self._config.kind), milliseconds(clock)
+        return fit_colours(block.crops[i], from_planes(mouth), self._config.kind), milliseconds(clock)
 
     def _finish(
-        self, frame: int, mouth: Image | None, batch: Batch, places: Places, near: Mapping[int, PendingFit]
+        self, frame: int, planes: ColourPlanes | None, batch: Batch, places: Places, near: Mapping[int, PendingFit]
     ) -> FinishedFrame:
         """Composites, encodes and writes one frame.
 
         Args:
             frame: the output frame.
-            mouth: what the network made of it; ``None`` where the background is shown alone.
+            planes: what the network made of it; ``None`` where the background is shown alone.
             batch: the batch it was in.
             places: where its background is found.
             near: colour fits of the frame and its neighbours; empty where colours are left as they are.
@@ -290,6 +290,7 @@ class Compositor:
             raise RuntimeError("compositing was asked for, but the block has no pictures")
         rect = block.rects[i]
         clock = time.perf_counter()
+        mouth = None if planes is None else from_planes(planes)
         if mouth is not None and near:
             mouth = matched(mouth, smoothed({other: fit.result()[0] for other, fit in near.items()}, frame))
             finished.composite_ms = near[frame].result()[1]
@@ -386,11 +387,11 @@ def _collect(futures: list[Future[FinishedFrame]], film: Film | None) -> list[Fi
 
 def _predicted(
     session: Session, part: FrameRange, given: NetworkInput | None, batch: Batch
-) -> list[tuple[int, Image | None, str | None]]:
+) -> list[tuple[int, ColourPlanes | None, str | None]]:
     """The frames of a batch, what the network makes of each and what is wrong with it; nothing if it need not run."""
     if given is None:
         return [(frame, None, None) for frame in part]
     clock = time.perf_counter()
     prediction = session.run(*given)
     batch.inference_ms = milliseconds(clock)
-    return list(zip(part, prediction.pixels, prediction.faults, strict=True))
+    return list(zip(part, prediction.planes, prediction.faults, strict=True))

@@ -42,8 +42,9 @@ class Places:
         raise KeyError(f"background {background} is in none of the range's blocks")
 
     def image(self, frames: FrameRange, kind: ModelKind) -> NDArray[Any]:
-        """The network's view of some output frames: ``(n, inner, inner, 3)`` uint8, or ready planes in float32."""
-        return np.stack([network_view(*self.find(frame), kind) for frame in frames])
+        """The network's view of some output frames: ``(n, 3, inner, inner)`` uint8, or ready planes in float32."""
+        views = [network_view(*self.find(frame), kind) for frame in frames]
+        return np.stack(views) if len(views) > 1 else views[0][None]
 
 
 def batches(frames: FrameRange, seen: FrameRange, reach: int, size: int, audio: AudioTrack) -> list[FrameRange]:

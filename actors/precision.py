@@ -60,7 +60,7 @@ def compare_precisions(
         block, _ = load_block(request, config.kind)
         image = network_view(block, 0, config.kind)[None]
         window = audio.tensors(frame, frame + 1, config.kind)
-        answers = [session.run(image, window).pixels.astype(np.int16) for session in (wanted, exact)]
+        answers = [session.run(image, window).planes.astype(np.int16) for session in (wanted, exact)]
         differences.append(np.abs(answers[0] - answers[1]))
     found = np.stack(differences).astype(np.float64)
     error = float((found**2).mean())

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from actors import storage
 from actors.core.errors import InputError, NoCudaError
 from actors.core.kind import Precision
-from actors.core.pixels import Image, Planes, prediction_fault
+from actors.core.pixels import ColourPlanes, Planes, prediction_fault
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.pace import fastest
 from actors.strips import Region, alone, find_region, in_strips
@@ -62,11 +62,11 @@ class Prediction:
     """What the network says about a batch.
 
     Attributes:
-        pixels: ``(n, inner, inner, 3)`` uint8 BGR; where there is a fault they mean nothing.
+        planes: ``(n, 3, inner, inner)`` uint8, blue, green, red; where there is a fault they mean nothing.
         faults: for each frame why it cannot be shown, or ``None``.
     """
 
-    pixels: Image
+    planes: ColourPlanes
     faults: tuple[str | None, ...]
 
 
@@ -109,7 +109,7 @@ class Session:
         graph, self.strips = _rewrite(path, model, tensors, kind, options, self.batch)
         self._session = _build(path, graph, options, missing)
         self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
-        image: NDArray[Any] = np.zeros((self.batch, kind.inner, kind.inner, 3), np.uint8)
+        image: NDArray[Any] = np.zeros((self.batch, 3, kind.inner, kind.inner), np.uint8)
         if options.ready_planes:
             image = np.zeros((self.batch, *kind.planes), np.float32)
         self._image = image
@@ -120,8 +120,8 @@ class Session:
         """Runs up to ``batch`` frames.
 
         Args:
-            image: ``(n, inner, inner, 3)`` uint8 BGR, the inner regions of the crops, ``1 <= n <= batch``; for a
-                session of ready planes ``(n, 6, inner, inner)`` float32 in the kind's range.
+            image: ``(n, 3, inner, inner)`` uint8, the inner regions of the crops in blue, green, red,
+                ``1 <= n <= batch``; for a session of ready planes ``(n, 6, inner, inner)`` float32 in the kind's range.
             audio: ``(n, *kind.audio)`` float32.
 
         Raises:
@@ -132,22 +132,20 @@ class Session:
             self._image[:count], self._audio[:count] = image, audio
             image, audio = self._image, self._audio
         if self._binding is not None:
-            pixels, low, high, total = self._binding.run(image, audio)
+            planes, low, high, total = self._binding.run(image, audio)
         else:
-            pixels, low, high, total = self._session.run(OUTPUTS, {IMAGE: image, AUDIO: audio})
-        inner = self._kind.inner
-        if pixels.shape != (self.batch, inner, inner, 3):
-            given = (self.batch, pixels.shape[-1], *pixels.shape[1:-1])
+            planes, low, high, total = self._session.run(OUTPUTS, {IMAGE: image, AUDIO: audio})
+        if planes.shape != (self.batch, *self._kind.output):
             raise InputError(
                 self._tensors.output,
-                f"the model gave {given} for a batch of {self.batch}",
+                f"the model gave {planes.shape} for a batch of {self.batch}",
                 f"it must give {(self.batch, *self._kind.output)}",
             )
         faults = tuple(
             prediction_fault(float(low[i]), float(high[i]), float(total[i]), self._kind.value_range)
             for i in range(count)
         )
-        return Prediction(pixels[:count], faults)
+        return Prediction(planes[:count], faults)
 
     def warm_up(self) -> None:
         """Runs the one batch shape that will be used, so that no measured batch pays for its first time."""

@@ -28,10 +28,14 @@ MASK = UNET_328.mask
 
 
 def run(model: onnx.ModelProto, image: NDArray[Any], audio: Floats) -> dict[str, NDArray[Any]]:
+    """The graph's answers. Pictures ``(n, h, w, 3)`` are taken apart for it, and put together again."""
+    if image.dtype == np.uint8:
+        image = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
     onnx.checker.check_model(model)
     session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     names = [PIXELS, LOW, HIGH, SUM]
-    return dict(zip(names, session.run(names, {IMAGE: image, AUDIO: audio}), strict=True))
+    answer = dict(zip(names, session.run(names, {IMAGE: image, AUDIO: audio}), strict=True))
+    return answer | {PIXELS: answer[PIXELS].transpose(0, 2, 3, 1)}
 
 
 def inputs(count: int, seed: int = 2) -> tuple[Pixels, Floats]:

@@ -42,9 +42,10 @@ def answers(path: Path, batch: int, precision: Precision = Precision.FP32) -> Pi
     kind, session = session_of(path, batch, precision)
     assert session.batch == batch
     pictures, sound = inputs(kind)
+    pictures = pictures.transpose(0, 3, 1, 2)
     parts = [session.run(pictures[i : i + batch], sound[i : i + batch]) for i in range(0, COUNT, batch)]
     assert all(fault is None for part in parts for fault in part.faults)
-    return np.concatenate([part.pixels for part in parts])
+    return np.concatenate([part.planes for part in parts]).transpose(0, 2, 3, 1)
 
 
 def plain_answers(path: Path, name: str) -> Pixels:

@@ -33,19 +33,19 @@ def session_of(path: Path, batch: int = 1, provider: str = CPU, **options: Any) 
 
 def inputs(count: int, seed: int = 3) -> tuple[Pixels, Floats]:
     rng = np.random.default_rng(seed)
-    pictures = rng.integers(0, 256, (count, 320, 320, 3)).astype(np.uint8)
+    pictures = rng.integers(0, 256, (count, 3, 320, 320)).astype(np.uint8)
     return pictures, rng.random((count, 32, 16, 16), np.float32)
 
 
-def expected_pixels(path: Path, pictures: Pixels, sound: Floats) -> Pixels:
+def expected_planes(path: Path, pictures: Pixels, sound: Floats) -> Pixels:
     """What the reference makes of each frame alone."""
     plain = reference.open_session(path)
     answers = []
     for picture, window in zip(pictures, sound, strict=True):
         whole = np.zeros((328, 328, 3), np.uint8)
-        whole[4:324, 4:324] = picture
+        whole[4:324, 4:324] = picture.transpose(1, 2, 0)
         planes, _ = reference.network_input(whole, (0, 0, 328, 328), "cubic")
-        answers.append(reference.to_levels(reference.predict(plain, planes, window)))
+        answers.append(reference.to_levels(reference.predict(plain, planes, window)).transpose(2, 0, 1))
     return np.stack(answers)
 
 
@@ -80,9 +80,9 @@ def test_inputs_are_bound_by_shape(tmp_path: Path, image: str, audio: str, first
     pictures, sound = inputs(2)
     answer = session.run(pictures, sound)
     loudness = sound.mean(axis=(1, 2, 3), keepdims=True)
-    assert answer.pixels.shape == (2, 320, 320, 3)
-    assert answer.pixels.dtype == np.uint8
-    assert np.abs(answer.pixels - pictures * loudness).max() < 1.001
+    assert answer.planes.shape == (2, 3, 320, 320)
+    assert answer.planes.dtype == np.uint8
+    assert np.abs(answer.planes - pictures * loudness).max() < 1.001
 
 
 @pytest.mark.parametrize("bind", [False, True])
@@ -92,11 +92,11 @@ def test_every_batch_and_padding_gives_the_reference_bit_for_bit(tmp_path: Path,
     session = session_of(path, batch, bind=bind)
     assert session.batch == batch
     pictures, sound = inputs(5)
-    expected = expected_pixels(path, pictures, sound)
+    expected = expected_planes(path, pictures, sound)
     for start in range(0, 5, batch):
         part = slice(start, min(start + batch, 5))
         answer = session.run(pictures[part], sound[part])
-        assert np.array_equal(answer.pixels, expected[part])
+        assert np.array_equal(answer.planes, expected[part])
         assert answer.faults == (None,) * len(expected[part])
 
 
@@ -107,7 +107,7 @@ def test_the_last_layers_run_in_the_way_that_is_faster_here(tmp_path: Path) -> N
     # Which it is depends on the processor; the frames do not.
     assert session.strips in {1, 20}
     pictures, sound = inputs(1)
-    assert np.array_equal(session.run(pictures, sound).pixels, expected_pixels(path, pictures, sound))
+    assert np.array_equal(session.run(pictures, sound).planes, expected_planes(path, pictures, sound))
     assert session_of(small.write_model(tmp_path / "m.onnx")).strips == 1
 
 
@@ -116,13 +116,13 @@ def test_a_short_batch_leaves_nothing_for_the_next(tmp_path: Path, bind: bool) -
     """The padding is whatever stood there before, and must not matter."""
     session = session_of(small.write_model(tmp_path / "m.onnx"), batch=4, bind=bind)
     pictures, sound = inputs(4)
-    alone = session.run(pictures[:1], sound[:1]).pixels
+    alone = session.run(pictures[:1], sound[:1]).planes
     # What a run gave is the caller's own.
     kept = alone.copy()
     session.run(*inputs(3, seed=9))
     assert np.array_equal(alone, kept)
-    assert np.array_equal(session.run(pictures[:1], sound[:1]).pixels, alone)
-    assert np.array_equal(session.run(pictures, sound).pixels[:1], alone)
+    assert np.array_equal(session.run(pictures[:1], sound[:1]).planes, alone)
+    assert np.array_equal(session.run(pictures, sound).planes[:1], alone)
 
 
 @pytest.mark.parametrize("bind", [False, True])
@@ -130,18 +130,18 @@ def test_read_only_input_from_the_object_store_will_do(tmp_path: Path, bind: boo
     session = session_of(small.write_model(tmp_path / "m.onnx"), batch=2, bind=bind)
     pictures, sound = inputs(2)
     pictures.flags.writeable = sound.flags.writeable = False
-    assert np.array_equal(session.run(pictures, sound).pixels[:1], session.run(pictures[:1], sound[:1]).pixels)
+    assert np.array_equal(session.run(pictures, sound).planes[:1], session.run(pictures[:1], sound[:1]).planes)
 
 
 def test_ready_planes_are_fed_as_they_are(tmp_path: Path) -> None:
     path = small.write_model(tmp_path / "m.onnx")
     pictures, sound = inputs(3)
     planes = np.empty((3, 6, 320, 320), np.float32)
-    planes[:, :3] = pictures.transpose(0, 3, 1, 2) / np.float32(255)
+    planes[:, :3] = pictures / np.float32(255)
     planes[:, 3:] = planes[:, :3]
     planes[:, 3:, 5:310, 5:315] = 0
     answer = session_of(path, batch=2, ready_planes=True).run(planes[:2], sound[:2])
-    assert np.array_equal(answer.pixels, expected_pixels(path, pictures[:2], sound[:2]))
+    assert np.array_equal(answer.planes, expected_planes(path, pictures[:2], sound[:2]))
 
 
 def test_a_fixed_batch_is_rewritten_for_another(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_a_fixed_batch_is_rewritten_for_another(tmp_path: Path) -> None:
         session = session_of(path, batch=batch)
         assert session.batch == batch
         answer = session.run(pictures[:batch], sound[:batch])
-        assert np.array_equal(answer.pixels, expected_pixels(dynamic, pictures[:batch], sound[:batch]))
+        assert np.array_equal(answer.planes, expected_planes(dynamic, pictures[:batch], sound[:batch]))
 
 
 def test_a_fixed_batch_that_cannot_be_rewritten_is_kept(tmp_path: Path) -> None:
@@ -176,23 +176,23 @@ def test_a_fixed_batch_that_cannot_be_rewritten_is_kept(tmp_path: Path) -> None:
 def test_more_threads_give_the_same(tmp_path: Path) -> None:
     path = small.write_model(tmp_path / "m.onnx")
     one, two = (session_of(path, threads=threads).run(*inputs(1)) for threads in (1, 2))
-    assert np.array_equal(one.pixels, two.pixels)
+    assert np.array_equal(one.planes, two.planes)
 
 
 def test_a_fault_is_its_frames_own(tmp_path: Path) -> None:
     """Not a number goes through: the frame that it belongs to is reported, not the batch."""
     path = small.write_model(tmp_path / "m.onnx")
     pictures, sound = inputs(2)
-    expected = expected_pixels(path, pictures[:1], sound[:1])
+    expected = expected_planes(path, pictures[:1], sound[:1])
     sound[1].reshape(-1)[8 * 512] = small.POISON
     answer = session_of(path, batch=2).run(pictures, sound)
     assert answer.faults == (None, "the model returned NaN")
-    assert np.array_equal(answer.pixels[:1], expected)
+    assert np.array_equal(answer.planes[:1], expected)
 
 
 def test_half_precision_is_near(tmp_path: Path) -> None:
     path = small.write_model(tmp_path / "m.onnx")
-    whole, half = (session_of(path, precision=precision).run(*inputs(1)).pixels for precision in Precision)
+    whole, half = (session_of(path, precision=precision).run(*inputs(1)).planes for precision in Precision)
     assert 0 < np.abs(whole.astype(int) - half).max() <= 3
 
 
@@ -249,7 +249,7 @@ def test_weights_beside_the_file_are_found(tmp_path: Path) -> None:
     )
     assert (tmp_path / "weights.bin").stat().st_size > 10_000
     pictures, sound = inputs(1)
-    assert np.array_equal(session_of(parted).run(pictures, sound).pixels, session_of(whole).run(pictures, sound).pixels)
+    assert np.array_equal(session_of(parted).run(pictures, sound).planes, session_of(whole).run(pictures, sound).planes)
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(InputError) as caught:
         session_of(parted)
@@ -311,8 +311,8 @@ def test_cuda_agrees_with_the_cpu(tmp_path: Path) -> None:
     assert session.provider == CUDA
     assert "Conv" not in session.cpu_nodes
     pictures, sound = inputs(2)
-    on_cpu = session_of(path, batch=2).run(pictures, sound).pixels.astype(int)
-    assert np.abs(session.run(pictures, sound).pixels - on_cpu).max() <= 1
+    on_cpu = session_of(path, batch=2).run(pictures, sound).planes.astype(int)
+    assert np.abs(session.run(pictures, sound).planes - on_cpu).max() <= 1
 
 
 def test_a_single_runtime_is_no_conflict() -> None:

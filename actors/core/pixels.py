@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from actors.core.kind import ModelKind
 
 Image = NDArray[np.uint8]
+# The same, one colour after the other: blue, green, red.
+ColourPlanes = NDArray[np.uint8]
 Planes = NDArray[np.float32]
 
 # What black and white are to most networks.
@@ -94,6 +96,19 @@ def to_pixels(prediction: Planes, value_range: tuple[float, float] = UNIT) -> Im
         black, white = value_range
         prediction = (prediction - np.float32(black)) / np.float32(white - black)
     return (prediction.transpose(1, 2, 0) * np.float32(255)).astype(np.uint8)
+
+
+def to_planes(picture: Image) -> ColourPlanes:
+    """The colours of a picture ``(h, w, 3)`` one after the other: ``(3, h, w)``."""
+    planes = np.empty((3, *picture.shape[:2]), np.uint8)
+    # Of pixels that do not lie side by side OpenCV would copy each colour by itself, which takes eight times as long.
+    cv2.split(np.ascontiguousarray(picture), tuple(planes))
+    return planes
+
+
+def from_planes(planes: ColourPlanes) -> Image:
+    """The picture ``(h, w, 3)`` of three colours ``(3, h, w)``."""
+    return np.asarray(cv2.merge(tuple(planes)), np.uint8)
 
 
 def with_mouth(crop: Image, mouth: Image, kind: ModelKind) -> Image:
