@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from actors.core.report import FrameFailure
 from actors.core.timeline import FrameRange
+from jobs.plan import RANGES_PER_WORKER
 
 # While a worker renders one range, Ray brings the next one's blocks to it. More only lengthens the tail.
 RANGES_IN_FLIGHT = 2
@@ -35,6 +36,10 @@ MAX_START_DEATHS = 3
 
 # Ray has rebuilt a lost block from its task several times before it reports the loss.
 MAX_BLOCK_LOSSES = 5
+
+# A fast worker gets about so many seconds' work at once: between two ranges it spends a hundredth of one on its report
+# and on Ray, and nothing is rendered meanwhile.
+CALL_SECONDS = 0.5
 
 # How far past the first pending range an idle worker looks for one whose blocks are there.
 LOOKAHEAD = 256
@@ -111,6 +116,8 @@ class _Worker:
     # In the order given; the actor runs them in this order, so the first is the one being rendered.
     queue: list[FrameRange] = field(default_factory=list)
     running_since: float = 0.0
+    # Frames per second over its latest range.
+    pace: float = 0.0
     deaths_in_a_row: int = 0
     start_deaths: int = 0
 
@@ -262,7 +269,9 @@ class Scheduler:
         worker = self._workers[slot]
         worker.queue.remove(frames)
         worker.deaths_in_a_row = 0
-        self._slowest = max(self._slowest, now - worker.running_since)
+        seconds = now - worker.running_since
+        self._slowest = max(self._slowest, seconds)
+        worker.pace = len(frames) / seconds if seconds > 0 else 0.0
         worker.running_since = now
         self._done += len(frames) - len(failures)
         self.failures.extend(failures)
@@ -366,12 +375,34 @@ class Scheduler:
                 place = self._next_renderable()
                 if place is None:
                     return actions
-                frames = self._pending.pop(place)
+                frames = self._take(place, worker)
                 if not worker.queue:
                     worker.running_since = now
                 worker.queue.append(frames)
                 actions.append(Render(slot, frames, self._blocks_of(frames)))
         return actions
+
+    def _take(self, place: int, worker: _Worker) -> FrameRange:
+        """A pending range, together with those behind it that the worker renders within `CALL_SECONDS`.
+
+        Only where the store holds all blocks at once, so that nobody waits for what a long range holds; never suspects,
+        and never more than a fraction of what is left, so that all workers still finish together.
+        """
+        frames = self._pending.pop(place)
+        most = worker.pace * CALL_SECONDS
+        if most <= len(frames) or frames in self._deaths or len(self._needed) > self._capacity:
+            return frames
+        left = self.remaining - sum(len(given) for other in self._workers for given in other.queue)
+        most = min(most, left / (RANGES_PER_WORKER * self.ready_workers), MAX_RANGE)
+        while place < len(self._pending):
+            after = self._pending[place]
+            joined = FrameRange(frames.start, after.stop)
+            there = self._ready.issuperset(self._blocks_of(after))
+            if after.start != frames.stop or len(joined) > most or after in self._deaths or not there:
+                break
+            frames = joined
+            del self._pending[place]
+        return frames
 
     def _next_renderable(self) -> int | None:
         for place, frames in enumerate(self._pending[:LOOKAHEAD]):

@@ -1,0 +1,124 @@
+"""How much a worker is given at once: the faster it is, the more."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from observer import Cluster, Layout, blocks_by, layouts, running
+
+from actors.core.timeline import FrameRange, divide
+from jobs.plan import RANGES_PER_WORKER
+from jobs.scheduler import CALL_SECONDS, MAX_RANGE, Render
+
+
+def given_out(cluster: Cluster) -> list[FrameRange]:
+    return [action.frames for action in cluster.act() if isinstance(action, Render)]
+
+
+def after_one(cluster: Cluster, seconds: float) -> list[FrameRange]:
+    """What worker 0 is given after it rendered its first range in so many seconds."""
+    cluster.now += seconds
+    cluster.deliver(0)
+    cluster.check()
+    return given_out(cluster)
+
+
+def test_a_fast_worker_is_given_half_a_second_of_work() -> None:
+    cluster = running(1, total=1000)
+    # 10 frames in 0.05 s are 200 frames a second.
+    assert after_one(cluster, 0.05) == [FrameRange(20, 20 + int(200 * CALL_SECONDS))]
+    cluster.drain()
+    assert sorted(cluster.delivered) == list(range(1000))
+
+
+def test_a_slow_worker_is_given_what_was_planned() -> None:
+    assert after_one(running(1, total=1000), 0.5) == [FrameRange(20, 30)]
+
+
+def test_each_worker_is_judged_by_itself() -> None:
+    cluster = running(2, total=1000)
+    assert after_one(cluster, 0.05) == [FrameRange(40, 140)]
+    cluster.now += 0.45
+    cluster.deliver(1)
+    assert given_out(cluster) == [FrameRange(140, 150)]
+
+
+def test_towards_the_end_all_workers_keep_their_share() -> None:
+    # 10 frames are with the worker and 80 are left.
+    assert after_one(running(1, total=100), 0.0001) == [FrameRange(20, 40)]
+    assert RANGES_PER_WORKER == 4
+    # Of 130 that are left two workers get no more than 16 at a time, and so one range of 10.
+    assert after_one(running(2, total=170), 0.0001) == [FrameRange(40, 50)]
+
+
+def test_no_range_is_longer_than_a_poison_frame_can_be_found_in() -> None:
+    found = after_one(running(1, total=20_000), 0.0001)
+    assert 0 <= MAX_RANGE - len(found[0]) < 10
+
+
+def test_frames_that_are_done_already_end_a_range() -> None:
+    cluster = Cluster(
+        [*range(35), *range(36, 1000)],
+        [*divide(range(35), 10), *divide(range(36, 1000), 10)],
+        blocks_by(1000),
+        workers=1,
+        capacity=1,
+    )
+    cluster.act()
+    cluster.ready(0)
+    cluster.load(0)
+    cluster.act()
+    assert after_one(cluster, 0.05) == [FrameRange(20, 35)]
+
+
+def test_a_range_that_has_killed_stands_alone() -> None:
+    cluster = running(2, total=1000)
+    cluster.now += 0.05
+    cluster.deliver(0)
+    assert given_out(cluster) == [FrameRange(40, 140)]
+    # Its own range is suspect now, the one that waited behind it is not.
+    cluster.die(1)
+    cluster.now += 0.05
+    cluster.deliver(0)
+    assert given_out(cluster) == [FrameRange(10, 20)]
+    cluster.now += 0.2
+    cluster.deliver(0)
+    assert given_out(cluster)[0].start == 30
+
+
+def test_where_the_store_holds_only_a_part_of_the_clip_ranges_stay_short() -> None:
+    cluster = Cluster(range(1000), divide(range(1000), 10), blocks_by(100), workers=1, capacity=9)
+    cluster.act()
+    cluster.ready(0)
+    while cluster.loading:
+        cluster.load(min(cluster.loading))
+        cluster.act()
+    assert after_one(cluster, 0.05) == [FrameRange(20, 30)]
+
+
+def test_blocks_that_are_not_there_yet_are_not_waited_for() -> None:
+    cluster = Cluster(range(1000), divide(range(1000), 10), blocks_by(50), workers=1, capacity=20)
+    cluster.act()
+    cluster.ready(0)
+    cluster.load(0)
+    cluster.act()
+    assert after_one(cluster, 0.05) == [FrameRange(20, 50)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(layouts(), st.floats(1e-4, 1.0), st.data())
+def test_at_any_pace_every_frame_is_rendered_once(layout: Layout, each: float, data: st.DataObject) -> None:
+    cluster = layout.start()
+    while not cluster.scheduler.finished:
+        cluster.act()
+        for slot in sorted(cluster.starting):
+            cluster.ready(slot)
+        for block in sorted(cluster.loading):
+            cluster.load(block)
+        if cluster.busy:
+            slot = data.draw(st.sampled_from(cluster.busy))
+            cluster.now += each * len(cluster.queues[slot][0])
+            cluster.deliver(slot)
+        cluster.check()
+    assert sorted(cluster.delivered) == sorted(layout.frames)
+    assert cluster.renders <= len(layout.ranges)
