@@ -186,6 +186,7 @@ class Compositor:
         """
         if self._session is None:
             raise RuntimeError("render was called before prepare")
+        began = time.perf_counter()
         config, frames = self._config, FrameRange(start, stop)
         finishers = config.finishers
         alone = min(1, finishers)
@@ -200,7 +201,7 @@ class Compositor:
         timings = tuple(self._timing(frame, frames, seam) for frame, seam in zip(done, measured(done), strict=True))
         if segment is not None:
             timings = self._keep_segment(frames, segment, timings)
-        return RangeReport.of(frames, timings, tuple(failures))
+        return RangeReport.of(frames, timings, tuple(failures), time.perf_counter() - began)
 
     @property
     def _films(self) -> bool:

@@ -208,9 +208,12 @@ def _rewrite(
 
 
 def _strips_pay(model: onnx.ModelProto, region: Region, batch: int, threads: int) -> bool:
-    """Whether the last layers are faster in strips than one after the other, on this machine, at this moment."""
+    """Whether the last layers take less of this machine's processor time in strips than one after the other."""
     layers = alone(model, region, batch)
-    return fastest([_cpu_session(graph, threads) for graph in (layers, in_strips(layers, region))]) == 1
+    try:
+        return fastest([_cpu_session(graph, threads) for graph in (layers, in_strips(layers, region))]) == 1
+    except Exception:  # noqa: BLE001 - the same as below; what is wrong with a layer is told when the network is loaded
+        return False
 
 
 def _batch_is_free(model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, batch: int) -> bool:
@@ -252,23 +255,23 @@ def _in_batches(session: ort.InferenceSession, output: str, feed: dict[str, NDAr
 
 
 def _cpu_session(model: onnx.ModelProto, threads: int = 0) -> ort.InferenceSession:
-    """A short-lived session, with all cores where ``threads`` is 0."""
-    return ort.InferenceSession(model.SerializeToString(), _settings(threads), providers=[CPU])
+    """A short-lived session, with all cores where ``threads`` is 0, whose threads sleep while another one runs."""
+    return ort.InferenceSession(model.SerializeToString(), _settings(threads, spinning=False), providers=[CPU])
 
 
-def _settings(threads: int) -> ort.SessionOptions:
+def _settings(threads: int, *, spinning: bool) -> ort.SessionOptions:
     settings = ort.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
     settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     settings.log_severity_level = 4
-    if threads == 1:
+    if not spinning:
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return settings
 
 
 def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: str) -> ort.InferenceSession:
-    settings = _settings(options.threads)
+    settings = _settings(options.threads, spinning=options.threads != 1)
     providers: list[Any] = [CPU]
     if options.provider == CUDA:
         settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")

@@ -128,25 +128,26 @@ def alone(model: onnx.ModelProto, region: Region, batch: int) -> onnx.ModelProto
     """A network of a region's layers only, to see how long they take.
 
     What they read is made by a small convolution each, so that it has the order that the runtime gives to what
-    convolutions make. It has one input, ``(batch, 1, rows, columns)`` float32, and the region's output.
+    convolutions make. For each there is an input, ``(batch, 1, rows, columns)`` float32; the output is the region's.
 
     Args:
         model: the whole network.
         region: the layers.
         batch: frames per inference.
     """
-    picture, nodes, weights = f"{PREFIX}picture", [], []
-    for source, (planes, _, _) in region.sources.items():
-        weight = numpy_helper.from_array(np.ones((planes, 1, 1, 1), np.float32), f"{PREFIX}weight/{source}")
-        nodes.append(helper.make_node("Conv", [picture, weight.name], [source]))
-        weights.append(weight)
-    read = {name for node in region.nodes for name in node.input}
+    inputs, nodes, weights = [], [], []
+    for source, (planes, rows, columns) in region.sources.items():
+        picture, weight = f"{PREFIX}picture/{source}", f"{PREFIX}weight/{source}"
+        inputs.append(helper.make_tensor_value_info(picture, TensorProto.FLOAT, (batch, 1, rows, columns)))
+        weights.append(numpy_helper.from_array(np.ones((planes, 1, 1, 1), np.float32), weight))
+        nodes.append(helper.make_node("Conv", [picture, weight], [source]))
+    # A constant may be a source as well: a picture of where each pixel stands.
+    read = {name for node in region.nodes for name in node.input} - region.sources.keys()
     nodes.extend(node for node in model.graph.node if node.op_type == "Constant" and node.output[0] in read)
-    sides = (batch, 1, *next(iter(region.sources.values()))[1:])
     graph = helper.make_graph(
         [*nodes, *region.nodes],
         "alone",
-        [helper.make_tensor_value_info(picture, TensorProto.FLOAT, sides)],
+        inputs,
         [helper.make_tensor_value_info(region.output, TensorProto.FLOAT, [None] * 4)],
         [*weights, *(tensor for tensor in model.graph.initializer if tensor.name in read)],
     )

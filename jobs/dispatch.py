@@ -295,7 +295,7 @@ class Dispatcher:
         self._on_range(report)
         self.moments.last_file = time.perf_counter()
         self.moments.rendered.append(frames.id)
-        self._scheduler.range_done(slot, frames, report.failures, self._clock.now())
+        self._scheduler.range_done(slot, frames, report.failures, report.seconds, self._clock.now())
 
     def _lose_block(self, block: int, error: Exception) -> None:
         self._blocks.pop(block, None)

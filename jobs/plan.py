@@ -30,7 +30,8 @@ SEAM_BYTES = 8 * 3 + 12 * 3 * 4 // 8
 # Frames per background from which preparing pays.
 USES_THAT_PAY = 1.2
 
-# Long ranges save tables and calls, short ones at the end let all workers finish together.
+# Long ranges save tables and calls, short ones at the end let all workers finish together. The scheduler joins them for
+# workers that are fast.
 LONGEST_RANGE = 64
 RANGES_PER_WORKER = 4
 

@@ -116,7 +116,7 @@ class _Worker:
     # In the order given; the actor runs them in this order, so the first is the one being rendered.
     queue: list[FrameRange] = field(default_factory=list)
     running_since: float = 0.0
-    # Frames per second over its latest range.
+    # Frames per second over its latest range, by its own clock: answers may lie about until the driver looks.
     pace: float = 0.0
     deaths_in_a_row: int = 0
     start_deaths: int = 0
@@ -145,7 +145,7 @@ class Scheduler:
     """The state of one run.
 
     Args:
-        ranges: what to render, in order.
+        ranges: what to render, in order; those that follow each other may be given out as one.
         blocks_of: the blocks that a range needs, a pure function.
         workers: how many slots to start with.
         capacity: how many blocks may be held at once, at least as many as any one range needs.
@@ -183,6 +183,7 @@ class Scheduler:
         self._slowest = 0.0
         self._done = 0
         self.total = sum(map(len, self._pending))
+        self._planned = max(map(len, self._pending), default=0)
         self._stop: str | None = None
         self.failures: list[FrameFailure] = []
         self.accounts = Accounts()
@@ -250,7 +251,7 @@ class Scheduler:
         queue, worker.queue = worker.queue, []
         process = "" if worker.pid is None else f" (pid {worker.pid})"
         self.accounts.deaths.append(f"worker {slot}{process}: {reason}")
-        worker.pid = None
+        worker.pid, worker.pace = None, 0.0
         if queue:
             self._blame(queue[0], reason)
             self._give_back(queue[1:])
@@ -264,13 +265,22 @@ class Scheduler:
         if self.open_slots == 0:
             self._stop = f"no worker is left: the last one died {worker.deaths_in_a_row} times in a row ({reason})"
 
-    def range_done(self, slot: int, frames: FrameRange, failures: tuple[FrameFailure, ...], now: float) -> None:
-        """A range has been rendered; ``failures`` are those of its frames that could not be delivered."""
+    def range_done(
+        self, slot: int, frames: FrameRange, failures: tuple[FrameFailure, ...], seconds: float, now: float
+    ) -> None:
+        """A range has been rendered.
+
+        Args:
+            slot: by whom.
+            frames: the range.
+            failures: those of its frames that could not be delivered.
+            seconds: how long the worker was at it; 0 where that is not known.
+            now: the time.
+        """
         worker = self._workers[slot]
         worker.queue.remove(frames)
         worker.deaths_in_a_row = 0
-        seconds = now - worker.running_since
-        self._slowest = max(self._slowest, seconds)
+        self._slowest = max(self._slowest, now - worker.running_since)
         worker.pace = len(frames) / seconds if seconds > 0 else 0.0
         worker.running_since = now
         self._done += len(frames) - len(failures)
@@ -386,11 +396,18 @@ class Scheduler:
         """A pending range, together with those behind it that the worker renders within `CALL_SECONDS`.
 
         Only where the store holds all blocks at once, so that nobody waits for what a long range holds; never suspects,
-        and never more than a fraction of what is left, so that all workers still finish together.
+        and never more than a fraction of what is left, so that all workers still finish together. What a faster worker
+        was given, and gave back, is cut again.
         """
         frames = self._pending.pop(place)
         most = worker.pace * CALL_SECONDS
-        if most <= len(frames) or frames in self._deaths or len(self._needed) > self._capacity:
+        if frames in self._deaths:
+            return frames
+        if len(frames) > max(most, self._planned):
+            cut = frames.start + self._planned
+            self._pending.insert(place, FrameRange(cut, frames.stop))
+            return FrameRange(frames.start, cut)
+        if most <= len(frames) or len(self._needed) > self._capacity:
             return frames
         left = self.remaining - sum(len(given) for other in self._workers for given in other.queue)
         most = min(most, left / (RANGES_PER_WORKER * self.ready_workers), MAX_RANGE)

@@ -106,7 +106,7 @@ class Sleeper:
             )
             for frame in frames
         )
-        report = RangeReport.of(frames, timings)
+        report = RangeReport.of(frames, timings, (), self._latency * len(frames))
         time.sleep(max(0.0, self._latency * len(frames) - (time.perf_counter() - clock)))
         return report
 
@@ -186,13 +186,15 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None) 
     if scheduler.accounts.deaths or moments.first_dispatch is None or moments.last_file is None:
         raise StoppedError(f"workers died ({scheduler.accounts.deaths[:1]})", "see Ray's logs")
     spent = moments.last_file - moments.first_dispatch
+    # Fewer than planned where fast workers were given several at once.
+    rendered = len(moments.rendered)
     return Simulation(
         workers=workers,
         frames=len(frames),
-        ranges=len(ranges),
+        ranges=rendered,
         seconds=spent,
         efficiency=len(frames) * latency / workers / spent,
-        schedule_ms=(own - loop.ledger_seconds) / len(ranges) * 1e3,
-        ledger_ms=loop.ledger_seconds / len(ranges) * 1e3,
-        ray_ms=(all_threads - own) / len(ranges) * 1e3,
+        schedule_ms=(own - loop.ledger_seconds) / rendered * 1e3,
+        ledger_ms=loop.ledger_seconds / rendered * 1e3,
+        ray_ms=(all_threads - own) / rendered * 1e3,
     )

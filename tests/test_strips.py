@@ -130,14 +130,15 @@ def same_alone(model: onnx.ModelProto, tensors: ModelTensors) -> None:
     region = find_region(model, tensors, MANY)
     assert region is not None
     layers = exports.checked(alone(model, region, 2))
-    name, sides = next((i.name, i.type.tensor_type.shape.dim) for i in layers.graph.input)
-    picture = np.random.default_rng(4).normal(size=[side.dim_value for side in sides]).astype(np.float32)
-    wanted = answers(layers, {name: picture})[0]
-    assert np.array_equal(answers(exports.checked(in_strips(layers, region)), {name: picture})[0], wanted)
+    rng = np.random.default_rng(4)
+    sides = {value.name: [side.dim_value for side in value.type.tensor_type.shape.dim] for value in layers.graph.input}
+    pictures = {name: rng.normal(size=size).astype(np.float32) for name, size in sides.items()}
+    wanted = answers(layers, pictures)[0]
+    assert np.array_equal(answers(exports.checked(in_strips(layers, region)), pictures)[0], wanted)
     if [*region.sources] == ["x"]:
         # Every plane of what they read is that picture; in the whole network no convolution makes it, so that the
         # runtime may sum in another order.
-        whole = np.repeat(picture, region.sources["x"][0], axis=1)
+        whole = np.repeat(next(iter(pictures.values())), region.sources["x"][0], axis=1)
         assert np.allclose(answers(model, {"x": whole})[0], wanted, atol=1e-5)
 
 
@@ -335,6 +336,33 @@ def test_a_network_that_contradicts_itself_is_left_to_the_runtime() -> None:
     model = two_layers()
     model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = 7
     assert stripped(model, TENSORS, MANY) is model
+
+
+def test_a_constant_picture_may_be_a_source() -> None:
+    net = Layers(4, 64, 16)
+    places = net.constant(np.linspace(0, 1, 64 * 16, dtype=np.float32).reshape(1, 1, 64, 16))
+    wide = net.conv(net.node("Concat", "x", places, axis=1), 5, 32)
+    model = net.model(net.conv(wide, 32, 3, 3))
+    where = model.graph.initializer[0]
+    model.graph.node.insert(0, helper.make_node("Constant", [], [where.name], value=where))
+    del model.graph.initializer[0]
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 1
+    region = find_region(model, TENSORS, MANY)
+    assert region is not None
+    assert {*region.sources} == {"x", where.name}
+    same_alone(exports.checked(model), TENSORS)
+
+
+def test_sources_may_be_of_different_widths() -> None:
+    net = Layers(4, 64, 16)
+    # Columns that go round: the last before the first, the first behind the last.
+    ends = [net.constant(np.array([value], np.int64)) for value in (0, 1, 15, 16, 3)]
+    before = net.node("Slice", "x", ends[2], ends[3], ends[4])
+    after = net.node("Slice", "x", ends[0], ends[1], ends[4])
+    round_ = net.node("Concat", before, "x", after, axis=3)
+    wide = net.node("Conv", round_, net.weight(32, 4, 3, 3), pads=[1, 0, 1, 0])
+    same(net.model(net.conv(wide, 32, 3, 3)), (4, 64, 16), 4)
 
 
 def test_a_result_that_is_given_out_too_is_still_given_out() -> None:

@@ -29,18 +29,24 @@ class RangeReport:
         fragment: the delivered frames' timings as Parquet, ready to be put in place: the driver has a thousandth of a
             second for a range, and workers have more of them. Empty where no frame was delivered.
         failures: one per failed frame, ascending.
+        seconds: how long the worker was at it; 0 where that is not known.
     """
 
     range: FrameRange
     fragment: bytes
     failures: tuple[FrameFailure, ...]
+    seconds: float
 
     @classmethod
     def of(
-        cls, frames: FrameRange, timings: Sequence[FrameTiming], failures: tuple[FrameFailure, ...] = ()
+        cls,
+        frames: FrameRange,
+        timings: Sequence[FrameTiming],
+        failures: tuple[FrameFailure, ...] = (),
+        seconds: float = 0.0,
     ) -> RangeReport:
         """The report of a range with these timings, one per delivered frame, ascending."""
-        return cls(frames, to_parquet(to_table(timings)) if timings else b"", failures)
+        return cls(frames, to_parquet(to_table(timings)) if timings else b"", failures, seconds)
 
     @property
     def timings(self) -> tuple[FrameTiming, ...]:

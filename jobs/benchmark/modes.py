@@ -30,7 +30,7 @@ from jobs.placement import CPU, Placement
 from jobs.plan import LONGEST_RANGE, BlockPlan
 from jobs.work import block_request, worker_config
 
-# One of the long ranges that a run consists of.
+# One range, as long as they are planned.
 FRAMES = LONGEST_RANGE
 
 MODES: dict[str, dict[str, Any]] = {

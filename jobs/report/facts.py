@@ -184,7 +184,7 @@ def environment(record: RunRecord) -> list[tuple[str, list[Fact]]]:
 
 
 def _strips(record: RunRecord) -> list[Fact]:
-    """In how many strips workers run the network's last layers, where any does."""
+    """In how many strips workers run the network's last layers, where any does; one that was replaced counts again."""
     counts = Counter(report.strips for report in record.workers_ready)
     told = [f"{strips} strips in {n} of {counts.total()} workers" for strips, n in counts.items() if strips > 1]
     return [Fact("last layers", ", ".join(told), "where that was faster than as exported")] if told else []

@@ -14,11 +14,13 @@ from actors.core.pixels import (
     Interpolation,
     Planes,
     crop_face,
+    from_planes,
     network_planes,
     paste,
     prediction_fault,
     render_square,
     to_pixels,
+    to_planes,
 )
 from actors.kinds.unet_328_ave import KIND as UNET_328
 
@@ -206,3 +208,14 @@ def test_not_a_number_is_found() -> None:
     # An infinity beside it does not hide it.
     prediction[2, 2, 2] = np.inf
     assert "NaN" in str(fault_of(prediction))
+
+
+@given(left=st.integers(0, 9), width=st.integers(1, 70), height=st.integers(1, 70), order=st.permutations([0, 1, 2]))
+def test_colours_come_apart_and_together_again(left: int, width: int, height: int, order: list[int]) -> None:
+    """Also of a part of a read-only picture, whose rows do not follow each other, and of colours in any order."""
+    picture = FRAME[5 : 5 + height, left : left + width]
+    picture.flags.writeable = False
+    planes = to_planes(picture)
+    assert np.array_equal(planes, picture.transpose(2, 0, 1))
+    assert not np.shares_memory(planes, FRAME)
+    assert np.array_equal(from_planes(planes[order]), picture[..., order])

@@ -16,6 +16,7 @@ from actors.core.report import FrameFailure
 from actors.core.timeline import FrameRange, Loop, Pairing, divide
 from jobs.plan import BlockPlan, plan_ranges
 from jobs.scheduler import (
+    MAX_RANGE,
     RANGES_IN_FLIGHT,
     Action,
     CancelLoad,
@@ -117,6 +118,7 @@ class Cluster:
         assert self.loaded.issuperset(blocks)
         queue = self.queues[slot]
         assert len(queue) < RANGES_IN_FLIGHT
+        assert len(frames) <= MAX_RANGE
         if not queue:
             self.since[slot] = self.now
         queue.append(frames)
@@ -167,13 +169,15 @@ class Cluster:
     def deaths(self) -> int:
         return len(self.dead)
 
-    def deliver(self, slot: int, bad: Collection[int] = ()) -> None:
+    def deliver(self, slot: int, bad: Collection[int] = (), seconds: float | None = None) -> None:
+        """A worker's oldest range is done; ``seconds`` is what it took by the worker's own clock."""
         frames = self.queues[slot].pop(0)
+        took = self.now - self.since[slot] if seconds is None else seconds
         self.since[slot] = self.now
         failures = tuple(FrameFailure(frame, "NaN") for frame in frames if frame in bad)
         self.reported += failures
         self.delivered += [frame for frame in frames if frame not in bad]
-        self.scheduler.range_done(slot, frames, failures, self.now)
+        self.scheduler.range_done(slot, frames, failures, took, self.now)
 
     def give_back(self, slot: int) -> None:
         frames = self.queues[slot].pop(0)

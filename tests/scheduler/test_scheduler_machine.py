@@ -50,7 +50,7 @@ class Run(RuleBasedStateMachine):
         slot = data.draw(st.sampled_from(self.cluster.busy))
         frames = list(self.cluster.queues[slot][0])
         bad = data.draw(st.one_of(st.just(set[int]()), st.sets(st.sampled_from(frames))))
-        self.cluster.deliver(slot, bad)
+        self.cluster.deliver(slot, bad, data.draw(st.one_of(st.none(), st.floats(0, 0.1))))
 
     @precondition(lambda self: self.cluster.busy)
     @rule(data=st.data())
@@ -125,7 +125,8 @@ def test_an_undisturbed_run_renders_every_range_once(layout: Layout) -> None:
     cluster = layout.start()
     cluster.drain()
     assert sorted(cluster.delivered) == sorted(layout.frames)
-    assert cluster.renders == len(layout.ranges)
+    # Fast workers are given several at once.
+    assert cluster.renders <= len(layout.ranges)
     assert not cluster.scheduler.failures
     assert cluster.deaths == 0
 

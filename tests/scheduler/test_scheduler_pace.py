@@ -35,6 +35,42 @@ def test_a_slow_worker_is_given_what_was_planned() -> None:
     assert after_one(running(1, total=1000), 0.5) == [FrameRange(20, 30)]
 
 
+def test_pace_is_the_workers_own() -> None:
+    """Answers that waited for the driver come together; that makes nobody fast."""
+    cluster = running(1, total=1000)
+    cluster.now += 100.0
+    cluster.deliver(0, seconds=50.0)
+    cluster.now += 0.001
+    cluster.deliver(0, seconds=50.0)
+    assert given_out(cluster) == [FrameRange(20, 30), FrameRange(30, 40)]
+
+
+def test_what_a_faster_worker_gave_back_is_cut_again() -> None:
+    cluster = running(2, total=1000)
+    assert after_one(cluster, 0.05) == [FrameRange(40, 140)]
+    cluster.deliver(0, seconds=0.05)
+    assert given_out(cluster) == [FrameRange(140, 240)]
+    # The first of its two ranges is suspect, the second only lost its worker.
+    cluster.die(0)
+    cluster.now += 1.0
+    cluster.deliver(1)
+    assert given_out(cluster) == [FrameRange(40, 140)]
+    cluster.now += 1.0
+    cluster.deliver(1)
+    assert given_out(cluster) == [FrameRange(140, 150)]
+    cluster.drain()
+    assert sorted(cluster.delivered) == list(range(1000))
+
+
+def test_a_worker_that_was_replaced_begins_anew() -> None:
+    cluster = running(1, total=1000)
+    assert after_one(cluster, 0.05) == [FrameRange(20, 120)]
+    cluster.die(0)
+    cluster.act()
+    cluster.ready(0)
+    assert [len(frames) for frames in given_out(cluster)] == [10, 10]
+
+
 def test_each_worker_is_judged_by_itself() -> None:
     cluster = running(2, total=1000)
     assert after_one(cluster, 0.05) == [FrameRange(40, 140)]
@@ -72,18 +108,17 @@ def test_frames_that_are_done_already_end_a_range() -> None:
 
 
 def test_a_range_that_has_killed_stands_alone() -> None:
-    cluster = running(2, total=1000)
-    cluster.now += 0.05
-    cluster.deliver(0)
-    assert given_out(cluster) == [FrameRange(40, 140)]
-    # Its own range is suspect now, the one that waited behind it is not.
+    cluster = running(3, total=1000)
+    # Worker 1 dies at its second range, 40:50, and worker 0 at its first, 0:10; 30:40 only waited behind that one.
+    cluster.deliver(1, seconds=1.0)
+    cluster.act()
     cluster.die(1)
-    cluster.now += 0.05
-    cluster.deliver(0)
-    assert given_out(cluster) == [FrameRange(10, 20)]
-    cluster.now += 0.2
-    cluster.deliver(0)
-    assert given_out(cluster)[0].start == 30
+    cluster.die(0)
+    for suspect_or_not in (FrameRange(0, 10), FrameRange(30, 40), FrameRange(40, 50)):
+        cluster.deliver(2, seconds=0.05)
+        assert given_out(cluster) == [suspect_or_not]
+    cluster.deliver(2, seconds=0.05)
+    assert given_out(cluster) == [FrameRange(60, 160)]
 
 
 def test_where_the_store_holds_only_a_part_of_the_clip_ranges_stay_short() -> None:
@@ -121,4 +156,3 @@ def test_at_any_pace_every_frame_is_rendered_once(layout: Layout, each: float, d
             cluster.deliver(slot)
         cluster.check()
     assert sorted(cluster.delivered) == sorted(layout.frames)
-    assert cluster.renders <= len(layout.ranges)
