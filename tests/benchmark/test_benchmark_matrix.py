@@ -113,10 +113,10 @@ def test_the_next_trial_takes_about_as_long_as_it_should(frames: int, steady: fl
     [
         (Regime.LIGHT, System.RAY_DATA, 1),
         (Regime.LIGHT, System.OURS, 1),
-        (Regime.HEAVY, System.PLAIN_LOOP, 1.75),
-        (Regime.HEAVY, System.OURS, 6),
+        (Regime.HEAVY, System.PLAIN_LOOP, 1.25),
+        (Regime.HEAVY, System.OURS, 5),
         # Twice, once for each of two settings.
-        (Regime.HEAVY, System.BARE, 3),
+        (Regime.HEAVY, System.BARE, 2.5),
     ],
 )
 def test_what_the_headline_rests_on_runs_longer(regime: Regime, system: System, times: float) -> None:
