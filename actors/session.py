@@ -212,7 +212,7 @@ def _strips_pay(model: onnx.ModelProto, region: Region, batch: int, threads: int
     layers = alone(model, region, batch)
     try:
         return fastest([_cpu_session(graph, threads) for graph in (layers, in_strips(layers, region))]) == 1
-    except Exception:  # noqa: BLE001 - the same as below; what is wrong with a layer is told when the network is loaded
+    except Exception:  # noqa: BLE001 - not documented; what is wrong with a layer is told when the network is loaded
         return False
 
 

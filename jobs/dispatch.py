@@ -16,8 +16,9 @@ from actors.compositor import Compositor, WorkerConfig
 from actors.core.errors import InputError, StoppedError
 from actors.core.report import RangeReport, WorkerReport
 from actors.core.timeline import FrameRange
+from jobs.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.cluster import Offer
-from jobs.scheduler import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, Scheduler, StartWorker
+from jobs.scheduler import Scheduler
 
 # How long to sleep in Ray when nothing happens; bounds how late a hung range or an interrupt is seen.
 POLL_SECONDS = 0.5

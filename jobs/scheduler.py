@@ -11,10 +11,10 @@ import bisect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TypeAlias
 
 from actors.core.report import FrameFailure
 from actors.core.timeline import FrameRange
+from jobs.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.plan import RANGES_PER_WORKER
 
 # While a worker renders one range, Ray brings the next one's blocks to it. More only lengthens the tail.
@@ -51,54 +51,6 @@ class Patience:
 
     least: float = 600.0
     factor: float = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class StartWorker:
-    """Create the actor of a slot."""
-
-    slot: int
-
-
-@dataclass(frozen=True, slots=True)
-class KillWorker:
-    """End the actor of a slot; its death has already been taken into account."""
-
-    slot: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class LoadBlock:
-    """Load a block into the object store."""
-
-    block: int
-
-
-@dataclass(frozen=True, slots=True)
-class CancelLoad:
-    """Give up loading a block; the loss has already been taken into account."""
-
-    block: int
-
-
-@dataclass(frozen=True, slots=True)
-class DropBlock:
-    """Forget a block."""
-
-    block: int
-
-
-@dataclass(frozen=True, slots=True)
-class Render:
-    """Give a range to the worker of a slot."""
-
-    slot: int
-    frames: FrameRange
-    blocks: tuple[int, ...]
-
-
-Action: TypeAlias = StartWorker | KillWorker | LoadBlock | CancelLoad | DropBlock | Render
 
 
 class _Status(Enum):

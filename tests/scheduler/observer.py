@@ -14,20 +14,9 @@ from hypothesis import strategies as st
 
 from actors.core.report import FrameFailure
 from actors.core.timeline import FrameRange, Loop, Pairing, divide
+from jobs.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.plan import BlockPlan, plan_ranges
-from jobs.scheduler import (
-    MAX_RANGE,
-    RANGES_IN_FLIGHT,
-    Action,
-    CancelLoad,
-    DropBlock,
-    KillWorker,
-    LoadBlock,
-    Patience,
-    Render,
-    Scheduler,
-    StartWorker,
-)
+from jobs.scheduler import MAX_RANGE, RANGES_IN_FLIGHT, Patience, Scheduler
 
 BlocksOf = Callable[[FrameRange], tuple[int, ...]]
 
@@ -169,15 +158,14 @@ class Cluster:
     def deaths(self) -> int:
         return len(self.dead)
 
-    def deliver(self, slot: int, bad: Collection[int] = (), seconds: float | None = None) -> None:
-        """A worker's oldest range is done; ``seconds`` is what it took by the worker's own clock."""
+    def deliver(self, slot: int, bad: Collection[int] = (), seconds: float = 0.0) -> None:
+        """A worker's oldest range is done; ``seconds`` is what it took by the worker's own clock, 0 if unknown."""
         frames = self.queues[slot].pop(0)
-        took = self.now - self.since[slot] if seconds is None else seconds
         self.since[slot] = self.now
         failures = tuple(FrameFailure(frame, "NaN") for frame in frames if frame in bad)
         self.reported += failures
         self.delivered += [frame for frame in frames if frame not in bad]
-        self.scheduler.range_done(slot, frames, failures, took, self.now)
+        self.scheduler.range_done(slot, frames, failures, seconds, self.now)
 
     def give_back(self, slot: int) -> None:
         frames = self.queues[slot].pop(0)
@@ -197,12 +185,24 @@ class Cluster:
     def busy(self) -> list[int]:
         return sorted(slot for slot, queue in self.queues.items() if queue)
 
-    def answer_all(self, *, kills: Callable[[FrameRange], bool] = lambda _: False) -> None:
-        """One round in which everything outstanding is answered; ranges that ``kills`` take their worker along."""
+    def begin(self) -> None:
+        """The first workers become ready and are given the first ranges; only the first block is there."""
+        self.act()
+        for slot in sorted(self.starting):
+            self.ready(slot)
+        self.load(0)
+        self.act()
+
+    def answer_preparations(self) -> None:
+        """All workers that are being started become ready, all blocks that are being loaded are there."""
         for slot in sorted(self.starting):
             self.ready(slot)
         for block in sorted(self.loading):
             self.load(block)
+
+    def answer_all(self, *, kills: Callable[[FrameRange], bool] = lambda _: False) -> None:
+        """One round in which everything outstanding is answered; ranges that ``kills`` take their worker along."""
+        self.answer_preparations()
         for slot in self.busy:
             if kills(self.queues[slot][0]):
                 self.die(slot)
@@ -273,9 +273,5 @@ def isolate(total: int, size: int, poison: Collection[int], workers: int) -> Clu
 def running(workers: int, total: int = 40, size: int = 10) -> Cluster:
     """A run whose workers have been given their first ranges at time 0, blocks all there."""
     cluster = Cluster(range(total), divide(range(total), size), blocks_by(total), workers=workers, capacity=1)
-    cluster.act()
-    for slot in sorted(cluster.starting):
-        cluster.ready(slot)
-    cluster.load(0)
-    cluster.act()
+    cluster.begin()
     return cluster

@@ -9,12 +9,8 @@ from hypothesis import strategies as st
 from observer import Cluster, blocks_by, running
 
 from actors.core.timeline import FrameRange, divide
-from jobs.scheduler import (
-    MAX_BLOCK_LOSSES,
-    DropBlock,
-    LoadBlock,
-    Render,
-)
+from jobs.actions import DropBlock, LoadBlock, Render
+from jobs.scheduler import MAX_BLOCK_LOSSES
 
 
 @settings(max_examples=60, deadline=None)
@@ -45,10 +41,7 @@ def test_streaming_forwards_loads_every_block_once() -> None:
 
 def test_blocks_load_ahead_while_ranges_are_rendered() -> None:
     cluster = Cluster(range(40), divide(range(40), 10), blocks_by(10), workers=1, capacity=4)
-    cluster.act()
-    cluster.ready(0)
-    cluster.load(0)
-    cluster.act()
+    cluster.begin()
     assert cluster.queues[0] == [FrameRange(0, 10)]
     assert cluster.loading == {1, 2}
 

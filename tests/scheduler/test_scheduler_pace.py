@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from observer import Cluster, Layout, blocks_by, layouts, running
 
 from actors.core.timeline import FrameRange, divide
+from jobs.actions import Render
 from jobs.plan import RANGES_PER_WORKER
-from jobs.scheduler import CALL_SECONDS, MAX_RANGE, Render
+from jobs.scheduler import CALL_SECONDS, MAX_RANGE
 
 
 def given_out(cluster: Cluster) -> list[FrameRange]:
@@ -17,8 +18,7 @@ def given_out(cluster: Cluster) -> list[FrameRange]:
 
 def after_one(cluster: Cluster, seconds: float) -> list[FrameRange]:
     """What worker 0 is given after it rendered its first range in so many seconds."""
-    cluster.now += seconds
-    cluster.deliver(0)
+    cluster.deliver(0, seconds=seconds)
     cluster.check()
     return given_out(cluster)
 
@@ -40,6 +40,7 @@ def test_pace_is_the_workers_own() -> None:
     cluster = running(1, total=1000)
     cluster.now += 100.0
     cluster.deliver(0, seconds=50.0)
+    # The scheduler's clock says a thousandth of a second, the worker's says fifty.
     cluster.now += 0.001
     cluster.deliver(0, seconds=50.0)
     assert given_out(cluster) == [FrameRange(20, 30), FrameRange(30, 40)]
@@ -52,11 +53,9 @@ def test_what_a_faster_worker_gave_back_is_cut_again() -> None:
     assert given_out(cluster) == [FrameRange(140, 240)]
     # The first of its two ranges is suspect, the second only lost its worker.
     cluster.die(0)
-    cluster.now += 1.0
-    cluster.deliver(1)
+    cluster.deliver(1, seconds=1.0)
     assert given_out(cluster) == [FrameRange(40, 140)]
-    cluster.now += 1.0
-    cluster.deliver(1)
+    cluster.deliver(1, seconds=1.0)
     assert given_out(cluster) == [FrameRange(140, 150)]
     cluster.drain()
     assert sorted(cluster.delivered) == list(range(1000))
@@ -74,8 +73,7 @@ def test_a_worker_that_was_replaced_begins_anew() -> None:
 def test_each_worker_is_judged_by_itself() -> None:
     cluster = running(2, total=1000)
     assert after_one(cluster, 0.05) == [FrameRange(40, 140)]
-    cluster.now += 0.45
-    cluster.deliver(1)
+    cluster.deliver(1, seconds=0.5)
     assert given_out(cluster) == [FrameRange(140, 150)]
 
 
@@ -100,10 +98,7 @@ def test_frames_that_are_done_already_end_a_range() -> None:
         workers=1,
         capacity=1,
     )
-    cluster.act()
-    cluster.ready(0)
-    cluster.load(0)
-    cluster.act()
+    cluster.begin()
     assert after_one(cluster, 0.05) == [FrameRange(20, 35)]
 
 
@@ -133,10 +128,7 @@ def test_where_the_store_holds_only_a_part_of_the_clip_ranges_stay_short() -> No
 
 def test_blocks_that_are_not_there_yet_are_not_waited_for() -> None:
     cluster = Cluster(range(1000), divide(range(1000), 10), blocks_by(50), workers=1, capacity=20)
-    cluster.act()
-    cluster.ready(0)
-    cluster.load(0)
-    cluster.act()
+    cluster.begin()
     assert after_one(cluster, 0.05) == [FrameRange(20, 50)]
 
 
@@ -146,13 +138,9 @@ def test_at_any_pace_every_frame_is_rendered_once(layout: Layout, each: float, d
     cluster = layout.start()
     while not cluster.scheduler.finished:
         cluster.act()
-        for slot in sorted(cluster.starting):
-            cluster.ready(slot)
-        for block in sorted(cluster.loading):
-            cluster.load(block)
+        cluster.answer_preparations()
         if cluster.busy:
             slot = data.draw(st.sampled_from(cluster.busy))
-            cluster.now += each * len(cluster.queues[slot][0])
-            cluster.deliver(slot)
+            cluster.deliver(slot, seconds=each * len(cluster.queues[slot][0]))
         cluster.check()
     assert sorted(cluster.delivered) == sorted(layout.frames)

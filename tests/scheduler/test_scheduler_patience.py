@@ -5,11 +5,8 @@ from __future__ import annotations
 from observer import PATIENCE, Cluster, blocks_by, running
 
 from actors.core.timeline import divide
-from jobs.scheduler import (
-    MAX_BLOCK_LOSSES,
-    KillWorker,
-    Render,
-)
+from jobs.actions import KillWorker, Render
+from jobs.scheduler import MAX_BLOCK_LOSSES
 
 
 def test_a_hung_range_is_given_to_another() -> None:
@@ -72,10 +69,7 @@ def test_a_frame_that_hangs_every_worker_is_reported() -> None:
         if cluster.scheduler.finished:
             break
         cluster.act()
-        for slot in sorted(cluster.starting):
-            cluster.ready(slot)
-        for block in sorted(cluster.loading):
-            cluster.load(block)
+        cluster.answer_preparations()
         for slot in cluster.busy:
             if 5 not in cluster.queues[slot][0]:
                 cluster.deliver(slot)

@@ -1,0 +1,56 @@
+"""What the scheduler says is to be done next, and the dispatch loop does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from actors.core.timeline import FrameRange
+
+
+@dataclass(frozen=True, slots=True)
+class StartWorker:
+    """Create the actor of a slot."""
+
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class KillWorker:
+    """End the actor of a slot; its death has already been taken into account."""
+
+    slot: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBlock:
+    """Load a block into the object store."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelLoad:
+    """Give up loading a block; the loss has already been taken into account."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class DropBlock:
+    """Forget a block."""
+
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Render:
+    """Give a range to the worker of a slot."""
+
+    slot: int
+    frames: FrameRange
+    blocks: tuple[int, ...]
+
+
+Action: TypeAlias = StartWorker | KillWorker | LoadBlock | CancelLoad | DropBlock | Render
