@@ -20,13 +20,14 @@ from actors.core.squares import FaceSquare
 from actors.core.warp import warp_crop
 from actors.core.yuv import to_yuv420
 from actors.encoding import Delivery, Prepared, prepare_background
+from actors.proof import NodeProof, prove_model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from av.container import InputContainer
 
-    from actors.core.kind import ModelKind
+    from actors.core.kind import ModelKind, ModelTensors
 
 
 # The containers that may be opened, as an option of FFmpeg's. Playlists (HLS, DASH, concat) are left out: they make it
@@ -35,6 +36,19 @@ CONTAINERS = {"format_whitelist": "mov,mp4,matroska,webm,avi"}
 
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, slots=True)
+class FaceRequest:
+    """The network whose face encoder is run on each background of a block.
+
+    Attributes:
+        tensors: which of its tensors is which; they include face tensors.
+        proof: names the model, and says how the node shows that it sees the same as the driver.
+    """
+
+    tensors: ModelTensors
+    proof: NodeProof
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,7 @@ class BlockRequest:
         blend: how finished squares meet the frame.
         parsing: one image per frame that says what is in front of the face, if there are any.
         keep_originals: whether the frames' own pixels under the squares are needed whatever the blend.
+        faces: whose face encoder to run, ``None`` where workers run the whole network for each frame.
     """
 
     first: int
@@ -64,6 +79,7 @@ class BlockRequest:
     blend: Blend = Blend.HARD
     parsing: ImageFrames | None = None
     keep_originals: bool = False
+    faces: FaceRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +96,8 @@ class Block:
         backings: what finishing needs of each background besides its crop; ``None`` for inference alone.
         prepared: what is the same in every frame file drawn on a background; ``None`` where nothing was prepared.
         yuv: ``(n, 3 H / 2, W)`` uint8, the frames as the video encoder takes them; ``None`` where it is not prepared.
+        faces: what the network's face encoder makes of the backgrounds, for each face tensor ``(n, *sides)`` float32;
+            empty where it was not run.
     """
 
     first: int
@@ -90,6 +108,13 @@ class Block:
     backings: tuple[Backing, ...] | None = None
     prepared: tuple[Prepared, ...] | None = None
     yuv: Image | None = None
+    faces: tuple[Planes, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many backgrounds it holds."""
+        held = self.planes if self.planes is not None else self.crops
+        return 0 if held is None else len(held)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +124,8 @@ class BlockReceipt:
     Attributes:
         bytes: its size.
         seconds: how long it took in all.
-        prepare_seconds: processor time that preparing encodings took; meanwhile sessions are built on the same cores.
+        prepare_seconds: processor time that preparing encodings and the face encoder took; meanwhile sessions are built
+            on the same cores.
     """
 
     bytes: int
@@ -118,8 +144,10 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
     loaded = time.thread_time()
     if request.prepare is not None and block.frames is not None:
         block = _prepare(block, block.frames, request.prepare)
+    if request.faces is not None:
+        block = replace(block, faces=_encode_faces(block, request.faces, kind))
     prepared = time.thread_time() - loaded
-    held = [block.frames, block.crops, block.planes, block.yuv]
+    held = [block.frames, block.crops, block.planes, block.yuv, *block.faces]
     size = sum(array.nbytes for array in held if array is not None)
     size += sum(part.nbytes for part in (*(block.backings or ()), *(block.prepared or ())))
     return block, BlockReceipt(size, time.perf_counter() - began, prepared)
@@ -137,6 +165,24 @@ def _prepare(block: Block, frames: Image, delivery: Delivery) -> Block:
             planes[:] = to_yuv420(frame)
         return replace(block, prepared=prepared, yuv=yuv)
     return replace(block, prepared=prepared, frames=None if prepared else frames)
+
+
+def _encode_faces(block: Block, request: FaceRequest, kind: ModelKind) -> tuple[Planes, ...]:
+    """What the face encoder makes of each background.
+
+    Raises:
+        InputError: this node does not see the same model, or cannot load it.
+    """
+    # Imported here, so that a driver never loads the runtime, nor a loader that does not need it.
+    from actors.session import FaceEncoder  # noqa: PLC0415
+
+    prove_model(request.proof)
+    encoder = FaceEncoder(request.proof.model, request.tensors, kind, ready_planes=block.planes is not None)
+    faces = tuple(np.empty((block.count, *face.sides), np.float32) for face in request.tensors.face)
+    for i in range(block.count):
+        for kept, made in zip(faces, encoder.run(network_view(block, i, kind)[None]), strict=True):
+            kept[i] = made[0]
+    return faces
 
 
 def network_view(block: Block, place: int, kind: ModelKind) -> NDArray[Any]:

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 # that finished frames do not pile up where disk or cores are slower than the card.
 BATCHES_BEHIND = 2
 
-# Of one batch: the network's view of the backgrounds, and the audio tensors.
-NetworkInput: TypeAlias = "tuple[NDArray[Any], Planes]"
+# Of one batch: the network's view of the backgrounds, the audio tensors, and what the face encoder made before.
+NetworkInput: TypeAlias = "tuple[NDArray[Any], Planes, tuple[Planes, ...]]"
 
 # A colour fit that may still be on its way, with the milliseconds that it takes.
 PendingFit: TypeAlias = "Future[tuple[ColourFit, float]]"
@@ -70,6 +70,7 @@ class WorkerConfig:
         gpus: fraction of a card this worker has; 0 on the CPU.
         interpolation: filter of the paste.
         ready_planes: the clip has network input instead of pictures.
+        faces: blocks hold what the network's face encoder makes of their backgrounds.
         colour_match: the network's colours are brought to those of the frame.
         delivery: what frames become; ``None`` runs the network only.
         out: the run's folder.
@@ -88,6 +89,7 @@ class WorkerConfig:
     gpus: float
     interpolation: Interpolation
     ready_planes: bool
+    faces: bool
     colour_match: bool
     delivery: Delivery | None
     out: str
@@ -138,6 +140,7 @@ class Compositor:
             batch=config.batch,
             precision=config.precision,
             ready_planes=config.ready_planes,
+            faces=config.faces,
             gpu_mem_limit=int(self._device.memory * config.gpus),
             bind=config.provider == CUDA,
         )
@@ -257,10 +260,10 @@ class Compositor:
         started_at, clock = time.time(), time.perf_counter()
         if not self._audio.share(part.start):
             return Batch(number, len(part), started_at, milliseconds(clock)), None
-        image = places.image(part, self._config.kind)
-        audio = self._audio.tensors(part.start, part.stop, self._config.kind)
+        kind = self._config.kind
+        given = places.image(part, kind), self._audio.tensors(part.start, part.stop, kind), places.faces(part)
         size = sum(frame in frames for frame in part)
-        return Batch(number, size, started_at, milliseconds(clock)), (image, audio)
+        return Batch(number, size, started_at, milliseconds(clock)), given
 
     def _fit(self, frame: int, mouth: ColourPlanes, places: Places) -> tuple[ColourFit, float]:
         """What brings one frame's colours to those of its background."""

@@ -47,10 +47,10 @@ def pixel_graph(
 
     Returns:
         A model with the inputs `IMAGE`, ``(batch, 3, inner, inner)`` uint8, blue, green, red, or, for ready planes,
-        ``(batch, *kind.planes)`` float32 in the kind's range, and `AUDIO` ``(batch, *kind.audio)`` float32, and the
-        outputs `PIXELS` ``(batch, 3, inner, inner)`` uint8, `LOW`, `HIGH` and `SUM` ``(batch,)`` float32, of values
-        from black at 0 to white at 1. Colours are taken apart and put together outside of it, where that takes a
-        fifth of the time.
+        ``(batch, *kind.planes)`` float32 in the kind's range, and `AUDIO` ``(batch, *kind.audio)`` float32, besides
+        what else the network takes, and the outputs `PIXELS` ``(batch, 3, inner, inner)`` uint8, `LOW`, `HIGH` and
+        `SUM` ``(batch,)`` float32, of values from black at 0 to white at 1. Colours are taken apart and put together
+        outside of it, where that takes a fifth of the time.
     """
     wrapped = onnx.ModelProto()
     wrapped.CopyFrom(model)
@@ -83,8 +83,7 @@ def pixel_graph(
     }
     used = {name for node in nodes for name in node.input}
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items() if name in used)
-    stored = {tensor.name for tensor in graph.initializer}
-    kept = [value for value in graph.input if value.name in stored]
+    kept = [value for value in graph.input if value.name not in {tensors.image, tensors.audio}]
     image = (TensorProto.FLOAT, kind.planes) if ready_planes else (TensorProto.UINT8, (3, kind.inner, kind.inner))
     del graph.input[:], graph.output[:]
     graph.input.extend(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind, ModelTensors
+from actors.face_encoder import face_tensors
 from actors.onnx_file import NetworkFile, Shape, check_floats, described, fits, fixed_batch, misfits, read_network
 
 # Of the kinds that a network is not, so many are named: more would not fit into a message.
@@ -52,7 +53,8 @@ def recognise_model(path: str, kinds: Sequence[ModelKind]) -> tuple[ModelKind, M
     kind, candidates = found[0]
     names = (candidates.image[0], candidates.audio[0], candidates.output[0])
     check_floats(network, names, FLOATS)
-    return kind, ModelTensors(*names, fixed_batch(network, names), network.opset, network.external)
+    batch = fixed_batch(network, names)
+    return kind, ModelTensors(*names, batch, network.opset, network.external, face_tensors(network.model, *names))
 
 
 def read_model(path: str, kind: ModelKind) -> ModelTensors:

@@ -30,6 +30,7 @@ class NetworkFile:
 
     Attributes:
         path: the ONNX file.
+        model: what is in it; weights that lie beside it are not.
         inputs: shape of each input that is not a weight.
         outputs: shape of each output.
         elements: the type of each input's and output's numbers, as ONNX calls it in small letters.
@@ -38,6 +39,7 @@ class NetworkFile:
     """
 
     path: str
+    model: onnx.ModelProto
     inputs: dict[str, Shape]
     outputs: dict[str, Shape]
     elements: dict[str, str]
@@ -82,6 +84,7 @@ def read_network(path: str, flag: str) -> NetworkFile:
     stored = {tensor.name for tensor in graph.initializer}
     return NetworkFile(
         path=path,
+        model=proto,
         inputs={value.name: _shape(value) for value in graph.input if value.name not in stored},
         outputs={value.name: _shape(value) for value in graph.output},
         elements={value.name: _element(value) for value in (*graph.input, *graph.output)},

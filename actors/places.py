@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from actors.core.audio import AudioTrack
     from actors.core.kind import ModelKind
+    from actors.core.pixels import Planes
 
 
 class Places:
@@ -36,15 +37,23 @@ class Places:
         """The block that holds an output frame's background, and its position there."""
         background = self.background(frame)
         for block in self._blocks:
-            held = block.planes if block.planes is not None else block.crops
-            if held is not None and block.first <= background < block.first + len(held):
+            if block.first <= background < block.first + block.count:
                 return block, background - block.first
         raise KeyError(f"background {background} is in none of the range's blocks")
 
     def image(self, frames: FrameRange, kind: ModelKind) -> NDArray[Any]:
         """The network's view of some output frames: ``(n, 3, inner, inner)`` uint8, or ready planes in float32."""
-        views = [network_view(*self.find(frame), kind) for frame in frames]
-        return np.stack(views) if len(views) > 1 else views[0][None]
+        return _batch([network_view(*self.find(frame), kind) for frame in frames])
+
+    def faces(self, frames: FrameRange) -> tuple[Planes, ...]:
+        """What the face encoder made of the backgrounds of some output frames; empty where it was not run."""
+        found = [self.find(frame) for frame in frames]
+        return tuple(_batch([block.faces[j][i] for block, i in found]) for j in range(len(found[0][0].faces)))
+
+
+def _batch(views: list[NDArray[Any]]) -> NDArray[Any]:
+    """Arrays of one frame each as one of all; a single one is not copied."""
+    return np.stack(views) if len(views) > 1 else views[0][None]
 
 
 def batches(frames: FrameRange, seen: FrameRange, reach: int, size: int, audio: AudioTrack) -> list[FrameRange]:

@@ -47,16 +47,24 @@ def prove_node(proof: NodeProof) -> None:
         found = storage.entry(path)
         if found is None or found.size != size:
             raise InputError(path, f"node {host} does not see the same file", "put the clip where all nodes read it")
-    if not _same_model(proof):
-        raise InputError(
-            proof.model, f"node {host} does not see the same model", "put the model where all nodes read it"
-        )
+    prove_model(proof)
     mark = storage.join(proof.out, f".node-{uuid.uuid4().hex[:12]}")
     try:
         storage.write_atomic(mark, b"")
         storage.remove_file(mark)
     except OSError as error:
         raise InputError("--out", f"node {host} cannot write {proof.out} ({error})", "mend its permissions") from error
+
+
+def prove_model(proof: NodeProof) -> None:
+    """Checks that this node sees the same model as the driver.
+
+    Raises:
+        InputError: naming this node and the model.
+    """
+    if not _same_model(proof):
+        problem = f"node {socket.gethostname()} does not see the same model"
+        raise InputError(proof.model, problem, "put the model where all nodes read it")
 
 
 def _same_model(proof: NodeProof) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import importlib.metadata
 import io
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from actors import storage
 from actors.core.errors import InputError, NoCudaError
 from actors.core.kind import Precision
 from actors.core.pixels import ColourPlanes, Planes, prediction_fault
+from actors.face_encoder import face_decoder, face_encoder
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.pace import fastest
 from actors.strips import Region, alone, find_region, in_strips
@@ -44,6 +46,7 @@ class SessionOptions:
         batch: frames per inference.
         precision: what the network calculates with.
         ready_planes: it is fed ready-made float planes instead of pixels.
+        faces: it is fed what a `FaceEncoder` made of the pictures as well. Not with `bind`.
         gpu_mem_limit: bytes that the CUDA arena may take, 0 for no limit. Ray does not share out a card's memory.
         bind: inputs and outputs stay where the provider calculates and are allocated once; right for CUDA.
     """
@@ -53,6 +56,7 @@ class SessionOptions:
     batch: int = 1
     precision: Precision = Precision.FP32
     ready_planes: bool = False
+    faces: bool = False
     gpu_mem_limit: int = 0
     bind: bool = False
 
@@ -106,6 +110,8 @@ class Session:
             self.batch = options.batch if _batch_is_free(model, tensors, kind, options.batch) else tensors.batch or 1
             if self.batch == options.batch:
                 model, tensors = with_batch(model, tensors, self.batch), replace(tensors, batch=self.batch)
+        if options.faces:
+            model = face_decoder(model, tensors)
         graph, self.strips = _rewrite(path, model, tensors, kind, options, self.batch)
         self._session = _build(path, graph, options, missing)
         self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
@@ -114,15 +120,20 @@ class Session:
             image = np.zeros((self.batch, *kind.planes), np.float32)
         self._image = image
         self._audio = np.zeros((self.batch, *kind.audio), np.float32)
+        given = tensors.face if options.faces else ()
+        self._face_names = [face.name for face in given]
+        self._faces = [np.zeros((self.batch, *face.sides), np.float32) for face in given]
         self._binding = _Binding(self._session, options.provider, self._image, self._audio) if options.bind else None
 
-    def run(self, image: NDArray[Any], audio: Planes) -> Prediction:
+    def run(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes] = ()) -> Prediction:
         """Runs up to ``batch`` frames.
 
         Args:
             image: ``(n, 3, inner, inner)`` uint8, the inner regions of the crops in blue, green, red,
                 ``1 <= n <= batch``; for a session of ready planes ``(n, 6, inner, inner)`` float32 in the kind's range.
             audio: ``(n, *kind.audio)`` float32.
+            faces: for a session of `SessionOptions.faces` what the face encoder made of each picture, for each of
+                ``tensors.face`` ``(n, *sides)`` float32.
 
         Raises:
             InputError: the model's output does not have three planes of the inner region's size.
@@ -130,11 +141,14 @@ class Session:
         count = len(image)
         if count < self.batch:
             self._image[:count], self._audio[:count] = image, audio
-            image, audio = self._image, self._audio
+            for buffer, given in zip(self._faces, faces, strict=True):
+                buffer[:count] = given
+            image, audio, faces = self._image, self._audio, self._faces
         if self._binding is not None:
             planes, low, high, total = self._binding.run(image, audio)
         else:
-            planes, low, high, total = self._session.run(OUTPUTS, {IMAGE: image, AUDIO: audio})
+            feed = {IMAGE: image, AUDIO: audio, **dict(zip(self._face_names, faces, strict=True))}
+            planes, low, high, total = self._session.run(OUTPUTS, feed)
         if planes.shape != (self.batch, *self._kind.output):
             raise InputError(
                 self._tensors.output,
@@ -149,7 +163,30 @@ class Session:
 
     def warm_up(self) -> None:
         """Runs the one batch shape that will be used, so that no measured batch pays for its first time."""
-        self.run(self._image, self._audio)
+        self.run(self._image, self._audio, self._faces)
+
+
+class FaceEncoder:
+    """The part of a network that sees the face alone, on the CPU; see `actors.face_encoder`."""
+
+    def __init__(self, path: str, tensors: ModelTensors, kind: ModelKind, *, ready_planes: bool) -> None:
+        """Builds the session.
+
+        Raises:
+            InputError: the runtime cannot load the model.
+        """
+        graph = face_encoder(pixel_graph(_read(path), tensors, kind, ready_planes=ready_planes), tensors)
+        self._names = [face.name for face in tensors.face]
+        self._session = _build(path, graph, SessionOptions(CPU), "")
+
+    def run(self, image: NDArray[Any]) -> list[Planes]:
+        """What is the same in each frame drawn on a background: for each of ``tensors.face`` ``(1, *sides)`` float32.
+
+        Args:
+            image: as `Session.run` takes it, of one background.
+        """
+        made: list[Planes] = self._session.run(self._names, {IMAGE: image})
+        return made
 
 
 class _Binding:

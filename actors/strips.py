@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -20,20 +20,16 @@ from onnx import TensorProto, helper, numpy_helper
 
 from actors.graph import PREFIX
 from actors.onnx_file import DEFAULT_DOMAINS
+from actors.shapes import Sides, has_graphs, tensor_sides
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelTensors
-
-# Planes, rows and columns of a float32 tensor.
-Sides: TypeAlias = tuple[int, int, int]
 
 # What the largest tensor between two layers must take before strips are worth their cutting. Measured, see
 # docs/performance.md: 13 MB gain nothing where 52 MB gain a tenth of the whole network's time.
 WIDE_BYTES = 32 << 20
 # A strip's own rows for each row that it needs of its neighbours: a fourth is calculated twice.
 ROWS_FOR_EACH = 8
-# A tensor of so few numbers may be one of sizes, from which others follow.
-SHAPE_VALUES = 16
 # The first version of the default operator set whose Slice takes what to cut as inputs.
 SLICE_INPUTS = 10
 
@@ -93,7 +89,7 @@ def find_region(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> Re
         tensors: which of its tensors is which.
         batch: frames per inference.
     """
-    if tensors.opset < SLICE_INPUTS or any(_has_graph(node) for node in model.graph.node):
+    if tensors.opset < SLICE_INPUTS or has_graphs(model):
         return None
     region = _region(model, tensors.output, batch)
     if region is None or region.widest < WIDE_BYTES or region.strips < 2:
@@ -154,18 +150,9 @@ def alone(model: onnx.ModelProto, region: Region, batch: int) -> onnx.ModelProto
     return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
-def _has_graph(node: onnx.NodeProto) -> bool:
-    """Whether a node holds a graph of its own, which may read tensors that are not among its inputs."""
-    return any(attribute.HasField("g") or attribute.graphs for attribute in node.attribute)
-
-
 def _region(model: onnx.ModelProto, output: str, batch: int) -> Region | None:
     """The layers before the output that are as high as it is and whose results nothing else reads."""
-    try:
-        sides = _sides(onnx.shape_inference.infer_shapes(_outline(model)))
-    except onnx.shape_inference.InferenceError:
-        # It contradicts itself; the runtime will say so, or does not mind.
-        return None
+    sides = tensor_sides(model)
     if output not in sides:
         return None
     _, rows, _ = sides[output]
@@ -247,35 +234,6 @@ def _margins(nodes: Sequence[onnx.NodeProto], output: str) -> dict[str, int]:
                 least = most - (_padding(node) if name == node.output[0] else 0)
                 margins[name] = max(margins[name], least)
     return margins
-
-
-def _outline(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without what large weights hold, whose copying would take longer than everything else here."""
-    outline = onnx.ModelProto(ir_version=model.ir_version)
-    outline.opset_import.extend(model.opset_import)
-    outline.functions.extend(model.functions)
-    graph = model.graph
-    outline.graph.node.extend(graph.node)
-    outline.graph.input.extend(graph.input)
-    outline.graph.output.extend(graph.output)
-    outline.graph.value_info.extend(graph.value_info)
-    for tensor in graph.initializer:
-        if math.prod(tensor.dims) <= SHAPE_VALUES:
-            outline.graph.initializer.append(tensor)
-        else:
-            outline.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-    return outline
-
-
-def _sides(model: onnx.ModelProto) -> dict[str, Sides]:
-    """Planes, rows and columns of all float32 tensors whose sizes are known."""
-    known = {}
-    for value in (*model.graph.input, *model.graph.value_info, *model.graph.output):
-        tensor = value.type.tensor_type
-        dims = tensor.shape.dim
-        if tensor.elem_type == TensorProto.FLOAT and len(dims) == 4 and all(dim.dim_value > 0 for dim in dims[1:]):
-            known[value.name] = (dims[1].dim_value, dims[2].dim_value, dims[3].dim_value)
-    return known
 
 
 def _local(node: onnx.NodeProto, rows: int, sides: Mapping[str, Sides], weights: set[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
 from actors.core.kind import Hears, ModelKind, ModelTensors
 from actors.core.squares import FaceSquare, smooth_squares
-from actors.core.timeline import FrameRange, Loop, Pairing, retimed
+from actors.core.timeline import FrameRange, Loop, Pairing, divide, retimed
 from actors.digest import model_digest
 from actors.kinds import kinds_named
 from actors.model import recognise_model
@@ -67,6 +68,11 @@ class Inputs:
     def around(self, frames: FrameRange) -> FrameRange:
         """The output frames for which the network must run to deliver some of them."""
         return self.pairing.around(frames, self.reach, len(self.audio))
+
+    def shown(self, todo: Sequence[int]) -> int:
+        """On how many different backgrounds some output frames are drawn; ascending, at least one of them."""
+        drawn = (self.pairing.backgrounds_of(frames) for frames in divide(todo, len(todo)))
+        return len({background for backgrounds in drawn for background in backgrounds})
 
     def identity(self, options: CompositeOptions, provider: str) -> dict[str, Any]:
         """Everything that decides pixels: it must not change between runs into one folder.

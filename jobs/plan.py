@@ -27,8 +27,11 @@ PREPARED_PARTS = {ImageFormat.JPG: 4, ImageFormat.PNG: 2}
 # What the seam needs for each pixel of the square's side.
 SEAM_BYTES = 8 * 3 + 12 * 3 * 4 // 8
 
-# Frames per background from which preparing pays.
+# Frames per background from which preparing encodings pays.
 USES_THAT_PAY = 1.2
+# And from which running the face encoder ahead does. That takes as long as it saves in one frame, putting away what
+# comes out up to as long again, and each loading task loads the network.
+FACE_USES_THAT_PAY = 3
 
 # Long ranges save tables and calls, short ones at the end let all workers finish together. The scheduler joins them for
 # workers that are fast.
@@ -120,6 +123,30 @@ def preparing_pays(frames: int, backgrounds: int) -> bool:
     return frames > backgrounds * USES_THAT_PAY
 
 
+def faces_pay(frames: int, backgrounds: int) -> bool:
+    """Whether to run the network's face encoder on each background when its block is loaded.
+
+    Args:
+        frames: output frames for which the network runs.
+        backgrounds: how many different backgrounds they are drawn on.
+    """
+    return frames > backgrounds * FACE_USES_THAT_PAY
+
+
+def plan_whole(backgrounds: int, each: int, store: int) -> BlockPlan | None:
+    """The blocks of a clip that the object store holds at once; ``None`` where it does not.
+
+    Args:
+        backgrounds: how many there are, at least 1.
+        each: bytes per background.
+        store: bytes of the smallest node's object store.
+    """
+    if LEAST_BLOCKS * each > int(store * STORE_SHARE):
+        return None
+    plan = plan_blocks(backgrounds, each, store)
+    return plan if plan.fits else None
+
+
 def plan_blocks(backgrounds: int, each: int, store: int) -> BlockPlan:
     """Divides the backgrounds so that the object store holds enough blocks.
 
@@ -142,6 +169,9 @@ def plan_blocks(backgrounds: int, each: int, store: int) -> BlockPlan:
             f"{store >> 20} MiB are too few for {LEAST_BLOCKS} frames of {each >> 10} KiB",
             f"start Ray with --object-store-memory {needed} or more",
         )
+    # Of equal size, so that loading tasks that run side by side end together.
+    count = -(-backgrounds // frames)
+    frames = -(-backgrounds // count)
     return BlockPlan(frames, -(-backgrounds // frames), budget // (frames * each), frames * each)
 
 

@@ -21,7 +21,7 @@ from actors.core.audio import AudioTrack
 from actors.core.blend import Blend
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.core.kind import Precision
-from actors.core.timeline import FrameRange, divide
+from actors.core.timeline import FrameRange
 from actors.encoder import EncoderConfig
 from actors.encoding import ImageFormat
 from actors.layout import features_folder, frames_folder, segment_path, timings_folder, video_path
@@ -35,7 +35,7 @@ from jobs.messages import say
 from jobs.options import CompositeOptions, DeviceChoice
 from jobs.outcome import Clock, Outcome
 from jobs.placement import CPU, Choice, Placement, choose_device, place, room
-from jobs.plan import BlockPlan, background_bytes, plan_blocks, plan_ranges, preparing_pays
+from jobs.plan import BlockPlan, background_bytes, plan_blocks, plan_ranges, plan_whole, preparing_pays
 from jobs.precision import check_precision, sample_frames
 from jobs.profile import profile_key, read_profile
 from jobs.progress import Meter, meter
@@ -44,7 +44,7 @@ from jobs.recorded import Speech
 from jobs.scheduler import MAX_RANGE, Patience, Scheduler
 from jobs.sound import cut_chunks, sound_chunks
 from jobs.verify import file_facts
-from jobs.work import block_request, single_requests, worker_config
+from jobs.work import block_request, face_request, keeps_faces, single_requests, worker_config
 
 # A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
 FAULTS_SHOWN = 10
@@ -137,13 +137,14 @@ class _Run:
         outcome = Outcome()
         try:
             todo = self._resume() if resumes else list(self._inputs.frames)
-            prepare = self._preparing_pays(todo)
-            blocks = self._plan_blocks(there, prepare=prepare)
+            prepare = preparing_pays(len(todo), self._inputs.shown(todo)) if todo else False
+            faces = keeps_faces(self._options, self._inputs, choice.provider, todo) if todo else False
+            blocks, faces = self._plan_blocks(there, prepare=prepare, faces=faces)
             placement = self._place(there, choice, max(1, len(todo)))
             outcome.scheduler = self._schedule(todo, placement, blocks, there)
             self._prepare_folder(clear=before is not None and not resumes)
             if todo:
-                self._dispatch(outcome, placement, blocks, choice, there, prepare=prepare)
+                self._dispatch(outcome, placement, blocks, choice, there, prepare=prepare, faces=faces)
         except InputError as error:
             if (outcome.scheduler is None or outcome.scheduler.done == 0) and not resumes:
                 raise
@@ -236,27 +237,26 @@ class _Run:
             silent, mixed = int((shown == 0).sum()), int(((shown > 0) & (shown < 255)).sum())
             say(self._console, f"silence: {silent} of {len(frames)} frames show the background alone, {mixed} fade")
 
-    def _preparing_pays(self, todo: list[int]) -> bool:
-        pairing = self._inputs.pairing
-        shown = {background for frames in divide(todo, len(todo) or 1) for background in pairing.backgrounds_of(frames)}
-        return preparing_pays(len(todo), len(shown))
-
-    def _plan_blocks(self, there: Offer, *, prepare: bool) -> BlockPlan:
+    def _plan_blocks(self, there: Offer, *, prepare: bool, faces: bool) -> tuple[BlockPlan, bool]:
+        """The blocks, and whether the face encoder is run on them: only where all are held at once."""
         options, inputs = self._options, self._inputs
         clip = inputs.clip
         # The frame's own pixels are kept where they may be mixed in.
         mixed = options.blend is not Blend.HARD or inputs.parsing is not None or inputs.shares is not None
         each = background_bytes(clip, inputs.kind, options.delivery, prepare=prepare, mixed=mixed)
-        blocks = plan_blocks(clip.backgrounds, each, there.store)
-        total = clip.backgrounds * each
+        blocks = plan_whole(clip.backgrounds, each + inputs.tensors.face_bytes, there.store) if faces else None
+        faces = blocks is not None
+        blocks = blocks or plan_blocks(clip.backgrounds, each, there.store)
+        total = clip.backgrounds * blocks.bytes // blocks.frames
+        kept = ", what the face encoder makes of them included" if faces else ""
         held = "at once" if blocks.fits else f"{blocks.capacity} of {blocks.count} blocks at a time"
         say(
             self._console,
-            f"backgrounds: {clip.backgrounds}, {total / 2**20:.0f} MiB, held {held}"
+            f"backgrounds: {clip.backgrounds}, {total / 2**20:.0f} MiB{kept}, held {held}"
             f" (object store {there.store / 2**20:.0f} MiB)",
         )
-        self._record["plan"] = {"blocks": asdict(blocks), "background_bytes": total}
-        return blocks
+        self._record["plan"] = {"blocks": asdict(blocks), "background_bytes": total, "faces": faces}
+        return blocks, faces
 
     def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan, there: Offer) -> Scheduler:
         inputs = self._inputs
@@ -274,13 +274,23 @@ class _Run:
         )
 
     def _dispatch(
-        self, outcome: Outcome, placement: Placement, blocks: BlockPlan, choice: Choice, there: Offer, *, prepare: bool
+        self,
+        outcome: Outcome,
+        placement: Placement,
+        blocks: BlockPlan,
+        choice: Choice,
+        there: Offer,
+        *,
+        prepare: bool,
+        faces: bool,
     ) -> None:
         scheduler = outcome.scheduler
         if scheduler is None:
             raise RuntimeError("nothing is scheduled")
         options, inputs = self._options, self._inputs
-        config = worker_config(options, inputs, placement, provider=choice.provider, out=self._out, token=self._token)
+        config = worker_config(
+            options, inputs, placement, provider=choice.provider, faces=faces, out=self._out, token=self._token
+        )
         audio = ray.put(self._heard(placement, choice, there))
         if options.precision is not Precision.FP32:
             report = check_precision(
@@ -292,11 +302,11 @@ class _Run:
             )
             self._record["precision"] = asdict(report)
             say(self._console, f"precision: {options.precision.value}, at most {report.worst} levels from fp32")
-        delivery = options.delivery if prepare else None
+        delivery, encoder = options.delivery if prepare else None, face_request(config)
         work = Work(
             config=config,
             audio=audio,
-            request=lambda block: block_request(options, inputs, blocks, block, prepare=delivery),
+            request=lambda block: block_request(options, inputs, blocks, block, prepare=delivery, faces=encoder),
             nodes=there.rendering,
             placement=placement.resources,
             wait=options.wait,

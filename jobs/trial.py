@@ -22,7 +22,7 @@ from jobs.placement import Placement
 from jobs.plan import BlockPlan
 from jobs.recorded import Recorded
 from jobs.scheduler import Patience, Scheduler
-from jobs.work import block_request, worker_config
+from jobs.work import block_request, face_request, keeps_faces, worker_config
 
 # What every worker must have been seen to render before its speed is believed.
 LEAST_BATCHES = 4
@@ -115,11 +115,13 @@ def measure(
     pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))
     blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
     watch = _Watch(placement.workers, seconds, time.time() + limit)
-    config = worker_config(options, inputs, placement, provider=provider, out=scratch, token=token)
+    faces = keeps_faces(options, inputs, provider, list(inputs.frames))
+    config = worker_config(options, inputs, placement, provider=provider, faces=faces, out=scratch, token=token)
+    encoder = face_request(config)
     work = Work(
         config=replace(config, pairing=pairing),
         audio=ray.put(audio),
-        request=lambda block: block_request(options, inputs, blocks, block, prepare=options.delivery),
+        request=lambda block: block_request(options, inputs, blocks, block, prepare=options.delivery, faces=encoder),
         nodes=cluster.offer().rendering,
         placement=placement.resources,
         wait=limit,

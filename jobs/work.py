@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from actors.backgrounds import BlockRequest
+from collections.abc import Sequence
+
+import numpy as np
+
+from actors.backgrounds import BlockRequest, FaceRequest
 from actors.compositor import WorkerConfig
+from actors.core.kind import Precision
 from actors.core.timeline import FrameRange
 from actors.encoding import Delivery
 from actors.proof import NodeProof
 from jobs.inputs import Inputs, sources
 from jobs.options import CompositeOptions
-from jobs.placement import Placement
-from jobs.plan import BlockPlan
+from jobs.placement import CPU, Placement
+from jobs.plan import BlockPlan, faces_pay
 
 
 def worker_config(
-    options: CompositeOptions, inputs: Inputs, placement: Placement, *, provider: str, out: str, token: str
+    options: CompositeOptions,
+    inputs: Inputs,
+    placement: Placement,
+    *,
+    provider: str,
+    faces: bool,
+    out: str,
+    token: str,
 ) -> WorkerConfig:
     """The configuration of every worker of a run.
 
@@ -23,6 +35,7 @@ def worker_config(
         inputs: what is rendered.
         placement: how the workers are laid out.
         provider: what they run on.
+        faces: whether the face encoder is run ahead.
         out: absolute path of the folder that they write into.
         token: name of the file there by which a node knows the folder.
     """
@@ -39,6 +52,7 @@ def worker_config(
         gpus=placement.gpus,
         interpolation=options.filters(inputs.kind)[1],
         ready_planes=inputs.clip.frames is None,
+        faces=faces,
         colour_match=options.colour_match,
         delivery=options.delivery,
         out=out,
@@ -46,10 +60,39 @@ def worker_config(
     )
 
 
+def keeps_faces(options: CompositeOptions, inputs: Inputs, provider: str, todo: Sequence[int]) -> bool:
+    """Whether running the network's face encoder ahead is right and pays, if the object store has room.
+
+    On a card it would have to be run there and kept there, which nobody has measured.
+
+    Args:
+        options: what was asked for.
+        inputs: what is rendered.
+        provider: what workers run on.
+        todo: the output frames that are rendered, ascending.
+    """
+    tensors, shares = inputs.tensors, inputs.shares
+    if provider != CPU or options.precision is not Precision.FP32 or tensors.batch not in {None, 1} or not tensors.face:
+        return False
+    rendered = len(todo) if shares is None else int(np.count_nonzero(shares[todo]))
+    return faces_pay(rendered, inputs.shown(todo))
+
+
+def face_request(config: WorkerConfig) -> FaceRequest | None:
+    """What loaders are told of the network whose face encoder they run, if they do."""
+    return FaceRequest(config.tensors, config.proof) if config.faces else None
+
+
 def block_request(
-    options: CompositeOptions, inputs: Inputs, blocks: BlockPlan, block: int, *, prepare: Delivery | None
+    options: CompositeOptions,
+    inputs: Inputs,
+    blocks: BlockPlan,
+    block: int,
+    *,
+    prepare: Delivery | None,
+    faces: FaceRequest | None = None,
 ) -> BlockRequest:
-    """What to load for one block, and what to prepare it for."""
+    """What to load for one block, what to prepare it for, and whose face encoder to run on it."""
     clip = inputs.clip
     start, stop = blocks.bounds(block, clip.backgrounds)
     source = clip.frames if clip.frames is not None else clip.planes
@@ -68,6 +111,7 @@ def block_request(
         blend=options.blend,
         parsing=None if inputs.parsing is None else inputs.parsing.part(start, stop),
         keep_originals=inputs.shares is not None,
+        faces=faces,
     )
 
 

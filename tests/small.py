@@ -105,6 +105,43 @@ def write_tone(path: Path, seconds: float, rate: int = 16000, channels: int = 1)
     return path
 
 
+def write_face_model(path: Path, batch: int | None = None) -> Path:
+    """A network whose first layers see the picture alone, with work enough that what they make is worth keeping."""
+    rng = np.random.default_rng(12)
+    size: int | str = "batch" if batch is None else batch
+    constants: dict[str, NDArray[np.generic]] = {
+        "sight": rng.normal(0, 0.1, (16, 6, 8, 8)).astype(np.float32),
+        "hearing": rng.normal(0, 0.01, (16, 32, 16, 16)).astype(np.float32),
+        "mixer": rng.normal(0, 0.4, (3, 32, 1, 1)).astype(np.float32),
+        "over": np.array([1, 1, 40, 40], np.float32),
+        "back": np.array([1, 1, 8, 8], np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["pictures", "sight"], ["seen"], strides=[8, 8]),
+        helper.make_node("Relu", ["seen"], ["face"]),
+        helper.make_node("Conv", ["sounds", "hearing"], ["heard"]),
+        helper.make_node("Resize", ["heard", "", "over"], ["everywhere"], mode="nearest"),
+        helper.make_node("Concat", ["face", "everywhere"], ["both"], axis=1),
+        helper.make_node("Conv", ["both", "mixer"], ["mixed"]),
+        helper.make_node("Resize", ["mixed", "", "back"], ["large"], mode="linear"),
+        helper.make_node("Sigmoid", ["large"], ["answer"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "face",
+        [
+            helper.make_tensor_value_info("pictures", TensorProto.FLOAT, [size, 6, 320, 320]),
+            helper.make_tensor_value_info("sounds", TensorProto.FLOAT, [size, 32, 16, 16]),
+        ],
+        [helper.make_tensor_value_info("answer", TensorProto.FLOAT, [size, 3, 320, 320])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+    return path
+
+
 def write_model(path: Path, batch: int | None = None, *, output_planes: int = 3, opset: int = 17) -> Path:
     """A 1x1 convolution over all six planes, biased by the audio, then a sigmoid.
 

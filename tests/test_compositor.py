@@ -56,6 +56,7 @@ def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None
         gpus=0,
         interpolation=Interpolation.CUBIC,
         ready_planes=False,
+        faces=False,
         colour_match=False,
         delivery=delivery,
         out=str(out),

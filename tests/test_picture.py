@@ -119,7 +119,9 @@ def render(
     options = avatar.options(out, given)
     inputs = read_inputs(options)
     placement = Placement(workers=1, threads=1, finishers=finishers, batch=batch, gpus=0, resources={})
-    config = worker_config(options, inputs, placement, provider="CPUExecutionProvider", out=str(out), token=mark)
+    config = worker_config(
+        options, inputs, placement, provider="CPUExecutionProvider", faces=False, out=str(out), token=mark
+    )
     block = blocks_of(inputs, options, options.delivery if spliced else None)
     assert isinstance(inputs.audio, AudioTrack)
     worker = Compositor(0, config, inputs.audio)

@@ -23,8 +23,10 @@ from jobs.plan import (
     WORKERS_PER_FRAME,
     BlockPlan,
     background_bytes,
+    faces_pay,
     plan_blocks,
     plan_ranges,
+    plan_whole,
     preparing_pays,
 )
 
@@ -69,6 +71,23 @@ def test_preparing_pays_where_backgrounds_are_shown_again() -> None:
     assert preparing_pays(1000, 500)
 
 
+def test_the_face_encoder_runs_ahead_where_backgrounds_are_shown_often() -> None:
+    assert not faces_pay(1500, 500)
+    assert faces_pay(1501, 500)
+    assert not faces_pay(0, 0)
+
+
+@given(st.integers(1, 500), st.integers(1 << 10, 1 << 28), st.integers(0, 1 << 36))
+def test_a_clip_is_planned_whole_or_not_at_all(backgrounds: int, each: int, store: int) -> None:
+    plan = plan_whole(backgrounds, each, store)
+    if plan is not None:
+        assert plan.fits
+        assert plan == plan_blocks(backgrounds, each, store)
+    else:
+        # Half of what the store is for would always do.
+        assert 2 * (backgrounds + LEAST_BLOCKS) * each > int(store * STORE_SHARE)
+
+
 @given(st.integers(1, 5000), st.integers(1 << 10, 1 << 30), st.integers(0, 1 << 40))
 def test_blocks_cover_the_backgrounds_and_fit_the_store(backgrounds: int, each: int, store: int) -> None:
     if LEAST_BLOCKS * each > int(store * STORE_SHARE):
@@ -85,6 +104,11 @@ def test_blocks_cover_the_backgrounds_and_fit_the_store(backgrounds: int, each: 
     assert plan.capacity >= LEAST_BLOCKS
     assert plan.capacity * plan.bytes <= store * STORE_SHARE
     assert plan.fits == (plan.count <= plan.capacity)
+    # As few as can be, and nearly of one size.
+    largest = min(BLOCK_FRAMES, max(1, BLOCK_BYTES // each), int(store * STORE_SHARE) // (LEAST_BLOCKS * each))
+    assert plan.frames <= largest
+    assert (plan.count - 1) * largest < backgrounds
+    assert bounds[0][1] - bounds[-1][1] + bounds[-1][0] < plan.count
 
 
 def test_a_whole_small_clip_is_held_at_once_and_a_long_one_is_not() -> None:

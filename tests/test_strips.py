@@ -6,17 +6,15 @@ import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import exports
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from layers import OPSET, Layers, answers
+from onnx import TensorProto, helper
 
 from actors.core.kind import ModelTensors
 from actors.kinds.unet_328_ave import KIND as UNET_328
@@ -25,76 +23,9 @@ from actors.strips import alone, find_region, in_strips
 from jobs.models.light import build_light_model
 from jobs.models.unet import build_unet328
 
-Floats = NDArray[np.float32]
-
-OPSET = 17
 # A batch that makes any tensor a large one.
 MANY = 1 << 20
 TENSORS = ModelTensors("x", "audio", "y", None, OPSET, ())
-
-
-class Layers:
-    """A network under construction; every method returns the name of the tensor it makes."""
-
-    def __init__(self, planes: int, rows: int, columns: int, seed: int = 1) -> None:
-        self.sides = (planes, rows, columns)
-        self.rng = np.random.default_rng(seed)
-        self.nodes: list[onnx.NodeProto] = []
-        self.weights: list[TensorProto] = []
-
-    def weight(self, *sides: int) -> str:
-        values = self.rng.normal(size=sides).astype(np.float32) / np.float32(max(1, np.prod(sides[1:]) ** 0.5))
-        return self.constant(values)
-
-    def constant(self, values: NDArray[Any]) -> str:
-        self.weights.append(numpy_helper.from_array(values, f"weight-{len(self.weights)}"))
-        return self.weights[-1].name
-
-    def node(self, operator: str, *inputs: str, **settings: object) -> str:
-        name = f"t{len(self.nodes)}"
-        node = helper.make_node(operator, list(inputs), [name], name=f"n{len(self.nodes)}")
-        node.attribute.extend(helper.make_attribute(key, value) for key, value in settings.items())
-        self.nodes.append(node)
-        return name
-
-    def conv(self, source: str, into: int, out: int, kernel: int = 1, *, group: int = 1, dilation: int = 1) -> str:
-        pad = dilation * (kernel - 1) // 2
-        return self.node(
-            *("Conv", source, self.weight(out, into // group, kernel, kernel), self.weight(out)),
-            group=group,
-            dilations=[dilation] * 2,
-            pads=[pad] * 4,
-        )
-
-    def norm(self, source: str, planes: int) -> str:
-        return self.node(
-            *("BatchNormalization", source, self.weight(planes), self.weight(planes), self.weight(planes)),
-            self.constant(np.abs(self.rng.normal(size=planes)).astype(np.float32) + np.float32(0.5)),
-        )
-
-    def model(self, last: str, opset: int = OPSET) -> onnx.ModelProto:
-        """The network that ends with a tensor; the batch is left open."""
-        for node in self.nodes:
-            for names in (node.input, node.output):
-                names[:] = ["y" if name == last else name for name in names]
-        whole: list[str | int | None] = ["n", *self.sides]
-        graph = helper.make_graph(
-            self.nodes,
-            "layers",
-            [helper.make_tensor_value_info("x", TensorProto.FLOAT, whole)],
-            [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", None, None, None])],
-            self.weights,
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-        return exports.checked(model)
-
-
-def answers(model: onnx.ModelProto, feed: dict[str, Floats], threads: int = 1) -> list[Floats]:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    found: list[Floats] = session.run(None, feed)
-    return found
 
 
 def count(model: onnx.ModelProto) -> int:

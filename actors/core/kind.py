@@ -111,6 +111,19 @@ class Precision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class FaceTensor:
+    """What a network makes of the picture alone, and reads where it joins picture and sound.
+
+    Attributes:
+        name: in the graph.
+        sides: planes, rows and columns of one frame's, float32.
+    """
+
+    name: str
+    sides: tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelTensors:
     """An export bound to its kind: which tensor is which, found by shape.
 
@@ -121,6 +134,7 @@ class ModelTensors:
         batch: the batch the graph is fixed to, or ``None`` when any batch will do.
         opset: version of the default operator set.
         external: files beside the model that hold weights, by name.
+        face: tensors worth keeping with each background, see `actors.face_encoder`; empty where there are none.
     """
 
     image: str
@@ -129,3 +143,9 @@ class ModelTensors:
     batch: int | None
     opset: int
     external: tuple[str, ...]
+    face: tuple[FaceTensor, ...] = ()
+
+    @property
+    def face_bytes(self) -> int:
+        """Bytes of one background's face tensors."""
+        return sum(4 * math.prod(tensor.sides) for tensor in self.face)

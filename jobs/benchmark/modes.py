@@ -137,7 +137,7 @@ class _Mode:
         mark = ".driver-modes"
         (Path(options.out) / mark).touch()
         placement = Placement(workers=1, threads=1, finishers=0, batch=1, gpus=0, resources={})
-        config = worker_config(options, inputs, placement, provider=CPU, out=options.out, token=mark)
+        config = worker_config(options, inputs, placement, provider=CPU, faces=False, out=options.out, token=mark)
         plan = BlockPlan(max(shown) + 1, 1, 1, 1)
         request = block_request(options, inputs, plan, 0, prepare=options.delivery)
         self._block = load_block(request, inputs.kind)[0]

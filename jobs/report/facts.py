@@ -123,6 +123,8 @@ def memory(run: Run) -> list[Fact]:
             else f"holds {blocks.capacity} of {blocks.count} blocks at a time",
         ),
     ]
+    if record.plan.faces:
+        found.append(Fact("face encoder", "run once per background", "what it makes is held with the background"))
     if record.cache_bytes:
         again = record.cache_bytes / max(record.plan.background_bytes, 1)
         found.append(

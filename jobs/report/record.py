@@ -46,6 +46,7 @@ class Plan(_Part):
 
     blocks: Blocks
     background_bytes: int
+    faces: bool = False
     ranges: int
     workers: int
     threads: int

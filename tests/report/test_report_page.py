@@ -271,6 +271,14 @@ def test_layers_in_strips_are_told(tmp_path: Path) -> None:
     assert "last layers 20 strips in 1 of 2 workers where that was faster than as exported" in page.text
 
 
+def test_a_face_encoder_that_ran_ahead_is_told(tmp_path: Path) -> None:
+    said = record(60)
+    assert "face encoder" not in page_of(write_run(tmp_path / "before", with_a_death(), said)).text
+    said["plan"]["faces"] = True
+    page = page_of(write_run(tmp_path / "run", with_a_death(), said))
+    assert "face encoder run once per background what it makes is held with the background" in page.text
+
+
 def test_ten_thousand_frames_and_many_workers_stay_small(tmp_path: Path) -> None:
     rows = [
         row for r in range(500) for row in one_range(20 * r, 20, BEGAN + (r // 100) * 2.0, worker=r % 100, pid=r % 100)

@@ -1,0 +1,174 @@
+"""The face encoder run ahead on each background: the same files, byte for byte, and only where it is right and pays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import reference
+import small
+from small import Result, SmallClip
+
+from actors.backgrounds import Block, load_block
+from actors.compositor import Compositor
+from actors.core.audio import AudioTrack
+from actors.core.errors import InputError
+from actors.core.report import RangeReport
+from actors.core.timeline import FrameRange
+from actors.places import Places
+from jobs.inputs import Inputs, read_inputs
+from jobs.options import CompositeOptions
+from jobs.placement import CPU, CUDA, Placement
+from jobs.plan import BlockPlan
+from jobs.work import block_request, face_request, keeps_faces, worker_config
+
+Command = Callable[..., Result]
+
+# Every background is shown four times.
+ROWS = 4 * small.BACKGROUNDS
+FRAMES = FrameRange(15, 36)
+MARK = ".driver"
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small.write_face_model(tmp_path_factory.mktemp("networks") / "face.onnx")
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("features") / "long.npy"
+    np.save(path, small.feature_rows(ROWS))
+    return path
+
+
+def options_of(clip: SmallClip, network: Path, features: Path, out: Path, **given: object) -> CompositeOptions:
+    base = {"clip": str(clip.folder), "model": str(network), "out": str(out), "features": str(features)}
+    return CompositeOptions.model_validate({**base, **given})
+
+
+def worker_and_block(options: CompositeOptions, inputs: Inputs, out: Path, *, faces: bool) -> tuple[Compositor, Block]:
+    for folder in ("frames", "segments", "timings"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    (out / MARK).touch()
+    batch = options.batch or 1
+    placement = Placement(workers=1, threads=1, finishers=0, batch=batch, gpus=0, resources={})
+    config = worker_config(options, inputs, placement, provider=CPU, faces=faces, out=str(out), token=MARK)
+    whole = BlockPlan(inputs.clip.backgrounds, 1, 1, 1)
+    request = block_request(options, inputs, whole, 0, prepare=options.delivery, faces=face_request(config))
+    assert isinstance(inputs.audio, AudioTrack)
+    worker = Compositor(0, config, inputs.audio)
+    worker.prepare()
+    return worker, load_block(request, inputs.kind)[0]
+
+
+def rendered(options: CompositeOptions, out: Path, *, faces: bool) -> RangeReport:
+    inputs = read_inputs(options)
+    worker, block = worker_and_block(options, inputs, out, faces=faces)
+    assert bool(block.faces) == faces
+    return worker.render(FRAMES.start, FRAMES.stop, block)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"format": "png"},
+        {"format": "jpg", "batch": 4},
+        {"video": True, "format": "none", "batch": 2},
+        {"colour_match": True, "blend": "feather", "smooth_crops": True, "batch": 3},
+    ],
+    ids=str,
+)
+def test_no_byte_changes(
+    clip: SmallClip, network: Path, features: Path, tmp_path: Path, given: dict[str, object]
+) -> None:
+    runs = {}
+    for faces in (False, True):
+        out = tmp_path / str(faces)
+        report = rendered(options_of(clip, network, features, out, **given), out, faces=faces)
+        assert not report.failures
+        runs[faces] = {path.name: path.read_bytes() for path in out.glob("*/*") if not path.name.startswith(".")}
+    assert runs[True] == runs[False]
+    assert runs[True]
+
+
+def test_faces_come_from_the_frames_own_backgrounds(
+    clip: SmallClip, network: Path, features: Path, tmp_path: Path
+) -> None:
+    options = options_of(clip, network, features, tmp_path)
+    inputs = read_inputs(options)
+    _, block = worker_and_block(options, inputs, tmp_path, faces=True)
+    assert [array.shape for array in block.faces] == [(small.BACKGROUNDS, 16, 40, 40)]
+    places = Places(inputs.pairing.backgrounds_of(FRAMES), FRAMES, (block,))
+    found = places.faces(FRAMES)[0]
+    shown = [reference.bounce(frame, small.BACKGROUNDS) for frame in FRAMES]
+    assert np.array_equal(found, block.faces[0][shown])
+    # A single one is read where it lies.
+    assert np.shares_memory(places.faces(FrameRange(17, 18))[0], block.faces[0])
+
+
+def test_a_node_that_sees_another_model_says_so(clip: SmallClip, network: Path, features: Path, tmp_path: Path) -> None:
+    options = options_of(clip, network, features, tmp_path)
+    inputs = replace(read_inputs(options), digest="0" * 64)
+    placement = Placement(workers=1, threads=1, finishers=0, batch=1, gpus=0, resources={})
+    config = worker_config(options, inputs, placement, provider=CPU, faces=True, out=str(tmp_path), token=MARK)
+    plan = BlockPlan(2, 1, 1, 1)
+    request = block_request(options, inputs, plan, 0, prepare=None, faces=face_request(config))
+    with pytest.raises(InputError, match="does not see the same model"):
+        load_block(request, inputs.kind)
+
+
+def test_it_runs_ahead_only_where_that_is_right_and_pays(
+    clip: SmallClip, network: Path, model: Path, features: Path, tmp_path: Path
+) -> None:
+    options = options_of(clip, network, features, tmp_path)
+    inputs = read_inputs(options)
+    every = list(inputs.frames)
+    assert keeps_faces(options, inputs, CPU, every)
+    # In half of the frames each background is shown twice.
+    assert not keeps_faces(options, inputs, CPU, every[: ROWS // 2])
+    # Few frames of few backgrounds are as good as many of many.
+    assert keeps_faces(
+        options, inputs, CPU, [frame for frame in every if reference.bounce(frame, small.BACKGROUNDS) == 5]
+    )
+    assert not keeps_faces(options, inputs, CUDA, every)
+    assert not keeps_faces(options.model_copy(update={"precision": "fp16"}), inputs, CPU, every)
+    for batch, right in ((1, True), (2, False)):
+        tensors = replace(inputs.tensors, batch=batch)
+        assert keeps_faces(options, replace(inputs, tensors=tensors), CPU, every) == right
+    silent = np.zeros(ROWS, np.uint8)
+    silent[::2] = 255
+    assert not keeps_faces(options, replace(inputs, shares=silent), CPU, every)
+    other = options_of(clip, model, features, tmp_path)
+    assert not keeps_faces(other, read_inputs(other), CPU, every)
+
+
+def test_a_run_equals_the_reference(
+    clip: SmallClip, network: Path, features: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    base = ["composite", clip.folder, "--model", network, "--device", "cpu", "--features", features]
+    long, short = tmp_path / "long", tmp_path / "short"
+    result = on_cluster(*base, "--out", long)
+    assert result.code == 0, result.output
+    assert "what the face encoder makes of them included" in result.output
+    rows = small.feature_rows(ROWS)
+    wanted = {i: frame for i, _, frame in reference.render(clip.frames, clip.rects, rows, network)}
+    got = small.read_frames(long)
+    assert list(got) == list(range(ROWS))
+    assert all(np.array_equal(got[i], wanted[i]) for i in got)
+    record = json.loads((long / "run.json").read_text())
+    assert record["plan"]["faces"] is True
+    assert record["plan"]["background_bytes"] >= small.BACKGROUNDS * 4 * 16 * 40 * 40
+    assert record["plan"]["background_bytes"] >= record["cache_bytes"] * 0.5
+
+    result = on_cluster(*base, "--out", short, "--frames", "0:20")
+    assert result.code == 0, result.output
+    assert json.loads((short / "run.json").read_text())["plan"]["faces"] is False
+    assert "face encoder" not in result.output
+    few = small.contents(short)
+    assert len(few) == 20
+    assert few == {name: content for name, content in small.contents(long).items() if name in few}
