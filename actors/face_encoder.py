@@ -111,7 +111,6 @@ class _Layers:
     """A network's layers by what they depend on."""
 
     def __init__(self, model: onnx.ModelProto, image: str, audio: str, output: str) -> None:
-        self._image = image
         self._output = output
         self._nodes = list(model.graph.node)
         self._sides = tensor_sides(model)
@@ -177,8 +176,7 @@ class _Layers:
         may then round otherwise. So wherever a part has not all that reads a tensor, nothing may be of that sort.
         """
         for part in parts:
-            made = {self._image, *(name for place in part for name in self._nodes[place].output)}
-            for name in made:
+            for name in self._seen.intersection(name for place in part for name in self._nodes[place].output):
                 if not self._readers[name] <= part and not all(map(self._separate, self._readers[name])):
                     return False
         return True

@@ -194,6 +194,21 @@ def two_levels() -> tuple[Layers, onnx.ModelProto]:
     return net, model
 
 
+def test_a_constant_may_be_read_on_both_sides() -> None:
+    net = Layers(6, 16, 16)
+    least, most = net.constant(np.array(0, np.float32)), net.constant(np.array(6, np.float32))
+    heard = net.node("Expand", net.conv("audio", SOUND[0], 8), net.constant(np.array([1, 1, 16, 16])))
+    face = net.node("Clip", net.conv("x", 6, 32, 5), least, most)
+    joined_ = net.node("Clip", net.conv(net.node("Concat", face, heard, axis=1), 40, 16), least, most)
+    model = net.model(net.conv(joined_, 16, 3), sound=(4, 1, 1))
+    for _ in range(2):
+        weight = model.graph.initializer.pop(0)
+        model.graph.node.insert(0, helper.make_node("Constant", [], [weight.name], value=weight))
+    tensors = tensors_of(exports.checked(model))
+    assert [face.sides for face in tensors.face] == [(32, 16, 16)]
+    same(model, tensors, (6, 16, 16), (4, 1, 1))
+
+
 def test_weights_may_be_inputs_or_nodes() -> None:
     _, model = two_levels()
     weight = model.graph.initializer.pop(2)

@@ -158,7 +158,7 @@ class _Regime:
                     first_length(bare, cell.output, self._cores, trial_seconds(cell, self._plan.seconds)),
                     setting,
                 )
-                for setting in (finalists(rates) if cell.system is System.BARE else (settings[cell.system],))
+                for setting in (finalists(rates) if self._counts(cell) else (settings[cell.system],))
             ]
             for cell in order
         }
@@ -181,6 +181,10 @@ class _Regime:
             self._workers_batch(top, reference)
             if self._regime is Regime.LIGHT:
                 self._long_run(top, reference)
+
+    def _counts(self, cell: Cell) -> bool:
+        """Whether a cell is the bare network, and how near anybody comes to it says something."""
+        return cell.system is System.BARE and (self._regime is Regime.HEAVY or self._plan.full)
 
     def _sweep(self) -> dict[Setting, float]:
         """The bare network at every setting; of those that look best, the median of two runs."""

@@ -113,19 +113,20 @@ def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixe
 def alternatives(system: System, base: Setting, device: Device, fixed_batch: int | None) -> tuple[Setting, ...]:
     """Settings that may suit a system better than the bare network's, where the network is not all that takes time.
 
-    A session that leaves cores to the rest of its program, and for Ray Data batches whose calls weigh less; nothing
-    else, because the other systems do at every moment what the bare network does or what their nature says.
+    A session that leaves cores to the rest of its program, and for Ray Data batches whose calls weigh less instead of
+    the bare network's, which never was its best; nothing else, because the other systems do at every moment what the
+    bare network does or what their nature says.
 
     Args:
         system: the system.
-        base: what `setting_for` gives it; always among the answer.
+        base: what `setting_for` gives it; among the answer, save for Ray Data.
         device: where the network runs.
         fixed_batch: the only batch that the network takes, if it is so exported.
     """
     if system in LONE and device is Device.CPU:
         return tuple(dict.fromkeys([base, replace(base, threads=1)]))
     if system is System.RAY_DATA and fixed_batch is None:
-        return tuple(dict.fromkeys([base, *(replace(base, batch=batch) for batch in RAY_DATA_BATCHES)]))
+        return tuple(replace(base, batch=batch) for batch in RAY_DATA_BATCHES)
     return (base,)
 
 

@@ -74,12 +74,12 @@ def test_a_fixed_batch_is_kept_to(system: System) -> None:
 @given(settings, st.sampled_from(System), st.sampled_from(Device), st.sampled_from([None, 3]))
 def test_a_friend_tries_more_than_one_setting(base: Setting, system: System, device: Device, fixed: int | None) -> None:
     found = alternatives(system, base, device, fixed)
-    assert found[0] == base
     assert len(set(found)) == len(found)
     assert all(setting.precision is base.precision and setting.workers == base.workers for setting in found)
     if system is System.RAY_DATA and fixed is None:
-        assert {setting.batch for setting in found} == {base.batch, 8, 32}
+        assert {setting.batch for setting in found} == {8, 32}
     else:
+        assert found[0] == base
         assert {setting.batch for setting in found} == {base.batch}
     if system in LONE and device is Device.CPU:
         assert {setting.threads for setting in found} == {base.threads, 1}
