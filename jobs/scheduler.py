@@ -38,8 +38,8 @@ MAX_START_DEATHS = 3
 MAX_BLOCK_LOSSES = 5
 
 # A fast worker gets about so many seconds' work at once: between two ranges it spends a hundredth of one on its report
-# and on Ray, and nothing is rendered meanwhile.
-CALL_SECONDS = 0.5
+# and on Ray. Towards the end no less than the second: shorter ranges would cost more waiting than they spare.
+CALL_SECONDS, LEAST_CALL_SECONDS = 0.5, 0.04
 
 # How far past the first pending range an idle worker looks for one whose blocks are there.
 LOOKAHEAD = 256
@@ -347,9 +347,9 @@ class Scheduler:
     def _take(self, place: int, worker: _Worker) -> FrameRange:
         """A pending range, together with those behind it that the worker renders within `CALL_SECONDS`.
 
-        Only where the store holds all blocks at once, so that nobody waits for what a long range holds; never suspects,
-        and never more than a fraction of what is left, so that all workers still finish together. What a faster worker
-        was given, and gave back, is cut again.
+        Only where the store holds all blocks at once, so that nobody waits for what a long range holds; never suspects;
+        no more than a fraction of what is left, or `LEAST_CALL_SECONDS`, so that all still finish together. What a
+        faster worker was given, and gave back, is cut again.
         """
         frames = self._pending.pop(place)
         most = worker.pace * CALL_SECONDS
@@ -362,7 +362,8 @@ class Scheduler:
         if most <= len(frames) or len(self._needed) > self._capacity:
             return frames
         left = self.remaining - sum(len(given) for other in self._workers for given in other.queue)
-        most = min(most, left / (RANGES_PER_WORKER * self.ready_workers), MAX_RANGE)
+        least = worker.pace * LEAST_CALL_SECONDS
+        most = min(most, MAX_RANGE, max(least, left / (RANGES_PER_WORKER * self.ready_workers)))
         while place < len(self._pending):
             after = self._pending[place]
             joined = FrameRange(frames.start, after.stop)

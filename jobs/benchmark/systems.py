@@ -138,5 +138,6 @@ def read_ours(path: Path) -> Answer:
         prepare_s=float(totals.get("prepare_s", 0.0)),
         cold={name: float(seconds) for name, seconds in totals["cold"].items()},
         cache_bytes=int(record["cache_bytes"]),
+        faces=bool(plan.get("faces")),
         layout=(int(plan["workers"]), int(plan["threads"]), int(plan["batch"])),
     )

@@ -184,7 +184,11 @@ def caption(report: Report) -> list[str]:
     if clip:
         size = f"{clip['width']}x{clip['height']}"
         lines.append(f"Clip: {clip['name']}, {clip['backgrounds']} backgrounds of {size}.")
-    lines += [f"{regime}: {network['name']}, {network['precision']}." for regime, network in report.networks.items()]
+    for regime, network in report.networks.items():
+        ahead = [trial.frames for trial in report.trials if trial.faces and trial.regime is regime]
+        often = min(ahead, default=0) / max(1, clip.get("backgrounds", 1))
+        told = f" Mouthpiece ran its face encoder once per background; each was shown {often:.1f} times or more."
+        lines.append(f"{regime}: {network['name']}, {network['precision']}.{told if ahead else ''}")
     lines += [f"No figure for {fault}." for fault in report.faults]
     if not report.complete:
         lines.append("Interrupted: not everything that was planned is in these tables.")

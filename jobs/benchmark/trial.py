@@ -41,6 +41,7 @@ class Answer:
         wall_s: start of the program to its end, seconds.
         cold: parts of the start-up in seconds, of ours alone.
         cache_bytes: backgrounds in the object store, of ours alone.
+        faces: whether it ran the network's face encoder once per background, of ours alone.
         layout: workers, threads and batch that it chose, of ours alone.
         memory: what its processes held, where the system tells.
         fault: why there is no answer, or empty; then all figures are 0.
@@ -53,6 +54,7 @@ class Answer:
     wall_s: float = 0.0
     cold: dict[str, float] = field(default_factory=dict)
     cache_bytes: int = 0
+    faces: bool = False
     layout: tuple[int, int, int] | None = None
     memory: Memory | None = None
     fault: str = ""
@@ -86,6 +88,7 @@ class Trial:
         private: largest private memory of one process.
         worker_private: the same among ours' renderers.
         cache_bytes: backgrounds in the object store.
+        faces: whether the network's face encoder ran once per background, ahead, instead of once per frame.
         fault: why it does not count, or empty.
         cold: parts of the start-up.
     """
@@ -113,6 +116,7 @@ class Trial:
     private: int
     worker_private: int
     cache_bytes: int
+    faces: bool
     fault: str
     cold: dict[str, float]
 
@@ -167,6 +171,7 @@ def make_trial(
         private=memory.private,
         worker_private=memory.worker,
         cache_bytes=answer.cache_bytes,
+        faces=answer.faces,
         fault=fault,
         cold=answer.cold,
     )

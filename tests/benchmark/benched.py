@@ -40,6 +40,7 @@ TRIAL = Trial(
     private=1 << 28,
     worker_private=1 << 27,
     cache_bytes=1 << 22,
+    faces=False,
     fault="",
     cold={"import_s": 0.5, "ray_s": 4.0},
 )

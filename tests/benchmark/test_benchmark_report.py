@@ -118,6 +118,13 @@ def test_tables_say_where_from_what_is_met_and_what_is_wrong(report: Report) -> 
         assert line.count("|") == 0 or line.startswith("| ")
 
 
+def test_a_face_encoder_that_ran_ahead_is_told(report: Report) -> None:
+    assert "face encoder" not in markdown(report)
+    report.clip["backgrounds"] = 25
+    report.trials.append(replace(benched.TRIAL, faces=True, frames=80))
+    assert "Mouthpiece ran its face encoder once per background; each was shown 3.2 times or more." in markdown(report)
+
+
 def test_the_terminal_shows_the_same(report: Report) -> None:
     console = Console(record=True, width=100, file=open("/dev/null", "w"))  # noqa: PTH123, SIM115
     print_report(report, console)

@@ -155,7 +155,7 @@ def test_answers_are_read_from_the_last_line() -> None:
 def test_the_record_of_ours_says_what_it_chose_and_what_it_prepared(tmp_path: Path) -> None:
     record = {
         "totals": {"rendered": 45, "steady_s": 1.5, "cold": {"ray_s": 4, "import_s": 0.5}},
-        "plan": {"workers": 3, "threads": 2, "batch": 5, "ranges": 9},
+        "plan": {"workers": 3, "threads": 2, "batch": 5, "ranges": 9, "faces": True},
         "cache_bytes": 77,
     }
     path = tmp_path / "run.json"
@@ -163,6 +163,7 @@ def test_the_record_of_ours_says_what_it_chose_and_what_it_prepared(tmp_path: Pa
     answer = read_ours(path)
     assert (answer.frames, answer.steady_s, answer.prepare_s, answer.cache_bytes) == (45, 1.5, 0, 77)
     assert answer.layout == (3, 2, 5)
+    assert answer.faces
     assert answer.cold == {"ray_s": 4.0, "import_s": 0.5}
     path.write_text(json.dumps({**record, "totals": {**record["totals"], "prepare_s": 0.75}}))  # type: ignore[dict-item]
     assert read_ours(path).prepare_s == 0.75
