@@ -181,7 +181,7 @@ def _encode_faces(block: Block, request: FaceRequest, kind: ModelKind) -> tuple[
     faces = tuple(np.empty((block.count, *face.sides), np.float32) for face in request.tensors.face)
     for i in range(block.count):
         for kept, made in zip(faces, encoder.run(network_view(block, i, kind)[None]), strict=True):
-            kept[i] = made[0]
+            kept[i : i + 1] = made
     return faces
 
 

@@ -260,9 +260,8 @@ class Compositor:
         started_at, clock = time.time(), time.perf_counter()
         if not self._audio.share(part.start):
             return Batch(number, len(part), started_at, milliseconds(clock)), None
-        kind = self._config.kind
+        kind, size = self._config.kind, sum(frame in frames for frame in part)
         given = places.image(part, kind), self._audio.tensors(part.start, part.stop, kind), places.faces(part)
-        size = sum(frame in frames for frame in part)
         return Batch(number, size, started_at, milliseconds(clock)), given
 
     def _fit(self, frame: int, mouth: ColourPlanes, places: Places) -> tuple[ColourFit, float]:

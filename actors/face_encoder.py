@@ -18,6 +18,7 @@ from onnx import TensorProto, helper
 
 from actors.core.kind import FaceTensor
 from actors.graph import BATCH, IMAGE
+from actors.onnx_file import DEFAULT_DOMAINS
 from actors.shapes import Sides, has_graphs, tensor_sides
 
 if TYPE_CHECKING:
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 # again. Measured: reading a byte takes as long as some 40 of them, and kept bytes cost memory as well.
 LEAST_OPERATIONS = 64
 
+# Operators whose inputs are all of a sort.
+BROADCASTING = frozenset({"Add", "Concat", "Div", "Mul", "Sub"})
+# What the layers that see the picture may be: each frame of a batch is worked on by itself and by the same kernels
+# whatever the batch, and the first axis stays the batch. (Sums over planes round otherwise in batches, for one.)
+BY_FRAME = BROADCASTING | {"AveragePool", "BatchNormalization", "Conv", "Identity", "MaxPool"}
+BY_FRAME |= {"Clip", "Elu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Relu", "Sigmoid", "Tanh"}
+PLANES_AXES = frozenset({1, -3})
 # The runtime never makes one layer of these and what they read.
 SEPARATE = frozenset({"Conv", "ConvTranspose"})
 
@@ -44,12 +52,9 @@ def face_tensors(model: onnx.ModelProto, image: str, audio: str, output: str) ->
         Tensors in the order in which they are made. All that depends on the picture alone and that the rest reads is
         among them, or follows from the picture by little work.
     """
-    try:
-        if has_graphs(model) or model.graph.sparse_initializer:
-            return ()
-        return _Layers(model, image, audio, output).kept()
-    except Exception:  # noqa: BLE001 - not documented; what is wrong with a graph is told when the network is loaded
+    if has_graphs(model) or model.graph.sparse_initializer:
         return ()
+    return _Layers(model, image, audio, output).kept()
 
 
 def face_encoder(graph: onnx.ModelProto, tensors: ModelTensors) -> onnx.ModelProto:
@@ -114,40 +119,32 @@ class _Layers:
         self._output = output
         self._nodes = list(model.graph.node)
         self._sides = tensor_sides(model)
-        self._weights = _weights(model)
-        self._maker = {name: place for place, node in enumerate(self._nodes) for name in node.output}
-        used = self._behind([output], ())
+        self._constants = _constants(model)
+        self._maker = {name: place for place, node in enumerate(self._nodes) for name in _made(node)}
         self._readers: Mapping[str, set[int]] = defaultdict(set)
-        for place in used:
-            for name in self._nodes[place].input:
-                self._readers[name].add(place)
         seen, heard = {image}, {audio}
-        for place in sorted(used):
-            node = self._nodes[place]
+        for place, node in enumerate(self._nodes):
+            for name in node.input:
+                self._readers[name].add(place)
             if heard.intersection(node.input):
-                heard.update(node.output)
+                heard.update(_made(node))
             elif seen.intersection(node.input):
-                seen.update(node.output)
-        self._seen = seen - {image}
-        self._listening = {place for place in used if heard.intersection(self._nodes[place].output)}
+                seen.update(_made(node))
+        self._seen, self._heard = seen, heard
 
     def kept(self) -> tuple[FaceTensor, ...]:
         """The tensors to keep."""
+        heard = {self._maker[name] for name in self._heard if name in self._maker}
         handed_over = [
-            name
-            for node in self._nodes
-            for name in node.output
-            if name in self._seen and self._listening & self._readers[name]
+            name for node in self._nodes for name in _made(node) if name in self._seen and heard & self._readers[name]
         ]
         names: list[str] = []
-        encoder: set[int] = set()
         for name in handed_over:
-            layers = self._behind([name], ())
-            work = sum(self._operations(place) for place in layers - encoder)
+            work = sum(map(self._operations, self._behind([name], names)))
             if name in self._sides and work >= LEAST_OPERATIONS * _bytes(self._sides[name]):
                 names.append(name)
-                encoder |= layers
-        if not names or not self._parts_well(encoder, self._behind([self._output], names)):
+        encoder, decoder = self._behind(names, ()), self._behind([self._output], names)
+        if not names or not self._parts_well(encoder, decoder):
             return ()
         return tuple(FaceTensor(name, self._sides[name]) for name in names)
 
@@ -165,37 +162,69 @@ class _Layers:
     def _operations(self, place: int) -> int:
         """Multiplications and additions of a layer for one frame; all that count are those of convolutions."""
         node = self._nodes[place]
-        if node.op_type != "Conv" or node.output[0] not in self._sides or node.input[1] not in self._weights:
+        if node.op_type != "Conv" or len(node.input) == 1 or node.input[1] not in self._constants:
             return 0
-        return 2 * math.prod(self._sides[node.output[0]]) * math.prod(self._weights[node.input[1]][1:])
+        return 2 * math.prod(self._sides.get(node.output[0], (0,))) * math.prod(self._constants[node.input[1]][1:])
 
-    def _parts_well(self, *parts: set[int]) -> bool:
-        """Whether the runtime makes the same layers of each part as of the whole network.
+    def _parts_well(self, encoder: set[int], decoder: set[int]) -> bool:
+        """Whether both parts together give the same bits as the whole network, for batches of any size.
 
-        It makes one layer of a convolution and what alone reads it (a normalisation, an addition, an activation), and
-        may then round otherwise. So wherever a part has not all that reads a tensor, nothing may be of that sort.
+        The runtime makes one layer of a convolution and what alone reads it (a normalisation, an addition, an
+        activation), and may then round otherwise. So wherever a part has not all that reads a tensor, nothing may be
+        of that sort; layers that make nothing for the output count too, because the runtime keeps them.
         """
-        for part in parts:
-            for name in self._seen.intersection(name for place in part for name in self._nodes[place].output):
+        if not all(self._by_frame(self._nodes[place]) for place in encoder):
+            return False
+        for part in (encoder, decoder):
+            for name in {name for place in part for name in _made(self._nodes[place])} - self._constants.keys():
                 if not self._readers[name] <= part and not all(map(self._separate, self._readers[name])):
                     return False
         return True
 
+    def _by_frame(self, node: onnx.NodeProto) -> bool:
+        """Whether a layer of the encoder works on each frame by itself."""
+        if self._constants.keys() >= {*node.output}:
+            return True
+        if node.domain not in DEFAULT_DOMAINS or node.op_type not in BY_FRAME or len(_made(node)) != 1:
+            return False
+        if node.op_type == "Concat" and not any(one.name == "axis" and one.i in PLANES_AXES for one in node.attribute):
+            return False
+        others = {name for name in node.input if name} - self._seen
+        if not others <= self._constants.keys():
+            return False
+        # What is not a weight must not make several frames of one.
+        return node.op_type not in BROADCASTING or all(_is_one_frame(self._constants[name]) for name in others)
+
     def _separate(self, place: int) -> bool:
         node = self._nodes[place]
+        if node.domain not in DEFAULT_DOMAINS:
+            return False
         if node.op_type == "Concat":
-            return all(self._nodes[reader].op_type in SEPARATE for reader in self._readers[node.output[0]])
+            readers = [self._nodes[reader] for reader in self._readers[node.output[0]]]
+            return all(reader.op_type in SEPARATE and reader.domain in DEFAULT_DOMAINS for reader in readers)
         return node.op_type in SEPARATE
 
 
-def _weights(model: onnx.ModelProto) -> dict[str, Sequence[int]]:
-    """The sides of a network's weights, by name."""
+def _made(node: onnx.NodeProto) -> list[str]:
+    """What a node makes; outputs may be left out."""
+    return [name for name in node.output if name]
+
+
+def _constants(model: onnx.ModelProto) -> dict[str, Sequence[int]]:
+    """The sides of all that is known before anything runs, by name."""
     found: dict[str, Sequence[int]] = {tensor.name: tensor.dims for tensor in model.graph.initializer}
     for node in model.graph.node:
-        for attribute in node.attribute:
-            if node.op_type == "Constant" and attribute.name == "value":
-                found[node.output[0]] = attribute.t.dims
+        if node.op_type == "Constant":
+            sides = [attribute.t.dims for attribute in node.attribute if attribute.name == "value"]
+            found.update(dict.fromkeys(node.output, sides[0] if sides else ()))
+        elif node.op_type == "Identity" and node.input[0] in found:
+            # So exporters write a weight that two layers share.
+            found[node.output[0]] = found[node.input[0]]
     return found
+
+
+def _is_one_frame(sides: Sequence[int]) -> bool:
+    return len(sides) < 4 or sides[0] == 1
 
 
 def _bytes(sides: Sides) -> int:

@@ -58,9 +58,12 @@ def pixel_graph(
     types = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)}
     batch: int | str = tensors.batch or BATCH
     planes = IMAGE if ready_planes else f"{PREFIX}planes"
+    into_network = helper.make_node("Cast", [planes], [tensors.image], to=types[tensors.image])
+    # A decoder may learn of the picture by its face tensors alone.
+    sees = any(tensors.image in node.input for node in graph.node)
     nodes = [
-        *([] if ready_planes else _prepare(planes, kind)),
-        helper.make_node("Cast", [planes], [tensors.image], to=types[tensors.image]),
+        *(_prepare(planes, kind) if sees and not ready_planes else []),
+        *([into_network] if sees else []),
         helper.make_node("Cast", [AUDIO], [tensors.audio], to=types[tensors.audio]),
         *graph.node,
         *_finish(tensors, kind),

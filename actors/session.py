@@ -110,8 +110,6 @@ class Session:
             self.batch = options.batch if _batch_is_free(model, tensors, kind, options.batch) else tensors.batch or 1
             if self.batch == options.batch:
                 model, tensors = with_batch(model, tensors, self.batch), replace(tensors, batch=self.batch)
-        if options.faces:
-            model = face_decoder(model, tensors)
         graph, self.strips = _rewrite(path, model, tensors, kind, options, self.batch)
         self._session = _build(path, graph, options, missing)
         self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
@@ -175,7 +173,11 @@ class FaceEncoder:
         Raises:
             InputError: the runtime cannot load the model.
         """
-        graph = face_encoder(pixel_graph(_read(path), tensors, kind, ready_planes=ready_planes), tensors)
+        model = _read(path)
+        try:
+            graph = face_encoder(pixel_graph(model, tensors, kind, ready_planes=ready_planes), tensors)
+        except Exception as error:  # as in `_rewrite`
+            raise _unreadable(path, error) from error
         self._names = [face.name for face in tensors.face]
         self._session = _build(path, graph, SessionOptions(CPU), "")
 
@@ -236,12 +238,18 @@ def _rewrite(
     try:
         if options.precision is Precision.FP16:
             model = in_half_precision(model)
+        if options.faces:
+            model = face_decoder(model, tensors)
         region = find_region(model, tensors, batch) if options.provider == CPU else None
         if region is not None and _strips_pay(model, region, batch, options.threads):
             model, strips = in_strips(model, region), region.strips
         return pixel_graph(model, tensors, kind, ready_planes=options.ready_planes), strips
     except Exception as error:  # what the ONNX helpers raise for damaged names and tensors shares no class
-        raise InputError(path, f"its graph cannot be read ({_said(error)})", "export it again") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> InputError:
+    return InputError(path, f"its graph cannot be read ({_said(error)})", "export it again")
 
 
 def _strips_pay(model: onnx.ModelProto, region: Region, batch: int, threads: int) -> bool:

@@ -69,10 +69,10 @@ class Inputs:
         """The output frames for which the network must run to deliver some of them."""
         return self.pairing.around(frames, self.reach, len(self.audio))
 
-    def shown(self, todo: Sequence[int]) -> int:
-        """On how many different backgrounds some output frames are drawn; ascending, at least one of them."""
+    def shown(self, todo: Sequence[int]) -> frozenset[int]:
+        """The backgrounds that some output frames, ascending, are drawn on."""
         drawn = (self.pairing.backgrounds_of(frames) for frames in divide(todo, len(todo)))
-        return len({background for backgrounds in drawn for background in backgrounds})
+        return frozenset(background for backgrounds in drawn for background in backgrounds)
 
     def identity(self, options: CompositeOptions, provider: str) -> dict[str, Any]:
         """Everything that decides pixels: it must not change between runs into one folder.

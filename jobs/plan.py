@@ -29,9 +29,10 @@ SEAM_BYTES = 8 * 3 + 12 * 3 * 4 // 8
 
 # Frames per background from which preparing encodings pays.
 USES_THAT_PAY = 1.2
-# And from which running the face encoder ahead does. That takes as long as it saves in one frame, putting away what
-# comes out up to as long again, and each loading task loads the network.
-FACE_USES_THAT_PAY = 3
+# And from which running the face encoder ahead does: that takes a little longer than it saves in one frame, and putting
+# away what comes out up to as long again. Each loading task loads the network, which takes what so many frames save.
+FACE_USES_THAT_PAY = 2.5
+FRAMES_PER_LOAD = 16
 
 # Long ranges save tables and calls, short ones at the end let all workers finish together. The scheduler joins them for
 # workers that are fast.
@@ -123,14 +124,15 @@ def preparing_pays(frames: int, backgrounds: int) -> bool:
     return frames > backgrounds * USES_THAT_PAY
 
 
-def faces_pay(frames: int, backgrounds: int) -> bool:
+def faces_pay(frames: int, backgrounds: int, blocks: int) -> bool:
     """Whether to run the network's face encoder on each background when its block is loaded.
 
     Args:
         frames: output frames for which the network runs.
-        backgrounds: how many different backgrounds they are drawn on.
+        backgrounds: how many are loaded for them.
+        blocks: in how many blocks these are.
     """
-    return frames > backgrounds * FACE_USES_THAT_PAY
+    return frames > backgrounds * FACE_USES_THAT_PAY + blocks * FRAMES_PER_LOAD
 
 
 def plan_whole(backgrounds: int, each: int, store: int) -> BlockPlan | None:
@@ -141,10 +143,8 @@ def plan_whole(backgrounds: int, each: int, store: int) -> BlockPlan | None:
         each: bytes per background.
         store: bytes of the smallest node's object store.
     """
-    if LEAST_BLOCKS * each > int(store * STORE_SHARE):
-        return None
-    plan = plan_blocks(backgrounds, each, store)
-    return plan if plan.fits else None
+    plan = _divided(backgrounds, each, int(store * STORE_SHARE))
+    return plan if plan is not None and plan.fits else None
 
 
 def plan_blocks(backgrounds: int, each: int, store: int) -> BlockPlan:
@@ -158,17 +158,22 @@ def plan_blocks(backgrounds: int, each: int, store: int) -> BlockPlan:
     Raises:
         InputError: the store cannot even hold single frames.
     """
-    budget = int(store * STORE_SHARE)
-    frames = min(BLOCK_FRAMES, backgrounds, BLOCK_BYTES // each, budget // (LEAST_BLOCKS * each))
-    if frames < 1 and BLOCK_BYTES < each <= budget // LEAST_BLOCKS:
-        frames = 1
-    if frames < 1:
+    plan = _divided(backgrounds, each, int(store * STORE_SHARE))
+    if plan is None:
         needed = int(LEAST_BLOCKS * each / STORE_SHARE)
         raise InputError(
             "object store",
             f"{store >> 20} MiB are too few for {LEAST_BLOCKS} frames of {each >> 10} KiB",
             f"start Ray with --object-store-memory {needed} or more",
         )
+    return plan
+
+
+def _divided(backgrounds: int, each: int, budget: int) -> BlockPlan | None:
+    """The blocks for a budget of bytes; ``None`` where that is too little for single frames."""
+    if LEAST_BLOCKS * each > budget:
+        return None
+    frames = min(BLOCK_FRAMES, backgrounds, max(1, BLOCK_BYTES // each), budget // (LEAST_BLOCKS * each))
     # Of equal size, so that loading tasks that run side by side end together.
     count = -(-backgrounds // frames)
     frames = -(-backgrounds // count)

@@ -18,7 +18,6 @@ from rich.console import Console
 import actors
 from actors import storage
 from actors.core.audio import AudioTrack
-from actors.core.blend import Blend
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.core.kind import Precision
 from actors.core.timeline import FrameRange
@@ -26,6 +25,7 @@ from actors.encoder import EncoderConfig
 from actors.encoding import ImageFormat
 from actors.layout import features_folder, frames_folder, segment_path, timings_folder, video_path
 from jobs import folder, mux, record
+from jobs.ahead import Ahead, plan_ahead
 from jobs.cluster import Cluster, Offer, connect
 from jobs.dispatch import Dispatcher, Work
 from jobs.features import encoder_actor, feature_rows, load_features, make_features, window_rows
@@ -35,7 +35,7 @@ from jobs.messages import say
 from jobs.options import CompositeOptions, DeviceChoice
 from jobs.outcome import Clock, Outcome
 from jobs.placement import CPU, Choice, Placement, choose_device, place, room
-from jobs.plan import BlockPlan, background_bytes, plan_blocks, plan_ranges, plan_whole, preparing_pays
+from jobs.plan import BlockPlan, plan_ranges
 from jobs.precision import check_precision, sample_frames
 from jobs.profile import profile_key, read_profile
 from jobs.progress import Meter, meter
@@ -44,7 +44,7 @@ from jobs.recorded import Speech
 from jobs.scheduler import MAX_RANGE, Patience, Scheduler
 from jobs.sound import cut_chunks, sound_chunks
 from jobs.verify import file_facts
-from jobs.work import block_request, face_request, keeps_faces, single_requests, worker_config
+from jobs.work import block_request, face_request, single_requests, worker_config
 
 # A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
 FAULTS_SHOWN = 10
@@ -137,14 +137,13 @@ class _Run:
         outcome = Outcome()
         try:
             todo = self._resume() if resumes else list(self._inputs.frames)
-            prepare = preparing_pays(len(todo), self._inputs.shown(todo)) if todo else False
-            faces = keeps_faces(self._options, self._inputs, choice.provider, todo) if todo else False
-            blocks, faces = self._plan_blocks(there, prepare=prepare, faces=faces)
+            ahead = plan_ahead(self._options, self._inputs, choice.provider, todo, there.store)
+            self._say_backgrounds(ahead, there)
             placement = self._place(there, choice, max(1, len(todo)))
-            outcome.scheduler = self._schedule(todo, placement, blocks, there)
+            outcome.scheduler = self._schedule(todo, placement, ahead.blocks, there)
             self._prepare_folder(clear=before is not None and not resumes)
             if todo:
-                self._dispatch(outcome, placement, blocks, choice, there, prepare=prepare, faces=faces)
+                self._dispatch(outcome, placement, ahead, choice, there)
         except InputError as error:
             if (outcome.scheduler is None or outcome.scheduler.done == 0) and not resumes:
                 raise
@@ -237,26 +236,16 @@ class _Run:
             silent, mixed = int((shown == 0).sum()), int(((shown > 0) & (shown < 255)).sum())
             say(self._console, f"silence: {silent} of {len(frames)} frames show the background alone, {mixed} fade")
 
-    def _plan_blocks(self, there: Offer, *, prepare: bool, faces: bool) -> tuple[BlockPlan, bool]:
-        """The blocks, and whether the face encoder is run on them: only where all are held at once."""
-        options, inputs = self._options, self._inputs
-        clip = inputs.clip
-        # The frame's own pixels are kept where they may be mixed in.
-        mixed = options.blend is not Blend.HARD or inputs.parsing is not None or inputs.shares is not None
-        each = background_bytes(clip, inputs.kind, options.delivery, prepare=prepare, mixed=mixed)
-        blocks = plan_whole(clip.backgrounds, each + inputs.tensors.face_bytes, there.store) if faces else None
-        faces = blocks is not None
-        blocks = blocks or plan_blocks(clip.backgrounds, each, there.store)
-        total = clip.backgrounds * blocks.bytes // blocks.frames
-        kept = ", what the face encoder makes of them included" if faces else ""
+    def _say_backgrounds(self, ahead: Ahead, there: Offer) -> None:
+        blocks, count = ahead.blocks, self._inputs.clip.backgrounds
         held = "at once" if blocks.fits else f"{blocks.capacity} of {blocks.count} blocks at a time"
+        kept = ", what the face encoder makes of them included" if ahead.faces else ""
         say(
             self._console,
-            f"backgrounds: {clip.backgrounds}, {total / 2**20:.0f} MiB{kept}, held {held}"
+            f"backgrounds: {count}, {ahead.bytes / 2**20:.0f} MiB{kept}, held {held}"
             f" (object store {there.store / 2**20:.0f} MiB)",
         )
-        self._record["plan"] = {"blocks": asdict(blocks), "background_bytes": total, "faces": faces}
-        return blocks, faces
+        self._record["plan"] = {"blocks": asdict(blocks), "background_bytes": ahead.bytes, "faces": ahead.faces}
 
     def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan, there: Offer) -> Scheduler:
         inputs = self._inputs
@@ -273,23 +262,13 @@ class _Run:
             patience=Patience(),
         )
 
-    def _dispatch(
-        self,
-        outcome: Outcome,
-        placement: Placement,
-        blocks: BlockPlan,
-        choice: Choice,
-        there: Offer,
-        *,
-        prepare: bool,
-        faces: bool,
-    ) -> None:
+    def _dispatch(self, outcome: Outcome, placement: Placement, ahead: Ahead, choice: Choice, there: Offer) -> None:
         scheduler = outcome.scheduler
         if scheduler is None:
             raise RuntimeError("nothing is scheduled")
         options, inputs = self._options, self._inputs
         config = worker_config(
-            options, inputs, placement, provider=choice.provider, faces=faces, out=self._out, token=self._token
+            options, inputs, placement, provider=choice.provider, faces=ahead.faces, out=self._out, token=self._token
         )
         audio = ray.put(self._heard(placement, choice, there))
         if options.precision is not Precision.FP32:
@@ -302,11 +281,11 @@ class _Run:
             )
             self._record["precision"] = asdict(report)
             say(self._console, f"precision: {options.precision.value}, at most {report.worst} levels from fp32")
-        delivery, encoder = options.delivery if prepare else None, face_request(config)
+        delivery, encoder = options.delivery if ahead.prepare else None, face_request(config)
         work = Work(
             config=config,
             audio=audio,
-            request=lambda block: block_request(options, inputs, blocks, block, prepare=delivery, faces=encoder),
+            request=lambda block: block_request(options, inputs, ahead.blocks, block, prepare=delivery, faces=encoder),
             nodes=there.rendering,
             placement=placement.resources,
             wait=options.wait,

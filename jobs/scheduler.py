@@ -347,9 +347,8 @@ class Scheduler:
     def _take(self, place: int, worker: _Worker) -> FrameRange:
         """A pending range, together with those behind it that the worker renders within `CALL_SECONDS`.
 
-        Only where the store holds all blocks at once, so that nobody waits for what a long range holds; never suspects;
-        no more than a fraction of what is left, or `LEAST_CALL_SECONDS`, so that all still finish together. What a
-        faster worker was given, and gave back, is cut again.
+        Only where the store holds all blocks, so that nobody waits for what a long range holds; never suspects; no more
+        than a fraction of what is left, or `LEAST_CALL_SECONDS`. What a faster worker gave back is cut again.
         """
         frames = self._pending.pop(place)
         most = worker.pace * CALL_SECONDS

@@ -14,6 +14,7 @@ from actors.core.kind import ModelKind
 from actors.core.report import RangeReport
 from actors.core.timeline import Loop, Pairing, divide
 from actors.core.timings import FrameTiming
+from jobs.ahead import plan_ahead
 from jobs.cluster import Cluster
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.inputs import Inputs
@@ -22,7 +23,7 @@ from jobs.placement import Placement
 from jobs.plan import BlockPlan
 from jobs.recorded import Recorded
 from jobs.scheduler import Patience, Scheduler
-from jobs.work import block_request, face_request, keeps_faces, worker_config
+from jobs.work import block_request, face_request, worker_config
 
 # What every worker must have been seen to render before its speed is believed.
 LEAST_BATCHES = 4
@@ -115,7 +116,7 @@ def measure(
     pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))
     blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
     watch = _Watch(placement.workers, seconds, time.time() + limit)
-    faces = keeps_faces(options, inputs, provider, list(inputs.frames))
+    faces = plan_ahead(options, inputs, provider, list(inputs.frames), cluster.offer().store).faces
     config = worker_config(options, inputs, placement, provider=provider, faces=faces, out=scratch, token=token)
     encoder = face_request(config)
     work = Work(

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from actors.backgrounds import BlockRequest, FaceRequest
 from actors.compositor import WorkerConfig
-from actors.core.kind import Precision
 from actors.core.timeline import FrameRange
 from actors.encoding import Delivery
 from actors.proof import NodeProof
 from jobs.inputs import Inputs, sources
 from jobs.options import CompositeOptions
-from jobs.placement import CPU, Placement
-from jobs.plan import BlockPlan, faces_pay
+from jobs.placement import Placement
+from jobs.plan import BlockPlan
 
 
 def worker_config(
@@ -58,24 +53,6 @@ def worker_config(
         out=out,
         proof=NodeProof(inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token),
     )
-
-
-def keeps_faces(options: CompositeOptions, inputs: Inputs, provider: str, todo: Sequence[int]) -> bool:
-    """Whether running the network's face encoder ahead is right and pays, if the object store has room.
-
-    On a card it would have to be run there and kept there, which nobody has measured.
-
-    Args:
-        options: what was asked for.
-        inputs: what is rendered.
-        provider: what workers run on.
-        todo: the output frames that are rendered, ascending.
-    """
-    tensors, shares = inputs.tensors, inputs.shares
-    if provider != CPU or options.precision is not Precision.FP32 or tensors.batch not in {None, 1} or not tensors.face:
-        return False
-    rendered = len(todo) if shares is None else int(np.count_nonzero(shares[todo]))
-    return faces_pay(rendered, inputs.shown(todo))
 
 
 def face_request(config: WorkerConfig) -> FaceRequest | None:

@@ -39,14 +39,14 @@ def same(model: onnx.ModelProto, tensors: ModelTensors, image: tuple[int, ...], 
     decoder = exports.checked(face_decoder(model, tensors))
     assert model.SerializeToString() == before
     rng = np.random.default_rng(3)
-    pictures, sounds = (rng.random((2, *sides)).astype(np.float32) for sides in (image, sound))
+    pictures, sounds = (rng.random((4, *sides)).astype(np.float32) for sides in (image, sound))
     for threads in (1, 2):
-        made = [answers(encoder, {IMAGE: pictures[i : i + 1]}, threads) for i in range(2)]
+        made = [answers(encoder, {IMAGE: pictures[i : i + 1]}, threads) for i in range(4)]
         faces = {
             face.name: np.concatenate(parts) for face, parts in zip(tensors.face, zip(*made, strict=True), strict=True)
         }
         assert {name: values.shape[1:] for name, values in faces.items()} == {f.name: f.sides for f in tensors.face}
-        for some in (slice(0, 1), slice(0, 2)):
+        for some in (slice(0, 1), slice(0, 2), slice(0, 4)):
             feed = {tensors.image: pictures[some], tensors.audio: sounds[some]}
             wanted = answers(model, feed, threads)[0]
             feed |= {name: values[some] for name, values in faces.items()}
@@ -152,9 +152,110 @@ def normalised_once_joined(net: Layers, face: str, heard: str) -> str:
     return net.conv(net.norm(wide, 64), 64, 32)
 
 
-@pytest.mark.parametrize("make", [added, normalised, normalised_once_joined])
-def test_what_the_runtime_may_join_stays_together(make: Callable[[Layers, str, str], str]) -> None:
+def everywhere(net: Layers, heard: str) -> str:
+    return net.node("Expand", heard, net.constant(np.array([1, 1, 16, 16])))
+
+
+def with_sound(net: Layers, seen: str, heard: str) -> str:
+    return net.conv(net.node("Concat", seen, everywhere(net, heard), axis=1), 64, 32)
+
+
+def split_in_two(net: Layers, face: str, heard: str) -> str:
+    half = net.node("Split", face, net.constant(np.array([16, 16])), axis=1)
+    net.nodes[-1].output.append("other half")
+    return with_sound(net, net.node("Concat", half, "other half", axis=1), heard)
+
+
+def folded_into_the_batch(net: Layers, face: str, heard: str) -> str:
+    patches = net.node("Reshape", face, net.constant(np.array([-1, 32, 8, 16])))
+    whole = net.node("Reshape", net.conv(patches, 32, 32, 5), net.constant(np.array([-1, 32, 16, 16])))
+    return with_sound(net, net.conv(whole, 32, 32, 3), heard)
+
+
+def concatenated_frames(net: Layers, face: str, heard: str) -> str:
+    twice = net.conv(net.node("Concat", face, face, axis=0), 32, 32, 5)
+    return with_sound(net, net.conv(net.node("Add", face, net.node("ReduceMean", twice, axes=[0])), 32, 32, 5), heard)
+
+
+def multiplied_frames(net: Layers, face: str, heard: str) -> str:
+    return with_sound(net, net.conv(net.node("Mul", face, net.weight(2, 32, 1, 1)), 32, 32, 5), heard)
+
+
+def summed_over_planes(net: Layers, face: str, heard: str) -> str:
+    attention = net.node("Mul", face, net.node("ReduceMean", face, axes=[1]))
+    return with_sound(net, net.conv(attention, 32, 32, 5), heard)
+
+
+def read_by_nobody(net: Layers, face: str, heard: str) -> str:
+    """The runtime keeps the layer that makes nothing, and then joins none of two with the first."""
+    net.node("Relu", face)
+    return with_sound(net, net.conv(net.norm(face, 32), 32, 32, 5), heard)
+
+
+def read_by_nobody_once_joined(net: Layers, face: str, heard: str) -> str:
+    both = with_sound(net, face, heard)
+    net.node("Relu", both)
+    return net.norm(both, 32)
+
+
+def of_a_calculated_constant(net: Layers, face: str, heard: str) -> str:
+    learned = net.conv(net.weight(1, 32, 16, 16), 32, 32, 3)
+    seen = net.conv(net.node("Add", face, net.norm(learned, 32)), 32, 32, 5)
+    return net.node("Mul", with_sound(net, seen, heard), learned)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(added, normalised, normalised_once_joined, split_in_two, folded_into_the_batch, concatenated_frames),
+        *(multiplied_frames, summed_over_planes, read_by_nobody, read_by_nobody_once_joined, of_a_calculated_constant),
+    ],
+)
+def test_what_might_give_other_bits_stays_together(make: Callable[[Layers, str, str], str]) -> None:
     assert face_tensors(joined(Layers(6, 16, 16), make), "x", "audio", "y") == ()
+
+
+def test_an_operator_of_somebodys_own_stays_with_the_rest() -> None:
+    model = joined(Layers(6, 16, 16), with_sound)
+    for node in model.graph.node:
+        node.domain = "com.microsoft" if "x" in node.input else ""
+    assert tensors_of(model).face == ()
+
+
+def test_layers_in_another_order_stay_together() -> None:
+    model = joined(Layers(6, 16, 16), with_sound)
+    assert len(tensors_of(model).face) == 1
+    # The runtime takes them in this order too.
+    first = model.graph.node.pop(0)
+    model.graph.node.append(first)
+    assert tensors_of(model).face == ()
+
+
+def two_heads(net: Layers, face: str, heard: str) -> str:
+    deep = net.conv(face, 32, 32, 5)
+    joined_ = with_sound(net, net.conv(deep, 32, 32), heard)
+    return net.conv(net.node("Concat", joined_, net.conv(deep, 32, 32), axis=1), 64, 32)
+
+
+def pooled(net: Layers, face: str, heard: str) -> str:
+    small = net.node("MaxPool", face, kernel_shape=[3, 3], pads=[1] * 4)
+    net.nodes[-1].output.append("")
+    return with_sound(net, net.conv(small, 32, 32, 3), heard)
+
+
+def followed_by_little(net: Layers, face: str, heard: str) -> str:
+    """A layer that is run again, from what is kept."""
+    return net.conv(net.node("Concat", with_sound(net, face, heard), net.conv(face, 32, 32), axis=1), 64, 32)
+
+
+@pytest.mark.parametrize(("make", "count"), [(with_sound, 1), (two_heads, 2), (pooled, 1), (followed_by_little, 1)])
+def test_no_layer_with_work_in_it_runs_twice(make: Callable[[Layers, str, str], str], count: int) -> None:
+    model = joined(Layers(6, 16, 16), make)
+    tensors = tensors_of(model)
+    assert len(tensors.face) == count
+    decoder = face_decoder(model, tensors)
+    assert not [node for node in decoder.graph.node if "x" in node.input]
+    same(model, tensors, (6, 16, 16), SOUND)
 
 
 def test_a_layer_that_is_run_again_is_no_reason_to_part_what_belongs_together() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +20,12 @@ from actors.core.errors import InputError
 from actors.core.report import RangeReport
 from actors.core.timeline import FrameRange
 from actors.places import Places
+from jobs.ahead import plan_ahead
 from jobs.inputs import Inputs, read_inputs
 from jobs.options import CompositeOptions
 from jobs.placement import CPU, CUDA, Placement
 from jobs.plan import BlockPlan
-from jobs.work import block_request, face_request, keeps_faces, worker_config
+from jobs.work import block_request, face_request, worker_config
 
 Command = Callable[..., Result]
 
@@ -128,23 +129,46 @@ def test_it_runs_ahead_only_where_that_is_right_and_pays(
     options = options_of(clip, network, features, tmp_path)
     inputs = read_inputs(options)
     every = list(inputs.frames)
-    assert keeps_faces(options, inputs, CPU, every)
+    store = 1 << 30
+
+    def runs(
+        options: CompositeOptions, inputs: Inputs, provider: str = CPU, todo: Sequence[int] = every, store: int = store
+    ) -> bool:
+        return plan_ahead(options, inputs, provider, todo, store).faces
+
+    assert runs(options, inputs)
     # In half of the frames each background is shown twice.
-    assert not keeps_faces(options, inputs, CPU, every[: ROWS // 2])
-    # Few frames of few backgrounds are as good as many of many.
-    assert keeps_faces(
-        options, inputs, CPU, [frame for frame in every if reference.bounce(frame, small.BACKGROUNDS) == 5]
-    )
-    assert not keeps_faces(options, inputs, CUDA, every)
-    assert not keeps_faces(options.model_copy(update={"precision": "fp16"}), inputs, CPU, every)
+    assert not runs(options, inputs, todo=every[: ROWS // 2])
+    # All backgrounds of a block are loaded, though few of them may be shown.
+    assert not runs(options, inputs, todo=[t for t in every if reference.bounce(t, small.BACKGROUNDS) == 5])
+    assert not runs(options, inputs, CUDA)
+    assert not runs(options.model_copy(update={"precision": "fp16"}), inputs)
     for batch, right in ((1, True), (2, False)):
         tensors = replace(inputs.tensors, batch=batch)
-        assert keeps_faces(options, replace(inputs, tensors=tensors), CPU, every) == right
+        assert runs(options, replace(inputs, tensors=tensors)) == right
     silent = np.zeros(ROWS, np.uint8)
     silent[::2] = 255
-    assert not keeps_faces(options, replace(inputs, shares=silent), CPU, every)
+    assert not runs(options, replace(inputs, shares=silent))
     other = options_of(clip, model, features, tmp_path)
-    assert not keeps_faces(other, read_inputs(other), CPU, every)
+    assert not runs(other, read_inputs(other))
+
+
+def test_it_runs_ahead_only_where_the_store_holds_everything(
+    clip: SmallClip, network: Path, features: Path, tmp_path: Path
+) -> None:
+    options = options_of(clip, network, features, tmp_path)
+    inputs = read_inputs(options)
+    every = list(inputs.frames)
+    large = plan_ahead(options, inputs, CPU, every, 1 << 30)
+    assert large.faces
+    assert large.blocks.fits
+    assert large.bytes == small.BACKGROUNDS * large.blocks.bytes // large.blocks.frames
+    # Six tenths of the store are for blocks.
+    small_store = plan_ahead(options, inputs, CPU, every, int(large.bytes / 0.6) - 2)
+    assert small_store.blocks.fits
+    assert not small_store.faces
+    # What a background takes without is what it takes with it, less the network's numbers.
+    assert large.bytes - small_store.bytes == small.BACKGROUNDS * 4 * 16 * 40 * 40
 
 
 def test_a_run_equals_the_reference(
@@ -162,8 +186,9 @@ def test_a_run_equals_the_reference(
     assert all(np.array_equal(got[i], wanted[i]) for i in got)
     record = json.loads((long / "run.json").read_text())
     assert record["plan"]["faces"] is True
-    assert record["plan"]["background_bytes"] >= small.BACKGROUNDS * 4 * 16 * 40 * 40
-    assert record["plan"]["background_bytes"] >= record["cache_bytes"] * 0.5
+    options = options_of(clip, network, features, long)
+    planned = plan_ahead(options, read_inputs(options), CPU, range(ROWS), 1 << 30)
+    assert record["plan"]["background_bytes"] == planned.bytes
 
     result = on_cluster(*base, "--out", short, "--frames", "0:20")
     assert result.code == 0, result.output

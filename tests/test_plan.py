@@ -72,9 +72,11 @@ def test_preparing_pays_where_backgrounds_are_shown_again() -> None:
 
 
 def test_the_face_encoder_runs_ahead_where_backgrounds_are_shown_often() -> None:
-    assert not faces_pay(1500, 500)
-    assert faces_pay(1501, 500)
-    assert not faces_pay(0, 0)
+    assert not faces_pay(266, 100, 1)
+    assert faces_pay(267, 100, 1)
+    # Each block's loading counts.
+    assert not faces_pay(267, 100, 2)
+    assert not faces_pay(0, 0, 0)
 
 
 @given(st.integers(1, 500), st.integers(1 << 10, 1 << 28), st.integers(0, 1 << 36))

@@ -1,0 +1,64 @@
+"""What is done to backgrounds before anything is rendered on them, and the blocks in which they are held."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from actors.core.blend import Blend
+from actors.core.kind import Precision
+from jobs.inputs import Inputs
+from jobs.options import CompositeOptions
+from jobs.placement import CPU
+from jobs.plan import BlockPlan, background_bytes, faces_pay, plan_blocks, plan_whole, preparing_pays
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """How backgrounds are loaded.
+
+    Attributes:
+        blocks: which of them are loaded together.
+        bytes: what all of them take in the object store.
+        prepare: whether the encoding of frames drawn on them is prepared.
+        faces: whether the network's face encoder is run on them.
+    """
+
+    blocks: BlockPlan
+    bytes: int
+    prepare: bool
+    faces: bool
+
+
+def plan_ahead(options: CompositeOptions, inputs: Inputs, provider: str, todo: Sequence[int], store: int) -> Ahead:
+    """Lays out the backgrounds, and decides what doing ahead pays.
+
+    The face encoder runs ahead only where the store holds the whole clip with what it makes. On a card it would have to
+    be run there and kept there, which nobody has measured.
+
+    Args:
+        options: what was asked for.
+        inputs: what is rendered.
+        provider: what workers run on.
+        todo: the output frames that are rendered, ascending.
+        store: bytes of the smallest node's object store.
+
+    Raises:
+        InputError: the store cannot even hold single frames.
+    """
+    clip, tensors = inputs.clip, inputs.tensors
+    shown = inputs.shown(todo)
+    prepare = preparing_pays(len(todo), len(shown))
+    # The frame's own pixels are kept where they may be mixed in.
+    mixed = options.blend is not Blend.HARD or inputs.parsing is not None or inputs.shares is not None
+    each = background_bytes(clip, inputs.kind, options.delivery, prepare=prepare, mixed=mixed)
+    right = provider == CPU and options.precision is Precision.FP32 and tensors.batch in {None, 1} and tensors.face
+    whole = plan_whole(clip.backgrounds, each + tensors.face_bytes, store) if right else None
+    if whole is not None:
+        loaded = [whole.bounds(block, clip.backgrounds) for block in whole.holding(shown)]
+        rendered = len(todo) if inputs.shares is None else int(np.count_nonzero(inputs.shares[list(todo)]))
+        if faces_pay(rendered, sum(stop - start for start, stop in loaded), len(loaded)):
+            return Ahead(whole, clip.backgrounds * (each + tensors.face_bytes), prepare, faces=True)
+    return Ahead(plan_blocks(clip.backgrounds, each, store), clip.backgrounds * each, prepare, faces=False)
