@@ -162,7 +162,7 @@ class _Layers:
     def _operations(self, place: int) -> int:
         """Multiplications and additions of a layer for one frame; all that count are those of convolutions."""
         node = self._nodes[place]
-        if node.op_type != "Conv" or len(node.input) == 1 or node.input[1] not in self._constants:
+        if node.op_type != "Conv" or len(node.input) < 2 or node.input[1] not in self._constants:
             return 0
         return 2 * math.prod(self._sides.get(node.output[0], (0,))) * math.prod(self._constants[node.input[1]][1:])
 
@@ -200,7 +200,7 @@ class _Layers:
         if node.domain not in DEFAULT_DOMAINS:
             return False
         if node.op_type == "Concat":
-            readers = [self._nodes[reader] for reader in self._readers[node.output[0]]]
+            readers = [self._nodes[reader] for name in _made(node) for reader in self._readers[name]]
             return all(reader.op_type in SEPARATE and reader.domain in DEFAULT_DOMAINS for reader in readers)
         return node.op_type in SEPARATE
 
@@ -217,9 +217,9 @@ def _constants(model: onnx.ModelProto) -> dict[str, Sequence[int]]:
         if node.op_type == "Constant":
             sides = [attribute.t.dims for attribute in node.attribute if attribute.name == "value"]
             found.update(dict.fromkeys(node.output, sides[0] if sides else ()))
-        elif node.op_type == "Identity" and node.input[0] in found:
+        elif node.op_type == "Identity" and found.keys() >= {*node.input}:
             # So exporters write a weight that two layers share.
-            found[node.output[0]] = found[node.input[0]]
+            found.update({made: found[given] for given, made in zip(node.input, node.output, strict=False)})
     return found
 
 
