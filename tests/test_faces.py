@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import reference
 import small
+from numpy.typing import NDArray
 from small import Result, SmallClip
 
 from actors.backgrounds import Block, load_block
@@ -19,7 +21,10 @@ from actors.core.audio import AudioTrack
 from actors.core.errors import InputError
 from actors.core.report import RangeReport
 from actors.core.timeline import FrameRange
+from actors.kinds.unet_328_ave import KIND as UNET_328
+from actors.model import read_model
 from actors.places import Places
+from actors.session import FaceEncoder, Session, SessionOptions
 from jobs.ahead import plan_ahead
 from jobs.inputs import Inputs, read_inputs
 from jobs.options import CompositeOptions
@@ -95,6 +100,33 @@ def test_no_byte_changes(
         runs[faces] = {path.name: path.read_bytes() for path in out.glob("*/*") if not path.name.startswith(".")}
     assert runs[True] == runs[False]
     assert runs[True]
+
+
+@pytest.mark.parametrize("ready_planes", [False, True])
+@pytest.mark.parametrize("fixed", [None, 1])
+def test_sessions_give_the_same_bits(tmp_path: Path, fixed: int | None, ready_planes: bool) -> None:
+    path = str(small.write_face_model(tmp_path / "m.onnx", batch=fixed))
+    tensors = read_model(path, UNET_328)
+    options = SessionOptions(CPU, batch=2, ready_planes=ready_planes)
+    whole, decoder = (Session(path, tensors, UNET_328, replace(options, faces=faces)) for faces in (False, True))
+    assert whole.batch == decoder.batch == 2
+    decoder.warm_up()
+    encoder = FaceEncoder(path, tensors, UNET_328, ready_planes=ready_planes)
+    rng = np.random.default_rng(1)
+    images: NDArray[Any] = rng.integers(0, 256, (3, 3, 320, 320), np.uint8)
+    if ready_planes:
+        images = rng.random((3, 6, 320, 320), np.float32)
+    sounds = rng.random((3, 32, 16, 16), np.float32)
+    made = [np.concatenate(parts) for parts in zip(*(encoder.run(image[None]) for image in images), strict=True)]
+    # Two at once, and one that is padded.
+    for some in (slice(0, 2), slice(2, 3)):
+        wanted = whole.run(images[some], sounds[some])
+        got = decoder.run(images[some], sounds[some], [values[some] for values in made])
+        assert np.array_equal(got.planes, wanted.planes)
+        assert got.faults == wanted.faults
+    # It is the face tensors that decide.
+    other = decoder.run(images[:2], sounds[:2], [values[1:] for values in made])
+    assert not np.array_equal(other.planes, whole.run(images[:2], sounds[:2]).planes)
 
 
 def test_faces_come_from_the_frames_own_backgrounds(
