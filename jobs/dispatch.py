@@ -78,7 +78,7 @@ class Moments:
     Attributes:
         loaded_bytes: size of all blocks loaded.
         load_seconds: time spent in loading tasks, summed over tasks.
-        prepare_seconds: processor time in which they prepared encodings.
+        prepare_seconds: processor time in which they prepared encodings and ran the face encoder.
         first_dispatch: the first range was given out.
         last_file: the latest range's files stood under their names, and the driver knew.
         rendered: ids of the ranges that were rendered, in the order of their ends.

@@ -55,7 +55,7 @@ def beside(totals: Totals) -> str:
         "the slowest session took {}": cold.get("session_s"),
         "the slowest warm-up {}": cold.get("warm_s"),
         "loading backgrounds {}, summed over tasks": cold.get("cache_s"),
-        "of it {} of processor time to prepare their encoding": totals.prepare_s or None,
+        "of it {} of processor time for what is done once per background": totals.prepare_s or None,
     }
     return ", ".join(words.format(seconds(value)) for words, value in found.items() if value is not None)
 
