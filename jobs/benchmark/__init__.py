@@ -54,6 +54,6 @@ compared with the same reference. DIR gets three files:
 What counts: ``fps_steady`` is frames over the time from the first frame begun to the last file closed, with all
 sessions warm. Ours encodes each background, and runs the network's face encoder on it where that pays (``faces`` in
 ``benchmark.parquet``), once before that time, while it loads; others do that work per frame, so it is charged: frames /
-(steady_s + prepare_s / cores), where ``prepare_s`` is the processor time that went into it, summed over all loading tasks.
+(steady_s + prepare_s / cores), where ``prepare_s`` is the processor time that went into it, summed over loading tasks.
 Start-up is reported apart from it. Joining the video's segments is not in it.
 """
