@@ -20,7 +20,8 @@ compared with the same reference. DIR gets three files:
     ``sweep``            what was tried to find everybody's setting: ``regime``, ``system``, ``format``, ``workers``,
                          ``threads`` (of each session), ``batch``, ``precision``, ``frames``, ``fps``, ``fault``
     ``settings``         by regime and system: the setting it took part with; ours chose its own, see ``trials``, and
-                         the bare network ran with its best two in each repeat, of which the better median counts
+                         the bare heavy network, with --full the light one too, ran with its best two in each repeat, of
+                         which the better median counts
     ``results``          by regime, format and system: ``fps`` (median, low, high and count over the repeats, null for
                          a system that failed or whose frames are wrong), ``of_bare`` (ratio of its median to the bare
                          network's, which runs as it was exported: ours may reach more than 1), ``fault`` (why there is
@@ -45,8 +46,7 @@ compared with the same reference. DIR gets three files:
     ===================  ==============================================================================================
 
 ``benchmark.parquet``
-    One row per regime, format, system and repeat (two of the bare network, one for each of its settings): the
-    attributes of `jobs.benchmark.trial.Trial`; the parts of the cold start as columns ``cold_...``.
+    One row per regime, format, system and repeat (two where the bare network ran with two settings): the attributes of `jobs.benchmark.trial.Trial`; the parts of the cold start as columns ``cold_...``.
 
 ``benchmark.md``
     The tables for README.

@@ -18,6 +18,7 @@ from ray._common.utils import get_system_memory
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from stage import Nodes, Stage
 
+import jobs.ahead
 import jobs.dispatch
 import jobs.render
 from actors.backgrounds import load_block
@@ -59,7 +60,7 @@ def test_lost_blocks_are_loaded_again(stage_on_nodes: Stage, nodes: Nodes, monke
                     super()._start(slot)
                 self.held.clear()
 
-    monkeypatch.setattr(jobs.render, "plan_blocks", lambda *_: TEN_BLOCKS)
+    monkeypatch.setattr(jobs.ahead, "plan_blocks", lambda *_: TEN_BLOCKS)
     monkeypatch.setattr(jobs.render, "Dispatcher", Losing)
     result = stage.render()
     assert result.code == 0, result.output
@@ -217,7 +218,7 @@ def test_the_object_store_is_full(
                     self._load_block(block)
 
     with monkeypatch.context() as filling, gone(spill):
-        filling.setattr(jobs.render, "plan_blocks", lambda *_: TEN_BLOCKS)
+        filling.setattr(jobs.ahead, "plan_blocks", lambda *_: TEN_BLOCKS)
         filling.setattr(jobs.render, "Dispatcher", Filling)
         result = stage.render()
     assert refused == ["OutOfDiskError"]

@@ -12,6 +12,7 @@ import unprivileged
 from small import Result
 from stage import Stage, wait_for
 
+import jobs.ahead
 import jobs.dispatch
 import jobs.render
 from jobs.plan import BlockPlan
@@ -57,7 +58,7 @@ def test_permission_is_lost(stage: Stage) -> None:
 
 def test_the_source_goes_away(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of two backgrounds, three at a time: the last one is read when frames have long been written."""
-    monkeypatch.setattr(jobs.render, "plan_blocks", lambda *_: BlockPlan(2, 10, 3, 1 << 20))
+    monkeypatch.setattr(jobs.ahead, "plan_blocks", lambda *_: BlockPlan(2, 10, 3, 1 << 20))
     copy = stage.folder / "clip"
     shutil.copytree(stage.clip.folder, copy)
     last, away = copy / "full_body_img" / "20.png", copy / "away"
