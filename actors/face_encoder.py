@@ -12,14 +12,13 @@ from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
 from actors.core.kind import FaceTensor
 from actors.graph import BATCH, IMAGE
 from actors.onnx_file import DEFAULT_DOMAINS
-from actors.shapes import Sides, has_graphs, tensor_sides
+from actors.shapes import has_graphs, tensor_sides
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelTensors
@@ -138,15 +137,13 @@ class _Layers:
         handed_over = [
             name for node in self._nodes for name in _made(node) if name in self._seen and heard & self._readers[name]
         ]
-        names: list[str] = []
-        for name in handed_over:
-            work = sum(map(self._operations, self._behind([name], names)))
-            if name in self._sides and work >= LEAST_OPERATIONS * _bytes(self._sides[name]):
-                names.append(name)
-        encoder, decoder = self._behind(names, ()), self._behind([self._output], names)
-        if not names or not self._parts_well(encoder, decoder):
-            return ()
-        return tuple(FaceTensor(name, self._sides[name]) for name in names)
+        kept: dict[str, FaceTensor] = {}
+        for tensor in (FaceTensor(name, self._sides[name]) for name in handed_over if name in self._sides):
+            work = sum(map(self._operations, self._behind([tensor.name], kept)))
+            if work >= LEAST_OPERATIONS * tensor.bytes:
+                kept[tensor.name] = tensor
+        parts_well = self._parts_well(self._behind(kept, ()), self._behind([self._output], kept))
+        return tuple(kept.values()) if parts_well else ()
 
     def _behind(self, names: Iterable[str], given: Container[str]) -> set[int]:
         """The layers that tensors are made by, back to those that are given."""
@@ -225,7 +222,3 @@ def _constants(model: onnx.ModelProto) -> dict[str, Sequence[int]]:
 
 def _is_one_frame(sides: Sequence[int]) -> bool:
     return len(sides) < 4 or sides[0] == 1
-
-
-def _bytes(sides: Sides) -> int:
-    return math.prod(sides) * np.dtype(np.float32).itemsize

@@ -54,11 +54,12 @@ def plan_ahead(options: CompositeOptions, inputs: Inputs, provider: str, todo: S
     # The frame's own pixels are kept where they may be mixed in.
     mixed = options.blend is not Blend.HARD or inputs.parsing is not None or inputs.shares is not None
     each = background_bytes(clip, inputs.kind, options.delivery, prepare=prepare, mixed=mixed)
+    with_faces = each + tensors.face_bytes
     right = provider == CPU and options.precision is Precision.FP32 and tensors.batch in {None, 1} and tensors.face
-    whole = plan_whole(clip.backgrounds, each + tensors.face_bytes, store) if right else None
+    whole = plan_whole(clip.backgrounds, with_faces, store) if right else None
     if whole is not None:
         loaded = [whole.bounds(block, clip.backgrounds) for block in whole.holding(shown)]
         rendered = len(todo) if inputs.shares is None else int(np.count_nonzero(inputs.shares[list(todo)]))
         if faces_pay(rendered, sum(stop - start for start, stop in loaded), len(loaded)):
-            return Ahead(whole, clip.backgrounds * (each + tensors.face_bytes), prepare, faces=True)
+            return Ahead(whole, clip.backgrounds * with_faces, prepare, faces=True)
     return Ahead(plan_blocks(clip.backgrounds, each, store), clip.backgrounds * each, prepare, faces=False)

@@ -143,7 +143,7 @@ def plan_whole(backgrounds: int, each: int, store: int) -> BlockPlan | None:
         each: bytes per background.
         store: bytes of the smallest node's object store.
     """
-    plan = _divided(backgrounds, each, int(store * STORE_SHARE))
+    plan = _divided(backgrounds, each, store)
     return plan if plan is not None and plan.fits else None
 
 
@@ -158,7 +158,7 @@ def plan_blocks(backgrounds: int, each: int, store: int) -> BlockPlan:
     Raises:
         InputError: the store cannot even hold single frames.
     """
-    plan = _divided(backgrounds, each, int(store * STORE_SHARE))
+    plan = _divided(backgrounds, each, store)
     if plan is None:
         needed = int(LEAST_BLOCKS * each / STORE_SHARE)
         raise InputError(
@@ -169,8 +169,9 @@ def plan_blocks(backgrounds: int, each: int, store: int) -> BlockPlan:
     return plan
 
 
-def _divided(backgrounds: int, each: int, budget: int) -> BlockPlan | None:
-    """The blocks for a budget of bytes; ``None`` where that is too little for single frames."""
+def _divided(backgrounds: int, each: int, store: int) -> BlockPlan | None:
+    """The blocks for a store of bytes; ``None`` where that is too little for single frames."""
+    budget = int(store * STORE_SHARE)
     if LEAST_BLOCKS * each > budget:
         return None
     frames = min(BLOCK_FRAMES, backgrounds, max(1, BLOCK_BYTES // each), budget // (LEAST_BLOCKS * each))

@@ -138,7 +138,7 @@ class _Run:
         try:
             todo = self._resume() if resumes else list(self._inputs.frames)
             ahead = plan_ahead(self._options, self._inputs, choice.provider, todo, there.store)
-            self._say_backgrounds(ahead, there)
+            self._tell_backgrounds(ahead, there)
             placement = self._place(there, choice, max(1, len(todo)))
             outcome.scheduler = self._schedule(todo, placement, ahead.blocks, there)
             self._prepare_folder(clear=before is not None and not resumes)
@@ -236,7 +236,8 @@ class _Run:
             silent, mixed = int((shown == 0).sum()), int(((shown > 0) & (shown < 255)).sum())
             say(self._console, f"silence: {silent} of {len(frames)} frames show the background alone, {mixed} fade")
 
-    def _say_backgrounds(self, ahead: Ahead, there: Offer) -> None:
+    def _tell_backgrounds(self, ahead: Ahead, there: Offer) -> None:
+        """Says how backgrounds are held, and puts it down."""
         blocks, count = ahead.blocks, self._inputs.clip.backgrounds
         held = "at once" if blocks.fits else f"{blocks.capacity} of {blocks.count} blocks at a time"
         kept = ", what the face encoder makes of them included" if ahead.faces else ""

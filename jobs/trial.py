@@ -116,14 +116,15 @@ def measure(
     pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))
     blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
     watch = _Watch(placement.workers, seconds, time.time() + limit)
-    faces = plan_ahead(options, inputs, provider, list(inputs.frames), cluster.offer().store).faces
+    there = cluster.offer()
+    faces = plan_ahead(options, inputs, provider, list(inputs.frames), there.store).faces
     config = worker_config(options, inputs, placement, provider=provider, faces=faces, out=scratch, token=token)
     encoder = face_request(config)
     work = Work(
         config=replace(config, pairing=pairing),
         audio=ray.put(audio),
         request=lambda block: block_request(options, inputs, blocks, block, prepare=options.delivery, faces=encoder),
-        nodes=cluster.offer().rendering,
+        nodes=there.rendering,
         placement=placement.resources,
         wait=limit,
         look=cluster.offer,

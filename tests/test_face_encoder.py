@@ -132,6 +132,10 @@ def test_the_first_layers_are_run_again_rather_than_kept() -> None:
     assert FaceTensor("down1.1.add", (32, 160, 160)) == face[0]
 
 
+def everywhere(net: Layers, heard: str) -> str:
+    return net.node("Expand", heard, net.constant(np.array([1, 1, 16, 16])))
+
+
 def joined(net: Layers, make: Callable[[Layers, str, str], str]) -> onnx.ModelProto:
     """A network whose one face tensor meets the sound in a way of its own."""
     heard = net.node("GlobalAveragePool", net.conv("audio", SOUND[0], 32))
@@ -148,12 +152,8 @@ def normalised(net: Layers, face: str, heard: str) -> str:
 
 
 def normalised_once_joined(net: Layers, face: str, heard: str) -> str:
-    wide = net.node("Concat", face, net.node("Expand", heard, net.constant(np.array([1, 1, 16, 16]))), axis=1)
+    wide = net.node("Concat", face, everywhere(net, heard), axis=1)
     return net.conv(net.norm(wide, 64), 64, 32)
-
-
-def everywhere(net: Layers, heard: str) -> str:
-    return net.node("Expand", heard, net.constant(np.array([1, 1, 16, 16])))
 
 
 def with_sound(net: Layers, seen: str, heard: str) -> str:
@@ -260,7 +260,7 @@ def test_no_layer_with_work_in_it_runs_twice(make: Callable[[Layers, str, str], 
 
 def test_a_layer_that_is_run_again_is_no_reason_to_part_what_belongs_together() -> None:
     net = Layers(6, 16, 16)
-    heard = net.node("Expand", net.conv("audio", SOUND[0], 8), net.constant(np.array([1, 1, 16, 16])))
+    heard = everywhere(net, net.conv("audio", SOUND[0], 8))
     # So little work that it would be made again, and then its normalisation would be melted into it.
     cheap = net.conv("x", 6, 32)
     deep = net.conv(net.norm(cheap, 32), 32, 32, 5)
@@ -276,7 +276,7 @@ def test_two_readers_that_are_both_convolutions_may_be_parted() -> None:
                 "Concat",
                 face,
                 net.conv(face, 32, 32, 3),
-                net.node("Expand", heard, net.constant(np.array([1, 1, 16, 16]))),
+                everywhere(net, heard),
                 axis=1,
             ),
             96,
@@ -288,17 +288,16 @@ def test_two_readers_that_are_both_convolutions_may_be_parted() -> None:
     same(model, tensors, (6, 16, 16), SOUND)
 
 
-def two_levels() -> tuple[Layers, onnx.ModelProto]:
+def two_levels() -> onnx.ModelProto:
     net = Layers(6, 16, 16)
-    heard = net.node("Expand", net.conv("audio", SOUND[0], 8), net.constant(np.array([1, 1, 16, 16])))
-    model = net.model(net.conv(net.node("Concat", net.conv("x", 6, 32, 5), heard, axis=1), 40, 3), sound=(4, 1, 1))
-    return net, model
+    heard = everywhere(net, net.conv("audio", SOUND[0], 8))
+    return net.model(net.conv(net.node("Concat", net.conv("x", 6, 32, 5), heard, axis=1), 40, 3), sound=(4, 1, 1))
 
 
 def test_a_constant_may_be_read_on_both_sides() -> None:
     net = Layers(6, 16, 16)
     least, most = net.constant(np.array(0, np.float32)), net.constant(np.array(6, np.float32))
-    heard = net.node("Expand", net.conv("audio", SOUND[0], 8), net.constant(np.array([1, 1, 16, 16])))
+    heard = everywhere(net, net.conv("audio", SOUND[0], 8))
     face = net.node("Clip", net.conv("x", 6, 32, 5), least, most)
     joined_ = net.node("Clip", net.conv(net.node("Concat", face, heard, axis=1), 40, 16), least, most)
     model = net.model(net.conv(joined_, 16, 3), sound=(4, 1, 1))
@@ -311,7 +310,7 @@ def test_a_constant_may_be_read_on_both_sides() -> None:
 
 
 def test_weights_may_be_inputs_or_nodes() -> None:
-    _, model = two_levels()
+    model = two_levels()
     weight = model.graph.initializer.pop(2)
     model.graph.node.insert(0, helper.make_node("Constant", [], [weight.name], value=weight))
     model.graph.input.extend(
@@ -323,7 +322,7 @@ def test_weights_may_be_inputs_or_nodes() -> None:
 
 
 def test_a_network_that_cannot_be_followed_is_left_whole() -> None:
-    _, model = two_levels()
+    model = two_levels()
     assert len(tensors_of(model).face) == 1
     branching = exports.copy(model)
     inner = helper.make_graph(
@@ -344,7 +343,7 @@ def test_little_work_is_done_again() -> None:
 
 
 def test_a_fixed_batch_is_kept_in_the_parts() -> None:
-    _, model = two_levels()
+    model = two_levels()
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 1
     tensors = replace(tensors_of(model), batch=1)

@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 import reference
 import small
+from lone import MARK, worker_and_block
 from numpy.typing import NDArray
 from small import Result, SmallClip
 
-from actors.backgrounds import Block, load_block
-from actors.compositor import Compositor
-from actors.core.audio import AudioTrack
+from actors.backgrounds import load_block
 from actors.core.errors import InputError
 from actors.core.report import RangeReport
 from actors.core.timeline import FrameRange
@@ -37,7 +36,6 @@ Command = Callable[..., Result]
 # Every background is shown four times.
 ROWS = 4 * small.BACKGROUNDS
 FRAMES = FrameRange(15, 36)
-MARK = ".driver"
 
 
 @pytest.fixture(scope="module")
@@ -57,24 +55,11 @@ def options_of(clip: SmallClip, network: Path, features: Path, out: Path, **give
     return CompositeOptions.model_validate({**base, **given})
 
 
-def worker_and_block(options: CompositeOptions, inputs: Inputs, out: Path, *, faces: bool) -> tuple[Compositor, Block]:
-    for folder in ("frames", "segments", "timings"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    (out / MARK).touch()
-    batch = options.batch or 1
-    placement = Placement(workers=1, threads=1, finishers=0, batch=batch, gpus=0, resources={})
-    config = worker_config(options, inputs, placement, provider=CPU, faces=faces, out=str(out), token=MARK)
-    whole = BlockPlan(inputs.clip.backgrounds, 1, 1, 1)
-    request = block_request(options, inputs, whole, 0, prepare=options.delivery, faces=face_request(config))
-    assert isinstance(inputs.audio, AudioTrack)
-    worker = Compositor(0, config, inputs.audio)
-    worker.prepare()
-    return worker, load_block(request, inputs.kind)[0]
-
-
 def rendered(options: CompositeOptions, out: Path, *, faces: bool) -> RangeReport:
     inputs = read_inputs(options)
-    worker, block = worker_and_block(options, inputs, out, faces=faces)
+    worker, block = worker_and_block(
+        options, inputs, out, batch=options.batch or 1, prepare=options.delivery, faces=faces
+    )
     assert bool(block.faces) == faces
     return worker.render(FRAMES.start, FRAMES.stop, block)
 
@@ -134,7 +119,7 @@ def test_faces_come_from_the_frames_own_backgrounds(
 ) -> None:
     options = options_of(clip, network, features, tmp_path)
     inputs = read_inputs(options)
-    _, block = worker_and_block(options, inputs, tmp_path, faces=True)
+    _, block = worker_and_block(options, inputs, tmp_path, prepare=options.delivery, faces=True)
     assert [array.shape for array in block.faces] == [(small.BACKGROUNDS, 16, 40, 40)]
     places = Places(inputs.pairing.backgrounds_of(FRAMES), FRAMES, (block,))
     found = places.faces(FRAMES)[0]
@@ -161,12 +146,9 @@ def test_it_runs_ahead_only_where_that_is_right_and_pays(
     options = options_of(clip, network, features, tmp_path)
     inputs = read_inputs(options)
     every = list(inputs.frames)
-    store = 1 << 30
 
-    def runs(
-        options: CompositeOptions, inputs: Inputs, provider: str = CPU, todo: Sequence[int] = every, store: int = store
-    ) -> bool:
-        return plan_ahead(options, inputs, provider, todo, store).faces
+    def runs(options: CompositeOptions, inputs: Inputs, provider: str = CPU, todo: Sequence[int] = every) -> bool:
+        return plan_ahead(options, inputs, provider, todo, 1 << 30).faces
 
     assert runs(options, inputs)
     # In half of the frames each background is shown twice.

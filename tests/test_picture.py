@@ -15,13 +15,12 @@ import pytest
 import reference
 import reference_blend
 import small
+from lone import worker_and_block
 from reference_blend import Mode
 from small import Result, SmallClip
 
 import jobs.inputs
 from actors.backgrounds import Block, load_block
-from actors.compositor import Compositor
-from actors.core.audio import AudioTrack
 from actors.core.errors import InputError
 from actors.core.pixels import Image
 from actors.core.timeline import FrameRange
@@ -30,10 +29,9 @@ from actors.encoding import Delivery
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.inputs import Inputs, read_inputs
 from jobs.options import CompositeOptions
-from jobs.placement import Placement
 from jobs.plan import BlockPlan, background_bytes
 from jobs.verify import verify_run
-from jobs.work import block_request, worker_config
+from jobs.work import block_request
 
 Command = Callable[..., Result]
 Given: TypeAlias = Mapping[str, object]
@@ -112,20 +110,11 @@ def render(
     spliced: bool = True,
 ) -> list[FrameTiming]:
     """Renders ranges in one worker, as the driver would have it do."""
-    for folder in ("frames", "segments", "timings"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    mark = ".driver"
-    (out / mark).touch()
     options = avatar.options(out, given)
-    inputs = read_inputs(options)
-    placement = Placement(workers=1, threads=1, finishers=finishers, batch=batch, gpus=0, resources={})
-    config = worker_config(
-        options, inputs, placement, provider="CPUExecutionProvider", faces=False, out=str(out), token=mark
+    prepare = options.delivery if spliced else None
+    worker, block = worker_and_block(
+        options, read_inputs(options), out, batch=batch, finishers=finishers, prepare=prepare
     )
-    block = blocks_of(inputs, options, options.delivery if spliced else None)
-    assert isinstance(inputs.audio, AudioTrack)
-    worker = Compositor(0, config, inputs.audio)
-    worker.prepare()
     rows: list[FrameTiming] = []
     for frames in ranges:
         report = worker.render(frames.start, frames.stop, block)

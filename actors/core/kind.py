@@ -122,6 +122,11 @@ class FaceTensor:
     name: str
     sides: tuple[int, int, int]
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of one frame's."""
+        return 4 * math.prod(self.sides)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelTensors:
@@ -148,4 +153,4 @@ class ModelTensors:
     @property
     def face_bytes(self) -> int:
         """Bytes of one background's face tensors."""
-        return sum(4 * math.prod(tensor.sides) for tensor in self.face)
+        return sum(tensor.bytes for tensor in self.face)

@@ -46,6 +46,9 @@ def test_a_small_benchmark_measures_and_compares(tmp_path: Path, clip: small.Sma
     # A trial that was too short was run again with another length, and only the last counts.
     table = pd.read_parquet(out / "benchmark.parquet")
     assert sorted(table["system"]) == ["bare", "ours", "plain_loop"]
+    bare = table[table["system"] == "bare"]
+    assert not bare.duplicated(["workers", "threads", "batch"]).any()
+    assert figures["bare"]["fps"]["median"] == bare["fps"].max()
     assert table["fps"].notna().all()
     texts = [(out / name).read_text() for name in ("benchmark.json", "benchmark.md")]
     for text in texts:

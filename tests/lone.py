@@ -1,0 +1,41 @@
+"""One worker without Ray, and one block of all backgrounds, as the driver would have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from actors.backgrounds import Block, load_block
+from actors.compositor import Compositor
+from actors.core.audio import AudioTrack
+from actors.encoding import Delivery
+from jobs.inputs import Inputs
+from jobs.options import CompositeOptions
+from jobs.placement import CPU, Placement
+from jobs.plan import BlockPlan
+from jobs.work import block_request, face_request, worker_config
+
+MARK = ".driver"
+
+
+def worker_and_block(
+    options: CompositeOptions,
+    inputs: Inputs,
+    out: Path,
+    *,
+    batch: int = 1,
+    finishers: int = 0,
+    prepare: Delivery | None = None,
+    faces: bool = False,
+) -> tuple[Compositor, Block]:
+    """A worker that is ready to render into ``out``, and what it renders on."""
+    for folder in ("frames", "segments", "timings"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    (out / MARK).touch()
+    placement = Placement(workers=1, threads=1, finishers=finishers, batch=batch, gpus=0, resources={})
+    config = worker_config(options, inputs, placement, provider=CPU, faces=faces, out=str(out), token=MARK)
+    whole = BlockPlan(inputs.clip.backgrounds, 1, 1, 1)
+    request = block_request(options, inputs, whole, 0, prepare=prepare, faces=face_request(config))
+    assert isinstance(inputs.audio, AudioTrack)
+    worker = Compositor(0, config, inputs.audio)
+    worker.prepare()
+    return worker, load_block(request, inputs.kind)[0]
