@@ -13,7 +13,7 @@ from pyarrow import fs
 
 from actors.core.errors import InputError
 
-# Made once: every frame is written through it, and making it takes a tenth as long as writing one.
+# Made once: every frame is written through it.
 LOCAL = fs.LocalFileSystem()
 
 
