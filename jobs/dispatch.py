@@ -331,7 +331,9 @@ class Dispatcher:
             return
         self._looked = now
         there = self._work.look()
-        self._nodes = list(there.rendering)
+        # A node that joins late may lack the clip or the model: its worker's failure to start says so and does no harm.
+        proven = {worker.node for worker in self.moments.workers}
+        self._nodes = [node for node in there.rendering if node in proven] or list(there.rendering)
         if self._work.room is not None:
             self._scheduler.grow(self._work.room(there))
 

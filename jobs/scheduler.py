@@ -15,7 +15,6 @@ from enum import Enum, auto
 from actors.core.report import FrameFailure
 from actors.core.timeline import FrameRange
 from jobs.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
-from jobs.plan import RANGES_PER_WORKER
 
 # While a worker renders one range, Ray brings the next one's blocks to it. More only lengthens the tail.
 RANGES_IN_FLIGHT = 2
@@ -38,8 +37,9 @@ MAX_START_DEATHS = 3
 MAX_BLOCK_LOSSES = 5
 
 # A fast worker gets about so many seconds' work at once: between two ranges it spends a hundredth of one on its report
-# and on Ray. Towards the end no less than the second: shorter ranges would cost more waiting than they spare.
-CALL_SECONDS, LEAST_CALL_SECONDS = 0.5, 0.04
+# and on Ray. Towards the end half of its share of what is left, but no less than the second: shorter ranges would cost
+# more waiting than they spare.
+CALL_SECONDS, LEAST_CALL_SECONDS, CALL_SHARE = 0.5, 0.04, 0.5
 
 # How far past the first pending range an idle worker looks for one whose blocks are there.
 LOOKAHEAD = 256
@@ -347,8 +347,8 @@ class Scheduler:
     def _take(self, place: int, worker: _Worker) -> FrameRange:
         """A pending range, together with those behind it that the worker renders within `CALL_SECONDS`.
 
-        Only where the store holds all blocks, so that nobody waits for what a long range holds; never suspects; no more
-        than a fraction of what is left, or `LEAST_CALL_SECONDS`. What a faster worker gave back is cut again.
+        Only where the store holds all blocks, so that nobody waits for what a long range holds; never suspects. What a
+        faster worker gave back is cut again.
         """
         frames = self._pending.pop(place)
         most = worker.pace * CALL_SECONDS
@@ -362,7 +362,7 @@ class Scheduler:
             return frames
         left = self.remaining - sum(len(given) for other in self._workers for given in other.queue)
         least = worker.pace * LEAST_CALL_SECONDS
-        most = min(most, MAX_RANGE, max(least, left / (RANGES_PER_WORKER * self.ready_workers)))
+        most = min(most, MAX_RANGE, max(least, left * CALL_SHARE / self.ready_workers))
         while place < len(self._pending):
             after = self._pending[place]
             joined = FrameRange(frames.start, after.stop)

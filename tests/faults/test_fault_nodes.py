@@ -7,6 +7,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,41 @@ def test_a_cluster_that_grows_is_used(stage_on_nodes: Stage, nodes: Nodes, monke
     assert result.code == 0, result.output
     stage.check_deaths(*stage.pids())
     assert {worker["worker"] for worker in stage.record["workers_ready"]} == {0, 1}
+    stage.check_whole()
+
+
+def test_blocks_are_not_loaded_where_no_worker_has_become_ready(
+    stage_on_nodes: Stage, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A node that joins late may lack the clip: its worker would say so. This one gets none."""
+    stage = stage_on_nodes
+    first = nodes.add()
+    loaded_on: set[str] = set()
+
+    class Growing(jobs.dispatch.Dispatcher):
+        grown = looked = False
+
+        def _load_block(self, block: int) -> None:
+            super()._load_block(block)
+            loaded_on.update(self._nodes)
+
+        def _grow(self) -> None:
+            super()._grow()
+            if self.grown and not self.looked:
+                assert len(self._work.look().rendering) == 2
+                stage.withdraw("wait-5")
+                self.looked = True
+            elif stage.obeyed() and not self.grown:
+                nodes.add()
+                self.grown = True
+
+    monkeypatch.setattr(jobs.ahead, "plan_blocks", lambda *_: replace(TEN_BLOCKS, capacity=3))
+    monkeypatch.setattr(jobs.dispatch, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(jobs.render, "Dispatcher", Growing)
+    stage.order("wait-5")
+    result = stage.render("--workers", 1)
+    assert result.code == 0, result.output
+    assert loaded_on == {first.node_id}
     stage.check_whole()
 
 

@@ -8,8 +8,7 @@ from observer import Cluster, Layout, blocks_by, layouts, running
 
 from actors.core.timeline import FrameRange, divide
 from jobs.actions import Render
-from jobs.plan import RANGES_PER_WORKER
-from jobs.scheduler import CALL_SECONDS, LEAST_CALL_SECONDS, MAX_RANGE
+from jobs.scheduler import CALL_SECONDS, CALL_SHARE, LEAST_CALL_SECONDS, MAX_RANGE
 
 
 def given_out(cluster: Cluster) -> list[FrameRange]:
@@ -78,17 +77,17 @@ def test_each_worker_is_judged_by_itself() -> None:
 
 
 def test_towards_the_end_all_workers_keep_their_share() -> None:
+    assert CALL_SHARE == 0.5
     # 10 frames are with the worker and 80 are left.
-    assert after_one(running(1, total=100), 0.05) == [FrameRange(20, 40)]
-    assert RANGES_PER_WORKER == 4
-    # Of 130 that are left two workers get no more than 16 at a time, and so one range of 10.
-    assert after_one(running(2, total=170), 0.05) == [FrameRange(40, 50)]
+    assert after_one(running(1, total=100), 0.05) == [FrameRange(20, 60)]
+    # Of 130 that are left two workers get no more than 32 at a time, and so three ranges of 10.
+    assert after_one(running(2, total=170), 0.05) == [FrameRange(40, 70)]
 
 
 def test_at_the_end_no_range_is_too_short_to_be_worth_a_call() -> None:
-    # A thousand frames a second: 40 of them, more than a quarter of the 80 that are left.
+    # A thousand frames a second: 40 of them, which is more than half of the 50 that are left.
     assert LEAST_CALL_SECONDS == 0.04
-    assert after_one(running(1, total=100), 0.01) == [FrameRange(20, 60)]
+    assert after_one(running(1, total=70), 0.01) == [FrameRange(20, 60)]
     # At a hundred a second what was planned takes longer than that.
     assert after_one(running(1, total=50), 0.1) == [FrameRange(20, 30)]
 
