@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,7 +12,8 @@ from typing import Self
 import psutil
 
 ROLLUP = "smaps_rollup"
-# Looking is work too, and it is charged to the machine that is being measured: at most this share of one core.
+# Looking is work too, and it is charged to the machine that is being measured: at most this share of one core. A dozen
+# processes take 40 ms, so that seconds pass between two looks.
 SHARE = 0.02
 LEAST_PAUSE = 0.2
 
@@ -42,7 +43,8 @@ class Memory:
         pss: largest sum over all processes at one moment, bytes.
         shared: the shared memory in it.
         private: largest private memory of one process at any moment.
-        worker: the same among processes whose role is a renderer's (``ray::Compositor``), 0 if there was none.
+        worker: the same among processes whose role is a renderer's (``ray::Compositor``), 0 if there was none. Looked
+            at more often than the rest: a short run may end between two looks.
         processes: all processes at the moment of the largest sum, largest first.
         samples: moments looked at.
     """
@@ -99,16 +101,28 @@ def family(root: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def look(root: psutil.Process) -> tuple[ProcessMemory, ...]:
-    """A process and its descendants now; those that end meanwhile are left out."""
-    found = []
+def look(root: psutil.Process) -> dict[int, ProcessMemory]:
+    """A process and its descendants now, by process id, largest first; those that end meanwhile are left out."""
+    found = {}
     for process in family(root):
         try:
             text = Path("/proc", str(process.pid), ROLLUP).read_text(encoding="ascii")
-            found.append(parse_rollup(text, role_of(process.cmdline())))
+            found[process.pid] = parse_rollup(text, role_of(process.cmdline()))
         except (OSError, psutil.Error):
             continue
-    return tuple(sorted(found, key=lambda memory: memory.pss, reverse=True))
+    return dict(sorted(found.items(), key=lambda item: item[1].pss, reverse=True))
+
+
+def anonymous(pid: int) -> int:
+    """Bytes of a process that no file stands behind, 0 once it is gone.
+
+    Nearly all that it alone holds, and the kernel keeps count of it, where `look` has it walk through every page.
+    """
+    try:
+        status = Path("/proc", str(pid), "status").read_text(encoding="utf-8")
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("RssAnon:"))
 
 
 class Peak:
@@ -132,6 +146,10 @@ class Peak:
             processes=processes if top else before.processes,
             samples=before.samples + 1,
         )
+
+    def add_worker(self, private: int) -> None:
+        """Takes one more look at a renderer alone into account."""
+        self._memory = replace(self._memory, worker=max(self._memory.worker, private))
 
     def seen(self) -> Memory | None:
         """The result, or ``None`` where nothing was seen."""
@@ -166,9 +184,14 @@ class Sampler:
             began = time.thread_time()
             processes = look(root)
             if processes:
-                self._peak.add(processes)
-            if self._end.wait(max(LEAST_PAUSE, (time.thread_time() - began) / SHARE)):
-                return
+                self._peak.add(tuple(processes.values()))
+            renderers = [pid for pid, memory in processes.items() if memory.role == WORKER_ROLE]
+            until = time.monotonic() + max(LEAST_PAUSE, (time.thread_time() - began) / SHARE)
+            while (left := until - time.monotonic()) > 0:
+                if self._end.wait(min(left, LEAST_PAUSE)):
+                    return
+                for pid in renderers:
+                    self._peak.add_worker(anonymous(pid))
 
     @property
     def memory(self) -> Memory | None:

@@ -9,8 +9,10 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from stage import wait_for
 
-from jobs.benchmark.memory import Peak, ProcessMemory, Sampler, look, parse_rollup, role_of, supported
+import jobs.benchmark.memory
+from jobs.benchmark.memory import Peak, ProcessMemory, Sampler, anonymous, look, parse_rollup, role_of, supported
 
 MIB = 1 << 20
 
@@ -105,19 +107,49 @@ def test_shared_memory_of_a_family_counts_once() -> None:
         root = psutil.Process(parent.pid)
         with Sampler(parent.pid) as sampler:
             family = look(root)
+            assert set(family) == {root.pid, *(child.pid for child in root.children())}
+            own = [anonymous(pid) for pid in family]
         for process in [*root.children(), root]:
             process.kill()
     seen = sampler.memory
     assert seen is not None
-    for members in (family, seen.processes):
+    for members in (tuple(family.values()), seen.processes):
         assert len(members) == 2
         assert {process.role for process in members} == {"python"}
         assert all(31 * MIB <= process.shared <= 33 * MIB for process in members)
         assert all(32 * MIB <= process.private < 60 * MIB for process in members)
+    # The kernel's own count, which leaves out what is shared, and counts what the child still has of its parent.
+    assert all(32 * MIB <= held < 60 * MIB for held in own)
     # 64 MiB shared by two, 32 MiB each, and an interpreter or two.
     assert 128 * MIB <= seen.pss < 175 * MIB
     assert 63 * MIB <= seen.shared <= 65 * MIB
     assert seen.worker == 0
+
+
+# Once it is told to, holds 64 MiB more.
+RENDERER = """
+import os, sys
+sys.stdin.readline()
+own = bytearray(os.urandom(1) * (64 << 20))
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(not supported(), reason="this system does not tell proportional set sizes")
+def test_a_renderer_that_grows_between_two_looks_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs.benchmark.memory, "SHARE", 1e-6)
+    name = ["ray::Compositor.render", "-c", RENDERER]
+    with subprocess.Popen(name, executable=sys.executable, stdin=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        with Sampler(process.pid) as sampler:
+            wait_for(lambda: sampler.memory and sampler.memory.worker, process)
+            process.stdin.write("now\n")
+            process.stdin.flush()
+            wait_for(lambda: sampler.memory and sampler.memory.worker > 64 * MIB, process)
+        process.kill()
+    assert sampler.memory is not None
+    assert sampler.memory.samples == 1
+    assert sampler.memory.worker > sampler.memory.private
 
 
 def test_a_process_that_is_gone_at_once_is_no_error() -> None:
@@ -125,4 +157,5 @@ def test_a_process_that_is_gone_at_once_is_no_error() -> None:
         process.wait()
         with Sampler(process.pid) as sampler:
             pass
+        assert anonymous(process.pid) == 0
     assert sampler.memory is None
