@@ -66,6 +66,8 @@ def test_it_draws_a_run(
     ).execute()
     outputs = [output for cell in shown.cells for output in cell.get("outputs", [])]
     assert {output["output_type"] for output in outputs} <= {"execute_result", "display_data", "stream"}
+    # Nor does it use what pandas or Matplotlib will take away.
+    assert not any("Warning" in output.get("text", "") for output in outputs)
     pictures = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
     assert len(pictures) == 4
     for picture in pictures:
