@@ -86,9 +86,7 @@ class Cell:
 # with the light one the programs that are left out stand behind those that are named.
 BRIEF = {
     (Regime.HEAVY, Output.JPG): frozenset(System),
-    (Regime.LIGHT, Output.JPG): frozenset(
-        {System.SINGLE, System.THREAD_POOL, System.PLAIN_LOOP, System.RAY_DATA, System.OURS}
-    ),
+    (Regime.LIGHT, Output.JPG): frozenset({System.THREAD_POOL, System.PLAIN_LOOP, System.RAY_DATA, System.OURS}),
     (Regime.HEAVY, Output.PNG): frozenset({System.OURS}),
     (Regime.LIGHT, Output.PNG): frozenset({System.PLAIN_LOOP, System.OURS}),
     (Regime.HEAVY, Output.VIDEO): frozenset[System](),

@@ -44,6 +44,8 @@ LIMIT_FACTOR = 30.0
 # What is tried to find settings is shorter than what counts; the best of the bare network run again.
 SWEEP_SHARE = 0.6
 TUNE_SHARE = 0.2
+# Of Ray Data, which takes as long as that to fill its pipeline.
+TUNE_SHARE_RAY_DATA = 2.0
 MOST_REFERENCE = 96
 MOST_CHECKED = 24
 WORKERS_BATCH = (1, 2, 4, 8)
@@ -147,10 +149,10 @@ class _Regime:
             system: setting_for(system, rates, self._cores, self._fixed)
             for system in dict.fromkeys(cell.system for cell in order)
         }
-        if self._regime is Regime.LIGHT or self._plan.full:
-            settings = {system: self._tune(system, setting) for system, setting in settings.items()}
-        self._report.settings |= {(self._regime, system): setting for system, setting in settings.items()}
         bare = max(rates.values())
+        if self._regime is Regime.LIGHT or self._plan.full:
+            settings = {system: self._tune(system, setting, bare) for system, setting in settings.items()}
+        self._report.settings |= {(self._regime, system): setting for system, setting in settings.items()}
         assignments = {
             cell: [
                 Assignment(
@@ -207,15 +209,16 @@ class _Regime:
             run(setting)
         return {setting: statistics.median(measured) for setting, measured in rates.items()}
 
-    def _tune(self, system: System, base: Setting) -> Setting:
-        """The best of the settings that may suit a system."""
+    def _tune(self, system: System, base: Setting, bare: float) -> Setting:
+        """The best of the settings that may suit a system; ``bare`` is what the bare network makes."""
         choices = alternatives(system, base, self._plan.device, self._fixed)
         if len(choices) == 1:
             return base
-        rates = {base: 0.0}
+        rates: dict[Setting, float] = {}
+        share = TUNE_SHARE_RAY_DATA if system is System.RAY_DATA else TUNE_SHARE
         for setting in choices:
             cell = Cell(self._regime, Output.JPG, system)
-            frames = whole(first_length(1e9, Output.JPG, self._cores, self._plan.seconds) * TUNE_SHARE)
+            frames = whole(first_length(bare, Output.JPG, self._cores, self._plan.seconds) * share)
             trial, _ = self._trial(Assignment(cell, frames, setting), None, 0, 0)
             self._swept(trial)
             rates[setting] = trial.fps or 0.0
@@ -243,7 +246,7 @@ class _Regime:
         """Runs one trial, and once more with another length if it turned out too short; returns the next one's."""
         seconds = trial_seconds(task.cell, self._plan.seconds)
         trial, answer = self._trial(task, reference, repeat, place)
-        longer = replace(task, frames=next_length(trial.frames, trial.steady_s, seconds))
+        longer = replace(task, frames=next_length(task.frames, trial.steady_s, seconds))
         if not trial.fault and longer.frames > task.frames:
             task = longer
             trial, answer = self._trial(task, reference, repeat, place)
@@ -252,7 +255,7 @@ class _Regime:
         self._tell(f"{task.cell.output} {task.cell.system}, repeat {repeat + 1} of {self._plan.repeats}", trial)
         if trial.fault:
             return task
-        return replace(task, frames=next_length(trial.frames, trial.steady_s, seconds))
+        return replace(task, frames=next_length(task.frames, trial.steady_s, seconds))
 
     def _trial(self, task: Assignment, reference: Reference | None, repeat: int, place: int) -> tuple[Trial, Answer]:
         with _emptied(self._scratch / f"{self._regime}-{next(self._turns)}") as out:

@@ -32,7 +32,7 @@ CPU_BATCHES: tuple[int, ...] = (1, 2, 4)
 CUDA_BATCHES: tuple[int, ...] = (1, 4, 8, 16)
 # One session, or as many as the published program has workers.
 CUDA_SESSIONS = (1, 4)
-POOL_THREADS = 4
+POOL_THREADS, POOL_BATCH = 4, 4  # of the published program
 RAY_DATA_BATCHES = (8, 32)
 # Programs with one session.
 LONE = frozenset({System.SINGLE, System.BATCH, System.THREAD_POOL})
@@ -113,20 +113,23 @@ def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixe
 def alternatives(system: System, base: Setting, device: Device, fixed_batch: int | None) -> tuple[Setting, ...]:
     """Settings that may suit a system better than the bare network's, where the network is not all that takes time.
 
-    A session that leaves cores to the rest of its program, and for Ray Data batches whose calls weigh less instead of
-    the bare network's, which never was its best; nothing else, because the other systems do at every moment what the
-    bare network does or what their nature says.
+    A session that leaves cores to the rest of its program, for the thread pool the published batch, and for Ray Data
+    batches whose calls weigh less; nothing else, because the other systems do at every moment what the bare network
+    does or what their nature says.
 
     Args:
         system: the system.
-        base: what `setting_for` gives it; among the answer, save for Ray Data.
+        base: what `setting_for` gives it; the first of the answer.
         device: where the network runs.
         fixed_batch: the only batch that the network takes, if it is so exported.
     """
     if system in LONE and device is Device.CPU:
-        return tuple(dict.fromkeys([base, replace(base, threads=1)]))
+        tried = [base, replace(base, threads=1)]
+        if system is System.THREAD_POOL and fixed_batch is None:
+            tried.append(replace(base, threads=1, batch=POOL_BATCH))
+        return tuple(dict.fromkeys(tried))
     if system is System.RAY_DATA and fixed_batch is None:
-        return tuple(replace(base, batch=batch) for batch in RAY_DATA_BATCHES)
+        return tuple(dict.fromkeys([base, *(replace(base, batch=batch) for batch in RAY_DATA_BATCHES)]))
     return (base,)
 
 

@@ -59,6 +59,9 @@ class Runner:
         """What a rival is told: the keys of `jobs.benchmark.rivals.common.Spec`."""
         material, kind, setting = self.material, self.material.kind, assignment.setting
         tensors = self.network.tensors
+        options: dict[str, Any] = {} if assignment.seconds is None else {"seconds": assignment.seconds}
+        if assignment.cell.system is System.BARE and self.device is Device.CUDA:
+            options["on_card"] = True
         return {
             "backgrounds": list(material.backgrounds),
             "rects": [[rect.x0, rect.y0, rect.x1, rect.y1] for rect in material.rects],
@@ -84,7 +87,7 @@ class Runner:
             "batch": setting.batch,
             "provider": self.device.provider,
             "warm": WARM_BATCHES,
-            "options": {} if assignment.seconds is None else {"seconds": assignment.seconds},
+            "options": options,
         }
 
     def command(self, assignment: Assignment, out: Path) -> list[str]:

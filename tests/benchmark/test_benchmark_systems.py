@@ -62,6 +62,18 @@ def test_rivals_are_told_what_they_ask_for(
 
 
 @pytest.mark.parametrize("device", Device)
+@pytest.mark.parametrize("system", [System.BARE, System.WORKERS_INFERENCE])
+def test_nothing_is_copied_to_a_card_for_the_bare_network(
+    system: System, device: Device, material: tuple[Material, small.SmallClip], model: Path, tmp_path: Path
+) -> None:
+    told = runner(material[0], model, tmp_path, device).spec(
+        task(system, Output.NONE, Setting(1, 1, 4)), tmp_path / "out"
+    )
+    wanted = device is Device.CUDA and system is System.BARE
+    assert told["options"] == ({"on_card": True} if wanted else {})
+
+
+@pytest.mark.parametrize("device", Device)
 @pytest.mark.parametrize("output", [Output.JPG, Output.PNG, Output.VIDEO])
 @pytest.mark.parametrize("chosen", [False, True])
 def test_ours_is_started_as_users_start_it(
