@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 from pathlib import Path
@@ -91,12 +92,15 @@ def test_a_worker_does_not_grow_with_what_it_has_rendered(
 
     def render(times: int) -> None:
         for _ in range(times):
-            worker.render(0, 20, block)
+            # As in a clip of so many blocks: none of them was there before.
+            worker.render(0, 20, copy.deepcopy(block))
 
     # Threads get pools of memory of their own, once.
     render(15)
     before = private_bytes()
     render(20)
-    # 400 frames of 92 kB each, their six planes and answers would be hundreds of MiB.
+    # 400 frames of 92 kB each, their six planes and answers would be hundreds of MiB; so would 20 blocks be.
     assert private_bytes() - before < 12 * MIB
+    assert block.crops is not None
+    assert 20 * block.crops.nbytes > 12 * MIB
     assert small.WIDTH * small.HEIGHT * 3 * 400 > 12 * MIB

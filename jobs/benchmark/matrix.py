@@ -131,6 +131,8 @@ GUESS = {Output.JPG: 100.0, Output.PNG: 15.0, Output.VIDEO: 50.0, Output.NONE: m
 # all write for as long, because sooner or later the system puts what they wrote on the disk.
 LONGER_HEAVY = {System.OURS: 5.0, System.BARE: 2.5}
 ELSE_HEAVY = 1.25
+# As in the rival.
+FILLING = 2.0
 
 
 def trial_seconds(cell: Cell, seconds: float) -> float:
@@ -138,6 +140,11 @@ def trial_seconds(cell: Cell, seconds: float) -> float:
     if cell.regime is Regime.LIGHT:
         return seconds
     return seconds * LONGER_HEAVY.get(cell.system, ELSE_HEAVY)
+
+
+def filling_seconds(cell: Cell) -> float:
+    """How long a system is at work before its frames count, where what it is thought to make then is little."""
+    return FILLING if (cell.regime, cell.system) == (Regime.LIGHT, System.RAY_DATA) else 0.0
 
 
 def first_length(bare_fps: float, output: Output, cores: int, seconds: float) -> int:

@@ -22,6 +22,7 @@ from jobs.benchmark.matrix import (
     Regime,
     System,
     cells,
+    filling_seconds,
     first_length,
     next_length,
     rotated,
@@ -44,8 +45,6 @@ LIMIT_FACTOR = 30.0
 # What is tried to find settings is shorter than what counts; the best of the bare network run again.
 SWEEP_SHARE = 0.6
 TUNE_SHARE = 0.2
-# Of Ray Data, which takes as long as that to fill its pipeline.
-TUNE_SHARE_RAY_DATA = 2.0
 MOST_REFERENCE = 96
 MOST_CHECKED = 24
 WORKERS_BATCH = (1, 2, 4, 8)
@@ -157,7 +156,12 @@ class _Regime:
             cell: [
                 Assignment(
                     cell,
-                    first_length(bare, cell.output, self._cores, trial_seconds(cell, self._plan.seconds)),
+                    first_length(
+                        bare,
+                        cell.output,
+                        self._cores,
+                        trial_seconds(cell, self._plan.seconds) + filling_seconds(cell),
+                    ),
                     setting,
                 )
                 for setting in (finalists(rates) if self._counts(cell) else (settings[cell.system],))
@@ -215,10 +219,10 @@ class _Regime:
         if len(choices) == 1:
             return base
         rates: dict[Setting, float] = {}
-        share = TUNE_SHARE_RAY_DATA if system is System.RAY_DATA else TUNE_SHARE
+        cell = Cell(self._regime, Output.JPG, system)
+        seconds = self._plan.seconds * TUNE_SHARE + filling_seconds(cell)
         for setting in choices:
-            cell = Cell(self._regime, Output.JPG, system)
-            frames = whole(first_length(bare, Output.JPG, self._cores, self._plan.seconds) * share)
+            frames = first_length(bare, cell.output, self._cores, seconds)
             trial, _ = self._trial(Assignment(cell, frames, setting), None, 0, 0)
             self._swept(trial)
             rates[setting] = trial.fps or 0.0

@@ -33,7 +33,7 @@ CUDA_BATCHES: tuple[int, ...] = (1, 4, 8, 16)
 # One session, or as many as the published program has workers.
 CUDA_SESSIONS = (1, 4)
 POOL_THREADS, POOL_BATCH = 4, 4  # of the published program
-RAY_DATA_BATCHES = (8, 32)
+RAY_DATA_BATCH = 32
 # Programs with one session.
 LONE = frozenset({System.SINGLE, System.BATCH, System.THREAD_POOL})
 
@@ -129,7 +129,7 @@ def alternatives(system: System, base: Setting, device: Device, fixed_batch: int
             tried.append(replace(base, threads=1, batch=POOL_BATCH))
         return tuple(dict.fromkeys(tried))
     if system is System.RAY_DATA and fixed_batch is None:
-        return tuple(dict.fromkeys([base, *(replace(base, batch=batch) for batch in RAY_DATA_BATCHES)]))
+        return tuple(dict.fromkeys([base, replace(base, batch=RAY_DATA_BATCH)]))
     return (base,)
 
 

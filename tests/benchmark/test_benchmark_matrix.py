@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
+import itertools
 import math
 
 import pytest
+import small
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.benchmark.matrix import (
+    FILLING,
     GOALS,
     MOST_FRAMES,
     STEP,
@@ -18,6 +22,7 @@ from jobs.benchmark.matrix import (
     Regime,
     System,
     cells,
+    filling_seconds,
     first_length,
     goal_of,
     next_length,
@@ -106,6 +111,15 @@ def test_the_next_trial_takes_about_as_long_as_it_should(frames: int, steady: fl
         # At the same rate the next one takes the time that was asked for, up to rounding to whole steps.
         assert length == math.ceil(frames * seconds / max(steady, 1e-6) / STEP) * STEP
         assert abs(length * steady / frames - seconds) <= STEP * steady / frames + 1e-9
+
+
+def test_what_counts_only_later_is_given_the_time_until_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {
+        (regime, system): filling_seconds(Cell(regime, Output.JPG, system)) for regime in Regime for system in System
+    }
+    assert {cell for cell, seconds in given.items() if seconds} == {(Regime.LIGHT, System.RAY_DATA)}
+    monkeypatch.syspath_prepend(str(small.ROOT / "jobs" / "benchmark" / "rivals"))
+    assert importlib.import_module("ray_data").FILLING == FILLING
 
 
 @pytest.mark.parametrize(
