@@ -85,6 +85,8 @@ class Cell:
 # The default leaves out what says little: no rival's PNG is near, with the heavy network all formats are alike, and
 # with the light one the programs that are left out stand behind those that are named.
 BRIEF = {
+    (Regime.HEAVY, Output.NONE): frozenset(System),
+    (Regime.LIGHT, Output.NONE): frozenset({System.BARE}),
     (Regime.HEAVY, Output.JPG): frozenset(System),
     (Regime.LIGHT, Output.JPG): frozenset({System.THREAD_POOL, System.PLAIN_LOOP, System.RAY_DATA, System.OURS}),
     (Regime.HEAVY, Output.PNG): frozenset({System.OURS}),
@@ -103,12 +105,13 @@ def cells(regime: Regime, outputs: Collection[Output], systems: Collection[Syste
         systems: systems that are wanted.
         full: everything that exists, not only what says most.
     """
-    wanted = [Cell(regime, Output.NONE, system) for system in System if system.silent and system in systems]
-    for output in (Output.JPG, Output.PNG, Output.VIDEO):
+    wanted = []
+    for output in (Output.NONE, Output.JPG, Output.PNG, Output.VIDEO):
         for system in System:
-            exists = not system.silent and (output is not Output.VIDEO or system is System.OURS)
+            exists = system.silent == (output is Output.NONE) and (output is not Output.VIDEO or system is System.OURS)
             worth = full or system in BRIEF[regime, output]
-            if exists and worth and system in systems and output in outputs:
+            asked = system in systems and (system.silent or output in outputs)
+            if exists and worth and asked:
                 wanted.append(Cell(regime, output, system))
     return tuple(wanted)
 
@@ -129,7 +132,7 @@ GUESS = {Output.JPG: 100.0, Output.PNG: 15.0, Output.VIDEO: 50.0, Output.NONE: m
 # A heavy network makes few frames in a trial, and a frame more or less must not count; there ours and the network
 # alone, whose ratio is the headline, run longest (the network at two settings, one after the other). With a light one
 # all write for as long, because sooner or later the system puts what they wrote on the disk.
-LONGER_HEAVY = {System.OURS: 5.0, System.BARE: 2.5}
+LONGER_HEAVY = {System.OURS: 4.0, System.BARE: 2.0}
 ELSE_HEAVY = 1.25
 # As in the rival.
 FILLING = 2.0
