@@ -127,9 +127,9 @@ def test_what_counts_only_later_is_given_the_time_until_then(monkeypatch: pytest
         (Regime.LIGHT, System.RAY_DATA, 1),
         (Regime.LIGHT, System.OURS, 1),
         (Regime.HEAVY, System.PLAIN_LOOP, 1.25),
-        (Regime.HEAVY, System.OURS, 4),
+        (Regime.HEAVY, System.OURS, 5),
         # Twice, once for each of two settings.
-        (Regime.HEAVY, System.BARE, 2),
+        (Regime.HEAVY, System.BARE, 2.5),
     ],
 )
 def test_what_the_headline_rests_on_runs_longer(regime: Regime, system: System, times: float) -> None:
