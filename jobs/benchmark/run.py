@@ -43,7 +43,7 @@ JPEG_QUALITY = 95
 LIMIT_SECONDS = 180.0
 LIMIT_FACTOR = 30.0
 # What is tried to find settings is shorter than what counts; the best of the bare network run again.
-SWEEP_SHARE = 0.6
+SWEEP_SHARE = 0.4
 TUNE_SHARE = 0.2
 MOST_REFERENCE = 96
 MOST_CHECKED = 24
