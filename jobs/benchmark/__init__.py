@@ -56,5 +56,6 @@ What counts: ``fps_steady`` is frames over the time from the first frame begun t
 sessions warm. Ours encodes each background, and runs the network's face encoder on it where that pays (``faces`` in
 ``benchmark.parquet``), once before that time, while it loads; others do that work per frame, so it is charged: frames /
 (steady_s + prepare_s / cores), where ``prepare_s`` is the processor time that went into it, summed over loading tasks.
-Start-up is reported apart from it. Joining the video's segments is not in it.
+Start-up is reported apart from it. Joining the video's segments is not in it. Of Ray Data counts what it does once its
+pipeline is full, because a short trial would be mostly its beginning; its ``frames`` are those.
 """
