@@ -82,8 +82,8 @@ class Cell:
     system: System
 
 
-# The default leaves out what says little: no rival makes video, with the heavy network all formats are alike, and with
-# the light one the programs that are left out stand behind those that are named.
+# The default leaves out what says little: no rival's PNG is near, with the heavy network all formats are alike, and
+# with the light one the programs that are left out stand behind those that are named.
 BRIEF = {
     (Regime.HEAVY, Output.NONE): frozenset(System),
     (Regime.LIGHT, Output.NONE): frozenset({System.BARE}),
@@ -92,7 +92,7 @@ BRIEF = {
     (Regime.HEAVY, Output.PNG): frozenset({System.OURS}),
     (Regime.LIGHT, Output.PNG): frozenset({System.PLAIN_LOOP, System.OURS}),
     (Regime.HEAVY, Output.VIDEO): frozenset[System](),
-    (Regime.LIGHT, Output.VIDEO): frozenset[System](),
+    (Regime.LIGHT, Output.VIDEO): frozenset({System.OURS}),
 }
 
 

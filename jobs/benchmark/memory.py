@@ -119,10 +119,10 @@ def anonymous(pid: int) -> int:
     Nearly all that it alone holds, and the kernel keeps count of it, where `look` has it walk through every page.
     """
     try:
-        status = Path("/proc", str(pid), "status").read_text(encoding="utf-8")
-    except OSError:
+        memory = psutil.Process(pid).memory_info()
+    except psutil.Error:
         return 0
-    return sum(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("RssAnon:"))
+    return memory.rss - memory.shared
 
 
 class Peak:

@@ -29,6 +29,10 @@ class Written(StrEnum):
     VIDEO = "video"
 
 
+# No rival makes video, and the default has ten minutes.
+STILLS = (Written.JPG, Written.PNG)
+
+
 def benchmark(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the results, and for all files while it runs.")],
@@ -43,7 +47,9 @@ def benchmark(
     full: Annotated[bool, typer.Option("--full", help="Everything: all formats, sweeps, long runs.")] = False,
     system: Annotated[list[System] | None, typer.Option(help="Only these; may be repeated. [default: all]")] = None,
     regime: Annotated[list[Regime] | None, typer.Option(help="Only these networks. [default: both]")] = None,
-    format_: Annotated[list[Written] | None, typer.Option("--format", help="Only these. [default: all]")] = None,
+    format_: Annotated[
+        list[Written] | None, typer.Option("--format", help="Only these. [default: jpg and png, with --full all]")
+    ] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Of each trial. [default: 3, with --full 5]")] = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="Of rendering in the shortest trials. [default: 2, with --full 10]")
@@ -71,7 +77,7 @@ def benchmark(
         kind=kind,
         device=device,
         regimes=regime or tuple(Regime),
-        outputs=[Output(one) for one in format_ or Written],
+        outputs=[Output(one) for one in format_ or (Written if full else STILLS)],
         systems=system or tuple(System),
         repeats=repeats or default_repeats,
         seconds=seconds or default_seconds,

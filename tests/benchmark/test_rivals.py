@@ -160,7 +160,13 @@ def test_every_pixel_is_right(
     program: str, options: dict[str, Any], batches: int, footage: Clip, tmp_path: Path
 ) -> None:
     found = answer(program, {**footage.spec, "options": options}, tmp_path)
-    assert (found["settings"].get("rendered", found["frames"]), found["batches"]) == (FRAMES, batches)
+    if program == "ray_data":
+        # The last batch has a single frame, and may be among those that are not counted.
+        assert found["settings"]["rendered"] == FRAMES
+        assert found["frames"] in {BATCH * batches - 3, BATCH * batches}
+    else:
+        assert found["frames"] == FRAMES
+    assert found["batches"] == batches
     assert_equal(written(tmp_path, "png"), footage.expected)
 
 
@@ -202,7 +208,7 @@ def test_of_ray_data_counts_what_began_when_its_pipeline_was_full(
 def test_ray_data_in_two_stages_on_a_cluster_that_stands(footage: Clip, tmp_path: Path, cluster: Cluster) -> None:
     options = {"layout": "stages", "writers": 1, "batches_per_block": 3, "address": cluster.address}
     found = answer("ray_data", {**footage.spec, "options": options}, tmp_path)
-    assert found["settings"]["rendered"] == FRAMES
+    assert (found["settings"]["rendered"], found["batches"]) == (FRAMES, 6)
     assert (found["settings"]["layout"], found["settings"]["writers"]) == ("stages", 1)
     assert_equal(written(tmp_path, "png"), footage.expected)
 
