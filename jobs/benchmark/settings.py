@@ -34,8 +34,9 @@ CUDA_BATCHES: tuple[int, ...] = (1, 4, 8, 16)
 CUDA_SESSIONS = (1, 4)
 POOL_THREADS, POOL_BATCH = 4, 4  # of the published program
 RAY_DATA_BATCH = 32
+POOLED = frozenset({System.THREAD_POOL, System.THREAD_POOL_OVERLAPPED})
 # Programs with one session.
-LONE = frozenset({System.SINGLE, System.BATCH, System.THREAD_POOL})
+LONE = POOLED | {System.SINGLE, System.BATCH}
 
 
 def candidates(device: Device, cores: int, fixed_batch: int | None) -> tuple[Setting, ...]:
@@ -105,7 +106,7 @@ def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixe
         if system is System.SINGLE:
             return Setting(1, lone.threads, fixed_batch or 1, top.precision)
         batched = _of(alike, (s for s in alike if s.workers == 1 and (s.batch > 1 or fixed_batch)), default=lone)
-        workers = max(cores, POOL_THREADS) if system is System.THREAD_POOL else 1
+        workers = max(cores, POOL_THREADS) if system in POOLED else 1
         return Setting(workers, batched.threads, batched.batch, top.precision)
     return _of(alike, (s for s in alike if s.workers > 1), default=top)
 
@@ -113,7 +114,7 @@ def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixe
 def alternatives(system: System, base: Setting, device: Device, fixed_batch: int | None) -> tuple[Setting, ...]:
     """Settings that may suit a system better than the bare network's, where the network is not all that takes time.
 
-    A session that leaves cores to the rest of its program, for the thread pool the published batch, and for Ray Data
+    A session that leaves cores to the rest of its program, for the thread pools the published batch, and for Ray Data
     batches whose calls weigh less; nothing else, because the other systems do at every moment what the bare network
     does or what their nature says.
 
@@ -125,7 +126,7 @@ def alternatives(system: System, base: Setting, device: Device, fixed_batch: int
     """
     if system in LONE and device is Device.CPU:
         tried = [base, replace(base, threads=1)]
-        if system is System.THREAD_POOL and fixed_batch is None:
+        if system in POOLED and fixed_batch is None:
             tried.append(replace(base, threads=1, batch=POOL_BATCH))
         return tuple(dict.fromkeys(tried))
     if system is System.RAY_DATA and fixed_batch is None:

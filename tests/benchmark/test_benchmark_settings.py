@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from actors.core.kind import Precision
 from jobs.benchmark.matrix import Device, System
-from jobs.benchmark.settings import FINALISTS, LONE, Setting, alternatives, best, candidates, finalists, setting_for
+from jobs.benchmark.settings import (
+    FINALISTS,
+    LONE,
+    POOLED,
+    Setting,
+    alternatives,
+    best,
+    candidates,
+    finalists,
+    setting_for,
+)
 
 MANY = {System.WORKERS_INFERENCE, System.WORKERS_STATIC, System.PLAIN_LOOP, System.RAY_DATA}
 
@@ -77,7 +87,7 @@ def test_a_friend_tries_more_than_one_setting(base: Setting, system: System, dev
     assert len(set(found)) == len(found)
     assert all(setting.precision is base.precision and setting.workers == base.workers for setting in found)
     assert found[0] == base
-    more = {System.RAY_DATA: {32}, System.THREAD_POOL: {4} if device is Device.CPU else set()}
+    more = {System.RAY_DATA: {32}, **dict.fromkeys(POOLED, {4} if device is Device.CPU else set())}
     tried = more.get(system, set()) if fixed is None else set()
     assert {setting.batch for setting in found} == {base.batch} | tried
     if system in LONE and device is Device.CPU:

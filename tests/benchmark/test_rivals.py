@@ -23,6 +23,8 @@ from exports import halved
 from numpy.typing import NDArray
 from ray.cluster_utils import Cluster
 
+from jobs.benchmark.matrix import System
+
 RIVALS = small.ROOT / "jobs" / "benchmark" / "rivals"
 SHARED = {"common", "processes"}
 PROGRAMS = sorted(path.stem for path in RIVALS.glob("*.py") if path.stem not in {"__init__", *SHARED})
@@ -131,13 +133,8 @@ def assert_equal(found: list[Image], expected: list[Image]) -> None:
     assert wrong == []
 
 
-def test_all_programs_are_there() -> None:
-    assert (
-        sorted(
-            ["bare", "single", "batch", "workers_inference", "thread_pool", "workers_static", "plain_loop", "ray_data"]
-        )
-        == PROGRAMS
-    )
+def test_every_system_has_its_program() -> None:
+    assert sorted(system.value for system in System if system is not System.OURS) == PROGRAMS
 
 
 @pytest.mark.parametrize(
@@ -146,8 +143,8 @@ def test_all_programs_are_there() -> None:
         ("single", {}, FRAMES),
         ("batch", {}, 12),
         ("thread_pool", {}, 12),
-        ("thread_pool", {"ahead": 1}, 12),
-        ("thread_pool", {"overlap": False}, 12),
+        ("thread_pool_overlapped", {}, 12),
+        ("thread_pool_overlapped", {"ahead": 1}, 12),
         # Two pieces of 22 and 23 frames.
         ("workers_static", {}, 12),
         ("plain_loop", {}, 12),
@@ -277,7 +274,7 @@ def test_without_a_card_cuda_is_not_replaced_by_the_cpu(footage: Clip, tmp_path:
     assert "CUDAExecutionProvider could not be had" in failed.stderr
 
 
-@pytest.mark.parametrize("program", ["batch", "thread_pool", "plain_loop"])
+@pytest.mark.parametrize("program", ["batch", "thread_pool", "thread_pool_overlapped", "plain_loop"])
 @pytest.mark.parametrize("t", [0, FRAMES - 1])
 def test_a_frame_that_cannot_be_written_is_not_passed_over(program: str, t: int, footage: Clip, tmp_path: Path) -> None:
     (tmp_path / "out" / f"frame_{t:06d}.png").mkdir(parents=True)

@@ -1,0 +1,52 @@
+"""The thread pool at its best, which nobody has published: it pastes and writes while the network runs the next batch.
+
+At most ``options["ahead"]`` batches (2) are unwritten.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    # Types alone: at run time the script finds its neighbour beside itself.
+    from jobs.benchmark.rivals import common
+else:
+    import common
+
+
+def main() -> None:
+    """Renders the clip with a pool of ``workers`` threads."""
+    spec = common.Spec.from_command_line()
+    clip = common.load_clip(spec)
+    network = common.Network(spec, spec.threads, spec.batch)
+    ahead = spec.options.get("ahead", 2)
+
+    def finish(t: int, prediction: common.Planes) -> None:
+        common.write_frame(spec, t, common.composite(spec, clip.background(t), prediction))
+
+    def render() -> common.Count:
+        unwritten: deque[list[Future[None]]] = deque()
+        for frames in common.batches(range(spec.frames), spec.batch):
+            predictions = network.predict_frames(clip, frames)
+            if len(unwritten) == ahead:
+                wait_for(unwritten.popleft())
+            unwritten.append([pool.submit(finish, *work) for work in zip(frames, predictions, strict=True)])
+        for pending in unwritten:
+            wait_for(pending)
+        return common.Count(spec.frames, network.batches)
+
+    with ThreadPoolExecutor(spec.workers) as pool:
+        done = common.timed(render)
+    common.report("thread_pool_overlapped", spec, [done], {"ahead": ahead})
+
+
+def wait_for(pending: list[Future[None]]) -> None:
+    """Returns when all are done; raises what the first of them that failed raised."""
+    for future in pending:
+        future.result()
+
+
+if __name__ == "__main__":
+    main()
