@@ -16,7 +16,7 @@ from jobs.messages import say
 
 # Repeats, and seconds of rendering in the shortest trials.
 BRIEF = (3, 2.0)
-FULL = (5, 10.0)
+FULL = (5, 5.0)
 # Values of these are places on the user's machine, which are nobody's business.
 PATHS = frozenset({"out", "clip", "model", "rects"})
 
@@ -52,7 +52,7 @@ def benchmark(
     ] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Of each trial. [default: 3, with --full 5]")] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Of rendering in the shortest trials. [default: 2, with --full 10]")
+        float | None, typer.Option(min=0.1, help="Of rendering in the shortest trials. [default: 2, with --full 5]")
     ] = None,
 ) -> int:
     """Measure this renderer, the bare network and six other programs, interleaved, every frame compared.
