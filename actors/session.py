@@ -321,20 +321,20 @@ def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: 
     if options.provider == CUDA:
         settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         providers = [(CUDA, _cuda_options(options)), CPU]
-    try:
-        # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
-        with tempfile.NamedTemporaryFile(prefix="mouthpiece-", suffix=".onnx") as file:
-            file.write(graph.SerializeToString())
-            file.flush()
+    # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
+    with tempfile.NamedTemporaryFile(prefix="mouthpiece-", suffix=".onnx") as file:
+        file.write(graph.SerializeToString())
+        file.flush()
+        try:
             # enable_fallback=0: otherwise a provider that fails is replaced by the CPU with only a printed line.
             session = ort.InferenceSession(file.name, settings, providers=providers, enable_fallback=0)
-    except Exception as error:  # the runtime's errors share no base class below Exception
-        message = _said(error)
-        if options.provider == CUDA and "CUDA" in message:
-            raise _no_cuda(message) from error
-        raise InputError(
-            path, f"ONNX Runtime {ort.__version__} cannot load it ({message})", "export it again, with opset 17"
-        ) from error
+        except Exception as error:  # the runtime's errors share no base class below Exception
+            message = _said(error)
+            if options.provider == CUDA and "CUDA" in message:
+                raise _no_cuda(message) from error
+            raise InputError(
+                path, f"ONNX Runtime {ort.__version__} cannot load it ({message})", "export it again, with opset 17"
+            ) from error
     if session.get_providers()[0] != options.provider:
         raise _no_cuda(missing or "the CUDA provider did not load")
     return session

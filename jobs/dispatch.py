@@ -267,7 +267,7 @@ class Dispatcher:
         try:
             receipt: BlockReceipt = ray.get(ref)
         except ray.exceptions.RayError as error:
-            _raise_if_final(error)
+            _raise_if_final(error, "backgrounds cannot be loaded")
             self._lose_block(block, error)
             return
         self.moments.loaded_bytes += receipt.bytes
@@ -279,7 +279,7 @@ class Dispatcher:
         try:
             report: RangeReport = ray.get(ref)
         except ray.exceptions.RayError as error:
-            _raise_if_final(error)
+            _raise_if_final(error, "the output cannot be written")
             cause = getattr(error, "cause", None) or error
             needed_block = isinstance(error, ray.exceptions.RayTaskError) and isinstance(cause, WORKER_GONE)
             if isinstance(cause, BLOCK_GONE) or needed_block:
@@ -338,12 +338,16 @@ class Dispatcher:
             self._scheduler.grow(self._work.room(there))
 
 
-def _raise_if_final(error: ray.exceptions.RayError) -> None:
+def _raise_if_final(error: ray.exceptions.RayError, undone: str) -> None:
     """Raises what a worker's or loader's failure means for the whole run, if it concerns more than this one.
+
+    Args:
+        error: the failure.
+        undone: what it means where the file system is to blame.
 
     Raises:
         InputError: something the user gave cannot be used.
-        StoppedError: nothing can be written, or Ray has no room for blocks.
+        StoppedError: the file system refuses, or Ray has no room for blocks.
     """
     cause = getattr(error, "cause", None) or error
     if isinstance(cause, InputError):
@@ -357,7 +361,7 @@ def _raise_if_final(error: ray.exceptions.RayError) -> None:
     if isinstance(cause, OSError) and not isinstance(cause, ray.exceptions.RayError):
         # It would fail the whole clip in the same way, frame by frame.
         fix = "mend it and run the same command again"
-        raise StoppedError(f"the output cannot be written ({cause})", fix) from error
+        raise StoppedError(f"{undone} ({cause})", fix) from error
 
 
 def _one_line(error: Exception) -> str:

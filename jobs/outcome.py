@@ -88,6 +88,7 @@ class Outcome:
         seam = summary.seam_stats(
             rendered["frame"].to_pylist(), numbers(rendered, "seam"), rendered["seam_at"].to_pylist()
         )
+        limits = summary.limiting(stages, opening.get("plan", {}).get("finishers", 0))
         accounts = self.accounts
         record.write_record(
             out,
@@ -96,7 +97,7 @@ class Outcome:
                 "status": self.status,
                 "reason": str(self.error) if self.error else "",
                 "finished_at": time.time(),
-                **summary.as_record(totals, stages, workers, seam),
+                **summary.as_record(totals, stages, workers, seam, limits),
                 "workers_ready": [asdict(report) for report in self.moments.workers],
                 "failures": [asdict(failure) for failure in self.failures],
                 "deaths": accounts.deaths,
@@ -110,7 +111,7 @@ class Outcome:
             say(console, f"warning: {note}", style="yellow")
         for death in accounts.deaths:
             say(console, f"died: {death}", style="yellow")
-        summary.print_summary(console, totals, stages, workers, seam)
+        summary.print_summary(console, totals, stages, workers, seam, limits)
 
     def _totals(self, clock: Clock, frames: list[int], rendered: int, steady: float) -> summary.Totals:
         now = time.perf_counter()

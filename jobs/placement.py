@@ -114,10 +114,11 @@ def place(
         return Placement(count, threads or 1, finishers, batch or CUDA_BATCH, gpus_per_worker, resources)
     cores = offer.cpus / count
     threads = threads or max(1, min(int(cores), int(offer.smallest_node_cpus)))
-    # More workers than cores share them, because the user said so; where there are none yet, each asks for one.
-    resources = {"num_cpus": threads if cores >= 1 or not offer.cpus else _round_down(cores)}
+    # More threads than cores share them, because the user said so; where there are no cores yet, each asks for its own.
+    resources = {"num_cpus": threads if cores >= threads or not offer.cpus else _round_down(cores)}
     return Placement(count, threads, 0, batch or CPU_BATCH, 0.0, resources)
 
 
 def _round_down(cores: float) -> float:
-    return int(cores * PRECISION) / PRECISION
+    """As Ray takes it: below one core a fraction of four decimals, else whole cores."""
+    return int(cores) if cores >= 1 else int(cores * PRECISION) / PRECISION

@@ -106,10 +106,7 @@ def write_profile(profile: Profile) -> str:
 
 def read_profile(key: dict[str, Any]) -> Profile | None:
     """The profile for a key, or ``None`` where there is none that can be read: it is only advice."""
-    path = profile_path(key)
-    if not storage.is_file(path):
-        return None
     try:
-        return Profile.model_validate_json(storage.read_bytes(path))
-    except (OSError, ValidationError):
+        return Profile.model_validate_json(storage.read_bytes(profile_path(key)))
+    except (OSError, RuntimeError, ValidationError):  # RuntimeError: a user without a home folder
         return None

@@ -293,10 +293,7 @@ class _Run:
             look=self._cluster.offer,
             room=None
             if options.workers
-            else lambda now: min(
-                room(now, choice.provider, placement.gpus, placement.threads if options.threads else 1),
-                scheduler.remaining,
-            ),
+            else lambda now: min(room(now, choice.provider, placement.gpus, placement.threads), scheduler.remaining),
         )
         with meter(self._console, scheduler.total) as shown:
             Dispatcher(scheduler, work, outcome.moments, self._ledger.record, lambda: _show(shown, scheduler)).run()

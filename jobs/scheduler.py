@@ -297,8 +297,8 @@ class Scheduler:
         wanted = self._blocks_in_order()
         missing = [block for block in wanted if block not in self._ready and block not in self._loading]
         held = self._ready | self._loading.keys()
-        pinned = {block for worker in self._workers for frames in worker.queue for block in self._blocks_of(frames)}
-        spare = sorted(self._ready - pinned - set(wanted))
+        # What workers have in their queues is wanted first, so it is never spare.
+        spare = sorted(self._ready - set(wanted))
         actions: list[Action] = []
         for block in missing:
             if len(self._loading) >= self._loaders:

@@ -14,6 +14,9 @@ from rich.table import Table
 
 from actors.core.timings import STAGES, numbers
 
+# Stages that a worker's finishing threads share, where it has any; every other stage has a thread of its own.
+FINISHING = ("composite", "encode", "write")
+
 # What the places in `actors.core.seam.EDGES` are called.
 EDGES = {"square": "the square's edge", "inner": "the network's edge", "mask": "the mask's edge"}
 
@@ -75,7 +78,8 @@ class ColdStart:
         ray_s: starting or joining Ray.
         session_s: the slowest worker's session, its runtime's import included.
         warm_s: the slowest worker's warm-up.
-        cache_s: decoding backgrounds, summed over the loading tasks (which run beside the sessions).
+        cache_s: decoding and preparing backgrounds, the face encoder included, summed over the loading tasks (which run
+            beside the sessions).
         wait_s: cluster joined until the first range was given out.
         finish_s: last file until the end: video, record, summary.
     """
@@ -102,7 +106,8 @@ class Totals:
         fps_total: frames rendered by this command over all of its time.
         fps_steady: the same over first dispatch to last file on disk.
         steady_s: first dispatch to last file on disk.
-        prepare_s: processor time for preparing the encoding of backgrounds, summed over the loading tasks.
+        prepare_s: processor time for what is done once per background, its encoding and the face encoder, summed over
+            the loading tasks.
         cold: where the rest went.
     """
 
@@ -183,11 +188,35 @@ def seam_stats(frames: Sequence[int], seams: NDArray[np.float64], edges: Sequenc
     )
 
 
-def limiting(stats: list[StageStats]) -> str:
-    """One sentence that names the stage which takes most of the workers' time, and what helps."""
+def limiting_stage(stats: Sequence[StageStats], finishers: int) -> tuple[str, float]:
+    """The stage that limits, or ``waiting``, and the part of the time that tells it.
+
+    One stage after the other, that is the one with the largest share of the workers' time. Where stages run beside each
+    other it is the one whose threads were busy for the largest part of the run: of the stages that share threads, the
+    longest stands for all of them. ``waiting`` limits if all threads were idle for more than half of the run.
+
+    Args:
+        stats: `stage_stats` of the run, not empty.
+        finishers: threads of each worker that finish frames beside its network; 0: one stage after the other.
+    """
+    if not finishers:
+        top = max(stats, key=lambda stat: stat.share)
+        return top.stage, top.share
+    shares = {stat.stage: stat.share for stat in stats if stat.stage != "waiting"}
+    finishing = {stage: share for stage, share in shares.items() if stage in FINISHING}
+    busy = {stage: share for stage, share in shares.items() if stage not in FINISHING}
+    if finishing:
+        busy[max(finishing, key=lambda stage: finishing[stage])] = sum(finishing.values()) / finishers
+    stage = max(busy, key=lambda stage: busy[stage], default="waiting")
+    part = busy.get(stage, 0.0)
+    return (stage, part) if part >= 0.5 else ("waiting", 1 - part)
+
+
+def limiting(stats: Sequence[StageStats], finishers: int) -> str:
+    """One sentence that names the stage which limits, as `limiting_stage` finds it, and what helps."""
     if not stats:
         return "nothing was rendered"
-    top = max(stats, key=lambda stat: stat.share)
+    stage, part = limiting_stage(stats, finishers)
     advice = {
         "gather": "making network input",
         "inference": "the network itself: only faster or more devices help",
@@ -197,19 +226,21 @@ def limiting(stats: list[StageStats]) -> str:
         "video": "encoding the video: more workers help",
         "waiting": "workers wait for backgrounds or have nothing left to do: fewer workers would do as well",
     }
-    return f"{top.stage} limits, with {top.share:.0%} of the workers' time: {advice[top.stage]}"
+    beside = finishers and stage != "waiting"
+    share = f"its threads busy for {part:.0%} of the time" if beside else f"with {part:.0%} of the workers' time"
+    return f"{stage} limits, {share}: {advice[stage]}"
 
 
 def as_record(
-    totals: Totals, stages: list[StageStats], workers: list[WorkerStats], seam: SeamStats | None
+    totals: Totals, stages: list[StageStats], workers: list[WorkerStats], seam: SeamStats | None, limits: str
 ) -> dict[str, Any]:
-    """The figures as they stand in run.json."""
+    """The figures as they stand in run.json; ``limits`` is `limiting`'s sentence."""
     return {
         "totals": asdict(totals),
         "stages": [asdict(stage) for stage in stages],
         "workers": [asdict(worker) for worker in workers],
         "seam": None if seam is None else asdict(seam),
-        "limiting": limiting(stages),
+        "limiting": limits,
     }
 
 
@@ -219,8 +250,9 @@ def print_summary(
     stages: list[StageStats],
     workers: list[WorkerStats],
     seam: SeamStats | None,
+    limits: str,
 ) -> None:
-    """The tables at the end of a run."""
+    """The tables at the end of a run, and `limiting`'s sentence."""
     cold = totals.cold
     head = Table(title="run", title_justify="left", show_header=False, box=None, pad_edge=False)
     head.add_row("frames", f"{totals.frames} ({totals.rendered} rendered now, {totals.failed} failed)")
@@ -246,4 +278,4 @@ def print_summary(
         row = (str(worker.worker), worker.node[:8], str(worker.pid), worker.device, str(worker.frames))
         table.add_row(*row, f"{worker.busy_ms / 1e3:.1f}")
     console.print(table)
-    console.print(limiting(stages), soft_wrap=True, highlight=False)
+    console.print(limits, soft_wrap=True, highlight=False)

@@ -9,7 +9,7 @@ import numpy as np
 import ray
 
 from actors.core.audio import AudioTrack
-from actors.core.errors import InputError, StoppedError
+from actors.core.errors import InputError, NoCudaError, StoppedError
 from actors.core.kind import ModelKind
 from actors.core.report import RangeReport
 from actors.core.timeline import Loop, Pairing, divide
@@ -111,19 +111,23 @@ def measure(
 
     Returns:
         Frames per second, and what stood in the way where they are 0.
+
+    Raises:
+        NoCudaError: no layout will have CUDA here.
     """
     audio = _looped(inputs.audio, inputs.kind)
     pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))
     blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
     watch = _Watch(placement.workers, seconds, time.time() + limit)
     there = cluster.offer()
-    faces = plan_ahead(options, inputs, provider, list(inputs.frames), there.store).faces
-    config = worker_config(options, inputs, placement, provider=provider, faces=faces, out=scratch, token=token)
+    ahead = plan_ahead(options, inputs, provider, list(inputs.frames), there.store)
+    prepare = options.delivery if ahead.prepare else None
+    config = worker_config(options, inputs, placement, provider=provider, faces=ahead.faces, out=scratch, token=token)
     encoder = face_request(config)
     work = Work(
         config=replace(config, pairing=pairing),
         audio=ray.put(audio),
-        request=lambda block: block_request(options, inputs, blocks, block, prepare=options.delivery, faces=encoder),
+        request=lambda block: block_request(options, inputs, blocks, block, prepare=prepare, faces=encoder),
         nodes=there.rendering,
         placement=placement.resources,
         wait=limit,
@@ -142,6 +146,8 @@ def measure(
         Dispatcher(scheduler, work, Moments(), watch.see, watch.look).run()
     except _Enough:
         pass
+    except NoCudaError:
+        raise
     except (InputError, StoppedError) as error:
         return 0.0, str(error)
     fps = watch.fps()

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from tempfile import TemporaryDirectory
 
 from rich.console import Console
@@ -14,13 +15,13 @@ from rich.table import Table
 
 import actors
 from actors import storage
-from actors.core.errors import InputError
+from actors.core.errors import InputError, NoCudaError
 from actors.layout import frames_folder, segments_folder
 from jobs.cluster import Cluster, connect
 from jobs.inputs import Inputs, read_inputs
 from jobs.messages import say
-from jobs.options import CompositeOptions
-from jobs.placement import Placement, choose_device, place
+from jobs.options import CompositeOptions, DeviceChoice
+from jobs.placement import CPU, Placement, choose_device, place
 from jobs.profile import Layout, Profile, Trial, profile_key, write_profile
 from jobs.trial import measure
 from jobs.tuning import best_of, explain, search
@@ -40,7 +41,7 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
         console: where to report.
 
     Raises:
-        InputError: something given cannot be used, or no layout rendered anything.
+        InputError: something given cannot be used, no layout rendered anything, or the outcome cannot be kept.
         StoppedError: Ray could not be started.
     """
     inputs = read_inputs(options)
@@ -49,33 +50,46 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
         there = cluster.offer()
         choice = choose_device(options.device, there, own_cluster=cluster.own)
 
-        def attempt(layout: Layout) -> Trial | None:
+        def attempt(provider: str, layout: Layout) -> Trial | None:
             left = until - time.monotonic()
             if left < 0:
                 return None
             placement = place(
                 there,
-                choice.provider,
+                provider,
                 workers=layout.workers,
                 threads=layout.threads,
                 batch=layout.batch,
                 gpus_per_worker=layout.gpus_per_worker,
                 frames=layout.workers,
             )
-            trial = _attempt(options, inputs, layout, placement, choice.provider, cluster, folder, token)
+            trial = _attempt(options, inputs, layout, placement, provider, cluster, folder, token)
             say(console, f"{layout}: {trial.fps:.1f} fps{f' ({trial.remark})' if trial.remark else ''}")
             return trial
 
-        trials = search(there, choice.provider, attempt)
+        provider = choice.provider
+        try:
+            trials = search(there, provider, partial(attempt, provider))
+        except NoCudaError as error:
+            if options.device is not DeviceChoice.AUTO:
+                raise
+            # As `composite` does it.
+            say(console, f"device: cpu ({choice.reason}, but {error.problem})")
+            provider = CPU
+            trials = search(there, provider, partial(attempt, provider))
         if not trials or best_of(trials).fps == 0:
             reason = trials[-1].remark if trials else "no time was left for a trial"
             raise InputError("tune", f"no layout rendered anything ({reason})", "mend that, or give --seconds more")
         best = best_of(trials)
-        key = profile_key(inputs, options, there, choice.provider)
+        key = profile_key(inputs, options, there, provider)
     profile = Profile(best=best.layout, fps=best.fps, trials=tuple(trials), key=key)
-    path = write_profile(profile)
     _print(console, profile)
     say(console, explain(trials))
+    try:
+        path = write_profile(profile)
+    except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home folder
+        fix = "set XDG_CACHE_HOME to a folder that can be written, or give composite these values as flags"
+        raise InputError("tune", f"what it found cannot be kept ({error})", fix) from error
     say(console, f"kept in {path}; composite uses it for this model on this hardware, unless --no-tuned")
     return profile
 
@@ -114,9 +128,15 @@ def _scratch(folder: str | None) -> Iterator[tuple[str, str]]:
     """A new folder for the frames of trials, and the name of a file in it by which nodes know it."""
     token = f".driver-{uuid.uuid4().hex[:12]}"
     parent = None if folder is None else storage.resolve(folder)
-    if parent is not None:
-        storage.make_folder(parent)
-    with TemporaryDirectory(prefix="mouthpiece-tune-", dir=parent, ignore_cleanup_errors=True) as scratch:
+    try:
+        if parent is not None:
+            storage.make_folder(parent)
+        made = TemporaryDirectory(prefix="mouthpiece-tune-", dir=parent, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise InputError(
+            f"--scratch {folder}", f"cannot be written ({error})", "name a folder that all nodes see"
+        ) from error
+    with made as scratch:
         storage.write_atomic(storage.join(scratch, token), b"")
         yield scratch, token
 

@@ -110,9 +110,19 @@ def test_cards_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> Non
     assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.25}
 
 
-@given(offers, st.sampled_from([CPU, CUDA]), st.one_of(st.none(), st.integers(1, 200)), st.integers(1, 500))
-def test_all_workers_fit_at_once(offer: Offer, provider: str, workers: int | None, frames: int) -> None:
-    placement = place(offer, provider, workers=workers, threads=None, batch=None, gpus_per_worker=0.25, frames=frames)
+@given(
+    offers,
+    st.sampled_from([CPU, CUDA]),
+    st.one_of(st.none(), st.integers(1, 200)),
+    st.one_of(st.none(), st.integers(1, 64)),
+    st.integers(1, 500),
+)
+def test_all_workers_fit_at_once(
+    offer: Offer, provider: str, workers: int | None, threads: int | None, frames: int
+) -> None:
+    placement = place(
+        offer, provider, workers=workers, threads=threads, batch=None, gpus_per_worker=0.25, frames=frames
+    )
     assert 1 <= placement.workers <= frames
     if workers is not None:
         assert placement.workers == min(workers, frames)
@@ -121,9 +131,18 @@ def test_all_workers_fit_at_once(offer: Offer, provider: str, workers: int | Non
     assert cpus > 0
     there = offer.cpus if provider == CPU else offer.gpu_node_cpus
     assert placement.workers * cpus <= there or there == 0
-    # Ray refuses more than four decimals.
+    # Ray refuses parts of more than one core, and more than four decimals.
+    assert cpus < 1 or cpus == int(cpus)
     assert cpus * PRECISION == pytest.approx(round(cpus * PRECISION), abs=1e-6)
     assert ("num_gpus" in placement.resources) == (provider == CUDA)
+
+
+def test_more_threads_than_cores_share_them() -> None:
+    def asked(workers: int, threads: int) -> float:
+        layout = {"workers": workers, "threads": threads, "batch": None, "gpus_per_worker": None}
+        return float(place(LAPTOP, CPU, frames=100, **layout).resources["num_cpus"])
+
+    assert [asked(8, 4), asked(3, 4), asked(16, 4), asked(2, 4)] == [1, 2, 0.5, 4]
 
 
 def test_a_cluster_without_cpus_is_asked_for_one_each() -> None:

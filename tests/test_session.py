@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -347,3 +348,12 @@ def test_two_runtimes_side_by_side_are_found(tmp_path: Path, monkeypatch: pytest
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.31.0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert runtime_conflict() == "onnxruntime and onnxruntime-gpu"
+
+
+def test_a_full_or_missing_temporary_folder_is_not_the_models_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = small.write_model(tmp_path / "m.onnx")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(FileNotFoundError, match="missing"):
+        session_of(path)

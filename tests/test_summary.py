@@ -81,13 +81,13 @@ def test_shares_are_shares(rows: list[tuple[float, ...]], workers: int, steady: 
     if stats[-1].share > 0:
         assert sum(stat.share for stat in stats) == pytest.approx(1)
         assert sum(stat.mean_ms for stat in stats) * len(rows) == pytest.approx(workers * steady * 1e3)
-    assert limiting(stats).split()[0] in {*STAGE_NAMES, "waiting"}
+    assert limiting(stats, 0).split()[0] in {*STAGE_NAMES, "waiting"}
 
 
 def test_nothing_rendered_has_no_stages() -> None:
     assert stage_stats(stage_times(frames()), 0, 0.0) == []
     assert worker_stats(frames()) == []
-    assert limiting([]) == "nothing was rendered"
+    assert limiting([], 0) == "nothing was rendered"
 
 
 def test_workers_are_told_by_process() -> None:
@@ -106,9 +106,19 @@ def test_workers_are_told_by_process() -> None:
 @pytest.mark.parametrize("stage", [*STAGE_NAMES, "waiting"])
 def test_every_stage_that_may_limit_has_its_advice(stage: str) -> None:
     others = [StageStats(name, 1, 1, 1, 0.01) for name in STAGE_NAMES if name != stage]
-    line = limiting([*others, StageStats(stage, 9, 9, 9, 0.625)])
+    line = limiting([*others, StageStats(stage, 9, 9, 9, 0.625)], 0)
     assert line.startswith(f"{stage} limits, with 62% of the workers' time: ")
     assert "\n" not in line
+
+
+def test_where_threads_finish_frames_their_stages_are_not_one_threads() -> None:
+    """Eight threads that encode for three workers' times are idle for more than half; the network is not."""
+    shares = {"inference": 0.95, "encode": 3.0, "waiting": 0.0}
+    stats = [StageStats(stage, 1, 1, 1, share) for stage, share in shares.items()]
+    assert limiting(stats, 8).startswith("inference limits, its threads busy for 95% of the time: ")
+    assert limiting(stats, 3).startswith("encode limits, its threads busy for 100% of the time: ")
+    assert limiting([StageStats("waiting", 1, 1, 1, 1.0)], 8).startswith("waiting limits, with 100% of the workers")
+    assert limiting([StageStats("inference", 1, 1, 1, 0.25)], 8).startswith("waiting limits, with 75% of the workers")
 
 
 COLD = ColdStart(1.0, 0.5, 2.0, 0.25, 0.125, 3.0, 4.0, 0.75)
@@ -131,9 +141,8 @@ def seam_of(table: pa.Table) -> SeamStats | None:
 
 def printed(totals: Totals, table: pa.Table) -> str:
     console = Console(file=io.StringIO(), width=120)
-    print_summary(
-        console, totals, stage_stats(stage_times(table), 2, totals.steady_s), worker_stats(table), seam_of(table)
-    )
+    stages = stage_stats(stage_times(table), 2, totals.steady_s)
+    print_summary(console, totals, stages, worker_stats(table), seam_of(table), limiting(stages, 0))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -172,7 +181,8 @@ def test_without_compositing_there_is_no_seam() -> None:
 
 def test_the_record_holds_the_same_figures() -> None:
     table = frames(*(row(i, stages={"inference_ms": 20.0}) for i in range(5)))
-    record = as_record(TOTALS, stage_stats(stage_times(table), 1, 1.0), worker_stats(table), seam_of(table))
+    stages = stage_stats(stage_times(table), 1, 1.0)
+    record = as_record(TOTALS, stages, worker_stats(table), seam_of(table), limiting(stages, 0))
     back = json.loads(json.dumps(record))
     assert back["totals"]["fps_steady"] == 58.8
     assert back["totals"]["cold"]["ray_s"] == 2.0

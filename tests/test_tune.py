@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import small
+from encoders import write_encoder
 from small import Result, SmallClip
 
 Command = Callable[..., Result]
@@ -44,3 +46,32 @@ def test_what_tuning_finds_is_used_until_told_otherwise(
     # A damaged profile is no reason not to render.
     kept.write_text("{")
     assert plan("damaged") == (2, 1)
+
+
+def test_it_takes_a_recording_and_its_encoder_and_the_cpu_where_the_card_gives_no_cuda(
+    clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A file, so that nothing can be kept: what was found is shown all the same.
+    (tmp_path / "cache").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    recording = small.write_tone(tmp_path / "voice.wav", 0.5)
+    heard = ["--audio", recording, "--encoder", write_encoder(tmp_path / "ear.onnx")]
+    tuned = on_cluster("tune", clip.folder, "--model", model, *heard, "--seconds", 60, "--scratch", tmp_path)
+    assert tuned.code == 2, tuned.output
+    assert "device: cpu (the cluster has 1 GPUs, but a CUDA session was asked for" in tuned.output
+    assert "2 workers x 1 threads, batch 1: " in tuned.output
+    assert "what it found cannot be kept" in tuned.output
+    assert "XDG_CACHE_HOME" in tuned.output
+    # What cannot be kept cannot be read either, which is no reason not to render.
+    run = ("composite", clip.folder, "--model", model, "--out", tmp_path / "run", "--frames", ":4", "--format", "none")
+    assert on_cluster(*run).code == 0
+
+
+def test_a_scratch_folder_that_cannot_be_is_one_line(
+    clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    (tmp_path / "file").touch()
+    tuned = on_cluster("tune", clip.folder, "--model", model, "--scratch", tmp_path / "file")
+    assert tuned.code == 2
+    assert f"--scratch {tmp_path / 'file'}: cannot be written" in tuned.output
+    assert "Traceback" not in tuned.output

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from typing import Any
 import psutil
 
 from jobs.record import versions
+
+# Where a container's control group (version 2) says how much processor time it has.
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,19 @@ def this_machine() -> Machine:
 
 
 def usable_cores() -> int:
-    """Logical cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Logical cores that this process may run on, or fewer where a container has less of their time (as Ray counts)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = QUOTA.read_text(encoding="utf-8") if QUOTA.is_file() else ""
+    return max(1, min(cores, quota_cores(quota)))
+
+
+def quota_cores(quota: str) -> int:
+    """Whole cores that a control group's ``cpu.max`` allows (``"200000 100000"`` is two), at least one.
+
+    ``"max ..."`` or nothing allow any number.
+    """
+    allowed, _, period = quota.strip().partition(" ")
+    return max(1, int(allowed) // int(period)) if allowed.isdecimal() and period.isdecimal() else sys.maxsize
 
 
 def cpu_model(cpuinfo: str) -> str:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from actors import storage
 from actors.core.clip import Clip, FaceRect, ImageFrames, VideoFrames
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
@@ -122,7 +123,9 @@ def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None
         for path in (*(folder / "full_body_img").iterdir(), *(folder / "landmarks").iterdir()):
             if int(path.stem) >= DEMO_BACKGROUNDS:
                 path.unlink()
-    options = CompositeOptions(clip=clip or str(folder), model="", out="", rects=rects, rect=rect)
+    # Programs run in folders of their own, where a relative path means something else.
+    where, squares_file = storage.resolve(clip or str(folder)), storage.resolve(rects) if rects else None
+    options = CompositeOptions(clip=where, model="", out="", rects=squares_file, rect=rect)
     found = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
     if found.frames is None or found.rects is None:
         raise InputError(options.clip, "holds no full frames", "the benchmark composites, so name a clip that has them")
@@ -134,7 +137,7 @@ def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None
     else:
         raise InputError(options.clip, f"has no {kind.features_file}", "put the clip's features there")
     rows = np.arange(period) % len(features)
-    squares = [*(("--rects", rects) if rects else ()), *(("--rect", rect) if rect else ())]
+    squares = [*(("--rects", squares_file) if squares_file else ()), *(("--rect", rect) if rect else ())]
     return Material(
         name="the demo's beginning" if clip is None else found.id,
         clip=options.clip,

@@ -76,7 +76,13 @@ class Report:
             for result in summarise(self.trials)
             if result.fault
         ]
-        return [*failed, *([f"modes of blending: {self.modes_fault}"] if self.modes_fault else [])]
+        further = [
+            f"{trial.system} ({trial.regime}, workers {trial.workers}, batch {trial.batch}, {trial.frames} frames):"
+            f" {trial.fault}"
+            for trial in (*self.workers_batch, *self.long_run)
+            if trial.fault
+        ]
+        return [*failed, *further, *([f"modes of blending: {self.modes_fault}"] if self.modes_fault else [])]
 
     def as_record(self) -> dict[str, Any]:
         """The content of benchmark.json."""
@@ -121,14 +127,15 @@ def _swept(trial: Trial) -> dict[str, Any]:
 
 
 def long_runs(trials: Iterable[Trial]) -> list[dict[str, Any]]:
-    """Rate and memory by length of the run, over the repeats."""
+    """Memory by length of the run, and the rate over those repeats that gave one; ``None`` where none did."""
     lengths: dict[int, list[Trial]] = {}
     for trial in trials:
         lengths.setdefault(trial.frames, []).append(trial)
+    rates = {frames: [trial.fps for trial in some if trial.fps is not None] for frames, some in lengths.items()}
     return [
         {
             "frames": frames,
-            "fps": asdict(spread([trial.fps or 0.0 for trial in some])),
+            "fps": asdict(spread(rates[frames])) if rates[frames] else None,
             "worker_private": max(trial.worker_private for trial in some),
             "pss": max(trial.pss for trial in some),
             "fault": next((trial.fault for trial in some if trial.fault), ""),

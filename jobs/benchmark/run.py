@@ -185,7 +185,7 @@ class _Regime:
             self._modes()
         if self._plan.full:
             self._workers_batch(top, reference)
-            if self._regime is Regime.LIGHT:
+            if self._regime is Regime.LIGHT and System.OURS in self._plan.systems:
                 self._long_run(top, reference)
 
     def _counts(self, cell: Cell) -> bool:
@@ -215,7 +215,7 @@ class _Regime:
 
     def _tune(self, system: System, base: Setting, bare: float) -> Setting:
         """The best of the settings that may suit a system; ``bare`` is what the bare network makes."""
-        choices = alternatives(system, base, self._plan.device, self._fixed)
+        choices = alternatives(system, base, self._plan.device, self._regime, self._fixed)
         if len(choices) == 1:
             return base
         rates: dict[Setting, float] = {}
@@ -300,7 +300,7 @@ class _Regime:
         threads = self._cores if self._plan.device is Device.CPU else 1
         for workers in (count for count in WORKERS_BATCH if count <= most):
             for batch in (self._fixed,) if self._fixed else WORKERS_BATCH:
-                for system in (System.OURS, System.THREAD_POOL):
+                for system in (one for one in (System.OURS, System.THREAD_POOL) if one in self._plan.systems):
                     cell = Cell(self._regime, Output.JPG, system)
                     setting = Setting(workers, threads, batch, top.precision)
                     self._report.workers_batch.append(self._extra(cell, setting, reference))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from actors.core.kind import Precision
-from jobs.benchmark.matrix import Device, System
+from jobs.benchmark.matrix import Device, Regime, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +111,21 @@ def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixe
     return _of(alike, (s for s in alike if s.workers > 1), default=top)
 
 
-def alternatives(system: System, base: Setting, device: Device, fixed_batch: int | None) -> tuple[Setting, ...]:
+def alternatives(
+    system: System, base: Setting, device: Device, regime: Regime, fixed_batch: int | None
+) -> tuple[Setting, ...]:
     """Settings that may suit a system better than the bare network's, where the network is not all that takes time.
 
     A session that leaves cores to the rest of its program, for the thread pools the published batch, and for Ray Data
-    batches whose calls weigh less; nothing else, because the other systems do at every moment what the bare network
-    does or what their nature says.
+    batches whose calls weigh less (not with a heavy network on CPUs, where no call weighs anything and such a batch
+    takes gigabytes and minutes); nothing else, because the other systems do at every moment what the bare network does
+    or what their nature says.
 
     Args:
         system: the system.
         base: what `setting_for` gives it; the first of the answer.
         device: where the network runs.
+        regime: which network.
         fixed_batch: the only batch that the network takes, if it is so exported.
     """
     if system in LONE and device is Device.CPU:
@@ -129,7 +133,8 @@ def alternatives(system: System, base: Setting, device: Device, fixed_batch: int
         if system in POOLED and fixed_batch is None:
             tried.append(replace(base, threads=1, batch=POOL_BATCH))
         return tuple(dict.fromkeys(tried))
-    if system is System.RAY_DATA and fixed_batch is None:
+    large = device is Device.CUDA or regime is Regime.LIGHT
+    if system is System.RAY_DATA and fixed_batch is None and large:
         return tuple(dict.fromkeys([base, replace(base, batch=RAY_DATA_BATCH)]))
     return (base,)
 

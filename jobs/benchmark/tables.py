@@ -150,7 +150,7 @@ def _long(report: Report) -> Grid:
     rows = tuple(
         (
             f"{run['frames']:,}",
-            ranged(Spread(**run["fps"])),
+            ranged(Spread(**run["fps"])) if run["fps"] else "",
             f"{run['worker_private'] / MIB:,.0f}",
             f"{run['pss'] / MIB:,.0f}",
         )

@@ -1,4 +1,4 @@
-"""Which full frames a clip folder holds: images beat video."""
+"""Which full frames a clip folder holds, and which of several are taken."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def find_frames(there: Candidates, notes: Notes) -> tuple[FrameSource, str]:
     (label, read), *others = choices
     frames = read()
     for name, _ in others:
-        notes.passed_over(name, f"{label} comes first (images beat video)")
+        notes.passed_over(name, f"{label} comes first")
     for name in there.derived:
         notes.passed_over(name, "crop and mask are recomputed from full frames")
     return frames, label

@@ -55,7 +55,7 @@ def benchmark(
         float | None, typer.Option(min=0.1, help="Of rendering in the shortest trials. [default: 2, with --full 5]")
     ] = None,
 ) -> int:
-    """Measure this renderer, the bare network and six other programs, interleaved, every frame compared.
+    """Measure this renderer, the bare network and eight other programs, interleaved, every frame compared.
 
     Writes benchmark.json, benchmark.parquet and benchmark.md. Exit code 0: everything was measured. 1: a system
     failed or rendered wrong frames, and has no figure. Goals that are missed are shown; they change no exit code.
@@ -89,7 +89,10 @@ def benchmark(
     if not any(cells(one, plan.outputs, plan.systems, full=full) for one in plan.regimes):
         raise InputError("--system", "none of these writes such a --format", "name others, or leave one of the two out")
     out = out.resolve()
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--out {out}", f"cannot be made ({error})", "name a folder that can be written") from error
     report = Report(time.strftime("%Y-%m-%d", time.gmtime()), command_line(context), machine, device, plan.seconds)
     began = time.perf_counter()
 

@@ -16,7 +16,9 @@ from jobs.render import render
 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for the clip, the model and the run.")] = Path("demo-run"),
-    address: Annotated[str | None, typer.Option(help="Ray cluster to join. [default: a local one]")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to join. [default: $RAY_ADDRESS, else local]")
+    ] = None,
 ) -> int:
     """Make a presenter, a voice, an encoder and a small model, and render them to frames, timings and a video."""
     console = Console(highlight=False)

@@ -23,6 +23,8 @@ def tune(
         str | None, typer.Option(metavar="NAME", help="Kind of the network. [default: by its shapes]")
     ] = None,
     features: Annotated[str | None, typer.Option(help="Audio features, .npy. [default: the clip's]")] = None,
+    audio: Annotated[str | None, typer.Option(help="Recording. [default: the clip's aud.wav]")] = None,
+    encoder: Annotated[str | None, typer.Option(help="ONNX encoder that shall hear the recording.")] = None,
     rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form. [default: the clip's]")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
     format_: Annotated[ImageFormat | None, typer.Option("--format", help="Frame files. [default: png]")] = None,

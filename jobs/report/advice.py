@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.summary import StageStats
+from jobs.summary import StageStats, limiting_stage
 
 NAMES = {
     "gather": "Gathering the network's input",
@@ -15,9 +15,6 @@ NAMES = {
     "write": "Writing files",
     "video": "Encoding the video",
 }
-
-# Stages that a worker's finishing threads share, where it has any; every other stage has a thread of its own.
-FINISHING = ("composite", "encode", "write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +68,7 @@ class Limit:
 
 
 def limit(stats: Sequence[StageStats], layout: Layout) -> Limit:
-    """Names the stage that limits.
-
-    One stage after the other, that is the one with the largest share of the workers' time. Where stages run beside
-    each other it is the one whose threads were busy for the largest part of the run.
+    """Names the stage that limits, as `jobs.summary.limiting_stage` finds it, and says what to try.
 
     Args:
         stats: `jobs.summary.stage_stats` of the run.
@@ -82,33 +76,15 @@ def limit(stats: Sequence[StageStats], layout: Layout) -> Limit:
     """
     if not stats:
         return Limit("", "Nothing was rendered.", "", "")
-    if layout.finishers:
-        stage, part = _busiest(stats, layout.finishers)
-        if stage != "waiting":
-            sentence = f"{NAMES[stage]} limits: its threads were busy for {part:.0%} of the time."
-            return Limit(stage, sentence, _advice(stage, layout), "")
-    else:
-        top = max(stats, key=lambda stat: stat.share)
-        stage, part = top.stage, top.share
+    stage, part = limiting_stage(stats, layout.finishers)
+    if layout.finishers and stage != "waiting":
+        sentence = f"{NAMES[stage]} limits: its threads were busy for {part:.0%} of the time."
+        return Limit(stage, sentence, _advice(stage, layout), "")
     if stage == "waiting":
         sentence = f"Waiting limits: for {part:.0%} of the time workers had nothing to do."
     else:
         sentence = f"{NAMES[stage]} limits: {part:.0%} of the workers' time."
     return Limit(stage, sentence, _advice(stage, layout), _bound(stage, part))
-
-
-def _busiest(stats: Sequence[StageStats], finishers: int) -> tuple[str, float]:
-    """The stage whose threads were busiest, and how busy they were; ``waiting`` if they all were idle more than half.
-
-    Of the stages that share threads, the longest stands for all of them.
-    """
-    shares = {stat.stage: stat.share for stat in stats if stat.stage != "waiting"}
-    finishing = {stage: share for stage, share in shares.items() if stage in FINISHING}
-    busy = {stage: share for stage, share in shares.items() if stage not in FINISHING}
-    if finishing:
-        busy[max(finishing, key=lambda stage: finishing[stage])] = sum(finishing.values()) / finishers
-    stage = max(busy, key=lambda stage: busy[stage])
-    return (stage, busy[stage]) if busy[stage] >= 0.5 else ("waiting", 1 - busy[stage])
 
 
 def _bound(stage: str, part: float) -> str:

@@ -16,8 +16,8 @@ MOST_LANES = 64
 MOST_BARS = 400
 LEAST_BARS_PER_LANE = 20
 
-# How Ray's message about a dead actor is recorded; other deaths do not say which process it was.
-DEATH = re.compile(r"worker (\d+): .*?\bpid: (\d+)\b", re.DOTALL)
+# As `jobs.scheduler.Accounts.deaths` puts it; a worker that died before it was ready has no process, and no lane.
+DEATH = re.compile(r"worker (\d+) \(pid (\d+)\): ")
 
 
 @dataclass(frozen=True, slots=True)

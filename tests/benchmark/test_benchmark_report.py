@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from rich.console import Console
 
 import jobs.benchmark
 from jobs.benchmark.files import write_report
-from jobs.benchmark.machine import Machine, cpu_model, this_machine, usable_cores
+from jobs.benchmark.machine import Machine, cpu_model, quota_cores, this_machine, usable_cores
 from jobs.benchmark.matrix import Cell, Device, Output, Regime, System
 from jobs.benchmark.memory import Memory, ProcessMemory
 from jobs.benchmark.report import Report, long_runs
@@ -143,12 +144,21 @@ def test_an_interrupted_benchmark_says_so(report: Report) -> None:
 
 def test_wrong_systems_are_faults(report: Report) -> None:
     assert report.faults == ["ray_data (light, jpg): was wrong"]
+    report.workers_batch.append(replace(benched.TRIAL, workers=2, batch=8, fps=None, fault="was killed"))
+    report.long_run.append(replace(benched.TRIAL, frames=10_000, fps=None, fault="was slow"))
+    assert [fault.rpartition(": ")[2] for fault in report.faults] == ["was wrong", "was killed", "was slow"]
+    assert "batch 8" in report.faults[1]
+    assert "10000 frames" in report.faults[2]
 
 
 def test_long_runs_keep_their_faults() -> None:
-    (found,) = long_runs([replace(benched.TRIAL, fps=None, fault="was wrong")])
+    failed = replace(benched.TRIAL, fps=None, fault="was wrong")
+    (found,) = long_runs([failed])
+    assert (found["fault"], found["fps"]) == ("was wrong", None)
+    # What failed does not count as a rate of 0.
+    (found,) = long_runs([failed, replace(benched.TRIAL, fps=90.0)])
     assert found["fault"] == "was wrong"
-    assert found["fps"]["median"] == 0
+    assert found["fps"] == {"median": 90.0, "low": 90.0, "high": 90.0, "count": 1}
 
 
 @pytest.mark.parametrize(("value", "text"), [(0.974, "0.97"), (13.96, "14.0"), (1234.6, "1,235"), (99.96, "100.0")])
@@ -168,3 +178,11 @@ def test_the_machine_is_named_without_its_owner() -> None:
 def test_the_processor_is_found_in_cpuinfo() -> None:
     assert cpu_model("processor\t: 0\nmodel name\t: Test  CPU 9000\nflags\t: a b\n") == "Test CPU 9000"
     assert cpu_model("Features: fp asimd\n") == ""
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [("200000 100000\n", 2), ("250000 100000", 2), ("50000 100000", 1), ("max 100000", sys.maxsize), ("", sys.maxsize)],
+)
+def test_a_containers_share_of_processor_time_counts_as_cores(quota: str, cores: int) -> None:
+    assert quota_cores(quota) == cores

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.kind import Precision
-from jobs.benchmark.matrix import Device, System
+from jobs.benchmark.matrix import Device, Regime, System
 from jobs.benchmark.settings import (
     FINALISTS,
     LONE,
@@ -81,16 +81,22 @@ def test_a_fixed_batch_is_kept_to(system: System) -> None:
     assert setting_for(system, found, 2, 3).batch == 3
 
 
-@given(settings, st.sampled_from(System), st.sampled_from(Device), st.sampled_from([None, 3]))
-def test_a_friend_tries_more_than_one_setting(base: Setting, system: System, device: Device, fixed: int | None) -> None:
-    found = alternatives(system, base, device, fixed)
+@given(settings, st.sampled_from(System), st.sampled_from(Device), st.sampled_from(Regime), st.sampled_from([None, 3]))
+def test_a_friend_tries_more_than_one_setting(
+    base: Setting, system: System, device: Device, regime: Regime, fixed: int | None
+) -> None:
+    found = alternatives(system, base, device, regime, fixed)
     assert len(set(found)) == len(found)
     assert all(setting.precision is base.precision and setting.workers == base.workers for setting in found)
     assert found[0] == base
-    more = {System.RAY_DATA: {32}, **dict.fromkeys(POOLED, {4} if device is Device.CPU else set())}
+    on_cpu = device is Device.CPU
+    more = {
+        System.RAY_DATA: set() if on_cpu and regime is Regime.HEAVY else {32},
+        **dict.fromkeys(POOLED, {4} if on_cpu else set()),
+    }
     tried = more.get(system, set()) if fixed is None else set()
     assert {setting.batch for setting in found} == {base.batch} | tried
-    if system in LONE and device is Device.CPU:
+    if system in LONE and on_cpu:
         assert {setting.threads for setting in found} == {base.threads, 1}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -222,3 +223,16 @@ def test_half_precision_keeps_inputs_outputs_and_looks(tmp_path: Path, model: Pa
     ]
     assert outputs[1].dtype == np.float32
     assert 0 < np.abs(outputs[0] - outputs[1]).max() < 2 / 255
+
+
+def test_relative_paths_of_the_clip_mean_the_same_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs run in folders of their own."""
+    facts = reference_kinds.KINDS["wav2lip-96"]
+    clip = any_kind.write_clip(tmp_path / "clip", facts)
+    np.save(clip.folder / "aud_ave.npy", small.feature_rows())
+    (tmp_path / "scratch").mkdir()
+    rects = Path(clip.flags[1])
+    monkeypatch.chdir(rects.parent)
+    ready = prepare(tmp_path / "scratch", os.path.relpath(clip.folder), rects.name, None, demo_kind())
+    assert ready.clip == str(clip.folder)
+    assert ready.squares == ("--rects", str(rects))

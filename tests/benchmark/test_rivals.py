@@ -138,25 +138,21 @@ def test_every_system_has_its_program() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "options", "batches"),
+    ("program", "batches"),
     [
-        ("single", {}, FRAMES),
-        ("batch", {}, 12),
-        ("thread_pool", {}, 12),
-        ("thread_pool_overlapped", {}, 12),
-        ("thread_pool_overlapped", {"ahead": 1}, 12),
+        ("single", FRAMES),
+        ("batch", 12),
+        ("thread_pool", 12),
+        ("thread_pool_overlapped", 12),
         # Two pieces of 22 and 23 frames.
-        ("workers_static", {}, 12),
-        ("plain_loop", {}, 12),
+        ("workers_static", 12),
+        ("plain_loop", 12),
         # What it does while its pipeline fills is not counted, here the half of it.
-        ("ray_data", {}, 6),
+        ("ray_data", 6),
     ],
-    ids=str,
 )
-def test_every_pixel_is_right(
-    program: str, options: dict[str, Any], batches: int, footage: Clip, tmp_path: Path
-) -> None:
-    found = answer(program, {**footage.spec, "options": options}, tmp_path)
+def test_every_pixel_is_right(program: str, batches: int, footage: Clip, tmp_path: Path) -> None:
+    found = answer(program, footage.spec, tmp_path)
     if program == "ray_data":
         # The last batch has a single frame, and may be among those that are not counted.
         assert found["settings"]["rendered"] == FRAMES

@@ -103,9 +103,9 @@ def test_images_beat_video_and_rects_beat_landmarks(tmp_path: Path) -> None:
     assert isinstance(clip.frames, ImageFrames)
     assert clip.found == (
         "full_body_img/: 12 background images, 64x48",
-        "full_body_video.mp4: passed over, full_body_img/ comes first (images beat video)",
-        "images in the folder itself: passed over, full_body_img/ comes first (images beat video)",
-        "anna.mp4: passed over, full_body_img/ comes first (images beat video)",
+        "full_body_video.mp4: passed over, full_body_img/ comes first",
+        "images in the folder itself: passed over, full_body_img/ comes first",
+        "anna.mp4: passed over, full_body_img/ comes first",
         "crops_328_video.mp4: passed over, crop and mask are recomputed from full frames",
         "cache/crop_rectangles.json: 12 face squares, 20 px wide",
         "crop_rects.json: passed over, cache/crop_rectangles.json comes first",

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from stage import ROWS, Stage
 
 import jobs.dispatch
 import jobs.render
+from jobs.report.write import write_report
 
 Kill = Callable[[int, Any], None]
 
@@ -26,6 +28,11 @@ def test_workers_that_exit_and_crash(stage: Stage) -> None:
     stage.check_deaths(*stage.pids())
     assert result.output.count("died: worker") == 3
     stage.check_whole()
+    # The report shows where each of them died that had rendered anything.
+    seen = set(stage.pids()) & set(stage.table()["pid"])
+    page = Path(write_report(str(stage.run))).read_text(encoding="utf-8")
+    assert seen
+    assert [pid for pid in seen if f"process {pid} died between" not in page] == []
 
 
 def test_a_poison_frame_is_isolated(stage: Stage) -> None:

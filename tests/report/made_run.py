@@ -18,7 +18,7 @@ from actors.core.timings import SCHEMA, FrameTiming
 BEGAN = 1_795_000_000.0
 NODE = "517e310a295b83d551635f190ceb9e4bafcf33e4617a37dc746a83fe"
 DIED = (
-    "worker 0: ActorDiedError: The actor died unexpectedly before finishing this task. class_name: Compositor"
+    "worker 0 (pid 100): ActorDiedError: The actor died unexpectedly before finishing this task. class_name: Compositor"
     " actor_id: 443c8a48e22e2a222c85927601000000 pid: 100 namespace: 7de0bcf9 ip: 127.0.0.1"
 )
 STAGES = {"gather_ms": 1.0, "inference_ms": 20.0, "composite_ms": 3.0, "encode_ms": 40.0, "write_ms": 1.0}

@@ -59,8 +59,8 @@ def test_the_death_of_a_worker_that_was_not_replaced_lasts_to_the_end() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "worker 0: no heartbeat for 60 s",  # it does not say which process
-        DIED.replace("pid: 100", "pid: 999"),  # one that never finished a range
+        "worker 0: ActorDiedError: it was not ready yet",  # it had no process that rendered
+        DIED.replace("pid 100", "pid 999"),  # one that never finished a range
         DIED.replace("worker 0", "worker 1"),  # another worker's
     ],
 )

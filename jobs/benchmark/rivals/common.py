@@ -182,20 +182,17 @@ def load_clip(spec: Spec) -> Clip:
 def open_session(spec: Spec, threads: int) -> onnxruntime.InferenceSession:
     """A session on the provider that was asked for, and on no other.
 
-    ``options``: ``spinning`` (whether idle intra-op threads spin, ONNX Runtime's default) and ``provider_options``.
-
     Raises:
         RuntimeError: the provider could not be had.
     """
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
-    if not spec.options.get("spinning", threads != 1):
+    if threads == 1:
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if spec.provider != CPU:
         onnxruntime.preload_dlls()
-    providers = [(spec.provider, spec.options.get("provider_options", {}))]
-    session = onnxruntime.InferenceSession(spec.model, settings, providers=providers, enable_fallback=0)
+    session = onnxruntime.InferenceSession(spec.model, settings, providers=[spec.provider], enable_fallback=0)
     if session.get_providers()[0] != spec.provider:
         raise RuntimeError(f"{spec.provider} could not be had, only {session.get_providers()}")
     return session

@@ -6,9 +6,8 @@ store once and every actor reads it there without a copy. Two layouts, ``options
 * ``fused`` (the default): one actor pool gathers, infers, pastes and writes. Nothing but numbers leaves an actor.
 * ``stages``: one pool infers and hands on the mouths as bytes, a second one pastes and writes them.
 
-Further options: ``batches_per_block``, ``in_flight`` (tasks queued per actor), ``writers`` (size of the second pool),
-``gpus`` (share of a card for each inferring actor), ``address`` (a Ray cluster on this machine; otherwise one is
-started).
+Further options: ``batches_per_block``, ``writers`` (size of the second pool), ``address`` (a Ray cluster on this
+machine; otherwise one is started).
 
 Ray Data keeps no actors from one dataset to the next, so there is nothing to warm beforehand. Instead the execution
 waits until every actor of the pools is up and warm (`wait_for_min_actors_s`), each batch reports when it began and
@@ -41,6 +40,7 @@ Rows = dict[str, NDArray[Any]]
 LONGEST_START = 600  # seconds that a pool may take to come up
 FILLING = 2.0  # seconds until the pipeline is full and the actors are at their pace
 MOST_IN_BLOCK = 128  # frames
+IN_FLIGHT = 2  # tasks queued per actor
 
 
 class Inference:
@@ -125,8 +125,8 @@ def render(spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> tuple[common.
     options = spec.options
     fused = options.get("layout", "fused") == "fused"
     writers = 0 if fused else options.get("writers", spec.workers)
-    per_block, in_flight = options.get("batches_per_block", default_block(spec)), options.get("in_flight", 2)
-    gpus = 0 if spec.provider == common.CPU else options.get("gpus", 1 / spec.workers)
+    per_block = options.get("batches_per_block", default_block(spec))
+    gpus = 0 if spec.provider == common.CPU else 1 / spec.workers
     # All actors of both pools must be up at once, on however few cores.
     cpus = 1 / math.ceil((spec.workers + writers) / (os.cpu_count() or 1))
     # Blocks of whole batches, so that no inference is smaller than it must be.
@@ -135,7 +135,7 @@ def render(spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> tuple[common.
         Rendering if fused else Inference,
         fn_constructor_args=(spec, clip),
         batch_size=spec.batch,
-        compute=ray.data.ActorPoolStrategy(size=spec.workers, max_tasks_in_flight_per_actor=in_flight),
+        compute=ray.data.ActorPoolStrategy(size=spec.workers, max_tasks_in_flight_per_actor=IN_FLIGHT),
         num_cpus=cpus,
         num_gpus=gpus,
     )
@@ -144,7 +144,7 @@ def render(spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> tuple[common.
             Writing,
             fn_constructor_args=(spec, clip),
             batch_size=spec.batch,
-            compute=ray.data.ActorPoolStrategy(size=writers, max_tasks_in_flight_per_actor=in_flight),
+            compute=ray.data.ActorPoolStrategy(size=writers, max_tasks_in_flight_per_actor=IN_FLIGHT),
             num_cpus=cpus,
         )
     rows = rendered.take_all()
@@ -153,7 +153,7 @@ def render(spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> tuple[common.
     settings = {
         "layout": "fused" if fused else "stages",
         "batches_per_block": per_block,
-        "in_flight": in_flight,
+        "in_flight": IN_FLIGHT,
         "writers": writers,
         "cpus_per_actor": cpus,
         "gpus_per_actor": gpus,

@@ -1,7 +1,4 @@
-"""The thread pool at its best, which nobody has published: it pastes and writes while the network runs the next batch.
-
-At most ``options["ahead"]`` batches (2) are unwritten.
-"""
+"""The thread pool at its best, as nobody has published it: it pastes and writes while the next batch is inferred."""
 
 from __future__ import annotations
 
@@ -15,13 +12,14 @@ if TYPE_CHECKING:
 else:
     import common
 
+AHEAD = 2  # batches that may be unwritten
+
 
 def main() -> None:
     """Renders the clip with a pool of ``workers`` threads."""
     spec = common.Spec.from_command_line()
     clip = common.load_clip(spec)
     network = common.Network(spec, spec.threads, spec.batch)
-    ahead = spec.options.get("ahead", 2)
 
     def finish(t: int, prediction: common.Planes) -> None:
         common.write_frame(spec, t, common.composite(spec, clip.background(t), prediction))
@@ -30,7 +28,7 @@ def main() -> None:
         unwritten: deque[list[Future[None]]] = deque()
         for frames in common.batches(range(spec.frames), spec.batch):
             predictions = network.predict_frames(clip, frames)
-            if len(unwritten) == ahead:
+            if len(unwritten) == AHEAD:
                 wait_for(unwritten.popleft())
             unwritten.append([pool.submit(finish, *work) for work in zip(frames, predictions, strict=True)])
         for pending in unwritten:
@@ -39,7 +37,7 @@ def main() -> None:
 
     with ThreadPoolExecutor(spec.workers) as pool:
         done = common.timed(render)
-    common.report("thread_pool_overlapped", spec, [done], {"ahead": ahead})
+    common.report("thread_pool_overlapped", spec, [done], {"ahead": AHEAD})
 
 
 def wait_for(pending: list[Future[None]]) -> None:
