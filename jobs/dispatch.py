@@ -26,6 +26,11 @@ POLL_SECONDS = 0.5
 # The loop comes round several times a second; whatever takes longer than this is the driver's own absence.
 LONGEST_STEP = 10.0
 
+# A look costs in proportion to the calls that are outstanding, so answers may gather for as long for each of them: 1 ms
+# with two workers and 38 with 64, who have another range in their queues meanwhile.
+GATHER_SECONDS = 0.0003
+MOST_GATHER_SECONDS = 0.05
+
 # How often the cluster is asked whether it has grown or shrunk.
 LOOK_SECONDS = 5.0
 
@@ -231,8 +236,10 @@ class Dispatcher:
             return
         ready, _ = ray.wait(list(self._waiting), num_returns=1, timeout=POLL_SECONDS, fetch_local=False)
         if ready and len(self._waiting) > 1:
-            # One more look takes everything that is there by now: one call for many answers.
-            ready, _ = ray.wait(list(self._waiting), num_returns=len(self._waiting), timeout=0, fetch_local=False)
+            # One more look takes everything that comes by then: one call for many answers.
+            calls = list(self._waiting)
+            gather = min(GATHER_SECONDS * len(calls), MOST_GATHER_SECONDS)
+            ready, _ = ray.wait(calls, num_returns=len(calls), timeout=gather, fetch_local=False)
         arrived = set(ready)
         for ref in [ref for ref in self._waiting if ref in arrived]:
             call = self._waiting.pop(ref, None)

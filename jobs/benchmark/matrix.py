@@ -89,7 +89,7 @@ class Cell:
 BRIEF = {
     (Regime.HEAVY, Output.NONE): frozenset(System),
     (Regime.LIGHT, Output.NONE): frozenset({System.BARE}),
-    (Regime.HEAVY, Output.JPG): frozenset(System),
+    (Regime.HEAVY, Output.JPG): frozenset(System) - {System.THREAD_POOL_OVERLAPPED},
     (Regime.LIGHT, Output.JPG): frozenset(
         {System.THREAD_POOL, System.THREAD_POOL_OVERLAPPED, System.PLAIN_LOOP, System.RAY_DATA, System.OURS}
     ),
