@@ -16,7 +16,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from actors import storage
-from actors.core.errors import InputError, NoCudaError
+from actors.core.errors import InputError, NoCudaError, StoppedError
 from actors.core.kind import Precision
 from actors.core.pixels import ColourPlanes, Planes, prediction_fault
 from actors.face_encoder import face_decoder, face_encoder
@@ -99,6 +99,7 @@ class Session:
         Raises:
             InputError: the runtime cannot load the model.
             NoCudaError: CUDA was asked for and not had.
+            StoppedError: the temporary folder cannot be written.
         """
         self._tensors = tensors
         self._kind = kind
@@ -172,6 +173,7 @@ class FaceEncoder:
 
         Raises:
             InputError: the runtime cannot load the model.
+            StoppedError: the temporary folder cannot be written.
         """
         model = _read(path)
         try:
@@ -321,20 +323,23 @@ def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: 
     if options.provider == CUDA:
         settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         providers = [(CUDA, _cuda_options(options)), CPU]
-    # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
-    with tempfile.NamedTemporaryFile(prefix="mouthpiece-", suffix=".onnx") as file:
-        file.write(graph.SerializeToString())
-        file.flush()
-        try:
+    try:
+        # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
+        with tempfile.NamedTemporaryFile(prefix="mouthpiece-", suffix=".onnx") as file:
+            file.write(graph.SerializeToString())
+            file.flush()
             # enable_fallback=0: otherwise a provider that fails is replaced by the CPU with only a printed line.
             session = ort.InferenceSession(file.name, settings, providers=providers, enable_fallback=0)
-        except Exception as error:  # the runtime's errors share no base class below Exception
-            message = _said(error)
-            if options.provider == CUDA and "CUDA" in message:
-                raise _no_cuda(message) from error
-            raise InputError(
-                path, f"ONNX Runtime {ort.__version__} cannot load it ({message})", "export it again, with opset 17"
-            ) from error
+    except OSError as error:
+        fix = "make room there, or set TMPDIR to a folder that can be written"
+        raise StoppedError(f"the temporary folder cannot be used ({error})", fix) from error
+    except Exception as error:  # the runtime's errors share no base class below Exception
+        message = _said(error)
+        if options.provider == CUDA and "CUDA" in message:
+            raise _no_cuda(message) from error
+        raise InputError(
+            path, f"ONNX Runtime {ort.__version__} cannot load it ({message})", "export it again, with opset 17"
+        ) from error
     if session.get_providers()[0] != options.provider:
         raise _no_cuda(missing or "the CUDA provider did not load")
     return session

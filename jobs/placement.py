@@ -114,7 +114,8 @@ def place(
         return Placement(count, threads or 1, finishers, batch or CUDA_BATCH, gpus_per_worker, resources)
     cores = offer.cpus / count
     threads = threads or max(1, min(int(cores), int(offer.smallest_node_cpus)))
-    # More threads than cores share them, because the user said so; where there are no cores yet, each asks for its own.
+    # More threads than the cluster has cores share them, because the user said so; where there are no cores yet, each
+    # asks for its own.
     resources = {"num_cpus": threads if cores >= threads or not offer.cpus else _round_down(cores)}
     return Placement(count, threads, 0, batch or CPU_BATCH, 0.0, resources)
 

@@ -113,7 +113,7 @@ def measure(
         Frames per second, and what stood in the way where they are 0.
 
     Raises:
-        NoCudaError: no layout will have CUDA here.
+        NoCudaError: the layout's workers cannot have CUDA.
     """
     audio = _looped(inputs.audio, inputs.kind)
     pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))

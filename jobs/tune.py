@@ -50,6 +50,8 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
         there = cluster.offer()
         choice = choose_device(options.device, there, own_cluster=cluster.own)
 
+        worked: list[Layout] = []
+
         def attempt(provider: str, layout: Layout) -> Trial | None:
             left = until - time.monotonic()
             if left < 0:
@@ -63,7 +65,15 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
                 gpus_per_worker=layout.gpus_per_worker,
                 frames=layout.workers,
             )
-            trial = _attempt(options, inputs, layout, placement, provider, cluster, folder, token)
+            try:
+                trial = _attempt(options, inputs, layout, placement, provider, cluster, folder, token)
+            except NoCudaError as error:
+                # Where another layout had CUDA it is this one that does not fit on the card.
+                if not worked:
+                    raise
+                trial = Trial(layout=layout, fps=0.0, remark=str(error))
+            if trial.fps:
+                worked.append(layout)
             say(console, f"{layout}: {trial.fps:.1f} fps{f' ({trial.remark})' if trial.remark else ''}")
             return trial
 
@@ -132,12 +142,13 @@ def _scratch(folder: str | None) -> Iterator[tuple[str, str]]:
         if parent is not None:
             storage.make_folder(parent)
         made = TemporaryDirectory(prefix="mouthpiece-tune-", dir=parent, ignore_cleanup_errors=True)
+        storage.write_atomic(storage.join(made.name, token), b"")
     except OSError as error:
+        where = "the temporary folder" if folder is None else f"--scratch {folder}"
         raise InputError(
-            f"--scratch {folder}", f"cannot be written ({error})", "name a folder that all nodes see"
+            where, f"cannot be written ({error})", "name a folder that all nodes see by --scratch"
         ) from error
     with made as scratch:
-        storage.write_atomic(storage.join(scratch, token), b"")
         yield scratch, token
 
 

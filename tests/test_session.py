@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import actors.session
-from actors.core.errors import InputError
+from actors.core.errors import InputError, StoppedError
 from actors.core.kind import ModelTensors, Precision
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
@@ -355,5 +355,5 @@ def test_a_full_or_missing_temporary_folder_is_not_the_models_fault(
 ) -> None:
     path = small.write_model(tmp_path / "m.onnx")
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
-    with pytest.raises(FileNotFoundError, match="missing"):
+    with pytest.raises(StoppedError, match=r"the temporary folder cannot be used .*missing"):
         session_of(path)

@@ -36,8 +36,8 @@ compared with the same reference. DIR gets three files:
     ``object_store``     ours, by regime and format: bytes of backgrounds in Ray's object store
     ``cold_start``       ours, by regime and format: medians in seconds of the parts in run.json's ``totals.cold``
     ``workers_batch``    with --full: ours and the thread-pool program by regime, workers and batch
-    ``long_run``         with --full: ours at 1,000 and at 10,000 frames: ``frames``, ``fps`` (of the repeats that gave
-                         one, else null), ``worker_private`` (bytes of the largest worker), ``pss``, ``fault``
+    ``long_run``         with --full: ours at 1,000 and at 10,000 frames: ``frames``, ``fps`` (null if a repeat failed),
+                         ``worker_private`` (bytes of the largest worker), ``pss``, ``fault``
     ``modes``            ours, light network, jpg, one worker without Ray on the CPU, by ``mode`` of blending:
                          ``inference_ms``, ``composite_ms`` and ``total_ms`` (all stages) in milliseconds per frame,
                          medians over rounds in which all modes take turns, ``low_ms`` and ``high_ms`` of the total;

@@ -17,7 +17,7 @@ from jobs.benchmark.settings import Setting
 from jobs.benchmark.trial import Answer, Trial
 
 # Format of benchmark.json; raised when a key changes its meaning.
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(slots=True)
@@ -82,7 +82,8 @@ class Report:
             for trial in (*self.workers_batch, *self.long_run)
             if trial.fault
         ]
-        return [*failed, *further, *([f"modes of blending: {self.modes_fault}"] if self.modes_fault else [])]
+        modes = [f"modes of blending: {self.modes_fault}"] if self.modes_fault else []
+        return list(dict.fromkeys([*failed, *further, *modes]))
 
     def as_record(self) -> dict[str, Any]:
         """The content of benchmark.json."""
@@ -127,15 +128,16 @@ def _swept(trial: Trial) -> dict[str, Any]:
 
 
 def long_runs(trials: Iterable[Trial]) -> list[dict[str, Any]]:
-    """Memory by length of the run, and the rate over those repeats that gave one; ``None`` where none did."""
+    """Rate and memory by length of the run, over the repeats; no rate, as for systems, where one of them failed."""
     lengths: dict[int, list[Trial]] = {}
     for trial in trials:
         lengths.setdefault(trial.frames, []).append(trial)
     rates = {frames: [trial.fps for trial in some if trial.fps is not None] for frames, some in lengths.items()}
+    whole = {frames for frames, some in lengths.items() if len(rates[frames]) == len(some)}
     return [
         {
             "frames": frames,
-            "fps": asdict(spread(rates[frames])) if rates[frames] else None,
+            "fps": asdict(spread(rates[frames])) if frames in whole else None,
             "worker_private": max(trial.worker_private for trial in some),
             "pss": max(trial.pss for trial in some),
             "fault": next((trial.fault for trial in some if trial.fault), ""),

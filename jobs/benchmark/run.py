@@ -44,7 +44,7 @@ LIMIT_SECONDS = 180.0
 LIMIT_FACTOR = 30.0
 # What is tried to find settings is shorter than what counts; the best of the bare network run again.
 SWEEP_SHARE = 0.4
-TUNE_SHARE = 0.2
+TUNE_SHARE = 0.5
 MOST_REFERENCE = 96
 MOST_CHECKED = 24
 WORKERS_BATCH = (1, 2, 4, 8)
