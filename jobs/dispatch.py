@@ -234,14 +234,14 @@ class Dispatcher:
         if not self._waiting:
             time.sleep(POLL_SECONDS)
             return
-        ready, _ = ray.wait(list(self._waiting), num_returns=1, timeout=POLL_SECONDS, fetch_local=False)
-        if ready and len(self._waiting) > 1:
+        calls = list(self._waiting)
+        ready, _ = ray.wait(calls, num_returns=1, timeout=POLL_SECONDS, fetch_local=False)
+        if ready and len(calls) > 1:
             # One more look takes everything that comes by then: one call for many answers.
-            calls = list(self._waiting)
             gather = min(GATHER_SECONDS * len(calls), MOST_GATHER_SECONDS)
             ready, _ = ray.wait(calls, num_returns=len(calls), timeout=gather, fetch_local=False)
         arrived = set(ready)
-        for ref in [ref for ref in self._waiting if ref in arrived]:
+        for ref in [ref for ref in calls if ref in arrived]:
             call = self._waiting.pop(ref, None)
             match call:
                 case ("start", slot):
@@ -274,7 +274,7 @@ class Dispatcher:
         try:
             receipt: BlockReceipt = ray.get(ref)
         except ray.exceptions.RayError as error:
-            _raise_if_final(error, "backgrounds cannot be loaded")
+            _raise_if_final(error)
             self._lose_block(block, error)
             return
         self.moments.loaded_bytes += receipt.bytes
@@ -286,7 +286,7 @@ class Dispatcher:
         try:
             report: RangeReport = ray.get(ref)
         except ray.exceptions.RayError as error:
-            _raise_if_final(error, "the output cannot be written")
+            _raise_if_final(error)
             cause = getattr(error, "cause", None) or error
             needed_block = isinstance(error, ray.exceptions.RayTaskError) and isinstance(cause, WORKER_GONE)
             if isinstance(cause, BLOCK_GONE) or needed_block:
@@ -345,16 +345,12 @@ class Dispatcher:
             self._scheduler.grow(self._work.room(there))
 
 
-def _raise_if_final(error: ray.exceptions.RayError, undone: str) -> None:
+def _raise_if_final(error: ray.exceptions.RayError) -> None:
     """Raises what a worker's or loader's failure means for the whole run, if it concerns more than this one.
-
-    Args:
-        error: the failure.
-        undone: what it means where the file system is to blame.
 
     Raises:
         InputError: something the user gave cannot be used.
-        StoppedError: the file system refuses, or Ray has no room for blocks.
+        StoppedError: nothing can be written, or Ray has no room for blocks.
     """
     cause = getattr(error, "cause", None) or error
     if isinstance(cause, InputError):
@@ -368,7 +364,7 @@ def _raise_if_final(error: ray.exceptions.RayError, undone: str) -> None:
     if isinstance(cause, OSError) and not isinstance(cause, ray.exceptions.RayError):
         # It would fail the whole clip in the same way, frame by frame.
         fix = "mend it and run the same command again"
-        raise StoppedError(f"{undone} ({cause})", fix) from error
+        raise StoppedError(f"the output cannot be written ({cause})", fix) from error
 
 
 def _one_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from actors.core.errors import InputError
+from actors.core.errors import InputError, NoCudaError
 from jobs.cluster import Offer
 from jobs.options import DeviceChoice
 
@@ -32,6 +32,15 @@ class Choice:
 
     provider: str
     reason: str
+
+    @property
+    def line(self) -> str:
+        """What users are told."""
+        return f"device: {self.provider.removesuffix('ExecutionProvider').lower()} ({self.reason})"
+
+    def without_cuda(self, error: NoCudaError) -> Choice:
+        """The CPU, where CUDA was chosen and could not be had."""
+        return Choice(CPU, f"{self.reason}, but {error.problem}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,10 +122,10 @@ class _Run:
         except NoCudaError as error:
             if self._options.device is not DeviceChoice.AUTO:
                 raise
-            return self._attempt(before, there, Choice(CPU, f"{choice.reason}, but {error.problem}"))
+            return self._attempt(before, there, choice.without_cuda(error))
 
     def _attempt(self, before: dict[str, Any] | None, there: Offer, choice: Choice) -> Outcome:
-        say(self._console, f"device: {choice.provider.removesuffix('ExecutionProvider').lower()} ({choice.reason})")
+        say(self._console, choice.line)
         identity = self._inputs.identity(self._options, choice.provider)
         resumes = before is not None and not self._options.restart
         if before is not None and resumes:

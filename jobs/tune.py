@@ -21,7 +21,7 @@ from jobs.cluster import Cluster, connect
 from jobs.inputs import Inputs, read_inputs
 from jobs.messages import say
 from jobs.options import CompositeOptions, DeviceChoice
-from jobs.placement import CPU, Placement, choose_device, place
+from jobs.placement import Placement, choose_device, place
 from jobs.profile import Layout, Profile, Trial, profile_key, write_profile
 from jobs.trial import measure
 from jobs.tuning import best_of, explain, search
@@ -77,21 +77,20 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
             say(console, f"{layout}: {trial.fps:.1f} fps{f' ({trial.remark})' if trial.remark else ''}")
             return trial
 
-        provider = choice.provider
         try:
-            trials = search(there, provider, partial(attempt, provider))
+            trials = search(there, choice.provider, partial(attempt, choice.provider))
         except NoCudaError as error:
             if options.device is not DeviceChoice.AUTO:
                 raise
             # As `composite` does it.
-            say(console, f"device: cpu ({choice.reason}, but {error.problem})")
-            provider = CPU
-            trials = search(there, provider, partial(attempt, provider))
+            choice = choice.without_cuda(error)
+            say(console, choice.line)
+            trials = search(there, choice.provider, partial(attempt, choice.provider))
         if not trials or best_of(trials).fps == 0:
             reason = trials[-1].remark if trials else "no time was left for a trial"
             raise InputError("tune", f"no layout rendered anything ({reason})", "mend that, or give --seconds more")
         best = best_of(trials)
-        key = profile_key(inputs, options, there, provider)
+        key = profile_key(inputs, options, there, choice.provider)
     profile = Profile(best=best.layout, fps=best.fps, trials=tuple(trials), key=key)
     _print(console, profile)
     say(console, explain(trials))

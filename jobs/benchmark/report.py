@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -132,18 +132,21 @@ def long_runs(trials: Iterable[Trial]) -> list[dict[str, Any]]:
     lengths: dict[int, list[Trial]] = {}
     for trial in trials:
         lengths.setdefault(trial.frames, []).append(trial)
-    rates = {frames: [trial.fps for trial in some if trial.fps is not None] for frames, some in lengths.items()}
-    whole = {frames for frames, some in lengths.items() if len(rates[frames]) == len(some)}
     return [
         {
             "frames": frames,
-            "fps": asdict(spread(rates[frames])) if frames in whole else None,
+            "fps": _rate(some),
             "worker_private": max(trial.worker_private for trial in some),
             "pss": max(trial.pss for trial in some),
             "fault": next((trial.fault for trial in some if trial.fault), ""),
         }
         for frames, some in sorted(lengths.items())
     ]
+
+
+def _rate(trials: Sequence[Trial]) -> dict[str, Any] | None:
+    rates = [trial.fps for trial in trials if trial.fps is not None]
+    return asdict(spread(rates)) if len(rates) == len(trials) else None
 
 
 def to_table(trials: Iterable[Trial]) -> pa.Table:

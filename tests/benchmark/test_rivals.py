@@ -133,7 +133,9 @@ def assert_equal(found: list[Image], expected: list[Image]) -> None:
     assert wrong == []
 
 
-def test_every_system_has_its_program() -> None:
+def test_all_programs_are_there() -> None:
+    names = ["bare", "single", "batch", "workers_inference", "thread_pool", "thread_pool_overlapped"]
+    assert sorted([*names, "workers_static", "plain_loop", "ray_data"]) == PROGRAMS
     assert sorted(system.value for system in System if system is not System.OURS) == PROGRAMS
 
 
