@@ -14,7 +14,7 @@ def model_digest(path: str, external: tuple[str, ...]) -> str:
         OSError: one of them cannot be read.
     """
     digest = hashlib.sha256()
-    for name in (path, *(storage.join(path.rpartition("/")[0], name) for name in external)):
+    for name in (path, *(storage.beside(path, name) for name in external)):
         with storage.open_input(name) as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)

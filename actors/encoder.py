@@ -12,6 +12,7 @@ from actors.core.errors import InputError
 from actors.core.mel import BANDS, WINDOW_ROWS
 from actors.device import own_device
 from actors.onnx_file import check_floats, described, fits, fixed_batch, read_network
+from actors.weights import load_network
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -145,12 +146,12 @@ class Encoder:
 def _session(config: EncoderConfig) -> ort.InferenceSession:
     """A session on the device that was asked for, or none at all."""
     # Imported here so that a driver never loads the runtime.
-    from actors.session import CUDA, SessionOptions, _build, _cpu_nodes, _preload, _read  # noqa: PLC0415
+    from actors.session import CUDA, SessionOptions, _build, _cpu_nodes, _preload  # noqa: PLC0415
 
     memory = int(own_device(config.gpus).memory * config.gpus)
     options = SessionOptions(provider=config.provider, threads=config.threads, gpu_mem_limit=memory)
     missing = _preload() if config.provider == CUDA else ""
-    session = _build(config.path, _read(config.path), options, missing)
+    session = _build(config.path, load_network(config.path), options, missing)
     if config.provider == CUDA:
         _cpu_nodes(config.path, session)
     return session

@@ -10,6 +10,8 @@ import onnx
 
 from actors import storage
 from actors.core.errors import InputError
+from actors.parts import nodes
+from actors.weights import external_files
 
 # The first axis is the batch; ``None`` where the graph leaves an axis open.
 Shape: TypeAlias = tuple[int | None, ...]
@@ -89,7 +91,7 @@ def read_network(path: str, flag: str) -> NetworkFile:
         outputs={value.name: _shape(value) for value in graph.output},
         elements={value.name: _element(value) for value in (*graph.input, *graph.output)},
         opset=opset,
-        external=_external(path, graph),
+        external=external_files(path, proto),
     )
 
 
@@ -153,26 +155,10 @@ def fixed_batch(network: NetworkFile, names: Iterable[str]) -> int | None:
 def _foreign_operators(proto: onnx.ModelProto) -> Iterator[str]:
     """Operators that neither ONNX nor ONNX Runtime defines, nor the model itself, as ``domain:name``."""
     own = {(function.domain, function.name) for function in proto.functions}
-    waiting = [proto.graph.node, *(function.node for function in proto.functions)]
-    while waiting:
-        for node in waiting.pop():
-            known = node.domain == "" or node.domain.startswith(RUNTIME_DOMAINS)
-            if not known and (node.domain, node.op_type) not in own:
-                yield f"{node.domain}:{node.op_type}"[:40]
-            for attribute in node.attribute:
-                waiting.extend(graph.node for graph in (attribute.g, *attribute.graphs))
-
-
-def _external(path: str, graph: onnx.GraphProto) -> tuple[str, ...]:
-    """Names of the weight files, each of which must lie beside the network."""
-    entries = [entry for tensor in graph.initializer for entry in tensor.external_data if entry.key == "location"]
-    names = tuple(sorted({entry.value for entry in entries}))
-    for name in names:
-        if not name.isprintable() or "/" in name or "\\" in name or name in {"", ".", ".."}:
-            raise InputError(path, f"keeps weights outside of its folder ({name[:80]})", "export it into one folder")
-        if not storage.is_file(storage.join(path.rpartition("/")[0], name)):
-            raise InputError(path, f"its weights are missing ({name[:80]})", "put that file beside the model")
-    return names
+    for node in nodes(proto):
+        known = node.domain == "" or node.domain.startswith(RUNTIME_DOMAINS)
+        if not known and (node.domain, node.op_type) not in own:
+            yield f"{node.domain}:{node.op_type}"[:40]
 
 
 def _shape(value: onnx.ValueInfoProto) -> Shape:

@@ -15,7 +15,6 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from actors import storage
 from actors.core.errors import InputError, NoCudaError, StoppedError
 from actors.core.kind import Precision
 from actors.core.pixels import ColourPlanes, Planes, prediction_fault
@@ -23,6 +22,7 @@ from actors.face_encoder import face_decoder, face_encoder
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.pace import fastest
 from actors.strips import Region, alone, find_region, in_strips
+from actors.weights import load_network
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind, ModelTensors
@@ -105,7 +105,7 @@ class Session:
         self._kind = kind
         self.provider = options.provider
         missing = _preload() if options.provider == CUDA else ""
-        model = _read(path)
+        model = load_network(path)
         self.batch = options.batch
         if tensors.batch not in {None, options.batch}:
             self.batch = options.batch if _batch_is_free(model, tensors, kind, options.batch) else tensors.batch or 1
@@ -175,7 +175,7 @@ class FaceEncoder:
             InputError: the runtime cannot load the model.
             StoppedError: the temporary folder cannot be written.
         """
-        model = _read(path)
+        model = load_network(path)
         try:
             graph = face_encoder(pixel_graph(model, tensors, kind, ready_planes=ready_planes), tensors)
         except Exception as error:  # as in `_rewrite`
@@ -222,14 +222,6 @@ class _Binding:
             self._session.run_with_iobinding(self._binding)
         # On the CPU `numpy` shows the buffer itself, which the next run writes into.
         return [np.array(value.numpy()) if self._device == "cpu" else value.numpy() for value in self._outputs]
-
-
-def _read(path: str) -> onnx.ModelProto:
-    try:
-        # A local file is opened by path, so that weights stored beside it are found.
-        return onnx.load(path) if storage.is_local(path) else onnx.load_model_from_string(storage.read_bytes(path))
-    except Exception as error:  # the protobuf runtimes and the weights' reader raise different classes
-        raise InputError(path, f"cannot be read ({_said(error)})", "put it back, or export it again") from error
 
 
 def _rewrite(

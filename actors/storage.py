@@ -36,6 +36,11 @@ def resolve(path: str) -> str:
     return path if "://" in path else str(Path(path).expanduser().resolve())
 
 
+def absolute(path: str) -> str:
+    """An absolute form of ``path`` that keeps its links, for a file that others are found beside; URIs as they are."""
+    return path if "://" in path else str(Path(path).expanduser().absolute())
+
+
 def is_local(path: str) -> bool:
     """Whether ``path`` is a plain path on the local (or a mounted) file system."""
     return "://" not in path
@@ -44,6 +49,11 @@ def is_local(path: str) -> bool:
 def join(base: str, *parts: str) -> str:
     """``base/part/part``; works for paths and URIs."""
     return "/".join([base.rstrip("/"), *parts])
+
+
+def beside(path: str, name: str) -> str:
+    """What a file names that stands with it: ``name`` seen from the folder of ``path``."""
+    return join(path.rpartition("/")[0], name)
 
 
 def _open_system(path: str) -> tuple[fs.FileSystem, str]:
@@ -63,9 +73,9 @@ def entry(path: str) -> Entry | None:
 
 
 def is_file(path: str) -> bool:
-    """Whether a file stands at ``path``."""
-    found = entry(path)
-    return found is not None and not found.is_folder
+    """Whether a file stands at ``path``: no folder, pipe or device."""
+    system, inner = _open_system(path)
+    return bool(system.get_file_info(inner).type == fs.FileType.File)
 
 
 def is_folder(path: str) -> bool:

@@ -107,7 +107,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     Raises:
         InputError: something cannot be used.
     """
-    model = storage.resolve(options.model)
+    model = storage.absolute(options.model)
     kind, tensors = recognise_model(model, kinds_named(options.kind))
     clip = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
     if clip.frames is None and options.composite:

@@ -95,7 +95,7 @@ def read_speech(recording: str, encoder: str, kind: ModelKind) -> Speech:
     Raises:
         InputError: one of them cannot be used, or the sound is shorter than a frame.
     """
-    recording, encoder = storage.resolve(recording), storage.resolve(encoder)
+    recording, encoder = storage.resolve(recording), storage.absolute(encoder)
     if kind.hears is not Hears.ENCODER:
         fix = "leave --encoder out" if kind.hears is Hears.MEL else "give --features instead"
         raise InputError("--encoder", f"{kind.name} does not take features of an encoder of mel windows", fix)

@@ -11,6 +11,7 @@ from actors import storage
 from actors.core.kind import ModelKind, ModelTensors, Precision
 from actors.kinds import kinds_named
 from actors.model import read_model, recognise_model
+from actors.weights import load_network
 from jobs.benchmark.matrix import Regime
 from jobs.demo.clip import demo_kind
 from jobs.models.light import build_light_model
@@ -46,7 +47,7 @@ def networks_kind(given: str | None, name: str | None) -> ModelKind:
         InputError: the user's model cannot be used, or there is no such kind.
     """
     if given is not None:
-        kind, _ = recognise_model(storage.resolve(given), kinds_named(name))
+        kind, _ = recognise_model(storage.absolute(given), kinds_named(name))
         return kind
     return demo_kind() if name is None else kinds_named(name)[0]
 
@@ -72,7 +73,7 @@ def make_network(regime: Regime, given: str | None, kind: ModelKind, scratch: Pa
         name, source = f"{kind.name} stand-in, random weights", str(path)
         save_model(build_stand_in(kind), path)
     else:
-        source = storage.resolve(given)
+        source = storage.absolute(given)
         name = Path(source).name
     tensors = read_model(source, kind)
     return Network(name, source, _write_half(source, scratch / f"{regime}-fp16.onnx") if half else None, tensors)
@@ -83,5 +84,5 @@ def _write_half(source: str, path: Path) -> str:
     # Imported here: only a card is measured in half precision.
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
 
-    onnx.save(convert_float_to_float16(onnx.load(source), keep_io_types=True), str(path))
+    onnx.save(convert_float_to_float16(load_network(source), keep_io_types=True), str(path))
     return str(path)

@@ -46,7 +46,9 @@ def inspect(
     console = Console(highlight=False, soft_wrap=True)
     problems: list[InputError] = []
     candidates = kinds_named(kind)
-    network = None if model is None else _attempt(lambda: recognise_model(storage.resolve(model), candidates), problems)
+    network = (
+        None if model is None else _attempt(lambda: recognise_model(storage.absolute(model), candidates), problems)
+    )
     taken_for = candidates[0] if kind else _likely_kind(storage.resolve(clip)) if network is None else network[0]
     options = CompositeOptions(clip=clip, model=model or "", out="", rects=rects, rect=rect)
     found = _attempt(lambda: read_clip(clip, rects=options.rects, rect=options.face_rect, kind=taken_for), problems)
@@ -143,7 +145,7 @@ def _print_model(console: Console, model: str, kind: ModelKind, tensors: ModelTe
     # Imported here: only this question needs the runtime on the driver's side.
     from actors.session import CPU, CUDA, Session, SessionOptions, available_providers, runtime_conflict  # noqa: PLC0415
 
-    path = storage.resolve(model)
+    path = storage.absolute(model)
     batch = "any" if tensors.batch is None else str(tensors.batch)
     console.print(
         f"model: {model}, batch {batch}, opset {tensors.opset},"

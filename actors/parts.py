@@ -1,0 +1,51 @@
+"""What an ONNX model is made of, wherever it stands: in the graph, in graphs inside of nodes, and in functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import onnx
+
+
+def nodes(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
+    """Every node of a model, those of branches, loops and functions included."""
+    waiting = [model.graph.node, *(function.node for function in model.functions)]
+    while waiting:
+        for node in waiting.pop():
+            yield node
+            waiting.extend(graph.node for graph in graphs(node))
+
+
+def graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
+    """The graphs that a node holds: branches, or the body of a loop."""
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor that a model holds: weights of all its graphs and values of all its nodes' attributes."""
+    yield from _weights(model.graph)
+    for node in nodes(model):
+        yield from _values(node.attribute)
+        for graph in graphs(node):
+            yield from _weights(graph)
+    for function in model.functions:
+        yield from _values(function.attribute_proto)
+
+
+def _weights(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+
+
+def _values(attributes: Iterator[onnx.AttributeProto]) -> Iterator[onnx.TensorProto]:
+    for attribute in attributes:
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        sparse = [attribute.sparse_tensor] if attribute.HasField("sparse_tensor") else []
+        for one in (*sparse, *attribute.sparse_tensors):
+            yield from (one.values, one.indices)

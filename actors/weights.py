@@ -1,0 +1,106 @@
+"""Weights that stand in files beside an ONNX model: where they may be, and what is in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+
+from actors import storage
+from actors.core.errors import InputError
+from actors.parts import tensors
+
+# As much of a file's name as a message holds.
+NAMED = 80
+
+
+def external_files(path: str, model: onnx.ModelProto) -> tuple[str, ...]:
+    """Names of the files of weights, as the model gives them, relative to the folder of its path as given.
+
+    They may be where ONNX Runtime reads them: below that folder or, where the path is a link, below the folder of the
+    file it leads to, links followed. So a model in the cache of Hugging Face's programs is whole.
+
+    Raises:
+        InputError: one of them is elsewhere, missing or shorter than the model says.
+    """
+    sizes: dict[str, int] = {}
+    for tensor in tensors(model):
+        if _is_outside(tensor):
+            settings = _settings(tensor)
+            name = settings.get("location", "")
+            if name not in sizes:
+                sizes[name] = _size(path, name)
+            _span(path, settings, sizes[name])
+    return tuple(sorted(sizes))
+
+
+def load_network(path: str) -> onnx.ModelProto:
+    """A whole ONNX model, weights beside it included.
+
+    Raises:
+        InputError: it or its weights cannot be read.
+    """
+    try:
+        model = onnx.load_model_from_string(storage.read_bytes(path))
+        for tensor in tensors(model):
+            if _is_outside(tensor):
+                _read_inside(path, tensor)
+    except InputError:
+        raise
+    except Exception as error:  # the protobuf runtimes raise different classes for the same broken file
+        said = " ".join(str(error).split())
+        raise InputError(path, f"cannot be read ({said})", "put it back, or export it again") from error
+    return model
+
+
+def _size(path: str, name: str) -> int:
+    """Bytes of a file of weights."""
+    if not name or not name.isprintable() or not _is_contained(path, name):
+        raise InputError(path, f"keeps weights outside of its folder ({name[:NAMED]})", "export it into one folder")
+    place = storage.beside(path, name)
+    found = storage.entry(place)
+    if found is None or not storage.is_file(place):
+        raise InputError(path, f"its weights are missing ({name[:NAMED]})", "put that file beside the model")
+    return found.size
+
+
+def _span(path: str, settings: dict[str, str], size: int) -> tuple[int, int]:
+    """First byte of a tensor in its file of ``size`` bytes, and how many it has."""
+    try:
+        start = int(settings.get("offset") or 0)
+        length = int(settings["length"]) if settings.get("length") else size - start
+    except ValueError:
+        start = length = -1
+    if start < 0 or length < 0 or start + length > size:
+        problem = f"its weights are not all there ({settings['location'][:NAMED]} has {size} bytes)"
+        raise InputError(path, problem, "fetch that file again, or export the model again")
+    return start, length
+
+
+def _read_inside(path: str, tensor: onnx.TensorProto) -> None:
+    """Puts what a tensor's file holds of it into the tensor itself."""
+    settings = _settings(tensor)
+    name = settings["location"]
+    start, length = _span(path, settings, _size(path, name))
+    with storage.open_input(storage.beside(path, name)) as file:
+        file.seek(start)
+        tensor.raw_data = file.read(length)
+    tensor.data_location = onnx.TensorProto.DEFAULT
+    del tensor.external_data[:]
+
+
+def _is_outside(tensor: onnx.TensorProto) -> bool:
+    return bool(tensor.data_location == onnx.TensorProto.EXTERNAL)
+
+
+def _settings(tensor: onnx.TensorProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in tensor.external_data}
+
+
+def _is_contained(path: str, name: str) -> bool:
+    if not storage.is_local(path):
+        return ".." not in name.split("/") and not name.startswith("/") and "\\" not in name
+    if Path(name).is_absolute():
+        return False
+    wanted = Path(storage.beside(path, name)).resolve()
+    return any(wanted.is_relative_to(folder) for folder in (Path(path).parent.resolve(), Path(path).resolve().parent))
