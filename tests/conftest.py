@@ -9,6 +9,8 @@ os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_memory_usage_threshold"] = "0.98"  # noqa: SIM112 - Ray spells its settings so
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# Read by ONNX Runtime, likewise.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 os.environ.pop("RAY_ADDRESS", None)
 # Read by Rich: what is printed is as wide here as in the processes that tests start.
 os.environ["COLUMNS"] = "200"

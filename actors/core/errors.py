@@ -13,13 +13,24 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
-# A message is read at a glance; file names and other people's words in it may be of any length and hold anything.
-LONGEST = {"subject": 240, "problem": 240, "fix": 110}
+# A message is read at a glance; file names and other people's words in it may be of any length and hold anything. What
+# is to be done about it is ours, and often a command to copy: that is always whole.
+LONGEST = 240
 
 
-def one_line(text: str, longest: int) -> str:
+def printable(text: str) -> str:
+    r"""``text`` on one line, as it is but for what a terminal would act on: control, format and broken characters.
+
+    Those stand there as Python would write them, ``\n`` or ``\u202e``.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def one_line(text: str, longest: int = LONGEST) -> str:
     """``text`` as printable characters on one line; of what is too long the middle is left out."""
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    plain = printable(text)
     if len(plain) <= longest:
         return plain
     half = (longest - 3) // 2
@@ -32,7 +43,7 @@ class InputError(Exception):
     Attributes:
         subject: the file, folder or flag at fault.
         problem: what is wrong with it.
-        fix: what to do about it.
+        fix: what to do about it; never shortened.
     """
 
     def __init__(self, subject: str, problem: str, fix: str) -> None:
@@ -43,9 +54,7 @@ class InputError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        parts = {"subject": self.subject, "problem": self.problem, "fix": self.fix}
-        subject, problem, fix = (one_line(text, LONGEST[name]) for name, text in parts.items())
-        return f"{subject}: {problem}; {fix}"
+        return f"{one_line(self.subject)}: {one_line(self.problem)}; {printable(self.fix)}"
 
 
 class NoCudaError(InputError):
@@ -66,4 +75,4 @@ class StoppedError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.reason}; {self.fix}"
+        return printable(f"{self.reason}; {self.fix}")

@@ -1,6 +1,7 @@
 """The small values that everything else is made of: rectangles, parts of sources, errors, the timing schema."""
 
 import copy
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -13,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile, VideoFrames
-from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
+from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError, printable
 from actors.core.timings import SCHEMA, STAGES, FrameTiming, to_table
 from actors.kinds.unet_328_ave import KIND as UNET_328
 
@@ -91,6 +92,32 @@ def test_errors_survive_the_way_from_a_worker(error: Exception) -> None:
 def test_errors_are_one_line_that_names_subject_problem_and_fix() -> None:
     assert str(InputError("a.png", "is gone", "put it back")) == "a.png: is gone; put it back"
     assert str(StoppedError("the disk is full", "make room")) == "the disk is full; make room"
+
+
+def test_only_the_words_of_others_are_shortened() -> None:
+    command = f"ffmpeg -i {'long/' * 100}in.mov out.mp4"
+    said = str(InputError("a" * 1000, "b" * 1000, command))
+    assert said.endswith(f"; {command}")
+    assert re.match(r"a{118}\.\.\.a{118}: b{118}\.\.\.b{118}; ", said)
+    assert str(StoppedError("c" * 1000, command)) == f"{'c' * 1000}; {command}"
+
+
+@pytest.mark.parametrize(
+    ("hostile", "shown"),
+    [
+        ("two\nlines\r", "two\\nlines\\r"),
+        ("\x1b[31mred\x07\x9b", "\\x1b[31mred\\x07\\x9b"),
+        ("fdp\u202e.exe\u2066", "fdp\\u202e.exe\\u2066"),
+        ("\udcb2\udce2.wav", "\\udcb2\\udce2.wav"),
+        ("line\u2028end\x85", "line\\u2028end\\x85"),
+        ("[bold]x[/bold] {0} %s", "[bold]x[/bold] {0} %s"),
+        ("测试 é", "测试 é"),
+    ],
+)
+def test_what_a_terminal_would_act_on_is_shown_instead(hostile: str, shown: str) -> None:
+    assert printable(hostile) == shown
+    assert str(InputError(hostile, hostile, hostile)) == f"{shown}: {shown}; {shown}"
+    assert str(StoppedError(hostile, hostile)) == f"{shown}; {shown}"
 
 
 def test_exit_codes_are_those_that_are_promised() -> None:
