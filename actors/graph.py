@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from actors.core.pixels import UNIT
+from actors.parts import reads
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind, ModelTensors
@@ -190,4 +192,32 @@ def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
 
     halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=False)
+    ordered = in_order(halved.graph.node)
+    del halved.graph.node[:]
+    halved.graph.node.extend(ordered)
     return halved
+
+
+def in_order(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
+    """Nodes, each behind those that make what it reads, and each once: the same in the same place where that is so.
+
+    The conversion to float16 appends casts behind all that read them, one for each reader, by one name.
+    """
+    made: set[str] = set()
+    waiting = list(nodes)
+    coming = {name for node in waiting for name in node.output}
+    ordered: list[onnx.NodeProto] = []
+    while waiting:
+        kept = []
+        for node in waiting:
+            if node.output and made.issuperset(node.output):
+                continue
+            if any(name in coming and name not in made for name in reads(node)):
+                kept.append(node)
+            else:
+                ordered.append(node)
+                made.update(node.output)
+        if len(kept) == len(waiting):
+            return [*ordered, *kept]
+        waiting = kept
+    return ordered

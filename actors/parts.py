@@ -24,6 +24,15 @@ def graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
         yield from attribute.graphs
 
 
+def reads(node: onnx.NodeProto) -> Iterator[str]:
+    """Names of all that a node reads, the graphs inside of it included; these may name what they make themselves."""
+    yield from node.input
+    for graph in graphs(node):
+        for inner in graph.node:
+            yield from reads(inner)
+        yield from (value.name for value in graph.output)
+
+
 def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every tensor that a model holds: weights of all its graphs and values of all its nodes' attributes."""
     yield from _weights(model.graph)

@@ -101,6 +101,7 @@ class Session:
             NoCudaError: CUDA was asked for and not had.
             StoppedError: the temporary folder cannot be written.
         """
+        self._path = path
         self._tensors = tensors
         self._kind = kind
         self.provider = options.provider
@@ -161,8 +162,21 @@ class Session:
         return Prediction(planes[:count], faults)
 
     def warm_up(self) -> None:
-        """Runs the one batch shape that will be used, so that no measured batch pays for its first time."""
-        self.run(self._image, self._audio, self._faces)
+        """Runs the one batch shape that will be used, so that no measured batch pays for its first time.
+
+        Raises:
+            InputError: the network cannot be run, or what it gives is not what its kind gives.
+        """
+        try:
+            self.run(self._image, self._audio, self._faces)
+        except InputError:
+            raise
+        except Exception as error:  # the runtime's errors share no base class below Exception
+            raise InputError(
+                self._path,
+                f"fails when it runs at batch {self.batch} ({_said(error)})",
+                "export it with a dynamic batch throughout, or give the --batch that it was made for",
+            ) from error
 
 
 class FaceEncoder:
@@ -329,9 +343,10 @@ def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: 
         message = _said(error)
         if options.provider == CUDA and "CUDA" in message:
             raise _no_cuda(message) from error
-        raise InputError(
-            path, f"ONNX Runtime {ort.__version__} cannot load it ({message})", "export it again, with opset 17"
-        ) from error
+        said = f"ONNX Runtime {ort.__version__} cannot load it"
+        if options.precision is Precision.FP16:
+            raise InputError(path, f"{said} in half precision ({message})", "use --precision fp32") from error
+        raise InputError(path, f"{said} ({message})", "export it again, with opset 17") from error
     if session.get_providers()[0] != options.provider:
         raise _no_cuda(missing or "the CUDA provider did not load")
     return session

@@ -203,3 +203,25 @@ def test_half_precision_stays_near_and_is_not_the_same(tmp_path: Path) -> None:
     whole = run(pixel_graph(model, tensors, UNET_328, ready_planes=False), crops, audio)[PIXELS].astype(int)
     half = run(pixel_graph(halved, tensors, UNET_328, ready_planes=False), crops, audio)[PIXELS].astype(int)
     assert 0 < np.abs(whole - half).max() <= 3
+
+
+def test_layers_that_share_their_scales_are_halved_too(tmp_path: Path) -> None:
+    """As torch's dynamo exports a network whose way up has several steps of one size."""
+    path = small.write_model(tmp_path / "m.onnx")
+    model, tensors = onnx.load(str(path)), read_model(str(path), UNET_328)
+    shared = {"down": np.array([1, 1, 0.5, 0.5], np.float32), "up": np.array([1, 1, 2, 2], np.float32)}
+    model.graph.initializer.extend(numpy_helper.from_array(values, name) for name, values in shared.items())
+    # That exporter describes weights as it does what layers make.
+    described = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in shared]
+    model.graph.value_info.extend(described)
+    steps = [tensors.output, "once", "twice", "back", "answer 2"]
+    for scales, source, target in zip(["down", "down", "up", "up"], steps, steps[1:], strict=False):
+        model.graph.node.append(helper.make_node("Resize", [source, "", scales], [target], mode="linear"))
+    model.graph.output[0].name = "answer 2"
+    crops, audio = inputs(1)
+    moved = replace(tensors, output="answer 2")
+    whole, half = (
+        run(pixel_graph(graph, moved, UNET_328, ready_planes=False), crops, audio)[PIXELS].astype(int)
+        for graph in (model, in_half_precision(onnx.load_model_from_string(model.SerializeToString())))
+    )
+    assert 0 < np.abs(whole - half).max() <= 3

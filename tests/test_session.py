@@ -194,6 +194,21 @@ def test_a_fixed_batch_that_cannot_be_rewritten_is_kept(tmp_path: Path) -> None:
     session.warm_up()
 
 
+def test_a_network_that_cannot_run_at_its_batch_is_refused_in_a_line(tmp_path: Path) -> None:
+    """It declares any batch, and reshapes to two."""
+    path = small.write_model(tmp_path / "m.onnx")
+    proto = onnx.load(str(path))
+    flat = next(tensor for tensor in proto.graph.initializer if tensor.name == "flat")
+    flat.CopyFrom(onnx.numpy_helper.from_array(np.array([2, 32 * 256], np.int64), "flat"))
+    onnx.save(proto, str(path))
+    session_of(path, batch=2).warm_up()
+    with pytest.raises(InputError) as caught:
+        session_of(path, batch=1).warm_up()
+    assert caught.value.subject == str(path)
+    assert "fails when it runs at batch 1" in caught.value.problem
+    assert "\n" not in str(caught.value)
+
+
 def test_more_threads_give_the_same(tmp_path: Path) -> None:
     path = small.write_model(tmp_path / "m.onnx")
     one, two = (session_of(path, threads=threads).run(*inputs(1)) for threads in (1, 2))
