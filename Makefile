@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo install test lint format gpu clean
+.PHONY: demo install test test-long lint format gpu clean
 
 demo: .venv/installed
 	$(BIN)/python -m jobs demo
@@ -11,6 +11,10 @@ install: .venv/installed
 
 test: .venv/installed-dev lint
 	$(BIN)/python -m pytest
+
+# What needs thousands of frames, and minutes.
+test-long: .venv/installed-dev
+	$(BIN)/python -m pytest -m long
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
