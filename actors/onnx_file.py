@@ -10,6 +10,7 @@ import onnx
 
 from actors import storage
 from actors.core.errors import InputError
+from actors.mistaken import check_head, mistaken
 from actors.parts import nodes
 from actors.weights import external_files
 
@@ -24,6 +25,10 @@ DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 
 # Of the operators that it does not have, so many are named.
 OPERATORS_NAMED = 4
+
+
+# Bytes of a protobuf message.
+LARGEST = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +65,8 @@ def read_network(path: str, flag: str) -> NetworkFile:
         InputError: there is no such file, it is not ONNX, its operator set is newer than the runtime's, it has
             operators of somebody's own, or its weights do not lie beside it.
     """
-    if not storage.is_file(path):
-        raise InputError(path, "there is no such model", f"check {flag}")
-    try:
-        proto = onnx.load_model_from_string(storage.read_bytes(path))
-    except Exception as error:  # the protobuf runtimes raise different classes for the same broken file
-        raise InputError(path, f"not an ONNX file ({type(error).__name__})", "give an exported .onnx file") from error
+    proto = _parsed(path, flag)
     graph = proto.graph
-    if not graph.node or not graph.input:
-        raise InputError(path, "not an ONNX network: it has no graph", "give an exported .onnx file")
     opset = max((entry.version for entry in proto.opset_import if entry.domain in DEFAULT_DOMAINS), default=0)
     newest = onnx.defs.onnx_opset_version()
     if opset > newest:
@@ -93,6 +91,32 @@ def read_network(path: str, flag: str) -> NetworkFile:
         opset=opset,
         external=external_files(path, proto),
     )
+
+
+def _parsed(path: str, flag: str) -> onnx.ModelProto:
+    """What is in a file, which is an ONNX model with a graph."""
+    found = storage.entry(path)
+    if found is None:
+        raise InputError(path, "there is no such model", f"check {flag}")
+    if found.is_folder:
+        inside = [entry.name for entry in storage.children(path) if entry.name.endswith(".onnx")]
+        named = f"{flag} {storage.join(path, inside[0])}" if len(inside) == 1 else f"give {flag} an .onnx file"
+        raise InputError(path, "is a folder, not a model", named)
+    if not storage.is_file(path):
+        raise InputError(path, "is no file but a pipe or a device", f"give {flag} an .onnx file")
+    with storage.open_input(path) as file:
+        check_head(path, file, found.size)
+        if found.size > LARGEST:
+            problem = "is larger than 2 GiB, which ONNX files cannot be"
+            raise InputError(path, problem, "export it with its weights in a file of their own")
+        content = file.read()
+    try:
+        proto = onnx.load_model_from_string(content)
+    except Exception as error:  # the protobuf runtimes raise different classes for the same broken file
+        raise mistaken(path, content, error) from error
+    if not proto.graph.node or not proto.graph.input:
+        raise mistaken(path, content, None)
+    return proto
 
 
 def fits(shape: Shape, sides: tuple[int, ...], *, open_channels: bool = False) -> bool:

@@ -370,7 +370,7 @@ def test_the_render_network_is_no_encoder(model: Path) -> None:
 def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
     assert "check --encoder" in refusal(lambda: read_encoder(str(tmp_path / "no.onnx")))
     (tmp_path / "text.onnx").write_text("no network at all")
-    assert "ONNX" in refusal(lambda: read_encoder(str(tmp_path / "text.onnx")))
+    assert "text file" in refusal(lambda: read_encoder(str(tmp_path / "text.onnx")))
 
 
 def test_features_that_are_no_numbers_are_refused_with_their_row(tmp_path: Path) -> None:
