@@ -20,7 +20,7 @@ from actors import storage
 from actors.backgrounds import Block
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.finish import finish_square
-from actors.core.pixels import ColourPlanes, Image, Interpolation, Planes, from_planes, paste
+from actors.core.pixels import ColourPlanes, Image, Interpolation, Planes, PredictionFault, from_planes, paste
 from actors.core.report import FrameFailure, RangeReport, WorkerReport
 from actors.core.seam import Seam, edge_pixels
 from actors.core.timeline import FrameRange, Pairing
@@ -237,7 +237,7 @@ class Compositor:
                 if mouth is not None and not fault and self._config.colour_match:
                     fits[frame] = finishing.submit(self._fit, frame, mouth, places)
                 if frame in frames and fault:
-                    failures.append(FrameFailure(frame, fault))
+                    failures.append(FrameFailure(frame, fault.reason, fault.values))
                 elif frame in frames:
                     waiting.append((frame, mouth, batch))
             behind.append([])
@@ -390,7 +390,7 @@ def _collect(futures: list[Future[FinishedFrame]], film: Film | None) -> list[Fi
 
 def _predicted(
     session: Session, part: FrameRange, given: NetworkInput | None, batch: Batch
-) -> list[tuple[int, ColourPlanes | None, str | None]]:
+) -> list[tuple[int, ColourPlanes | None, PredictionFault | None]]:
     """The frames of a batch, what the network makes of each and what is wrong with it; nothing if it need not run."""
     if given is None:
         return [(frame, None, None) for frame in part]

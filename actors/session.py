@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from actors.core.errors import InputError, NoCudaError, StoppedError
 from actors.core.kind import Precision
-from actors.core.pixels import ColourPlanes, Planes, prediction_fault
+from actors.core.pixels import ColourPlanes, Planes, PredictionFault, prediction_fault
 from actors.face_encoder import face_decoder, face_encoder
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.pace import fastest
@@ -71,7 +71,7 @@ class Prediction:
     """
 
     planes: ColourPlanes
-    faults: tuple[str | None, ...]
+    faults: tuple[PredictionFault | None, ...]
 
 
 def runtime_conflict() -> str | None:

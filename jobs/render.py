@@ -28,6 +28,7 @@ from jobs import folder, mux, record
 from jobs.ahead import Ahead, plan_ahead
 from jobs.cluster import Cluster, Offer, connect
 from jobs.dispatch import Dispatcher, Work
+from jobs.failures import hopeless, listed
 from jobs.features import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.inputs import Inputs, read_inputs
 from jobs.ledger import Ledger, missing
@@ -176,8 +177,8 @@ class _Run:
         except OSError as error:
             outcome.error = outcome.error or _unwritable(error)
             return
-        for failure in sorted(outcome.failures, key=lambda failure: failure.frame):
-            say(self._console, f"frame {failure.frame} failed: {failure.reason}")
+        for line in listed(outcome.failures):
+            say(self._console, line)
         if outcome.failures and self._options.video:
             say(self._console, "no video: it would have holes where frames failed")
         if outcome.error is None and not outcome.failures:
@@ -296,7 +297,22 @@ class _Run:
             else lambda now: min(room(now, choice.provider, placement.gpus, placement.threads), scheduler.remaining),
         )
         with meter(self._console, scheduler.total) as shown:
-            Dispatcher(scheduler, work, outcome.moments, self._ledger.record, lambda: _show(shown, scheduler)).run()
+            Dispatcher(
+                scheduler, work, outcome.moments, self._ledger.record, lambda: self._look(shown, scheduler)
+            ).run()
+
+    def _look(self, shown: Meter, scheduler: Scheduler) -> None:
+        """Shows how far the run is.
+
+        Raises:
+            StoppedError: there is no frame yet that could be delivered, and no hope of one.
+        """
+        waiting = f"{scheduler.ready_workers} of {scheduler.open_slots} workers ready"
+        shown.update(scheduler.done + len(scheduler.failures), waiting)
+        if scheduler.done == 0 and scheduler.total == len(self._inputs.frames):
+            error = hopeless(scheduler.failures, scheduler.remaining, self._inputs.kind.value_range)
+            if error is not None:
+                raise error
 
     def _heard(self, placement: Placement, choice: Choice, there: Offer) -> AudioTrack:
         """What drives the mouth: as it was given, as an earlier run kept it, or as the recording is heard now."""
@@ -354,8 +370,3 @@ class _Run:
 
 def _unwritable(error: OSError) -> StoppedError:
     return StoppedError(f"the output cannot be written ({error})", "mend it and run the same command again")
-
-
-def _show(shown: Meter, scheduler: Scheduler) -> None:
-    waiting = f"{scheduler.ready_workers} of {scheduler.open_slots} workers ready"
-    shown.update(scheduler.done + len(scheduler.failures), waiting)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import reference
 import small
 from small import Result, SmallClip
+
+from jobs.failures import LEAST_FAILURES
 
 Command = Callable[..., Result]
 
@@ -133,11 +137,32 @@ def test_frames_that_fail_are_named_and_all_others_delivered(
     base = ["composite", clip.folder, "--model", model, "--out", run, "--device", "cpu", "--batch", 4, "--video"]
     result = on_cluster(*base, "--features", tmp_path / "features.npy")
     assert result.code == 1, result.output
-    assert "frame 4 failed: the model returned NaN" in result.output
-    assert "frame 30 failed" in result.output
+    assert result.output.count("failed: ") == 1
+    assert "2 frames (4, 30) failed: the model returned NaN" in result.output
     assert sorted(small.read_frames(run)) == [i for i in range(small.ROWS) if i not in {4, 30}]
     assert [f["frame"] for f in json.loads((run / "run.json").read_text())["failures"]] == [4, 30]
     assert not (run / "video.mp4").exists()
+
+
+def test_a_network_whose_answers_cannot_be_shown_is_told_at_once(
+    clip: SmallClip, tmp_path: Path, on_cluster: Command
+) -> None:
+    """Every frame fails in the same way: the run ends before it has tried them all, and says what the answers are."""
+    proto = onnx.load(str(small.write_model(tmp_path / "tanh.onnx")))
+    next(node for node in proto.graph.node if node.op_type == "Sigmoid").op_type = "Tanh"
+    onnx.save(proto, str(tmp_path / "tanh.onnx"))
+    np.save(tmp_path / "features.npy", np.zeros_like(clip.features))
+    run = tmp_path / "run"
+    base = ["composite", clip.folder, "--model", tmp_path / "tanh.onnx", "--out", run, "--device", "cpu"]
+    result = on_cluster(*base, "--features", tmp_path / "features.npy")
+    assert result.code == 3, result.output
+    assert re.search(r"stopped: none of \d+ frames that were tried can be shown: .*outside of \[0, 1\]", result.output)
+    assert "answers lie in [-1, 1], as after tanh" in result.output
+    assert result.output.count("failed: ") == 1
+    record = json.loads((run / "run.json").read_text())
+    assert record["status"] == "stopped"
+    assert len(record["failures"]) >= LEAST_FAILURES
+    assert list((run / "frames").iterdir()) == []
 
 
 def test_a_fixed_batch_is_rewritten_and_says_so(clip: SmallClip, tmp_path: Path, on_cluster: Command) -> None:

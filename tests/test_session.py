@@ -21,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 import actors.session
 from actors.core.errors import InputError, StoppedError
 from actors.core.kind import ModelTensors, Precision
+from actors.core.pixels import PredictionFault
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.pace import fastest
@@ -222,7 +223,7 @@ def test_a_fault_is_its_frames_own(tmp_path: Path) -> None:
     expected = expected_planes(path, pictures[:1], sound[:1])
     sound[1].reshape(-1)[8 * 512] = small.POISON
     answer = session_of(path, batch=2).run(pictures, sound)
-    assert answer.faults == (None, "the model returned NaN")
+    assert answer.faults == (None, PredictionFault("the model returned NaN"))
     assert np.array_equal(answer.planes[:1], expected)
 
 

@@ -6,6 +6,7 @@ programs that the kinds come from; each step is exact or uses OpenCV's own resiz
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,44 @@ def network_planes(crops: Image, kind: ModelKind) -> Planes:
     return planes * np.float32(white - black) + np.float32(black)
 
 
-def prediction_fault(low: float, high: float, total: float, value_range: tuple[float, float] = UNIT) -> str | None:
+# How far beyond an activation's own range its values may lie by rounding, and the greatest value that a byte has.
+ROUNDING = 1e-3
+LEVELS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionFault:
+    """Why one frame's prediction cannot be shown.
+
+    Attributes:
+        reason: the sort of fault, the same words for each frame that has it.
+        values: the least and the greatest value in the network's own numbers; ``None`` where they are not finite.
+    """
+
+    reason: str
+    values: tuple[float, float] | None = None
+
+
+def guess_output(low: float, high: float, value_range: tuple[float, float] = UNIT) -> str:
+    """What a network's last layer seems to give, and how to export it, from the values of all of its answers.
+
+    Args:
+        low: the least value.
+        high: the greatest.
+        value_range: what black and white are to the network.
+    """
+    black, white = value_range
+    wanted = f"[{black:g}, {white:g}]"
+    if -1 - ROUNDING <= low < 0 and high <= 1 + ROUNDING:
+        return f"answers lie in [-1, 1], as after tanh: export the network with (x + 1) / 2 after it, for {wanted}"
+    if low >= -ROUNDING * LEVELS and 2 * white < high <= LEVELS * (1 + ROUNDING):
+        return f"answers lie in [0, 255]: export the network with x / 255 after it, for {wanted}"
+    return f"answers have no bounds, as before a sigmoid: export the network with its last activation, for {wanted}"
+
+
+def prediction_fault(
+    low: float, high: float, total: float, value_range: tuple[float, float] = UNIT
+) -> PredictionFault | None:
     """Why one frame's prediction cannot be shown, or ``None`` if it can.
 
     Truncation maps exactly the open interval (-1/255, 256/255) onto 0..255; anything else would wrap around.
@@ -79,14 +117,16 @@ def prediction_fault(low: float, high: float, total: float, value_range: tuple[f
         low: the least of its values, on a scale from black at 0 to white at 1.
         high: the greatest, likewise.
         total: their sum, which is NaN if any of them is; the extremes may pass over it.
-        value_range: what black and white are to the network, for the message.
+        value_range: what black and white are to the network, for the words.
     """
     if np.isnan(total):
-        return "the model returned NaN"
+        return PredictionFault("the model returned NaN")
     if low <= -1 / 255 or high >= 256 / 255:
         black, white = value_range
         low, high = (black + value * (white - black) for value in (low, high))
-        return f"the model returned values from {low:.4g} to {high:.4g}, outside of [{black:g}, {white:g}]"
+        if not np.isfinite([low, high]).all():
+            return PredictionFault("the model returned infinite values")
+        return PredictionFault(f"the model returned values outside of [{black:g}, {white:g}]", (low, high))
     return None
 
 

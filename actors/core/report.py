@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FrameFailure:
-    """One output frame that cannot be delivered, and why."""
+    """One output frame that cannot be delivered, and why.
+
+    Attributes:
+        frame: which.
+        reason: why; the same words for each frame that failed in the same way.
+        values: the least and the greatest value of a prediction that cannot be shown, where they say something.
+    """
 
     frame: int
     reason: str
+    values: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from actors.core.report import FrameFailure
 from actors.encoding import ImageFormat
+from jobs.failures import listed
 from jobs.options import CompositeOptions
 from jobs.report.record import RunRecord, Totals
 from jobs.report.run import Run
@@ -148,7 +150,7 @@ def faults(record: RunRecord) -> list[tuple[str, list[str]]]:
         "Ranges given out again": list(record.retried),
         "Ranges cut in two after killing twice": list(record.split),
         "Blocks of backgrounds that were lost": [str(record.blocks_lost)] if record.blocks_lost else [],
-        "Frames that failed": [f"frame {failure.frame}: {failure.reason}" for failure in record.failures],
+        "Frames that failed": listed(FrameFailure(one.frame, one.reason, one.values) for one in record.failures),
     }
     return [(name, _at_most(lines)) for name, lines in kinds.items() if lines]
 

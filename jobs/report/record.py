@@ -84,10 +84,11 @@ class ReadyWorker(_Part):
 
 
 class Failure(_Part):
-    """One frame that was not delivered."""
+    """One frame that was not delivered; see `actors.core.report.FrameFailure`."""
 
     frame: int
     reason: str
+    values: tuple[float, float] | None = None
 
 
 class Model(_Part):

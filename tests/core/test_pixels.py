@@ -13,8 +13,10 @@ from actors.core.pixels import (
     Image,
     Interpolation,
     Planes,
+    PredictionFault,
     crop_face,
     from_planes,
+    guess_output,
     network_planes,
     paste,
     prediction_fault,
@@ -160,7 +162,7 @@ def with_one(value: float | np.float32) -> Planes:
     return prediction
 
 
-def fault_of(prediction: Planes) -> str | None:
+def fault_of(prediction: Planes) -> PredictionFault | None:
     # The extremes are taken as a runtime may take them: passing over what is not a number.
     with np.errstate(invalid="ignore"):
         total = float(prediction.sum())
@@ -182,14 +184,35 @@ def test_what_truncates_into_a_byte_is_shown(value: float) -> None:
 def test_what_would_wrap_around_is_a_fault(value: float) -> None:
     fault = fault_of(with_one(value))
     assert fault is not None
-    assert "outside of [0, 1]" in fault
+    if np.isfinite(value):
+        assert fault == PredictionFault(
+            "the model returned values outside of [0, 1]", (min(value, 0.5), max(value, 0.5))
+        )
+    else:
+        assert fault == PredictionFault("the model returned infinite values")
 
 
 def test_a_fault_is_told_in_the_networks_own_range() -> None:
-    assert prediction_fault(-0.5, 1.25, 0, (-1.0, 1.0)) == (
-        "the model returned values from -2 to 1.5, outside of [-1, 1]"
-    )
+    fault = PredictionFault("the model returned values outside of [-1, 1]", (-2.0, 1.5))
+    assert prediction_fault(-0.5, 1.25, 0, (-1.0, 1.0)) == fault
     assert prediction_fault(0, 1, 0, (-1.0, 1.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "guess"),
+    [
+        ((-1.0, 1.0), "[-1, 1], as after tanh"),
+        ((-0.3, 0.2), "[-1, 1], as after tanh"),
+        ((0.0, 255.0), "[0, 255]"),
+        ((3.0, 180.0), "[0, 255]"),
+        ((-7.5, 6.0), "no bounds, as before a sigmoid"),
+        ((-0.2, 1.4), "no bounds, as before a sigmoid"),
+        ((0.0, 900.0), "no bounds, as before a sigmoid"),
+    ],
+)
+def test_what_an_output_looks_like(values: tuple[float, float], guess: str) -> None:
+    assert guess in guess_output(*values)
+    assert guess_output(*values).endswith("for [0, 1]")
 
 
 @settings(max_examples=200, deadline=None)
@@ -204,7 +227,7 @@ def test_a_prediction_is_shown_exactly_if_it_truncates_into_a_byte(value: float)
 def test_not_a_number_is_found() -> None:
     prediction = with_one(np.nan)
     prediction[0, 0, 0] = np.nan
-    assert fault_of(prediction) == "the model returned NaN"
+    assert fault_of(prediction) == PredictionFault("the model returned NaN")
     # An infinity beside it does not hide it.
     prediction[2, 2, 2] = np.inf
     assert "NaN" in str(fault_of(prediction))

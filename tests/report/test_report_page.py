@@ -205,7 +205,7 @@ def test_a_run_whose_driver_was_killed_has_figures_by_its_table(tmp_path: Path) 
         ({"status": "stopped", "reason": "no space left; make room"}, ["It ended with: no space left; make room"]),
         (
             {"status": "frames_failed", "failures": [{"frame": 17, "reason": "returned NaN"}]},
-            ["frames failed", "1 failed", "frame 17: returned NaN"],
+            ["frames failed", "1 failed", "frame 17 failed: returned NaN"],
         ),
         ({"status": "complete"}, ["No longer in the table of timings: 40 frames"]),
         ({"status": "something new"}, ["something new"]),

@@ -37,7 +37,7 @@ def test_a_run_with_failed_frames(
     text = text_of(run)
     assert "frames failed" in text
     assert "44 of 45" in text
-    assert "frame 17: the model returned NaN" in text
+    assert "frame 17 failed: the model returned NaN" in text
     # The figures of the page are those of the record, which another module worked out.
     for stage in said["stages"]:
         if stage["stage"] != "waiting":
