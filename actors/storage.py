@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,9 +110,13 @@ def open_input(path: str) -> IO[bytes]:
 
     Raises:
         FileNotFoundError: nothing stands at ``path``.
-        OSError: it cannot be read.
+        OSError: it cannot be read, or it is a pipe, a device or a socket: these have no end, or wait for a writer.
     """
     system, inner = _open_system(path)
+    if isinstance(system, fs.LocalFileSystem):
+        mode = Path(inner).stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "is a folder" if stat.S_ISDIR(mode) else "is no regular file", path)
     return cast("IO[bytes]", system.open_input_file(inner))
 
 

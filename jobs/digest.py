@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from typing import IO, Any
 
 import numpy as np
 import xxhash
@@ -40,6 +41,21 @@ def content_digest(path: str) -> str:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def stream_checksum(file: IO[bytes]) -> str:
+    """xxh3-64, in hexadecimal, of what is left of an open file: by it the ledger knows what it wrote."""
+    digest = xxhash.xxh3_64()
+    while chunk := file.read(CHUNK):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def file_facts(path: str) -> dict[str, Any]:
+    """Size and `stream_checksum` of a file, as run.json keeps them."""
+    with storage.open_input(path) as file:
+        checksum = stream_checksum(file)
+        return {"bytes": file.tell(), "checksum": checksum}
 
 
 def backgrounds_digest(clip: Clip) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from typing import Any
 from actors import storage
 from actors.core.errors import InputError
 from actors.layout import (
-    features_folder,
     frames_folder,
     record_path,
     report_path,
@@ -24,17 +22,14 @@ from actors.layout import (
     video_path,
 )
 from jobs.cluster import inside_job
-from jobs.record import differences, read_record
+from jobs.own_files import HALF, MARK, folders, is_ours
+from jobs.record import differences
+from jobs.run_record import RunRecord
 
 LOCK = ".lock"
 
 # What a driver or a node leaves in the folder for a moment, and for good when it is killed in that moment.
 MARKS = (LOCK, ".driver-", ".node-", ".run.json.")
-
-# What a run writes into its folders; anything else there is somebody's.
-OURS = re.compile(
-    r"(frame_\d{6,}\.(png|jpg|webp)|\d{9,}-\d{9,}\.(parquet|mp4)|[0-9a-f]{32}-[0-9a-f]{32}\.npy|\..*\.partial)"
-)
 
 # Ray unpacks a job's working directory here; whatever is written there is thrown away with the job.
 JOB_COPY = "working_dir_files"
@@ -56,34 +51,33 @@ def resolve_out(out: str) -> str:
     return path
 
 
-def earlier_run(out: str, *, restart: bool) -> dict[str, Any] | None:
-    """The record of the run that the folder holds; ``None`` where it is new or empty.
-
-    With ``restart`` a record that cannot be read does not matter: an empty one stands for it.
+def holds_run(out: str) -> bool:
+    """Whether the folder holds a run; false where it is new or empty.
 
     Raises:
-        InputError: there is something that is not a run of ours.
+        InputError: there is something that is not a run of ours, or it cannot be read.
     """
-    if storage.is_file(out):
-        raise InputError(f"--out {out}", "is a file", "name a folder")
     try:
-        before = read_record(out)
-    except InputError:
-        if not restart:
-            raise
-        return {}
-    if before is None and not all(entry.name.startswith(MARKS) for entry in storage.children(out)):
+        found = storage.entry(out)
+        if found is not None and not found.is_folder:
+            raise InputError(f"--out {out}", "is a file", "name a folder")
+        if storage.is_file(record_path(out)):
+            return True
+        foreign = [entry for entry in storage.children(out) if not entry.name.startswith(MARKS)]
+    except OSError as error:
+        raise InputError(f"--out {out}", f"cannot be read ({error})", "mend it, or name another folder") from error
+    if foreign:
         raise InputError(f"--out {out}", "is not empty and holds no run of mouthpiece", "name a new or empty folder")
-    return before
+    return False
 
 
-def check_same_pixels(out: str, before: Mapping[str, Any], identity: Mapping[str, Any]) -> None:
+def check_same_pixels(out: str, before: RunRecord, identity: Mapping[str, Any]) -> None:
     """Makes sure that going on with an earlier run gives the frames that this one would.
 
     Raises:
         InputError: naming what differs.
     """
-    changed = differences(before["identity"], identity)
+    changed = differences(before.identity, identity)
     if changed:
         raise InputError(
             f"--out {out}",
@@ -96,9 +90,9 @@ def clear_data(out: str) -> None:
     """Removes what a run writes, but for its record, and nothing else."""
     for path in (video_path(out), report_path(out)):
         storage.remove_file(path)
-    for folder in (timings_folder(out), frames_folder(out), segments_folder(out), features_folder(out)):
+    for folder in folders(out):
         entries = storage.children(folder)
-        ours = [entry for entry in entries if OURS.fullmatch(entry.name)]
+        ours = [entry for entry in entries if is_ours(entry)]
         if len(ours) == len(entries):
             storage.remove_folder(folder)
         for entry in ours if len(ours) < len(entries) else ():
@@ -113,10 +107,10 @@ def clear(out: str) -> None:
 
 def sweep(out: str, token: str) -> None:
     """Removes what killed processes left half-done; ``token`` is this process's own mark."""
-    for folder in (out, timings_folder(out), frames_folder(out), segments_folder(out), features_folder(out)):
+    for folder in (out, *folders(out)):
         for entry in storage.children(folder):
-            mark = entry.name.startswith((".driver-", ".node-")) and entry.name != token
-            if mark or (entry.name.startswith(".") and entry.name.endswith(".partial")):
+            mark = MARK.fullmatch(entry.name) and entry.name != token
+            if not entry.is_folder and (mark or HALF.fullmatch(entry.name)):
                 storage.remove_file(entry.path)
 
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 
 from actors import storage
 from actors.core.report import FrameFailure, RangeReport
 from actors.core.timeline import FrameRange
-from actors.core.timings import SCHEMA, column, from_parquet, to_parquet
+from actors.core.timings import MOST_BYTES, SCHEMA, column, from_parquet, numbers, to_parquet
 from actors.encoding import ImageFormat
 from actors.layout import frame_path, segment_name, segments_folder, timings_folder, timings_path
+from jobs.digest import stream_checksum
 
 # Reading and hashing run outside of the interpreter lock; more threads hide the latency of network storage.
 READERS = 16
+
+# Of a row, what says which files it stands for.
+FILES = ["frame", "bytes", "checksum", "segment", "segment_bytes", "segment_checksum"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,7 @@ class Audit:
     Attributes:
         kept: by fragment, the frames whose record and files agree; each frame in at most one fragment.
         faults: frames that are listed but whose record cannot stand, with the reason; ascending.
-        broken: fragments that cannot be read, by path.
+        broken: files with a fragment's name that hold no fragment of that range, by path.
     """
 
     kept: Mapping[str, frozenset[int]]
@@ -71,7 +75,12 @@ class Ledger:
     def audit(self) -> Audit:
         """Re-reads every recorded file, in parallel, and compares size and checksum."""
         fragments = self._fragments()
-        rows = [(path, row) for path, table in fragments.items() if table is not None for row in table.to_pylist()]
+        rows = [
+            (path, row)
+            for path, table in fragments.items()
+            if table is not None
+            for row in table.select(FILES).to_pylist()
+        ]
         with ThreadPoolExecutor(READERS) as pool:
             faults = list(pool.map(self._frame_fault, (row for _, row in rows)))
             segments = self._segment_faults([row for _, row in rows], faults, pool)
@@ -102,7 +111,7 @@ class Ledger:
         """Takes frames that are not done out of their fragments, so that they can be recorded anew.
 
         This comes before they are rendered again: at no moment does a frame stand in two fragments. Segments that no
-        record names any more go too.
+        record names any more go too. Files without a fragment's name are not the ledger's, and are left alone.
         """
         for path in audit.broken:
             storage.remove_file(path)
@@ -119,7 +128,11 @@ class Ledger:
 
     def drop_orphans(self) -> None:
         """Removes segments that no record names: their ranges were split, or rendered again."""
-        entries = [entry for entry in storage.children(segments_folder(self._out)) if _span(entry.name) is not None]
+        entries = [
+            entry
+            for entry in storage.children(segments_folder(self._out))
+            if not entry.is_folder and segment_span(entry.name) is not None
+        ]
         if not entries:
             return
         named = set(self.table()["segment"].to_pylist())
@@ -128,12 +141,11 @@ class Ledger:
                 storage.remove_file(entry.path)
 
     def _fragments(self) -> dict[str, pa.Table | None]:
-        paths = [
-            entry.path
+        return {
+            entry.path: _read(entry, span)
             for entry in storage.children(timings_folder(self._out))
-            if entry.name.endswith(".parquet") and not entry.name.startswith(".")
-        ]
-        return {path: _read(path) for path in paths}
+            if not entry.is_folder and (span := fragment_span(entry.name)) is not None
+        }
 
     def _frame_fault(self, row: dict[str, Any]) -> str | None:
         if self._format is ImageFormat.NONE:
@@ -154,7 +166,7 @@ class Ledger:
             name = row["segment"]
             if row["frame"] not in self._joined or name in found:
                 continue
-            span = _span(name)
+            span = segment_span(name)
             if span is None:
                 found[name] = f"its record names no segment ({name})"
             elif not self._joined.covers(span):
@@ -179,32 +191,50 @@ def missing(wanted: Iterable[int], audit: Audit) -> list[int]:
     return sorted(set(wanted) - audit.done)
 
 
-def _span(name: str) -> FrameRange | None:
+def fragment_span(name: str) -> FrameRange | None:
+    """The frames that a fragment's name stands for; ``None`` for a name that no driver gives."""
+    return _named(name, lambda span: f"{span.id}.parquet")
+
+
+def segment_span(name: str) -> FrameRange | None:
     """The frames that a segment's name stands for; ``None`` for a name that no worker gives."""
+    return _named(name, segment_name)
+
+
+def _named(name: str, give: Callable[[FrameRange], str]) -> FrameRange | None:
     try:
         span = FrameRange.parse(name.partition(".")[0])
     except ValueError:
         return None
-    return span if segment_name(span) == name else None
+    return span if 0 <= span.start < span.stop and give(span) == name else None
 
 
 def _file_fault(path: str, size: int, checksum: str) -> str | None:
     """Why a file is not the one that was recorded, or ``None`` if it is."""
     try:
-        content = storage.read_bytes(path)
+        with storage.open_input(path) as file:
+            # The size first: what was put in its place may be of any length.
+            found = file.seek(0, os.SEEK_END)
+            if found != size:
+                return f"{path} has {found} bytes instead of {size}"
+            file.seek(0)
+            same = stream_checksum(file) == checksum
     except FileNotFoundError:
         return f"{path} is missing"
     except OSError as error:
         return f"{path} cannot be read ({error})"
-    if len(content) != size:
-        return f"{path} has {len(content)} bytes instead of {size}"
-    return None if xxhash.xxh3_64_hexdigest(content) == checksum else f"{path} has changed"
+    return None if same else f"{path} has changed"
 
 
-def _read(path: str) -> pa.Table | None:
-    """A fragment, or ``None`` when it is torn or of another schema: its frames then count as not done.
+def _read(file: storage.Entry, span: FrameRange) -> pa.Table | None:
+    """A fragment; ``None`` when it is torn, of another schema, or of other frames: these then count as not done.
 
     Raises:
         OSError: it cannot be read for now, which says nothing of what it holds.
     """
-    return from_parquet(storage.read_bytes(path))
+    table = from_parquet(storage.read_bytes(file.path)) if file.size <= MOST_BYTES else None
+    if table is None or len(table) == 0:
+        return table
+    frames = numbers(table, "frame")
+    inside = span.start <= frames.min() and frames.max() < span.stop
+    return table if inside and len(set(frames.tolist())) == len(frames) else None

@@ -13,13 +13,10 @@ from dataclasses import asdict
 from typing import Any
 
 from actors import storage
-from actors.core.errors import InputError
 from actors.layout import record_path
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
-
-# Format of run.json; raised when a key changes its meaning.
-VERSION = 1
+from jobs.run_record import VERSION
 
 PACKAGES = ("mouthpiece", "ray", "onnxruntime-gpu", "onnxruntime", "opencv-python-headless", "numpy", "pyarrow", "av")
 
@@ -54,24 +51,6 @@ def opening(options: CompositeOptions, inputs: Inputs) -> dict[str, Any]:
         "versions": versions(),
         "hardware": hardware(),
     }
-
-
-def read_record(out: str) -> dict[str, Any] | None:
-    """The record of an earlier run in this folder, or ``None``.
-
-    Raises:
-        InputError: there is a run.json that is not ours or cannot be read.
-    """
-    path = record_path(out)
-    if not storage.is_file(path):
-        return None
-    try:
-        record = json.loads(storage.read_bytes(path))
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"cannot be read ({error})", "choose another --out") from error
-    if not isinstance(record, dict) or record.get("version") != VERSION or not isinstance(record.get("identity"), dict):
-        raise InputError(path, "is not a run of this version of mouthpiece", "choose another --out")
-    return record
 
 
 def write_record(out: str, record: Mapping[str, Any]) -> None:

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import av
 import av.error
@@ -27,6 +26,7 @@ from actors.layout import features_folder, frames_folder, segment_path, timings_
 from jobs import folder, mux, record
 from jobs.ahead import Ahead, plan_ahead
 from jobs.cluster import Cluster, Offer, connect
+from jobs.digest import file_facts
 from jobs.dispatch import Dispatcher, Work
 from jobs.failures import hopeless, listed
 from jobs.features import encoder_actor, feature_rows, load_features, make_features, window_rows
@@ -42,9 +42,9 @@ from jobs.profile import profile_key, read_profile
 from jobs.progress import Meter, meter
 from jobs.record import differences
 from jobs.recorded import Speech
+from jobs.run_record import RunRecord, read_run_record
 from jobs.scheduler import MAX_RANGE, Patience, Scheduler
 from jobs.sound import cut_chunks, sound_chunks
-from jobs.verify import file_facts
 from jobs.work import block_request, face_request, single_requests, worker_config
 
 # A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
@@ -64,7 +64,8 @@ def render(options: CompositeOptions, console: Console) -> ExitCode:
     inputs = read_inputs(options)
     for warning in inputs.warnings:
         say(console, f"warning: {warning}", style="yellow")
-    before = folder.earlier_run(out, restart=options.restart)
+    exists = folder.holds_run(out)
+    before = read_run_record(out) if exists and not options.restart else None
     clock.read = time.perf_counter()
     with folder.held(out) as token:
         try:
@@ -74,7 +75,7 @@ def render(options: CompositeOptions, console: Console) -> ExitCode:
                 outcome = run.execute(before)
         except InputError:
             # Only now has every worker ended that might still have been writing.
-            if before is None:
+            if not exists:
                 with suppress(OSError):
                     folder.clear(out)
             raise
@@ -107,15 +108,15 @@ class _Run:
         self._ledger = Ledger(out, options.image_format, inputs.frames if options.video else None)
         self._record = record.opening(options, inputs)
 
-    def execute(self, before: dict[str, Any] | None) -> Outcome:
+    def execute(self, before: RunRecord | None) -> Outcome:
         """Renders what is missing; Ray is connected.
 
         Raises:
             InputError: something given cannot be used; nothing has been written.
         """
         there = self._cluster.offer()
-        if before is not None and not self._options.restart and self._options.device is DeviceChoice.AUTO:
-            choice = Choice(before["identity"].get("device", CPU), "as the run in this folder began")
+        if before is not None and self._options.device is DeviceChoice.AUTO:
+            choice = Choice(str(before.identity.get("device", CPU)), "as the run in this folder began")
         else:
             choice = choose_device(self._options.device, there, own_cluster=self._cluster.own)
         try:
@@ -125,28 +126,27 @@ class _Run:
                 raise
             return self._attempt(before, there, choice.without_cuda(error))
 
-    def _attempt(self, before: dict[str, Any] | None, there: Offer, choice: Choice) -> Outcome:
+    def _attempt(self, before: RunRecord | None, there: Offer, choice: Choice) -> Outcome:
         say(self._console, choice.line)
         identity = self._inputs.identity(self._options, choice.provider)
-        resumes = before is not None and not self._options.restart
-        if before is not None and resumes:
+        if before is not None:
             folder.check_same_pixels(self._out, before, identity)
-            for change in differences(before.get("versions", {}), self._record["versions"]):
+            for change in differences(before.versions, self._record["versions"]):
                 say(self._console, f"warning: other software than this run began with: {change}", style="yellow")
         self._record |= {"identity": identity, "device": asdict(choice), "cluster": asdict(there)}
         self._say_silence()
         outcome = Outcome()
         try:
-            todo = self._resume() if resumes else list(self._inputs.frames)
+            todo = self._resume() if before is not None else list(self._inputs.frames)
             ahead = plan_ahead(self._options, self._inputs, choice.provider, todo, there.store)
             self._tell_backgrounds(ahead, there)
             placement = self._place(there, choice, max(1, len(todo)))
             outcome.scheduler = self._schedule(todo, placement, ahead.blocks, there)
-            self._prepare_folder(clear=before is not None and not resumes)
+            self._prepare_folder(clear=self._options.restart)
             if todo:
                 self._dispatch(outcome, placement, ahead, choice, there)
         except InputError as error:
-            if (outcome.scheduler is None or outcome.scheduler.done == 0) and not resumes:
+            if (outcome.scheduler is None or outcome.scheduler.done == 0) and before is None:
                 raise
             # Frames have been delivered, so this is no longer a run that never began.
             outcome.error = StoppedError(str(error), "then run the same command again")

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-import xxhash
+from itertools import pairwise
 
 from actors import storage
 from actors.core.errors import InputError
 from actors.core.timeline import FrameRange
 from actors.encoding import ImageFormat
-from actors.layout import frame_path, frames_folder, segments_folder, timings_folder, video_path
+from actors.layout import features_folder, frame_path, segments_folder, timings_folder, video_path
+from jobs.digest import file_facts
 from jobs.ledger import Ledger
-from jobs.options import CompositeOptions
-from jobs.record import read_record
-
-CHUNK = 1 << 20
+from jobs.own_files import folders, is_ours
+from jobs.run_record import RunRecord, find_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,68 +43,69 @@ class Verdict:
 
 
 def verify_run(out: str) -> Verdict:
-    """Re-reads every file of a run.
+    """Re-reads every file of a run. Memory depends on what is there, not on how many frames were asked for.
 
     Raises:
-        InputError: there is no run.
+        InputError: there is no run, or it cannot be read.
     """
-    record = read_record(out)
-    if record is None:
-        raise InputError(out, "holds no run of mouthpiece", "name the folder that was given as --out")
-    options = CompositeOptions.model_validate(record["options"])
-    frames = FrameRange(*record["frames"])
-    ledger = Ledger(out, options.image_format, frames if options.video else None)
+    record = find_run(out)
+    try:
+        return _verify(out, record)
+    except OSError as error:
+        raise InputError(out, f"cannot be read ({error})", "mend it and verify again") from error
+
+
+def _verify(out: str, record: RunRecord) -> Verdict:
+    frames = record.asked
+    ledger = Ledger(out, record.image_format, frames if record.joins_video else None)
     audit = ledger.audit()
     recorded = {fault.frame for fault in audit.faults} | audit.done
     damaged = [f"frame {fault.frame}: {fault.reason}" for fault in audit.faults if fault.frame in frames]
-    damaged += [f"{path} cannot be read" for path in audit.broken]
-    damaged += _video_fault(out, record) if options.video and record["status"] == "complete" else []
+    damaged += [f"{path} is no fragment of that range's timings" for path in audit.broken]
+    damaged += _video_fault(out, record) if record.joins_video and record.status == "complete" else []
     return Verdict(
         expected=len(frames),
-        intact=len(audit.done.intersection(frames)),
-        missing=_as_ranges(sorted(set(frames) - recorded)),
+        intact=sum(frame in frames for frame in audit.done),
+        missing=_gaps(frames, recorded),
         damaged=tuple(damaged),
-        extra=tuple(_extra(out, options.image_format, ledger, recorded)),
-        on_disk=options.image_format is not ImageFormat.NONE or options.video,
+        extra=tuple(_extra(out, record.image_format, ledger, recorded)),
+        on_disk=record.image_format is not ImageFormat.NONE or record.joins_video,
     )
 
 
-def file_facts(path: str) -> dict[str, Any]:
-    """Size and xxh3-64 of a file, as run.json keeps them."""
-    digest = xxhash.xxh3_64()
-    size = 0
-    with storage.open_input(path) as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return {"bytes": size, "checksum": digest.hexdigest()}
-
-
-def _video_fault(out: str, record: dict[str, Any]) -> list[str]:
+def _video_fault(out: str, record: RunRecord) -> list[str]:
     path = video_path(out)
-    if not storage.is_file(path):
+    try:
+        facts = file_facts(path)
+    except FileNotFoundError:
         return [f"{path} is missing"]
-    return [] if file_facts(path) == record.get("video") else [f"{path} has changed"]
+    except OSError as error:
+        return [f"{path} cannot be read ({error})"]
+    before = record.video
+    same = before is not None and facts == {"bytes": before.bytes, "checksum": before.checksum}
+    return [] if same else [f"{path} has changed"]
 
 
 def _extra(out: str, image_format: ImageFormat, ledger: Ledger, recorded: set[int]) -> list[str]:
     """Files in the run's own folders that nothing accounts for: remains of a crash, or another's."""
     table = ledger.table()
-    frames = {frame_path(out, frame, image_format) for frame in recorded}
-    segments = {storage.join(segments_folder(out), name) for name in set(table["segment"].to_pylist())}
+    known = {frame_path(out, frame, image_format) for frame in recorded}
+    known |= {storage.join(segments_folder(out), name) for name in set(table["segment"].to_pylist())}
     found = []
-    for folder, known in ((frames_folder(out), frames), (segments_folder(out), segments)):
-        found += [entry.path for entry in storage.children(folder) if entry.path not in known]
-    found += [entry.path for entry in storage.children(timings_folder(out)) if not entry.name.endswith(".parquet")]
+    for folder in folders(out):
+        for entry in storage.children(folder):
+            # Fragments speak for themselves, and features for their recording, which is not looked at here.
+            alone = folder in {timings_folder(out), features_folder(out)} and is_ours(entry) and entry.name[0] != "."
+            if not alone and entry.path not in known:
+                found.append(entry.path)
     return found
 
 
-def _as_ranges(frames: list[int]) -> tuple[str, ...]:
-    """Ascending frames as ``a`` or ``a..b``."""
-    runs: list[list[int]] = []
-    for frame in frames:
-        if runs and runs[-1][1] == frame - 1:
-            runs[-1][1] = frame
-        else:
-            runs.append([frame, frame])
-    return tuple(f"{first}" if first == last else f"{first}..{last}" for first, last in runs)
+def _gaps(frames: FrameRange, recorded: set[int]) -> tuple[str, ...]:
+    """What is missing of ``frames``, ascending, as ``a`` or ``a..b``."""
+    ends = [frames.start - 1, *sorted(frame for frame in recorded if frame in frames), frames.stop]
+    return tuple(
+        f"{before + 1}" if after == before + 2 else f"{before + 1}..{after - 1}"
+        for before, after in pairwise(ends)
+        if after > before + 1
+    )

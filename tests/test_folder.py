@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_run import record
 
 from actors import storage
 from actors.core.errors import InputError
 from jobs import cluster
-from jobs.folder import LOCK, check_same_pixels, clear, earlier_run, held, make_folders, resolve_out
-from jobs.record import VERSION, write_record
+from jobs.folder import LOCK, check_same_pixels, clear, held, holds_run, make_folders, resolve_out
+from jobs.record import write_record
+from jobs.run_record import VERSION, read_run_record
 
 ROOT = Path(__file__).parents[1]
 
@@ -51,24 +53,25 @@ def names(folder: Path) -> set[str]:
 def write_run(out: Path) -> None:
     """A folder as a finished run leaves it."""
     make_folders(str(out), frames=True, segments=True)
-    write_record(str(out), {"identity": {"model": "abc", "loop": "bounce"}})
+    write_record(str(out), record(1, identity={"model": "abc", "loop": "bounce"}))
     for name in ("frames/frame_000000.png", "segments/000000000-000000001.mp4", "timings/000000000-000000001.parquet"):
         (out / name).write_bytes(b"x")
     (out / "video.mp4").write_bytes(b"x")
 
 
 def test_a_new_an_empty_and_a_locked_folder_hold_no_run(tmp_path: Path) -> None:
-    assert earlier_run(str(tmp_path / "new"), restart=False) is None
-    assert earlier_run(str(tmp_path), restart=False) is None
+    assert not holds_run(str(tmp_path / "new"))
+    assert not holds_run(str(tmp_path))
     (tmp_path / LOCK).touch()
-    assert earlier_run(str(tmp_path), restart=False) is None
+    assert not holds_run(str(tmp_path))
 
 
 def test_an_earlier_run_is_recognised(tmp_path: Path) -> None:
     write_run(tmp_path)
-    before = earlier_run(str(tmp_path), restart=False)
+    assert holds_run(str(tmp_path))
+    before = read_run_record(str(tmp_path))
     assert before is not None
-    assert before["identity"] == {"model": "abc", "loop": "bounce"}
+    assert before.identity == {"model": "abc", "loop": "bounce"}
     check_same_pixels(str(tmp_path), before, {"loop": "bounce", "model": "abc"})
 
 
@@ -77,7 +80,7 @@ def test_an_earlier_run_is_recognised(tmp_path: Path) -> None:
 )
 def test_a_run_of_other_pixels_is_refused_with_what_differs(tmp_path: Path, now: dict[str, object]) -> None:
     write_run(tmp_path)
-    before = earlier_run(str(tmp_path), restart=False)
+    before = read_run_record(str(tmp_path))
     assert before is not None
     with pytest.raises(InputError) as caught:
         check_same_pixels(str(tmp_path), before, now)
@@ -89,8 +92,12 @@ def test_a_run_of_other_pixels_is_refused_with_what_differs(tmp_path: Path, now:
 
 
 def refusal(out: Path) -> InputError:
+    def look() -> None:
+        assert holds_run(str(out))
+        read_run_record(str(out))
+
     with pytest.raises(InputError) as caught:
-        earlier_run(str(out), restart=False)
+        look()
     assert "\n" not in str(caught.value)
     return caught.value
 
@@ -137,7 +144,7 @@ def test_the_record_has_a_version(tmp_path: Path) -> None:
 def test_a_driver_that_was_killed_before_its_first_record_can_be_followed(tmp_path: Path) -> None:
     (tmp_path / LOCK).touch()
     (tmp_path / ".driver-0123456789ab").touch()
-    assert earlier_run(str(tmp_path), restart=False) is None
+    assert not holds_run(str(tmp_path))
 
 
 def test_holding_makes_the_folder_and_shows_a_token(tmp_path: Path) -> None:

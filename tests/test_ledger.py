@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from actors import storage
 from actors.core.report import FrameFailure, RangeReport
 from actors.core.timeline import FrameRange
-from actors.core.timings import SCHEMA, STAGES, FrameTiming, to_table
+from actors.core.timings import MOST_BYTES, SCHEMA, STAGES, FrameTiming, to_table
 from actors.encoding import ImageFormat
 from actors.layout import (
     frame_path,
@@ -262,12 +264,74 @@ def test_fragments_of_another_schema_count_for_nothing(tmp_path: Path) -> None:
     ledger = record(tmp_path, (0, 2))
     folder = tmp_path / "timings"
     table = to_table(write_range(tmp_path, FrameRange(2, 4)).timings)
-    pq.write_table(table.drop_columns(["checksum"]), folder / "a.parquet")
-    pq.write_table(table.set_column(0, "frame", pa.array(["x", "y"])), folder / "b.parquet")
-    (folder / "c.parquet").write_bytes(b"PAR1")
+    names = [f"00000000{i}-00000000{i + 2}.parquet" for i in (2, 4, 6)]
+    pq.write_table(table.drop_columns(["checksum"]), folder / names[0])
+    pq.write_table(table.set_column(0, "frame", pa.array(["x", "y"])), folder / names[1])
+    (folder / names[2]).write_bytes(b"PAR1")
     audit = ledger.audit()
     assert audit.done == {0, 1}
-    assert [Path(path).name for path in audit.broken] == ["a.parquet", "b.parquet", "c.parquet"]
+    assert [Path(path).name for path in audit.broken] == names
+
+
+def test_files_without_a_fragments_name_are_neither_read_nor_removed(tmp_path: Path) -> None:
+    """Whatever they hold: the frames of a range stand in the file of that range."""
+    ledger = record(tmp_path, (0, 2))
+    folder = tmp_path / "timings"
+    fragment = to_table(write_range(tmp_path, FrameRange(2, 4)).timings)
+    strangers = ["other.parquet", "2-4.parquet", "000000004-000000002.parquet", "x000000002-000000004.parquet"]
+    for name in strangers:
+        pq.write_table(fragment, folder / name)
+    (folder / "000000006-000000008.parquet").mkdir()
+    ledger.mend(ledger.audit())
+    assert ledger.audit().done == {0, 1}
+    assert {path.name for path in folder.iterdir()} >= {*strangers, "000000006-000000008.parquet"}
+
+
+@pytest.mark.parametrize("frames", [[0, 2], [-1, 0], [1, 1], [2**62, 0]], ids=str)
+def test_a_fragment_lists_frames_of_its_own_range_once(tmp_path: Path, frames: list[int]) -> None:
+    ledger = record(tmp_path, (0, 2))
+    path = tmp_path / "timings" / "000000000-000000002.parquet"
+    pq.write_table(pq.read_table(path).set_column(0, SCHEMA.field("frame"), pa.array(frames, pa.int64())), path)
+    assert ledger.audit().broken == (str(path),)
+    assert len(ledger.table()) == 0
+
+
+@pytest.mark.parametrize("how", ["a long text", "many rows", "many bytes"])
+def test_a_fragment_larger_than_any_is_not_unpacked(tmp_path: Path, how: str) -> None:
+    """A few kilobytes that would become gigabytes: only their own description is read."""
+    ledger = record(tmp_path, (0, 2))
+    path = tmp_path / "timings" / "000000000-999999999.parquet"
+    row = pq.read_table(tmp_path / "timings" / "000000000-000000002.parquet").slice(0, 1).to_pylist()[0]
+    count = 1_000_000 if how == "many rows" else 2000
+    column = {name: pa.array([value], SCHEMA.field(name).type) for name, value in row.items()}
+    if how == "a long text":
+        column["device"] = pa.array(["x" * 1_000_000])
+    many = [pa.DictionaryArray.from_arrays(np.zeros(count, np.int32), values) for values in column.values()]
+    pq.write_table(pa.Table.from_arrays(many, list(column)), path)
+    if how == "many bytes":
+        os.truncate(path, MOST_BYTES + 1)
+    before = pa.total_allocated_bytes()
+    assert ledger.audit().broken == (str(path),)
+    assert ledger.audit().done == {0, 1}
+    assert pa.total_allocated_bytes() - before < 64 << 20
+
+
+def test_what_is_no_file_is_a_fault_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    """A pipe nobody writes to, a socket, a device without an end, links to nowhere and to themselves."""
+    ledger = record(tmp_path, (0, 6))
+    for frame in range(1, 6):
+        path_of(tmp_path, frame).unlink()
+    os.mkfifo(path_of(tmp_path, 1))
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(os.path.relpath(path_of(tmp_path, 2)))
+        path_of(tmp_path, 3).symlink_to("/dev/zero")
+        path_of(tmp_path, 4).symlink_to("/nowhere")
+        path_of(tmp_path, 5).symlink_to(path_of(tmp_path, 5).name)
+        found = reasons(ledger)
+    assert sorted(found) == [1, 2, 3, 4, 5]
+    assert all("no regular file" in found[frame] for frame in (1, 2, 3))
+    assert "is missing" in found[4]
+    assert "symbolic links" in found[5]
 
 
 def test_unfinished_and_foreign_files_are_left_alone(tmp_path: Path) -> None:

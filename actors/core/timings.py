@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -98,6 +99,11 @@ SCHEMA = pa.schema(
     ]
 )
 
+# A fragment holds the frames of one range. No range has as many as these, and no row takes as much.
+MOST_ROWS = 1 << 14
+MOST_BYTES = 64 << 20
+LONGEST_TEXT = 1024
+
 
 def to_table(timings: Sequence[FrameTiming]) -> pa.Table:
     """The rows as an Arrow table of `SCHEMA`."""
@@ -131,12 +137,46 @@ def to_parquet(table: pa.Table) -> bytes:
 
 
 def from_parquet(content: bytes) -> pa.Table | None:
-    """A fragment as a table of `SCHEMA`; ``None`` when it is torn or of another schema."""
+    """A fragment as a table of `SCHEMA`; ``None`` when it is torn, of another schema, or larger than any range's.
+
+    Memory stays in proportion to `MOST_ROWS`, whatever the content claims.
+    """
     try:
-        # `read_table` would import pandas.
-        with pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True) as file:
-            table = file.read().select(SCHEMA.names).cast(SCHEMA)
+        # `read_table` would import pandas. Texts stay in their dictionaries until their lengths are known: a page of a
+        # few bytes can repeat a long text a million times.
+        texts = [field.name for field in SCHEMA if pa.types.is_string(field.type)]
+        source = io.BytesIO(content)
+        with pq.ParquetFile(source, read_dictionary=texts, page_checksum_verification=True) as file:
+            if not _is_fragment(file):
+                return None
+            table = file.read(columns=SCHEMA.names, use_threads=False)
+        if len(table) > MOST_ROWS or not all(_are_short(chunk) for name in texts for chunk in table[name].chunks):
+            return None
+        table = table.select(SCHEMA.names).cast(SCHEMA)
         table.validate(full=True)
     except (pa.ArrowException, OSError, KeyError, ValueError):
         return None
-    return table
+    return table if all(column.null_count == 0 for column in table.columns) else None
+
+
+def _is_fragment(file: pq.ParquetFile) -> bool:
+    """Whether a file's own description is that of a fragment; nothing of its content is read for that."""
+    facts, schema = file.metadata, file.schema_arrow
+    sizes = [
+        facts.row_group(group).column(place).total_uncompressed_size
+        for group in range(facts.num_row_groups)
+        for place in range(facts.num_columns)
+    ]
+    kinds = {field.name: field.type for field in SCHEMA}
+    kinds |= {name: pa.dictionary(pa.int32(), kind) for name, kind in kinds.items() if pa.types.is_string(kind)}
+    return (
+        0 <= facts.num_rows <= MOST_ROWS
+        and all(0 <= size <= MOST_BYTES for size in sizes)
+        and sum(sizes) <= MOST_BYTES
+        and all(schema.get_field_index(name) >= 0 and schema.field(name).type == kinds[name] for name in kinds)
+    )
+
+
+def _are_short(texts: pa.DictionaryArray) -> bool:
+    """Whether none of the texts is longer than those of a fragment can be."""
+    return len(texts.dictionary) == 0 or pc.max(pc.binary_length(texts.dictionary)).as_py() <= LONGEST_TEXT

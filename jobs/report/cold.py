@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.report.record import Totals
 from jobs.report.scale import seconds
+from jobs.run_record import Totals
 
 # What a command's seconds went into, one after the other; see `jobs.summary.ColdStart`.
 COLD = {

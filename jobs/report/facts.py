@@ -11,9 +11,9 @@ from actors.core.report import FrameFailure
 from actors.encoding import ImageFormat
 from jobs.failures import listed
 from jobs.options import CompositeOptions
-from jobs.report.record import RunRecord, Totals
 from jobs.report.run import Run
 from jobs.report.scale import number, seconds, size
+from jobs.run_record import RunRecord, Totals
 
 MOST_LISTED = 50
 

@@ -19,12 +19,12 @@ from actors.core.timings import STAGES
 from jobs.report import charts, cold, facts
 from jobs.report.advice import Layout, Limit, limit
 from jobs.report.rate import rate
-from jobs.report.record import RunRecord
 from jobs.report.run import Run, shown_rows
 from jobs.report.scale import seconds
 from jobs.report.seam import draw_seam
 from jobs.report.timeline import lanes
 from jobs.report.work import finish_times, spans
+from jobs.run_record import RunRecord
 from jobs.summary import StageStats, stage_stats
 
 SLOWEST = 10

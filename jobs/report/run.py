@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-import numpy as np
 import pandas as pd
 
 from actors.core.errors import InputError
@@ -14,9 +13,9 @@ from actors.core.timings import STAGES
 from actors.encoding import ImageFormat
 from actors.layout import timings_folder
 from jobs.ledger import Ledger
-from jobs.report.record import RunRecord, read_run_record
 from jobs.report.strip import Strip, read_strip
 from jobs.report.work import Session, last_session
+from jobs.run_record import RunRecord, find_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +49,18 @@ def read_run(out: str) -> Run:
     Raises:
         InputError: there is no run, or its record or its timings cannot be used.
     """
-    record = read_run_record(out)
-    image_format = _image_format(out, record)
+    record = find_run(out)
+    image_format = record.image_format
     try:
         # Which frames a video needs does not matter here: nothing is compared.
         frames = Ledger(out, image_format, None).table().to_pandas().drop_duplicates("frame")
     except OSError as error:
         raise InputError(timings_folder(out), f"cannot be read ({error})", "mend it") from error
     times = frames[["started_at", *STAGES]].to_numpy()
-    if not (np.isfinite(times).all() and (times >= 0).all()):
+    if not ((times >= 0) & (times <= 4e9)).all():
         raise InputError(timings_folder(out), "holds times that are no times", "render the clip again")
     seams = frames["seam"].to_numpy()
-    if not (np.isfinite(seams).all() and (seams >= 0).all() and set(frames["seam_at"][seams > 0]) <= set(EDGES)):
+    if not (((seams >= 0) & (seams <= 1e9)).all() and set(frames["seam_at"][seams > 0]) <= set(EDGES)):
         raise InputError(timings_folder(out), "holds seams that are no seams", "render the clip again")
     first, stop = record.frames
     asked = frames[(frames["frame"] >= first) & (frames["frame"] < stop)]
@@ -75,21 +74,6 @@ def read_run(out: str) -> Run:
         session=last_session(frames, record.started_at),
         strip=read_strip(out, image_format, [int(frame) for frame in asked["frame"]], first),
     )
-
-
-def _image_format(out: str, record: RunRecord) -> ImageFormat:
-    """The format of the frame files.
-
-    Raises:
-        InputError: the record names one that there is not.
-    """
-    if record.options.get("composite") is False:
-        return ImageFormat.NONE
-    name = record.options.get("format")
-    try:
-        return ImageFormat(str(name))
-    except ValueError as error:
-        raise InputError(out, f"its record names an unknown format ({name})", "render the clip again") from error
 
 
 def shown_rows(run: Run) -> pd.DataFrame:

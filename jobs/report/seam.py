@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from jobs.report.charts import Box, Mark
-from jobs.report.record import RunRecord
 from jobs.report.scale import Axis, tick, time_axis, value_axis
+from jobs.run_record import RunRecord
 from jobs.summary import SeamStats, seam_stats
 
 # Below this nobody looks for an edge.

@@ -19,12 +19,15 @@ COUNTS = {
     "images": 800,
     "video": 700,
     "onnx": 1200,
+    "record": 240,
+    "fragment": 300,
 }
 _MODULES = {
     "fuzz_text": ("rects", "landmarks", "package_info"),
     "fuzz_arrays": ("metadata", "export", "features"),
     "fuzz_media": ("images", "video"),
     "fuzz_onnx": ("onnx",),
+    "fuzz_run": ("record", "fragment"),
 }
 
 

@@ -39,6 +39,7 @@ class Batch:
 def feed(name: str, count: int, folder: Path) -> Batch:
     """Feeds a reader the mutants ``0 <= index < count``; after one that kills the process, goes on with the next."""
     batch = Batch()
+    tests = WORKER.parents[1]
     first, deaths = 0, 0
     while first < count:
         inside = folder / str(first) / "in"
@@ -48,7 +49,7 @@ def feed(name: str, count: int, folder: Path) -> Batch:
             capture_output=True,
             text=True,
             timeout=200,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (small.ROOT, WORKER.parents[1] / "clip")))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (small.ROOT, tests, tests / "clip")))},
             check=False,
         )
         if done.returncode == 0:

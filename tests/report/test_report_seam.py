@@ -12,10 +12,10 @@ import pytest
 from made_run import BEGAN, record, timing, write_run
 
 from actors.core.errors import InputError
-from jobs.report.record import RunRecord
 from jobs.report.run import read_run
 from jobs.report.seam import MOST_BUCKETS, DrawnSeam, draw_seam
 from jobs.report.write import write_report
+from jobs.run_record import RunRecord
 
 
 def record_of(**options: object) -> RunRecord:

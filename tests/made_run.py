@@ -138,8 +138,10 @@ def write_run(
     (folder / "timings").mkdir(parents=True)
     (folder / "run.json").write_text(json.dumps(said))
     for place in range(0, len(rows), per_file):
-        table = pa.Table.from_pylist(rows[place : place + per_file], schema=SCHEMA)
-        pq.write_table(table, folder / "timings" / f"{place:09d}-{place + per_file:09d}.parquet")
+        part = rows[place : place + per_file]
+        first, last = min(row["frame"] for row in part), max(row["frame"] for row in part)
+        table = pa.Table.from_pylist(part, schema=SCHEMA)
+        pq.write_table(table, folder / "timings" / f"{first:09d}-{last + 1:09d}.parquet")
     if pictures:
         (folder / "frames").mkdir()
         for row in rows:
