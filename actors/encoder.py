@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.bounds import is_plain
 from actors.core.errors import InputError
 from actors.core.mel import BANDS, WINDOW_ROWS
 from actors.device import own_device
@@ -36,12 +37,14 @@ class EncoderTensors:
         features: name of the output that gives feature rows ``[B, 512]``.
         batch: the batch the graph is fixed to, or ``None`` when any batch will do.
         external: files beside the model that hold weights, by name.
+        plain: as `actors.core.kind.ModelTensors.plain`.
     """
 
     mel: str
     features: str
     batch: int | None
     external: tuple[str, ...]
+    plain: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def read_encoder(path: str) -> EncoderTensors:
         )
     names = (mel[0], features[0])
     check_floats(network, names, ("float",))
-    return EncoderTensors(*names, fixed_batch(network, names), network.external)
+    return EncoderTensors(*names, fixed_batch(network, names), network.external, is_plain(network.model))
 
 
 class Encoder:
@@ -127,7 +130,17 @@ class Encoder:
     def _ready(self) -> ort.InferenceSession:
         if self._session is None:
             session = _session(self._config)
-            self._run(session, self._padded)
+            try:
+                self._run(session, self._padded)
+            except InputError:
+                raise
+            except Exception as error:  # the runtime's errors share no base class below Exception
+                said = " ".join(str(error).split())
+                raise InputError(
+                    self._config.path,
+                    f"fails when it runs at batch {self._batch} ({said})",
+                    "export it with a dynamic batch throughout",
+                ) from error
             self._session = session
         return self._session
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from actors.bounds import is_plain
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind, ModelTensors
 from actors.face_encoder import face_tensors
@@ -54,7 +55,10 @@ def recognise_model(path: str, kinds: Sequence[ModelKind]) -> tuple[ModelKind, M
     names = (candidates.image[0], candidates.audio[0], candidates.output[0])
     check_floats(network, names, FLOATS)
     batch = fixed_batch(network, names)
-    return kind, ModelTensors(*names, batch, network.opset, network.external, face_tensors(network.model, *names))
+    plain = is_plain(network.model)
+    # A network that may be immense is not taken apart.
+    face = face_tensors(network.model, *names) if plain else ()
+    return kind, ModelTensors(*names, batch, network.opset, network.external, face, plain)
 
 
 def read_model(path: str, kind: ModelKind) -> ModelTensors:

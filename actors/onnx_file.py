@@ -9,6 +9,7 @@ from typing import TypeAlias
 import onnx
 
 from actors import storage
+from actors.bounds import check_calls
 from actors.core.errors import InputError
 from actors.mistaken import check_head, mistaken
 from actors.parts import nodes
@@ -73,6 +74,7 @@ def read_network(path: str, flag: str) -> NetworkFile:
         raise InputError(
             path, f"operator set {opset} is too new (up to {newest} is understood)", "export it with opset 17"
         )
+    check_calls(path, proto)
     foreign = sorted(set(_foreign_operators(proto)))
     if foreign:
         more = f" and {len(foreign) - OPERATORS_NAMED} more" if len(foreign) > OPERATORS_NAMED else ""

@@ -30,6 +30,36 @@ def tensor_sides(model: onnx.ModelProto) -> dict[str, Sides]:
         return {}
 
 
+def all_bytes(model: onnx.ModelProto) -> list[int] | None:
+    """Bytes of everything that a network's nodes make for one frame; ``None`` where they do not all follow from it.
+
+    Args:
+        model: the network; an axis that a graph input leaves open is taken for the batch, and for 1.
+    """
+    outline = _outline(model)
+    stored = {tensor.name for tensor in outline.graph.initializer}
+    del outline.graph.value_info[:]
+    for value in outline.graph.input:
+        for dim in value.type.tensor_type.shape.dim:
+            if value.name not in stored and dim.dim_value <= 0:
+                dim.dim_value = 1
+    for value in outline.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    try:
+        graph = onnx.shape_inference.infer_shapes(outline, strict_mode=True, data_prop=True).graph
+    except Exception:  # noqa: BLE001 - as in `tensor_sides`
+        return None
+    known = {value.name: value.type.tensor_type for value in (*graph.value_info, *graph.output)}
+    made = [name for node in graph.node for name in node.output if name]
+    if any(name not in known or not known[name].HasField("shape") for name in made):
+        return None
+    shapes = [known[name].shape.dim for name in made]
+    if any(not dim.HasField("dim_value") or dim.dim_value < 0 for shape in shapes for dim in shape):
+        return None
+    # No element of a tensor is larger.
+    return [8 * math.prod(dim.dim_value for dim in shape) for shape in shapes]
+
+
 def has_graphs(model: onnx.ModelProto) -> bool:
     """Whether a node holds a graph of its own, which may read tensors that are not among its inputs."""
     return any(attribute.HasField("g") or attribute.graphs for node in model.graph.node for attribute in node.attribute)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors import storage
+from actors.apart import try_network
 from actors.core.activity import RATE, Silence, hop_powers, rendered_shares, speech_hops
 from actors.core.audio import AudioTrack
 from actors.core.clip import Clip, ImageFrames, VideoFrames
@@ -109,6 +110,8 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     """
     model = storage.absolute(options.model)
     kind, tensors = recognise_model(model, kinds_named(options.kind))
+    if not tensors.plain:
+        try_network(model, tensors, kind, batch=tensors.batch or 1)
     clip = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
     if clip.frames is None and options.composite:
         raise InputError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from actors import storage
+from actors.apart import try_encoder
 from actors.core.errors import InputError
 from actors.core.kind import Hears, ModelKind
 from actors.digest import model_digest
@@ -100,6 +101,8 @@ def read_speech(recording: str, encoder: str, kind: ModelKind) -> Speech:
         fix = "leave --encoder out" if kind.hears is Hears.MEL else "give --features instead"
         raise InputError("--encoder", f"{kind.name} does not take features of an encoder of mel windows", fix)
     tensors = read_encoder(encoder)
+    if not tensors.plain:
+        try_encoder(encoder, tensors)
     length, frames = _length(recording, kind)
     key = _key(recording, kind, model_digest(encoder, tensors.external))
     return Speech(recording, length, frames, key, encoder, tensors)

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import in_process
 import numpy as np
+import onnx
 import pytest
 import small
 from small import SmallClip
@@ -172,7 +173,7 @@ CASES: dict[Spoil, tuple[str, ...]] = {
     no_model: ("absent.onnx", "no such model"),
     model_of_other_planes: ("six.onnx", "3x320x320"),
     model_too_new: ("new.onnx", "99", "opset 17"),
-    model_that_is_none: ("text.onnx", "ONNX"),
+    model_that_is_none: ("text.onnx", "text file"),
     cuda_without_a_card: ("--device cuda", "--device cpu"),
     audio_without_video: ("--audio", "--video"),
     audio_that_is_none: ("noise.wav",),
@@ -229,6 +230,39 @@ def test_inspect_of_a_good_clip(clip: SmallClip, model: Path) -> None:
     assert result.code == 0, result.output
     for part in ("form dataset", "20, 192x160", "45 rows", "unet-328-ave", "no problems found", "MiB"):
         assert part in result.output
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (["Tanh"], "lie in [-1, 1], as after tanh"),
+        (["Sigmoid", "Mul"], "lie in [0, 255]"),
+        (["Identity"], "have no bounds, as before a sigmoid"),
+    ],
+    ids=["tanh", "bytes", "logits"],
+)
+def test_inspect_shows_the_network_frames_of_the_clip(
+    clip: SmallClip, tmp_path: Path, last: list[str], words: str
+) -> None:
+    proto = onnx.load(str(small.write_model(tmp_path / "m.onnx")))
+    nodes = []
+    for node in proto.graph.node:
+        nodes.append(node)
+        if node.op_type == "Sigmoid":
+            node.op_type = last[0]
+        if node.op_type == last[0] and last[1:]:
+            node.output[:] = ["unit"]
+            nodes.append(onnx.helper.make_node("Mul", ["unit", "levels"], ["shown"]))
+    del proto.graph.node[:]
+    proto.graph.node.extend(nodes)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array(255, np.float32), "levels"))
+    onnx.save(proto, str(tmp_path / "m.onnx"))
+    result = in_process.command("inspect", clip.folder, "--model", tmp_path / "m.onnx", "--batch", 2)
+    assert result.code == 2
+    assert "runs on the CPU here, at batch 2" in result.output
+    (problem,) = (line for line in result.output.splitlines() if line.startswith("problem: "))
+    assert "2 of 2 frames of the clip cannot be shown" in problem
+    assert words in problem
 
 
 def test_fewer_rows_than_a_window_work(clip: SmallClip, tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_tensors_are_found_by_shape_whatever_their_names_and_order(
     if swapped:
         inputs = dict(reversed(inputs.items()))
     path = write_graph(tmp_path / "m.onnx", inputs, {"out": planes(channels=3)})
-    assert read_model(path, UNET_328) == ModelTensors(names[0], names[1], "out", None, 17, ())
+    assert read_model(path, UNET_328) == ModelTensors(names[0], names[1], "out", None, 17, (), plain=False)
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -160,7 +160,7 @@ def test_tensors_of_another_type_are_refused(tmp_path: Path, kind: int) -> None:
 def test_half_precision_is_a_type_that_will_do(tmp_path: Path) -> None:
     described = ({"a": planes(), "b": sounds()}, {"c": planes(channels=3)})
     path = write_graph(tmp_path / "m.onnx", *described, kind=TensorProto.FLOAT16)
-    assert read_model(path, UNET_328) == ModelTensors("a", "b", "c", None, 17, ())
+    assert read_model(path, UNET_328) == ModelTensors("a", "b", "c", None, 17, (), plain=False)
 
 
 # Kinds by shape
@@ -173,7 +173,7 @@ def test_the_kind_is_told_by_picture_and_sound_together(tmp_path: Path) -> None:
             {"z": ["n", *kind.output]},
         )
         path = write_graph(tmp_path / "m.onnx", *described)
-        assert recognise_model(path, all_kinds()) == (kind, ModelTensors("y", "x", "z", None, 17, ()))
+        assert recognise_model(path, all_kinds()) == (kind, ModelTensors("y", "x", "z", None, 17, (), plain=False))
 
 
 def test_a_model_of_no_kind_is_refused_with_the_nearest_and_why_it_is_none_of_them(tmp_path: Path) -> None:

@@ -140,6 +140,7 @@ class ModelTensors:
         opset: version of the default operator set.
         external: files beside the model that hold weights, by name.
         face: tensors worth keeping with each background, see `actors.face_encoder`; empty where there are none.
+        plain: whether its graph alone tells that it ends, and how much memory it takes; see `actors.bounds`.
     """
 
     image: str
@@ -149,6 +150,7 @@ class ModelTensors:
     opset: int
     external: tuple[str, ...]
     face: tuple[FaceTensor, ...] = ()
+    plain: bool = True
 
     @property
     def face_bytes(self) -> int:

@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 from rich.console import Console
 
 from actors import storage
+from actors.apart import try_encoder, try_network
 from actors.core.clip import Clip, VideoFrames
 from actors.core.errors import ExitCode, InputError
 from actors.core.kind import Hears, ModelKind, ModelTensors
+from actors.core.pixels import guess_output
 from actors.encoding import Delivery, ImageFormat
 from actors.kinds import all_kinds, kinds_named
 from actors.model import recognise_model
-from jobs.clip import rate_warning, read_clip, read_features, read_parsing
+from jobs.clip import rate_warning, read_clip, read_features, read_parsing, read_windows
+from jobs.features import window_rows
 from jobs.options import CompositeOptions
+from jobs.placement import CUDA, CUDA_BATCH
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
 from jobs.recorded import Recorded, Speech, read_recorded, read_speech
+from jobs.sample import sample_frames
 
 T = TypeVar("T")
+
+# Frames of the clip that the network is shown, where no batch is asked for.
+SEEN = 2
 
 WITHOUT_AUDIO = {
     Hears.FEATURES: "give --features",
@@ -41,10 +51,15 @@ def inspect(
     rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form.")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
     parsing: Annotated[str | None, typer.Option(metavar="DIR", help="Masks of what is in front of the face.")] = None,
+    batch: Annotated[
+        int | None,
+        typer.Option(min=1, max=256, help="Frames per inference to try. [default: the export's own, else 1]"),
+    ] = None,
 ) -> int:
     """Say what was recognised in a clip (and a model): counts, sizes, memory needed, provider, and every problem."""
     console = Console(highlight=False, soft_wrap=True)
     problems: list[InputError] = []
+    rows: NDArray[np.float32] | None = None
     candidates = kinds_named(kind)
     network = (
         None if model is None else _attempt(lambda: recognise_model(storage.absolute(model), candidates), problems)
@@ -56,11 +71,16 @@ def inspect(
         if network is None and kind is None:
             console.print(f"read as for {taken_for.name}, until --model or --kind says what for")
         _print_clip(console, found, taken_for)
-        _attempt(lambda: _print_audio(console, found, taken_for, features, audio or found.sound, encoder), problems)
+        rows = _attempt(
+            lambda: _print_audio(console, found, taken_for, features, audio or found.sound, encoder), problems
+        )
         if parsing is not None:
             _attempt(lambda: _print_parsing(console, found, parsing), problems)
     if model is not None and network is not None:
-        _attempt(lambda: _print_model(console, model, *network, named=kind is not None), problems)
+        seen = (
+            None if found is None else _attempt(lambda: sample_frames(found, taken_for, rows, batch or SEEN), problems)
+        )
+        _attempt(lambda: _print_model(console, model, *network, kind is not None, batch, seen), problems)
     for problem in problems:
         console.print(f"problem: {problem}", style="red", markup=False)
     if not problems:
@@ -85,8 +105,8 @@ def _likely_kind(folder: str) -> ModelKind:
 
 def _print_audio(
     console: Console, clip: Clip, kind: ModelKind, features: str | None, recording: str | None, encoder: str | None
-) -> None:
-    """What will drive the mouth, found as a render finds it."""
+) -> NDArray[np.float32] | None:
+    """What will drive the mouth, found as a render finds it; some of its rows, where they need no encoder."""
     source = features or clip.features
     if encoder is not None and features is not None:
         raise InputError("--encoder", "features are given already", "give one of them")
@@ -103,12 +123,17 @@ def _print_audio(
         if isinstance(heard, Speech):
             batch = "any" if heard.tensors.batch is None else heard.tensors.batch
             console.print(f"encoder: {heard.encoder}, batch {batch}", markup=False)
-    elif source is not None:
+            try_encoder(heard.encoder, heard.tensors)
+            return None
+        return next(window_rows(heard, kind))
+    if source is not None:
         rows = read_features(source, kind)
         console.print(f"features: {source}, {len(rows)} rows, {len(rows) / kind.fps:.2f} s at {kind.fps} fps")
-    elif clip.windows is None:
+        return rows
+    if clip.windows is None:
         missing = kind.features_file or "aud.wav"
         raise InputError(clip.path, f"has no {missing}", WITHOUT_AUDIO[kind.hears])
+    return read_windows(clip.windows, clip.window_count, kind)
 
 
 def _print_parsing(console: Console, clip: Clip, folder: str) -> None:
@@ -141,30 +166,43 @@ def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
         console.print(f"warning: {warning}", style="yellow", markup=False)
 
 
-def _print_model(console: Console, model: str, kind: ModelKind, tensors: ModelTensors, *, named: bool) -> None:
-    # Imported here: only this question needs the runtime on the driver's side.
-    from actors.session import CPU, CUDA, Session, SessionOptions, available_providers, runtime_conflict  # noqa: PLC0415
-
+def _print_model(
+    console: Console,
+    model: str,
+    kind: ModelKind,
+    tensors: ModelTensors,
+    named: bool,
+    batch: int | None,
+    seen: tuple[NDArray[Any], NDArray[np.float32]] | None,
+) -> None:
+    """What the network is, and what comes of it when it runs as it would in a render, on frames of the clip."""
     path = storage.absolute(model)
-    batch = "any" if tensors.batch is None else str(tensors.batch)
+    fixed = "any" if tensors.batch is None else str(tensors.batch)
     console.print(
-        f"model: {model}, batch {batch}, opset {tensors.opset},"
+        f"model: {model}, batch {fixed}, opset {tensors.opset},"
         f" inputs {tensors.image} and {tensors.audio}, output {tensors.output}",
         markup=False,
     )
     shapes = f"{_sides(kind.planes)} and {_sides(kind.audio)} to {_sides(kind.output)}"
     console.print(f"kind: {kind.name}, {'as --kind says' if named else f'the only one that takes {shapes}'}")
-    Session(path, tensors, kind, SessionOptions(CPU)).warm_up()
-    console.print("provider: the network runs on the CPU here", markup=False)
-    if CUDA in available_providers():
+    image, audio = seen or (None, None)
+    tried = try_network(path, tensors, kind, batch=batch or tensors.batch or 1, image=image, audio=audio)
+    console.print(f"provider: the network runs on the CPU here, at batch {tried.batch}", markup=False)
+    if tried.cuda:
         try:
-            Session(path, tensors, kind, SessionOptions(CUDA, bind=True)).warm_up()
+            try_network(path, tensors, kind, provider=CUDA, batch=batch or tensors.batch or CUDA_BATCH)
             console.print("provider: and on CUDA", markup=False)
         except InputError as error:
             console.print(f"provider: not on CUDA ({error.problem})", markup=False)
-    clash = runtime_conflict()
-    if clash:
-        raise InputError("onnxruntime", f"{clash} are both installed", "uninstall both, then install one")
+    if tried.conflict:
+        raise InputError("onnxruntime", f"{tried.conflict} are both installed", "uninstall both, then install one")
+    faults = [fault for fault in tried.faults if fault is not None]
+    if faults:
+        values = [value for fault in faults for value in fault.values or ()]
+        guess = f" ({min(values):.4g} to {max(values):.4g})" if values else ""
+        fix = guess_output(min(values), max(values), kind.value_range) if values else "export it again"
+        problem = f"{len(faults)} of {len(tried.faults)} frames of the clip cannot be shown: {faults[0].reason}{guess}"
+        raise InputError(path, problem, fix)
 
 
 def _sides(sides: tuple[int, ...]) -> str:

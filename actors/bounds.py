@@ -1,0 +1,78 @@
+"""How much a network can come to, told from its graph alone: before anything walks through it, infers or runs it."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import onnx
+
+from actors.core.errors import InputError
+from actors.parts import graphs, nodes
+from actors.shapes import all_bytes
+
+# Nodes of a network once every call of a function stands for what the function holds, as the runtime has it. Exports
+# have some thousands.
+MOST_NODES = 200_000
+# Functions that call each other.
+DEEPEST_CALLS = 100
+
+# Bytes of all that is made for one frame that need no trial. A picture network of 320 x 320 comes to a tenth.
+PLAIN_BYTES = 16 << 30
+
+_Function: TypeAlias = tuple[str, str, str]
+
+
+def check_calls(path: str, model: onnx.ModelProto) -> None:
+    """Checks that a network's functions end and stay small once they stand where they are called.
+
+    Thirty functions of two calls each are a billion nodes.
+
+    Raises:
+        InputError: they do not.
+    """
+    if not model.functions:
+        return
+    try:
+        total = _Calls(model).total(model.graph.node, 0)
+    except RecursionError:
+        total = MOST_NODES + 1
+    if total > MOST_NODES:
+        raise InputError(
+            path,
+            f"has functions that call each other without end, or come to more than {MOST_NODES} layers",
+            "export it without functions of its own",
+        )
+
+
+class _Calls:
+    """Counts nodes; what a function comes to is counted once."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._functions = {(one.domain, one.name, one.overload): one for one in model.functions}
+        self._known: dict[_Function, int] = {}
+
+    def total(self, block: list[onnx.NodeProto], depth: int) -> int:
+        """Nodes of a graph or a function with all that they call; above `MOST_NODES` by any number where it is more."""
+        if depth > DEEPEST_CALLS:
+            raise RecursionError
+        count = 0
+        for node in block:
+            key = (node.domain, node.op_type, node.overload)
+            if key in self._functions:
+                if key not in self._known:
+                    self._known[key] = self.total(self._functions[key].node, depth + 1)
+                count += self._known[key]
+            count += 1 + sum(self.total(graph.node, depth + 1) for graph in graphs(node))
+        return count
+
+
+def is_plain(model: onnx.ModelProto) -> bool:
+    """Whether a network surely ends in a time and within a memory that its file's size and its shapes tell.
+
+    It does where it has no loops, branches or functions, and all of its tensors' sizes are known from those of its
+    inputs and are not immense.
+    """
+    if model.functions or any(True for node in nodes(model) for _ in graphs(node)):
+        return False
+    sizes = all_bytes(model)
+    return sizes is not None and sum(sizes) <= PLAIN_BYTES

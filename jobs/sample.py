@@ -1,0 +1,49 @@
+"""A few real frames of a clip as the network would be given them, to see what it makes of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.backgrounds import BlockRequest, load_block, network_view
+from actors.core.audio import AudioTrack
+from actors.core.clip import Clip
+from actors.core.kind import ModelKind
+
+
+def sample_frames(
+    clip: Clip, kind: ModelKind, rows: NDArray[np.float32] | None, count: int
+) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """The network's input for some frames, spread over the clip; without features it hears nothing.
+
+    Args:
+        clip: where the pictures come from.
+        kind: the network.
+        rows: what drives the mouth: feature rows, or ready-made windows ``(T, *kind.audio)``.
+        count: how many frames, at least 1.
+
+    Returns:
+        Pictures as `actors.session.Session.run` takes them, ``(count, ...)`` uint8 or float32, and
+        ``(count, *kind.audio)`` float32.
+
+    Raises:
+        InputError: a picture cannot be read.
+    """
+    source = clip.frames if clip.frames is not None else clip.planes
+    if source is None:
+        raise ValueError("a clip has frames or planes")
+    images, sounds = [], []
+    track = None
+    if rows is not None:
+        windows = rows.shape[1:] == kind.audio
+        track = AudioTrack(None if windows else rows, rows if windows else None)
+    for place in range(count):
+        shown = place * clip.backgrounds // count
+        rects = (clip.rects or ())[shown : shown + 1]
+        request = BlockRequest(shown, source.part(shown, shown + 1), rects, kind.crop_filter, keep_frames=False)
+        images.append(network_view(load_block(request, kind)[0], 0, kind))
+        frame = 0 if track is None else place * len(track) // count
+        sounds.append(np.zeros(kind.audio, np.float32) if track is None else track.tensors(frame, frame + 1, kind)[0])
+    return np.stack(images), np.stack(sounds)
