@@ -51,7 +51,7 @@ def window_rows(recorded: Recorded, kind: ModelKind) -> Iterator[Rows]:
     Raises:
         InputError: the recording cannot be used.
     """
-    return _extended(mel_windows(mono(recorded.recording, RATE), kind.fps), recorded.frames)
+    return _extended(mel_windows(mono(recorded.recording, RATE, recorded.found.channels), kind.fps), recorded.frames)
 
 
 def feature_rows(speech: Speech, kind: ModelKind, encode: Encode) -> Iterator[Rows]:
@@ -72,7 +72,7 @@ def feature_rows(speech: Speech, kind: ModelKind, encode: Encode) -> Iterator[Ro
     Raises:
         InputError: the recording or the encoder cannot be used, or a feature is not a finite number.
     """
-    windows = mel_windows(mono(speech.recording, RATE), kind.fps)
+    windows = mel_windows(mono(speech.recording, RATE, speech.found.channels), kind.fps)
     fixed = speech.tensors.batch or BATCH
     encoded = encode(_batches(windows, max(fixed, BATCH // fixed * fixed)))
     return sequence(_finite(encoded, speech.encoder), speech.frames)

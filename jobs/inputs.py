@@ -25,9 +25,9 @@ from actors.model import recognise_model
 from jobs.clip import rate_warning, read_clip, read_features, read_parsing, read_windows
 from jobs.digest import array_digest, backgrounds_digest, images_digest, text_digest
 from jobs.options import CompositeOptions
-from jobs.recorded import Recorded, read_recorded, read_speech
+from jobs.recorded import Recorded, read_recorded, read_shown, read_speech
 from jobs.recording import mono
-from jobs.sound import check_sound
+from jobs.survey import Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Inputs:
     parsing: ImageFrames | None
     reach: int
     shares: NDArray[np.uint8] | None
-    sound: str | None
+    sound: Survey | None
     warnings: tuple[str, ...]
 
     def around(self, frames: FrameRange) -> FrameRange:
@@ -137,15 +137,11 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     warnings = [*clip.warnings]
     if not options.retime and (warning := rate_warning(clip.frames, kind)):
         warnings.append(warning)
-    recording = _recording(options, clip)
-    if recording is not None and not isinstance(audio, Recorded):
-        seconds, expected = check_sound(recording), len(audio) / kind.fps
-        if abs(seconds - expected) > 1:
-            raise InputError(
-                recording,
-                f"lasts {seconds:.2f} s, the features beside it {expected:.2f} s",
-                "give features of this recording" + (", or --encoder" if kind.hears is Hears.ENCODER else ""),
-            )
+    recording = _recording(options, clip, audio, kind)
+    if isinstance(audio, Recorded):
+        warnings.extend(audio.found.warnings)
+    elif recording is not None:
+        warnings.extend(recording.warnings)
     if tensors.batch is not None:
         change = (
             "" if options.batch in {None, tensors.batch} else f": it is rewritten for {options.batch}, if that can be"
@@ -242,16 +238,21 @@ def _pairing(options: CompositeOptions, clip: Clip, kind: ModelKind) -> Pairing:
     return Pairing(loop, clip.backgrounds, retimed(clip.frames.timestamps, clip.frames.time_base, kind.fps))
 
 
-def _recording(options: CompositeOptions, clip: Clip) -> str | None:
+def _recording(options: CompositeOptions, clip: Clip, audio: AudioTrack | Recorded, kind: ModelKind) -> Survey | None:
     """What is to be heard, if anything is: ``--audio``, else the clip's own where the clip's own features are used."""
     if not options.video and options.silence is Silence.RENDER:
         return None
-    if options.audio is not None:
-        return storage.resolve(options.audio)
-    return clip.sound if options.features is None else None
+    if isinstance(audio, Recorded):
+        return audio.found
+    path = options.audio or (clip.sound if options.features is None else None)
+    if path is None:
+        return None
+    return read_shown(path, len(audio), kind)
 
 
-def _shares(options: CompositeOptions, recording: str | None, frames: int, kind: ModelKind) -> NDArray[np.uint8] | None:
+def _shares(
+    options: CompositeOptions, recording: Survey | None, frames: int, kind: ModelKind
+) -> NDArray[np.uint8] | None:
     """How much of the rendered face each output frame shows, by what is heard in the whole recording."""
     if options.silence is Silence.RENDER:
         return None
@@ -261,4 +262,4 @@ def _shares(options: CompositeOptions, recording: str | None, frames: int, kind:
             "features do not tell where nobody speaks",
             "give the recording that they are of with --audio",
         )
-    return rendered_shares(speech_hops(hop_powers(mono(recording, RATE))), frames, kind.fps)
+    return rendered_shares(speech_hops(hop_powers(mono(recording.path, RATE, recording.channels))), frames, kind.fps)

@@ -13,7 +13,7 @@ from actors.digest import model_digest
 from actors.encoder import EncoderTensors, read_encoder
 from actors.kinds import kinds_named
 from jobs.digest import content_digest, text_digest
-from jobs.recording import seconds
+from jobs.survey import Survey, survey
 
 # Goes up with every change of `jobs.recording` or `actors.core.mel` that changes features, so that older ones are not
 # taken for new ones.
@@ -25,19 +25,28 @@ class Recorded:
     """A recording that drives the mouth, checked.
 
     Attributes:
-        recording: absolute path of the recording.
-        seconds: length of the recording.
+        found: what was found of the recording; its path is absolute.
         frames: output frames, one feature row for each.
-        key: names what decides the features: every byte of the recording and of who hears it, and the front end.
+        key: names what decides the features: every byte of the recording, which of its channels are heard, every byte
+            of who hears them, and the front end.
     """
 
-    recording: str
-    seconds: Fraction
+    found: Survey
     frames: int
     key: str
 
     def __len__(self) -> int:
         return self.frames
+
+    @property
+    def recording(self) -> str:
+        """Absolute path of the recording."""
+        return self.found.path
+
+    @property
+    def seconds(self) -> Fraction:
+        """Length of the recording."""
+        return self.found.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ def encoders_kind(name: str | None) -> ModelKind:
 
 
 def read_recorded(recording: str, kind: ModelKind) -> Recorded:
-    """Checks a recording that a network hears by itself; decodes all of it once, to find its length.
+    """Checks a recording that a network hears by itself; decodes all of it once.
 
     Args:
         recording: see `jobs.recording.decoded`.
@@ -80,13 +89,12 @@ def read_recorded(recording: str, kind: ModelKind) -> Recorded:
     Raises:
         InputError: it cannot be used, or is shorter than a frame.
     """
-    recording = storage.resolve(recording)
-    length, frames = _length(recording, kind)
-    return Recorded(recording, length, frames, _key(recording, kind, "mel"))
+    found = survey(storage.resolve(recording))
+    return Recorded(found, _frames(found, kind), _key(found, kind, "mel"))
 
 
 def read_speech(recording: str, encoder: str, kind: ModelKind) -> Speech:
-    """Checks a recording and an encoder; decodes the whole recording once, to find its length.
+    """Checks a recording and an encoder; decodes the whole recording once.
 
     Args:
         recording: see `jobs.recording.decoded`.
@@ -103,22 +111,45 @@ def read_speech(recording: str, encoder: str, kind: ModelKind) -> Speech:
     tensors = read_encoder(encoder)
     if not tensors.plain:
         try_encoder(encoder, tensors)
-    length, frames = _length(recording, kind)
-    key = _key(recording, kind, model_digest(encoder, tensors.external))
-    return Speech(recording, length, frames, key, encoder, tensors)
+    found = survey(recording)
+    key = _key(found, kind, model_digest(encoder, tensors.external))
+    return Speech(found, _frames(found, kind), key, encoder, tensors)
 
 
-def _length(recording: str, kind: ModelKind) -> tuple[Fraction, int]:
-    """Seconds of a recording, and how many output frames these are."""
-    length = seconds(recording)
-    if length * kind.fps < 1:
+def read_shown(recording: str, rows: int, kind: ModelKind) -> Survey:
+    """Checks a recording that is shown beside features, or tells silence; decodes the whole recording once.
+
+    Args:
+        recording: see `jobs.recording.decoded`.
+        rows: of the features.
+        kind: the network that they are for.
+
+    Raises:
+        InputError: it cannot be used, or differs in length from the features by more than a second.
+    """
+    found = survey(storage.resolve(recording))
+    seconds, expected = float(found.seconds), rows / kind.fps
+    if abs(seconds - expected) > 1:
         raise InputError(
-            recording,
-            f"lasts {float(length) * 1e3:.1f} ms, less than a frame",
+            found.path,
+            f"lasts {seconds:.2f} s, the features beside it {expected:.2f} s",
+            "give features of this recording" + (", or --encoder" if kind.hears is Hears.ENCODER else ""),
+        )
+    return found
+
+
+def _frames(found: Survey, kind: ModelKind) -> int:
+    """How many output frames a recording has."""
+    if found.seconds * kind.fps < 1:
+        raise InputError(
+            found.path,
+            f"lasts {float(found.seconds) * 1e3:.1f} ms, less than a frame",
             f"give at least {1000 / kind.fps:g} ms of sound",
         )
-    return length, round(length * kind.fps)
+    return round(found.seconds * kind.fps)
 
 
-def _key(recording: str, kind: ModelKind, listener: str) -> str:
-    return text_digest(repr((FRONT_END, kind.fps, content_digest(recording), listener)))[:32]
+def _key(found: Survey, kind: ModelKind, listener: str) -> str:
+    decides: tuple[object, ...] = (FRONT_END, kind.fps, content_digest(found.path), listener)
+    # Features of the mean of all channels keep the key that they have always had.
+    return text_digest(repr(decides if found.channels is None else (*decides, found.channels)))[:32]

@@ -57,8 +57,10 @@ class Piece:
     layout: str
 
 
-def decoded(path: str) -> Iterator[Piece]:
+def decoded(path: str, notes: list[str] | None = None) -> Iterator[Piece]:
     """Decodes a recording piece by piece, in the order of time; all pieces have the same rate and channels.
+
+    Where these change midway, as in files that were joined, the rest is brought to the form of the beginning.
 
     The first sample is the first one that a player would play: what encoders add in front (MP3, AAC, Opus) is left
     out as far as the file says how much it is, and so is what MP4 declares as filling at the end. Beside a picture
@@ -66,10 +68,11 @@ def decoded(path: str) -> Iterator[Piece]:
 
     Args:
         path: any of `CONTAINERS`; of a video its first sound track is taken.
+        notes: takes what the user should know, without the path.
 
     Raises:
-        InputError: it is missing, has no sound track, is damaged or cut off, changes its form midway, or has a rate
-            that is not a recording's.
+        InputError: it is missing, has no sound track, is damaged or cut off, or has a rate that is not a
+            recording's.
     """
     found = storage.entry(path) if storage.is_file(path) else None
     if found is None:
@@ -83,33 +86,20 @@ def decoded(path: str) -> Iterator[Piece]:
         ):
             if container.format.name == "wav":
                 _check_wav(path)
-            yield from _pieces(path, container)
+            yield from _pieces(path, container, [] if notes is None else notes)
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(path, f"cannot be decoded as sound ({error.strerror or error})", "give a wav file") from error
 
 
-def seconds(path: str) -> Fraction:
-    """The length of a recording in seconds, found by decoding it.
-
-    Raises:
-        InputError: as `decoded`, or it is empty.
-    """
-    count, rate = 0, 1
-    for piece in decoded(path):
-        count, rate = count + piece.samples.shape[1], piece.rate
-    if not count:
-        raise InputError(path, "holds no sound", "give a recording with sound in it")
-    return Fraction(count, rate)
-
-
-def mono(path: str, rate: int) -> Iterator[NDArray[np.float32]]:
-    """A recording as one channel at one rate: the mean of its channels, resampled without a break.
+def mono(path: str, rate: int, channels: tuple[int, ...] | None = None) -> Iterator[NDArray[np.float32]]:
+    """A recording as one channel at one rate: the mean of channels, resampled without a break.
 
     Sound that has the rate already is taken as it is.
 
     Args:
         path: see `decoded`.
         rate: samples per second that are wanted.
+        channels: those to take, from 0; ``None`` for all.
 
     Yields:
         ``(n,)`` float32, nominally in [-1, 1], n at least 1.
@@ -119,16 +109,17 @@ def mono(path: str, rate: int) -> Iterator[NDArray[np.float32]]:
     """
     pieces = decoded(path)
     for first in pieces:
-        averaged = (mean_of_channels(piece.samples) for piece in chain([first], pieces))
+        averaged = (mean_of_channels(piece.samples, channels) for piece in chain([first], pieces))
         for chunk in _gathered(resampled(averaged, first.rate, rate)):
             if not np.isfinite(chunk).all():
                 raise InputError(path, "holds samples that are not finite numbers", "export the recording again")
             yield chunk
 
 
-def mean_of_channels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The mean ``(n,)`` of channels ``(channels, n)``, rounded once."""
-    return np.asarray(samples.mean(axis=0, dtype=np.float64), np.float32)
+def mean_of_channels(samples: NDArray[np.float32], channels: tuple[int, ...] | None = None) -> NDArray[np.float32]:
+    """The mean ``(n,)`` of channels ``(channels, n)``, of all or of these, rounded once."""
+    taken = samples if channels is None else samples[list(channels)]
+    return np.asarray(taken.mean(axis=0, dtype=np.float64), np.float32)
 
 
 def resampled(chunks: Iterable[NDArray[np.float32]], rate: int, wanted: int) -> Iterator[NDArray[np.float32]]:
@@ -159,7 +150,7 @@ def frame_of(samples: NDArray[np.float32], rate: int, layout: str) -> av.AudioFr
     return frame
 
 
-def _pieces(path: str, container: InputContainer) -> Iterator[Piece]:
+def _pieces(path: str, container: InputContainer, notes: list[str]) -> Iterator[Piece]:
     if not len(container.streams):
         raise InputError(path, "is damaged or cut off: nothing in it can be read", "copy or export it again")
     if not container.streams.audio:
@@ -177,7 +168,7 @@ def _pieces(path: str, container: InputContainer) -> Iterator[Piece]:
     rate = first.sample_rate
     if not _LOWEST_RATE <= rate <= _HIGHEST_RATE:
         raise InputError(path, f"has {rate} samples a second", f"record at {_LOWEST_RATE} to {_HIGHEST_RATE}")
-    sound = _floats(path, chain([first], frames))
+    sound = _floats(chain([first], frames), notes)
     if "mp4" in container.format.name.split(",") and declared is not None:
         sound = _without_padding(sound, round(declared * rate))
     silence = round(_delay(path, container, first) * rate)
@@ -218,20 +209,32 @@ def _frames(path: str, container: InputContainer) -> Iterator[av.AudioFrame]:
         raise damage
 
 
-def _floats(path: str, frames: Iterator[av.AudioFrame]) -> Iterator[NDArray[np.float32]]:
-    """The frames' samples, ``(channels, n)`` float32."""
+def _floats(frames: Iterator[av.AudioFrame], notes: list[str]) -> Iterator[NDArray[np.float32]]:
+    """The frames' samples, ``(channels, n)`` float32; where rate or channels change, in the form of the first."""
     form: tuple[str, str, int] | None = None
     converter = av.AudioResampler(format="flt")
+    layout, rate, changed = "", 0, False
     for frame in frames:
         given = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if form is None:
-            form = given
-            converter = av.AudioResampler(format="flt", layout=frame.layout.name, rate=frame.sample_rate)
         if given != form:
-            raise InputError(path, "changes its rate or its channels midway", "convert it to one wav file")
-        # Interleaved: PyAV would read past the end of eight planes.
-        for out in converter.resample(frame):
-            yield np.ascontiguousarray(np.asarray(out.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels).T)
+            if form is None:
+                layout, rate = frame.layout.name, frame.sample_rate
+            elif not changed and given[1:] != (layout, rate):
+                changed = True
+                notes.append(
+                    f"changes from {rate} samples a second ({layout}) to {given[2]} ({given[1]}) midway:"
+                    " all of it is read in the form of its beginning"
+                )
+            yield from _interleaved(converter.resample(None) if form else ())
+            form, converter = given, av.AudioResampler(format="flt", layout=layout, rate=rate)
+        yield from _interleaved(converter.resample(frame))
+    yield from _interleaved(converter.resample(None) if changed else ())
+
+
+def _interleaved(frames: Iterable[av.AudioFrame]) -> Iterator[NDArray[np.float32]]:
+    """``(channels, n)`` each. FFmpeg gives them interleaved: PyAV would read past the end of eight planes."""
+    for frame in frames:
+        yield np.ascontiguousarray(np.asarray(frame.to_ndarray(), np.float32).reshape(-1, frame.layout.nb_channels).T)
 
 
 def _without_padding(sound: Iterator[NDArray[np.float32]], end: int) -> Iterator[NDArray[np.float32]]:

@@ -3,45 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import av
+import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.recording import decoded, frame_of, seconds
+from jobs.recording import decoded, frame_of, mean_of_channels
+from jobs.survey import Survey
 
 # What players and AAC handle best; also makes the encoder's frames short enough to end with the picture.
 RATE = 48_000
 
 
-def check_sound(path: str) -> float:
-    """Length of a recording in seconds.
-
-    Raises:
-        InputError: it is missing, not a sound file, damaged, or empty.
-    """
-    return float(seconds(path))
-
-
-def sound_chunks(path: str) -> Iterator[NDArray[np.float32]]:
+def sound_chunks(recording: Survey) -> Iterator[NDArray[np.float32]]:
     """Decodes a recording for a video.
 
+    One and two channels stay what they are. More are mixed down to stereo as players do, the centre 3 dB down on both
+    sides; where nothing says where they belong and only some are heard, these are shown.
+
     Args:
-        path: see `jobs.recording.decoded`.
+        recording: what was found of it.
 
     Yields:
-        ``(channels, n)`` float32 in [-1, 1] at `RATE`, one or two channels (more are mixed down to stereo), n at
-        least 1.
+        ``(channels, n)`` float32, nominally in [-1, 1], at `RATE`, one or two channels, n at least 1.
 
     Raises:
         InputError: it is missing, not a sound file, or damaged.
     """
     resampler: av.AudioResampler | None = None
-    for piece in decoded(path):
+    form = _Form("mono", "mono", None)
+    for piece in decoded(recording.path):
         if resampler is None:
-            layout = "mono" if len(piece.samples) == 1 else "stereo"
-            resampler = av.AudioResampler(format="fltp", layout=layout, rate=RATE)
-        frame = frame_of(piece.samples, piece.rate, piece.layout)
+            form = _form(piece.layout, len(piece.samples), recording.channels)
+            resampler = av.AudioResampler(format="fltp", layout=form.shown, rate=RATE)
+        samples = piece.samples if form.taken is None else mean_of_channels(piece.samples, form.taken)[None]
+        frame = frame_of(samples, piece.rate, form.given)
         yield from (np.asarray(out.to_ndarray(), np.float32) for out in resampler.resample(frame))
     if resampler is not None:
         yield from (np.asarray(out.to_ndarray(), np.float32) for out in resampler.resample(None))
@@ -70,3 +68,37 @@ def cut_chunks(chunks: Iterable[NDArray[np.float32]], start: int, stop: int, fps
             return
     for begin in range(max(first, position), last, RATE):
         yield np.zeros((channels, min(RATE, last - begin)), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """FFmpeg's names of the channels that it is given and of those that are shown.
+
+    ``taken``: channels whose mean is given in place of all, from 0.
+    """
+
+    given: str
+    shown: str
+    taken: tuple[int, ...] | None
+
+
+def _form(layout: str, channels: int, heard: tuple[int, ...] | None) -> _Form:
+    """How a recording's channels become one or two."""
+    if channels <= 2:
+        # Whatever places they are said to have: of two that are no pair of front ones FFmpeg can mix few.
+        name = "mono" if channels == 1 else "stereo"
+        return _Form(name, name, None)
+    placed = _mixes(layout, channels)
+    if heard is not None and (not placed or layout == f"{channels} channels"):
+        return _Form("mono", "mono", heard)
+    return _Form(layout if placed else f"{channels} channels", "stereo", None)
+
+
+def _mixes(layout: str, channels: int) -> bool:
+    """Whether FFmpeg mixes these channels down to stereo; of unusual places it does not know how."""
+    try:
+        silence = frame_of(np.zeros((channels, 1), np.float32), RATE, layout)
+        av.AudioResampler(format="fltp", layout="stereo", rate=RATE).resample(silence)
+    except av.error.FFmpegError:
+        return False
+    return True

@@ -15,6 +15,7 @@ from actors.core.yuv import to_yuv420
 from actors.segments import SegmentEncoder
 from jobs.mux import join
 from jobs.sound import cut_chunks, sound_chunks
+from jobs.survey import survey
 
 SIDE, SEGMENT_SECONDS = 32, 30
 # Every ten seconds a bright frame, and a click in its middle.
@@ -71,7 +72,7 @@ def render(folder: Path, seconds: int, rate: int, fps: int) -> Path:
     recording, segment, target = folder / "clicks.wav", folder / "segment.mp4", folder / "video.mp4"
     write_clicks(recording, seconds, rate, fps)
     write_flashes(segment, fps)
-    sound = cut_chunks(sound_chunks(str(recording)), 0, seconds * fps, fps)
+    sound = cut_chunks(sound_chunks(survey(str(recording))), 0, seconds * fps, fps)
     join(target, [str(segment)] * (seconds // SEGMENT_SECONDS), sound, fps)
     return target
 

@@ -34,6 +34,8 @@ def features(
     _check_out(out, target)
     network = encoders_kind(kind)
     speech = read_speech(audio, encoder, network)
+    for warning in speech.found.warnings:
+        say(console, f"warning: {warning}", style="yellow")
     rows = feature_rows(speech, network, local_encoder(speech, os.cpu_count() or 1))
     with meter(console, speech.frames) as shown:
         try:

@@ -24,8 +24,9 @@ from jobs.features import window_rows
 from jobs.options import CompositeOptions
 from jobs.placement import CUDA, CUDA_BATCH
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
-from jobs.recorded import Recorded, Speech, read_recorded, read_speech
+from jobs.recorded import Recorded, Speech, read_recorded, read_shown, read_speech
 from jobs.sample import sample_frames
+from jobs.survey import Survey
 
 T = TypeVar("T")
 
@@ -74,6 +75,10 @@ def inspect(
         rows = _attempt(
             lambda: _print_audio(console, found, taken_for, features, audio or found.sound, encoder), problems
         )
+        # The clip's own recording goes with the clip's own features.
+        shown = audio or (None if features else found.sound)
+        heard = encoder is not None or (taken_for.hears is Hears.MEL and features is None)
+        _attempt(lambda: _print_shown(console, taken_for, rows, shown, heard=heard), problems)
         if parsing is not None:
             _attempt(lambda: _print_parsing(console, found, parsing), problems)
     if model is not None and network is not None:
@@ -108,18 +113,11 @@ def _print_audio(
 ) -> NDArray[np.float32] | None:
     """What will drive the mouth, found as a render finds it; some of its rows, where they need no encoder."""
     source = features or clip.features
-    if encoder is not None and features is not None:
-        raise InputError("--encoder", "features are given already", "give one of them")
-    if encoder is not None and recording is None:
-        raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
-    heard: Recorded | None = None
-    if encoder is not None and recording is not None:
-        heard = read_speech(recording, encoder, kind)
-    elif kind.hears is Hears.MEL and features is None and recording is not None:
-        heard = read_recorded(recording, kind)
+    heard = _heard(kind, features, recording, encoder)
     if heard is not None:
         seconds = float(heard.seconds)
         console.print(f"recording: {heard.recording}, {seconds:.2f} s, {heard.frames} frames at {kind.fps} fps")
+        _print_warnings(console, heard.found)
         if isinstance(heard, Speech):
             batch = "any" if heard.tensors.batch is None else heard.tensors.batch
             console.print(f"encoder: {heard.encoder}, batch {batch}", markup=False)
@@ -134,6 +132,35 @@ def _print_audio(
         missing = kind.features_file or "aud.wav"
         raise InputError(clip.path, f"has no {missing}", WITHOUT_AUDIO[kind.hears])
     return read_windows(clip.windows, clip.window_count, kind)
+
+
+def _heard(kind: ModelKind, features: str | None, recording: str | None, encoder: str | None) -> Recorded | None:
+    """The recording that drives the mouth, if one does."""
+    if encoder is not None and features is not None:
+        raise InputError("--encoder", "features are given already", "give one of them")
+    if encoder is not None and recording is None:
+        raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
+    if encoder is not None and recording is not None:
+        return read_speech(recording, encoder, kind)
+    if kind.hears is Hears.MEL and features is None and recording is not None:
+        return read_recorded(recording, kind)
+    return None
+
+
+def _print_shown(
+    console: Console, kind: ModelKind, rows: NDArray[np.float32] | None, recording: str | None, *, heard: bool
+) -> None:
+    """What is to be heard beside features."""
+    if rows is None or recording is None or heard:
+        return
+    shown = read_shown(recording, len(rows), kind)
+    console.print(f"recording: {shown.path}, {float(shown.seconds):.2f} s, for --video", markup=False)
+    _print_warnings(console, shown)
+
+
+def _print_warnings(console: Console, found: Survey) -> None:
+    for warning in found.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False)
 
 
 def _print_parsing(console: Console, clip: Clip, folder: str) -> None:

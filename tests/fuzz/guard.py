@@ -26,7 +26,7 @@ from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.session import CPU, Session, SessionOptions
 from jobs.clip import read_clip, read_features, read_windows
-from jobs.recording import seconds
+from jobs.survey import survey
 
 # Other people's code, other programs, other machines.
 _FORBIDDEN = ("pickle.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "socket.")
@@ -41,7 +41,7 @@ def read_all(path: str) -> str:
     if clip.windows is not None:
         read_windows(clip.windows, clip.window_count, UNET_328)
     if clip.sound is not None:
-        seconds(clip.sound)
+        survey(clip.sound)
     source = clip.frames if clip.frames is not None else clip.planes
     if source is None:
         raise ValueError("a clip without backgrounds")
@@ -80,7 +80,7 @@ SCENARIOS: dict[str, Callable[[str], str]] = {
     "clip": read_all,
     "decoding": decode_video,
     "features": lambda path: str(read_features(path, UNET_328).shape),
-    "sound": lambda path: str(seconds(path)),
+    "sound": lambda path: str(survey(path).seconds),
     "model": build_session,
     "python": open_by_python,
     "arrow": open_by_arrow,

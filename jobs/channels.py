@@ -1,0 +1,151 @@
+"""Which of a recording's channels a network hears: their mean, unless that would mix the voice away."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+# A channel whose loudest second is so far below that of the loudest channel holds nothing: 40 dB.
+_NOTHING = 1e-4
+
+# The centre carries a film's voice unless it is so far below the loudest channel: 12 dB.
+_CENTRE = 10 ** (-12 / 10)
+
+# The mean may keep half of the centre's sound, as of two fronts that hold it too; below, the rest has covered it.
+_KEPT = 0.47
+
+# Channels oppose each other where all of them together have less energy than the loudest alone, by 1 dB.
+_OPPOSED = 10 ** (-1 / 10)
+
+# Channels are the same sound, whichever way up, from this correlation on.
+_SAME = 0.9
+
+# A second is lost where the mean is so far below its loudest channel (12 dB), and that one is no silence (-60 dB).
+_LOST, _SILENCE = 10 ** (-12 / 10), 1e-6
+
+# From this share of the seconds with sound on it is said.
+_LOST_SHARE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What is heard of a recording.
+
+    Attributes:
+        channels: the channels whose mean is heard, ascending from 0; ``None`` for all of them.
+        warning: why not all of them, or what is lost in their mean; empty where there is nothing to say.
+    """
+
+    channels: tuple[int, ...] | None = None
+    warning: str = ""
+
+
+@dataclass(slots=True)
+class Levels:
+    """Energies of channels and of what they have in common, over a whole recording.
+
+    Attributes:
+        names: FFmpeg's name of each channel's place, ``NONE`` where it has none.
+        layout: FFmpeg's name of all of them.
+        rate: samples per second.
+    """
+
+    names: tuple[str, ...]
+    layout: str
+    rate: int
+    _products: NDArray[np.float64] = field(init=False)
+    _peaks: NDArray[np.float64] = field(init=False)
+    _held: list[NDArray[np.float32]] = field(init=False, default_factory=list)
+    _count: int = field(init=False, default=0)
+    _loud: int = field(init=False, default=0)
+    _lost: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self._products = np.zeros((len(self.names),) * 2)
+        self._peaks = np.zeros(len(self.names))
+
+    def add(self, samples: NDArray[np.float32]) -> None:
+        """Takes the next samples, ``(channels, n)``, finite; how they are cut may move where seconds begin."""
+        if len(self.names) == 1:
+            return
+        self._held.append(samples)
+        self._count += samples.shape[1]
+        if self._count >= self.rate:
+            self._second()
+
+    def choice(self) -> Choice:
+        """What is to be heard, by all that was added."""
+        if len(self.names) == 1:
+            return Choice()
+        if self._count:
+            self._second()
+        if self.layout.startswith("ambisonic"):
+            return Choice((0,), f"is {self.layout}: its first channel, which hears all directions alike, is heard")
+        powers = np.diag(self._products)
+        if not powers.max():
+            return Choice()
+        return self._centre(powers) or self._others(powers)
+
+    def _second(self) -> None:
+        sound = np.concatenate(self._held, axis=1).astype(np.float64)
+        products = sound @ sound.T
+        powers = np.diag(products) / self._count
+        self._products += products
+        self._peaks = np.maximum(self._peaks, powers)
+        if powers.max() > _SILENCE:
+            self._loud += 1
+            self._lost += bool(products.mean() / self._count < _LOST * powers.max())
+        self._held, self._count = [], 0
+
+    def _centre(self, powers: NDArray[np.float64]) -> Choice | None:
+        """The centre, where there is one and it is neither empty nor well heard in the mean."""
+        if len(powers) < 3 or "FC" not in self.names:
+            return None
+        centre = self.names.index("FC")
+        if powers[centre] < _CENTRE * powers.max():
+            return None
+        kept = self._products[centre].mean() / powers[centre]
+        if kept >= _KEPT:
+            return None
+        warning = f"its centre ({self.layout}) is heard alone: the mean of all {len(powers)} channels would cover it"
+        return Choice((centre,), warning)
+
+    def _others(self, powers: NDArray[np.float64]) -> Choice:
+        filled = np.flatnonzero(self._peaks >= _NOTHING * self._peaks.max())
+        alone = 2 * len(filled) <= len(powers)
+        heard = filled if alone else np.arange(len(powers))
+        products = self._products[np.ix_(heard, heard)]
+        loudest = int(powers.argmax())
+        if products.sum() < _OPPOSED * powers[loudest]:
+            return self._opposed(powers, filled, loudest, float(products.mean()))
+        if alone:
+            names = " and ".join(self._name(int(channel)) for channel in heard)
+            verb = "hold" if len(heard) > 1 else "holds"
+            return Choice(
+                tuple(map(int, heard)), f"only {names} of its {len(powers)} channels {verb} sound: no other is heard"
+            )
+        if self._lost > _LOST_SHARE * self._loud:
+            return Choice(
+                None,
+                f"in {self._lost} of {self._loud} seconds its channels cancel each other in their mean, which is heard",
+            )
+        return Choice()
+
+    def _opposed(self, powers: NDArray[np.float64], filled: NDArray[np.intp], loudest: int, mean: float) -> Choice:
+        """The loudest channel, where the others are the same sound; else there is only a warning."""
+        likeness = self._products[loudest, filled] / np.sqrt(powers[loudest] * powers[filled])
+        fall = "silent" if mean <= 0 else f"{10 * math.log10(powers[loudest] / mean):.0f} dB quieter"
+        if np.abs(likeness).min() >= _SAME:
+            return Choice(
+                (loudest,),
+                f"its channels oppose each other (one is another's negative): {self._name(loudest)}, the loudest, is"
+                f" heard, as their mean would be {fall}",
+            )
+        return Choice(None, f"its channels oppose each other in part: their mean, which is heard, is {fall}")
+
+    def _name(self, channel: int) -> str:
+        named = self.names[channel]
+        return f"channel {channel + 1}" + ("" if named == "NONE" else f" ({named})")

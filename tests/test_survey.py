@@ -1,0 +1,197 @@
+"""What is found of a recording before anything depends on it, and that the commands say it."""
+
+from __future__ import annotations
+
+import wave
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import in_process
+import numpy as np
+import pytest
+from encoders import write_encoder
+from numpy.typing import NDArray
+from small import SmallClip
+
+from actors.core.errors import InputError
+from actors.core.mel import RATE
+from actors.kinds import kinds_named
+from jobs.recorded import read_speech
+from jobs.recording import mono
+from jobs.sound import sound_chunks
+from jobs.survey import survey
+
+Samples = NDArray[np.float32]
+
+
+def write(path: Path, samples: Samples, rate: int = RATE, codec: str = "pcm_f32le", layout: str | None = None) -> Path:
+    """``(channels, n)`` in any container that PyAV writes."""
+    layout = layout or {1: "mono", 2: "stereo"}[len(samples)]
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=rate, layout=layout)
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T).reshape(1, -1), "flt", layout)
+        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
+        converter = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate)
+        for part in [*converter.resample(frame), *converter.resample(None)]:
+            container.mux(stream.encode(part))
+        container.mux(stream.encode(None))
+    return path
+
+
+def tone(seconds: float, rate: int = RATE) -> Samples:
+    return (0.3 * np.sin(2 * np.pi * 330 * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+
+def level(samples: Samples) -> float:
+    """In dB, of the middle."""
+    middle = samples[len(samples) // 4 : 3 * len(samples) // 4].astype(np.float64)
+    return float(10 * np.log10((middle**2).mean()))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e7, -3e38])
+def test_samples_that_are_no_sound_are_found_with_their_time(tmp_path: Path, bad: float) -> None:
+    samples = tone(2.0)[None].repeat(2, axis=0)
+    samples[1, 20_000] = bad
+    path = write(tmp_path / "a.wav", samples)
+    with pytest.raises(InputError, match=r"(not finite numbers|as large as .*) \(after 1\.\d\d s\)"):
+        survey(str(path))
+
+
+def test_numbers_of_another_scale_are_warned_of(tmp_path: Path) -> None:
+    """Floats that hold 16 bit numbers, as arrays are often saved."""
+    (warning,) = survey(str(write(tmp_path / "a.wav", 32767 * tone(1.0)[None]))).warnings
+    assert "reach 9830" in warning
+    assert survey(str(write(tmp_path / "b.wav", 4 * tone(1.0)[None]))).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("layout", "gains", "heard"),
+    [
+        ("stereo", (1, -1), (1, 1)),
+        ("stereo", (1, 0), (1, 0)),
+        ("5.1", (0, 0, 1, 0, 0, 0), (0.71, 0.71)),
+        ("7.1", (0, 0, 1, 0, 0, 0, 0, 0), (0.71, 0.71)),
+        ("quad", (0, 0, 1, 0), (0.71, 0)),
+    ],
+)
+def test_what_is_heard_is_as_loud_as_the_voice_and_the_video_keeps_its_sides(
+    tmp_path: Path, layout: str, gains: tuple[float, ...], heard: tuple[float, float]
+) -> None:
+    voice = tone(2.0, 48_000)
+    path = write(tmp_path / "a.flac", np.stack([gain * voice for gain in gains]), 48_000, "flac", layout)
+    found = survey(str(path))
+    assert len(found.warnings) == 1
+    assert found.channels is not None
+    sound = np.concatenate(list(mono(str(path), RATE, found.channels)))
+    assert abs(level(sound) - level(voice)) < 0.1
+    shown = np.concatenate(list(sound_chunks(found)), axis=1)
+    for side, gain in zip(shown, heard, strict=True):
+        assert abs(level(side) - level(np.float32(gain) * voice)) < 0.1 if gain else not side.any()
+
+
+def write_masked(path: Path, mask: int, samples: NDArray[np.float64]) -> Path:
+    """A WAV file whose channels have these places: 1 is front left, 4 the centre, 8 the subwoofer."""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(len(samples))
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes((samples.T * 32767).astype("<i2").tobytes())
+    content = bytearray(path.read_bytes())
+    content[20:22] = b"\xfe\xff"
+    extension = (22).to_bytes(2, "little") + (16).to_bytes(2, "little") + mask.to_bytes(4, "little")
+    content[36:36] = extension + bytes.fromhex("0100000000001000800000aa00389b71")
+    content[16:20] = (40).to_bytes(4, "little")
+    content[4:8] = (len(content) - 8).to_bytes(4, "little")
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("mask", [0x1, 0x5, 0xC, 0x201, 0x80000001, 0x13, 0x20B, 0x4A7])
+def test_channels_of_unusual_places_can_be_shown(tmp_path: Path, mask: int) -> None:
+    """Of most FFmpeg does not know how to mix them; that used to be found once all frames were rendered."""
+    count = mask.bit_count()
+    path = write_masked(tmp_path / "a.wav", mask, np.stack([tone(0.5) * (1 + channel) / 9 for channel in range(count)]))
+    shown = np.concatenate(list(sound_chunks(survey(str(path)))), axis=1)
+    assert shown.shape == (min(count, 2), 24_000)
+    assert shown.any()
+
+
+def test_ambisonic_sound_is_heard_and_shown(tmp_path: Path) -> None:
+    samples = np.stack([tone(1.0, 48_000), *(0.2 * tone(1.0, 48_000),) * 3])
+    path = tmp_path / "a.ogg"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libopus", rate=48_000, layout="ambisonic 1", options={"mapping_family": "2"})
+        for start in range(0, 48_000, 960):
+            part = np.ascontiguousarray(samples[:, start : start + 960].T).reshape(1, -1)
+            frame = av.AudioFrame.from_ndarray(part, "flt", "ambisonic 1")
+            frame.sample_rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    found = survey(str(path))
+    assert found.channels == (0,)
+    shown = np.concatenate(list(sound_chunks(found)), axis=1)
+    assert len(shown) == 1
+    assert abs(level(shown[0]) - level(samples[0])) < 0.5
+
+
+def test_other_channels_are_other_features(tmp_path: Path) -> None:
+    """Features of a mean that earlier programs made of the same file are not taken for those of a channel."""
+    encoder = str(write_encoder(tmp_path / "ear.onnx"))
+    kind = kinds_named("unet-328-ave")[0]
+    path = write(tmp_path / "a.wav", np.stack([tone(1.0), -tone(1.0)]), RATE, "pcm_s16le")
+    speech = read_speech(str(path), encoder, kind)
+    assert speech.found.channels == (0,)
+    even = write(tmp_path / "b.wav", np.stack([tone(1.0), tone(1.0)]), RATE, "pcm_s16le")
+    assert read_speech(str(even), encoder, kind).found.channels is None
+    assert len({speech.key, read_speech(str(even), encoder, kind).key}) == 2
+
+
+def bad_recording(clip: SmallClip, folder: Path) -> Path:
+    samples = tone(len(clip.features) / 25)
+    samples[9000] = np.nan
+    return write(folder / "nan.wav", samples[None])
+
+
+@pytest.mark.parametrize("how", ["shown", "heard", "silence"])
+def test_a_recording_that_cannot_be_muxed_is_refused_before_anything_is_rendered(
+    tmp_path: Path, clip: SmallClip, model: Path, how: str
+) -> None:
+    flags: dict[str, tuple[object, ...]] = {
+        "shown": ("--video",),
+        "heard": ("--encoder", write_encoder(tmp_path / "ear.onnx")),
+        "silence": ("--silence", "passthrough"),
+    }
+    path = bad_recording(clip, tmp_path)
+    run = tmp_path / "run"
+    base = ("composite", clip.folder, "--model", model, "--out", run, "--audio", path)
+    result = in_process.command(*base, *flags[how])
+    assert result.code == 2
+    assert f"{path}: holds samples that are not finite numbers (after 0.5" in result.output
+    assert not run.exists()
+
+
+def test_inspect_looks_at_what_would_be_shown(tmp_path: Path, clip: SmallClip) -> None:
+    result = in_process.command("inspect", clip.folder, "--audio", bad_recording(clip, tmp_path))
+    assert result.code == 2
+    assert "not finite numbers" in result.output
+    assert "aud.wav, 1.84 s, for --video" in in_process.command("inspect", clip.folder).output
+    opposed = write(tmp_path / "opposed.wav", np.stack([tone(1.8), -tone(1.8)]))
+    said = in_process.command("inspect", clip.folder, "--audio", opposed)
+    assert said.code == 0
+    assert f"warning: {opposed}: its channels oppose each other" in said.output
+
+
+def test_the_features_command_warns(tmp_path: Path) -> None:
+    encoder = write_encoder(tmp_path / "ear.onnx")
+    path = write(tmp_path / "a.wav", np.stack([tone(1.0), -tone(1.0)]), RATE, "pcm_s16le")
+    alone = write(tmp_path / "b.wav", tone(1.0)[None], RATE, "pcm_s16le")
+    for name in ("a", "b"):
+        result = in_process.command(
+            "features", tmp_path / f"{name}.wav", "--encoder", encoder, "--out", tmp_path / f"{name}.npy"
+        )
+        assert result.code == 0, result.output
+        assert ("warning: " in result.output) == (name == "a")
+    assert path != alone
+    assert np.array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
