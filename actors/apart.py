@@ -11,6 +11,7 @@ import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from actors.core.kind import ModelTensors
 from actors.core.pixels import PredictionFault
 from actors.encoder import WINDOW_SHAPE, Encoder, EncoderConfig, EncoderTensors
 from actors.kinds import kinds_named
+from actors.parts import without_unused_inputs
+from actors.weights import load_network
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind
@@ -44,6 +47,8 @@ LEAST_MEMORY = 6 << 30
 CARDS = ("/dev/nvidiactl", "/dev/dxg")
 
 SCRIPT = "import sys; sys.path.insert(0, sys.argv[1]); from actors.apart import main; main()"
+
+TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}
 
 ERRORS = {"InputError": InputError, "NoCudaError": NoCudaError}
 
@@ -133,6 +138,32 @@ def try_encoder(path: str, tensors: EncoderTensors, *, limits: Limits | None = N
     _asked(path, {"encoder": asdict(tensors), "arrays": []}, [], limits or limits_for(tensors.batch or 1, CPU))
 
 
+def ask_shapes(
+    path: str, inputs: Sequence[Mapping[str, tuple[int, ...]]], batch: int, *, limits: Limits | None = None
+) -> list[dict[str, tuple[int, ...]] | None]:
+    """Runs a network whose file leaves sides open, in a process of its own, to see what it gives.
+
+    Args:
+        path: the ONNX file.
+        inputs: one or more ways to feed it: for each input its sides behind the batch.
+        batch: frames at once.
+        limits: what that may take.
+
+    Returns:
+        For each of these ways the shapes of all outputs by name, ``None`` where it cannot be run so.
+
+    Raises:
+        InputError: as `try_network`.
+        StoppedError: as `try_network`.
+    """
+    request = {"inputs": [dict(one) for one in inputs], "batch": batch, "arrays": []}
+    answer = _asked(path, request, [], limits or limits_for(batch * len(inputs), CPU))
+    return [
+        None if shapes is None else {name: tuple(shape) for name, shape in shapes.items()}
+        for shapes in answer["outputs"]
+    ]
+
+
 def _asked(path: str, request: dict[str, Any], arrays: list[NDArray[Any]], limits: Limits) -> dict[str, Any]:
     """What the other process answers."""
     head = json.dumps({**request, "path": path, "limits": asdict(limits)}).encode() + b"\n"
@@ -190,7 +221,7 @@ def main() -> None:
     _limit(limits)
     path = request["path"]
     try:
-        answer = _try_encoder(path, request) if "encoder" in request else _try_network(path, request)
+        answer = _answer(path, request)
     except InputError as error:
         answer = {"error": [type(error).__name__, error.subject, error.problem, error.fix]}
     except StoppedError as error:
@@ -212,6 +243,31 @@ def _limit(limits: Limits) -> None:
     with suppress(OSError):
         # Where memory ends all the same, this process is the one to go.
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def _answer(path: str, request: dict[str, Any]) -> dict[str, Any]:
+    if "inputs" in request:
+        return _ask_shapes(path, request)
+    return _try_encoder(path, request) if "encoder" in request else _try_network(path, request)
+
+
+def _ask_shapes(path: str, request: dict[str, Any]) -> dict[str, Any]:
+    # Nobody else here needs the runtime.
+    from actors.session import SessionOptions, _build  # noqa: PLC0415
+
+    session = _build(path, without_unused_inputs(load_network(path)), SessionOptions(CPU), "")
+    types = {value.name: TYPES.get(value.type, np.float32) for value in session.get_inputs()}
+    names = [value.name for value in session.get_outputs()]
+    outputs: list[dict[str, Any] | None] = []
+    for sides in request["inputs"]:
+        feed = {name: np.zeros((request["batch"], *some), types[name]) for name, some in sides.items() if name in types}
+        try:
+            answers = session.run(names, feed)
+        except Exception:  # noqa: BLE001 - the runtime's errors share no base class; it cannot be fed so
+            outputs.append(None)
+        else:
+            outputs.append({name: np.shape(given) for name, given in zip(names, answers, strict=True)})
+    return {"outputs": outputs}
 
 
 def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:

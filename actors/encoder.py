@@ -13,6 +13,7 @@ from actors.core.errors import InputError
 from actors.core.mel import BANDS, WINDOW_ROWS
 from actors.device import own_device
 from actors.onnx_file import check_floats, described, fits, fixed_batch, read_network
+from actors.parts import without_unused_inputs
 from actors.weights import load_network
 
 if TYPE_CHECKING:
@@ -74,8 +75,10 @@ def read_encoder(path: str) -> EncoderTensors:
     """
     network = read_network(path, "--encoder")
     mel = [name for name, shape in network.inputs.items() if fits(shape, WINDOW_SHAPE)]
-    features = [name for name, shape in network.outputs.items() if fits(shape, ROW_SHAPE, open_channels=True)]
-    if len(network.inputs) != 1 or len(mel) != 1 or len(features) != 1:
+    features = [name for name, shape in network.outputs.items() if fits(shape, ROW_SHAPE)]
+    if len(mel) > 1:
+        mel = [name for name in mel if name in network.used]
+    if len(mel) != 1 or len(features) != 1 or not network.used <= {*mel}:
         raise InputError(
             path,
             f"inputs {described(network.inputs)} and outputs {described(network.outputs)} are not an encoder's",
@@ -164,7 +167,7 @@ def _session(config: EncoderConfig) -> ort.InferenceSession:
     memory = int(own_device(config.gpus).memory * config.gpus)
     options = SessionOptions(provider=config.provider, threads=config.threads, gpu_mem_limit=memory)
     missing = _preload() if config.provider == CUDA else ""
-    session = _build(config.path, load_network(config.path), options, missing)
+    session = _build(config.path, without_unused_inputs(load_network(config.path)), options, missing)
     if config.provider == CUDA:
         _cpu_nodes(config.path, session)
     return session

@@ -12,11 +12,11 @@ from actors import storage
 from actors.bounds import check_calls
 from actors.core.errors import InputError
 from actors.mistaken import check_head, mistaken
-from actors.parts import nodes
+from actors.parts import nodes, used_names
 from actors.weights import external_files
 
-# The first axis is the batch; ``None`` where the graph leaves an axis open.
-Shape: TypeAlias = tuple[int | None, ...]
+# The first axis is the batch; ``None`` where the graph leaves an axis open, or says nothing at all of a shape.
+Shape: TypeAlias = tuple[int | None, ...] | None
 
 # The sets of operators that ONNX Runtime brings, by the beginnings of their names.
 RUNTIME_DOMAINS = ("ai.onnx", "com.microsoft")
@@ -26,7 +26,6 @@ DEFAULT_DOMAINS = frozenset({"", "ai.onnx"})
 
 # Of the operators that it does not have, so many are named.
 OPERATORS_NAMED = 4
-
 
 # Bytes of a protobuf message.
 LARGEST = (1 << 31) - 1
@@ -40,6 +39,7 @@ class NetworkFile:
         path: the ONNX file.
         model: what is in it; weights that lie beside it are not.
         inputs: shape of each input that is not a weight.
+        used: those of them that a node reads.
         outputs: shape of each output.
         elements: the type of each input's and output's numbers, as ONNX calls it in small letters.
         opset: version of the default operator set.
@@ -49,10 +49,16 @@ class NetworkFile:
     path: str
     model: onnx.ModelProto
     inputs: dict[str, Shape]
+    used: frozenset[str]
     outputs: dict[str, Shape]
     elements: dict[str, str]
     opset: int
     external: tuple[str, ...]
+
+    @property
+    def batch(self) -> int:
+        """A batch that its inputs allow."""
+        return next((shape[0] for shape in self.inputs.values() if shape and shape[0] is not None), 1)
 
 
 def read_network(path: str, flag: str) -> NetworkFile:
@@ -84,10 +90,12 @@ def read_network(path: str, flag: str) -> NetworkFile:
             "export it with standard operators",
         )
     stored = {tensor.name for tensor in graph.initializer}
+    inputs = {value.name: _shape(value) for value in graph.input if value.name not in stored}
     return NetworkFile(
         path=path,
         model=proto,
-        inputs={value.name: _shape(value) for value in graph.input if value.name not in stored},
+        inputs=inputs,
+        used=frozenset(inputs) & used_names(proto),
         outputs={value.name: _shape(value) for value in graph.output},
         elements={value.name: _element(value) for value in (*graph.input, *graph.output)},
         opset=opset,
@@ -121,21 +129,15 @@ def _parsed(path: str, flag: str) -> onnx.ModelProto:
     return proto
 
 
-def fits(shape: Shape, sides: tuple[int, ...], *, open_channels: bool = False) -> bool:
-    """Whether a tensor may have these sides behind the batch; what the graph leaves open may be anything.
-
-    Args:
-        shape: of the tensor.
-        sides: what is wanted.
-        open_channels: whether the first of them may be left open too; exporters do so with outputs.
-    """
-    if len(shape) != len(sides) + 1 or (shape[1] is None and not open_channels):
-        return False
+def fits(shape: Shape, sides: tuple[int, ...]) -> bool:
+    """Whether a tensor may have these sides behind the batch; what the graph leaves open may be anything."""
     return misfits(shape, sides) == 0
 
 
 def misfits(shape: Shape, sides: tuple[int, ...]) -> int:
     """How many of the sides behind the batch a tensor cannot have; all of them where it has more or fewer sides."""
+    if shape is None:
+        return 0
     if len(shape) != len(sides) + 1:
         return len(sides)
     return sum(given not in {None, wanted} for given, wanted in zip(shape[1:], sides, strict=True))
@@ -143,8 +145,12 @@ def misfits(shape: Shape, sides: tuple[int, ...]) -> int:
 
 def described(tensors: Mapping[str, Shape]) -> str:
     """Names and shapes for a message: ``input [?, 6, 320, 320], audio [?, 32, 16, 16]``."""
-    texts = [f"{name} [{', '.join('?' if d is None else str(d) for d in shape)}]" for name, shape in tensors.items()]
+    texts = [f"{name} [{_described(shape)}]" for name, shape in tensors.items()]
     return ", ".join(texts) or "(none)"
+
+
+def _described(shape: Shape) -> str:
+    return "of any shape" if shape is None else ", ".join("?" if side is None else str(side) for side in shape)
 
 
 def check_floats(network: NetworkFile, names: Iterable[str], allowed: Container[str]) -> None:
@@ -172,7 +178,7 @@ def fixed_batch(network: NetworkFile, names: Iterable[str]) -> int | None:
         InputError: they are fixed to different ones.
     """
     shapes = {**network.inputs, **network.outputs}
-    fixed = {batch for batch in (shapes[name][0] for name in names) if batch is not None}
+    fixed = {shape[0] for shape in map(shapes.get, names) if shape and shape[0] is not None}
     if len(fixed) > 1:
         raise InputError(network.path, f"its tensors have different fixed batches {sorted(fixed)}", "export it again")
     return next(iter(fixed), None)
@@ -188,6 +194,8 @@ def _foreign_operators(proto: onnx.ModelProto) -> Iterator[str]:
 
 
 def _shape(value: onnx.ValueInfoProto) -> Shape:
+    if not value.type.tensor_type.HasField("shape"):
+        return None
     dims = value.type.tensor_type.shape.dim
     return tuple(dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else None for dim in dims)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import onnx
 
@@ -31,6 +31,26 @@ def reads(node: onnx.NodeProto) -> Iterator[str]:
         for inner in graph.node:
             yield from reads(inner)
         yield from (value.name for value in graph.output)
+
+
+def used_names(model: onnx.ModelProto) -> frozenset[str]:
+    """Names of all that a model's nodes read or that it gives."""
+    read = {name for node in model.graph.node for name in reads(node)}
+    return frozenset(read | {value.name for value in model.graph.output})
+
+
+def without_unused_inputs(model: onnx.ModelProto, kept: Container[str] = ()) -> onnx.ModelProto:
+    """A model without those inputs that nothing reads, which it would have to be fed all the same.
+
+    Args:
+        model: the network; changed.
+        kept: names of inputs that stay.
+    """
+    used = used_names(model)
+    inputs = [value for value in model.graph.input if value.name in used or value.name in kept]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    return model
 
 
 def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

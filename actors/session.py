@@ -21,6 +21,7 @@ from actors.core.pixels import ColourPlanes, Planes, PredictionFault, prediction
 from actors.face_encoder import face_decoder, face_encoder
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.pace import fastest
+from actors.parts import without_unused_inputs
 from actors.strips import Region, alone, find_region, in_strips
 from actors.weights import load_network
 
@@ -106,7 +107,7 @@ class Session:
         self._kind = kind
         self.provider = options.provider
         missing = _preload() if options.provider == CUDA else ""
-        model = load_network(path)
+        model = without_unused_inputs(load_network(path), {tensors.image, tensors.audio})
         self.batch = options.batch
         if tensors.batch not in {None, options.batch}:
             self.batch = options.batch if _batch_is_free(model, tensors, kind, options.batch) else tensors.batch or 1
@@ -189,7 +190,7 @@ class FaceEncoder:
             InputError: the runtime cannot load the model.
             StoppedError: the temporary folder cannot be written.
         """
-        model = load_network(path)
+        model = without_unused_inputs(load_network(path), {tensors.image, tensors.audio})
         try:
             graph = face_encoder(pixel_graph(model, tensors, kind, ready_planes=ready_planes), tensors)
         except Exception as error:  # as in `_rewrite`

@@ -83,6 +83,7 @@ class Inputs:
         return {
             "model": self.digest,
             "kind": self.kind.name,
+            "output": self.tensors.output,
             "clip": backgrounds_digest(self.clip),
             "rects": text_digest(repr([(r.x0, r.y0, r.x1, r.y1) for r in self.clip.rects or ()])),
             "features": self.audio.key if isinstance(self.audio, Recorded) else array_digest(self.audio.rows),
@@ -109,7 +110,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         InputError: something cannot be used.
     """
     model = storage.absolute(options.model)
-    kind, tensors = recognise_model(model, kinds_named(options.kind))
+    kind, tensors = recognise_model(model, kinds_named(options.kind), options.output)
     if not tensors.plain:
         try_network(model, tensors, kind, batch=tensors.batch or 1)
     clip = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)

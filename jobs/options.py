@@ -52,8 +52,9 @@ class CompositeOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     clip: Annotated[str, Decides(("clip",))]
-    model: Annotated[str, Decides(("model", "kind"))]
+    model: Annotated[str, Decides(("model", "kind", "output"))]
     kind: Annotated[str | None, Decides(("kind",))] = None
+    output: Annotated[str | None, Decides(("output",))] = None
     out: Annotated[str, Decides()]
     features: Annotated[str | None, Decides(("features",))] = None
     encoder: Annotated[str | None, Decides(("features",))] = None

@@ -29,6 +29,14 @@ def composite(
             metavar="NAME", help="Kind of the network, see `kinds`. [default: by its shapes]", rich_help_panel=INPUT
         ),
     ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The network's output that is the picture. [default: the one of its shape]",
+            rich_help_panel=INPUT,
+        ),
+    ] = None,
     out: Annotated[
         str | None, typer.Option(help="Folder of the run, new or to go on with.", rich_help_panel=OUTPUT)
     ] = None,

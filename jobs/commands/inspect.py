@@ -46,6 +46,10 @@ def inspect(
     kind: Annotated[
         str | None, typer.Option(metavar="NAME", help="Kind of the network, see `kinds`. [default: by its shapes]")
     ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The network's output that is the picture. [default: the one of its shape]"),
+    ] = None,
     features: Annotated[str | None, typer.Option(help="Audio features, .npy.")] = None,
     audio: Annotated[str | None, typer.Option(help="Recording. [default: the clip's aud.wav]")] = None,
     encoder: Annotated[str | None, typer.Option(help="ONNX encoder that shall hear the recording.")] = None,
@@ -63,7 +67,9 @@ def inspect(
     rows: NDArray[np.float32] | None = None
     candidates = kinds_named(kind)
     network = (
-        None if model is None else _attempt(lambda: recognise_model(storage.absolute(model), candidates), problems)
+        None
+        if model is None
+        else _attempt(lambda: recognise_model(storage.absolute(model), candidates, output), problems)
     )
     taken_for = candidates[0] if kind else _likely_kind(storage.resolve(clip)) if network is None else network[0]
     options = CompositeOptions(clip=clip, model=model or "", out="", rects=rects, rect=rect)

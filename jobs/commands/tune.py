@@ -22,6 +22,10 @@ def tune(
     kind: Annotated[
         str | None, typer.Option(metavar="NAME", help="Kind of the network. [default: by its shapes]")
     ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The network's output that is the picture. [default: the one of its shape]"),
+    ] = None,
     features: Annotated[str | None, typer.Option(help="Audio features, .npy. [default: the clip's]")] = None,
     audio: Annotated[str | None, typer.Option(help="Recording. [default: the clip's aud.wav]")] = None,
     encoder: Annotated[str | None, typer.Option(help="ONNX encoder that shall hear the recording.")] = None,
