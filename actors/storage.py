@@ -7,11 +7,12 @@ import os
 import shutil
 import stat
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from pyarrow import fs
+from pyarrow import ArrowException, fs
 
 from actors.core.errors import InputError
 
@@ -34,13 +35,35 @@ class Entry:
 
 
 def resolve(path: str) -> str:
-    """An absolute form of ``path``; URIs (``s3://...``) are left as they are."""
-    return path if "://" in path else str(Path(path).expanduser().resolve())
+    """An absolute form of ``path``; URIs (``s3://...``) are left as they are.
+
+    Raises:
+        InputError: nothing can be found by it.
+    """
+    return _made(path, Path.resolve)
 
 
 def absolute(path: str) -> str:
-    """An absolute form of ``path`` that keeps its links, for a file that others are found beside; URIs as they are."""
-    return path if "://" in path else str(Path(path).expanduser().absolute())
+    """An absolute form of ``path`` that keeps its links, for a file that others are found beside; URIs as they are.
+
+    Raises:
+        InputError: nothing can be found by it.
+    """
+    return _made(path, Path.absolute)
+
+
+def _made(path: str, make: Callable[[Path], Path]) -> str:
+    try:
+        made = path if not is_local(path) else str(make(Path(path).expanduser()))
+        made.encode()
+        if "\0" in made:
+            raise ValueError("it holds a zero byte")  # noqa: TRY301 - as the system would
+    except UnicodeEncodeError as error:
+        raise InputError(path, "its name is not UTF-8", "rename the file or the folder") from error
+    # A loop of links, the home of nobody, a current folder that is gone, a zero byte.
+    except (OSError, RuntimeError, ValueError) as error:
+        raise InputError(path, f"is no path ({error})", "check it") from error
+    return made
 
 
 def is_local(path: str) -> bool:
@@ -61,7 +84,10 @@ def beside(path: str, name: str) -> str:
 def _open_system(path: str) -> tuple[fs.FileSystem, str]:
     if is_local(path):
         return LOCAL, path
-    system, inner = fs.FileSystem.from_uri(path)
+    try:
+        system, inner = fs.FileSystem.from_uri(path)
+    except ArrowException as error:
+        raise InputError(path, "is no address of a store that can be read", "copy it here and name the file") from error
     return system, inner
 
 

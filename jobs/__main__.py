@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from types import FrameType
 
 import typer
-from rich.console import Console
 
-from actors.core.errors import ExitCode, InputError, StoppedError
-from jobs.messages import say
+from actors.core.errors import ExitCode
+from jobs.messages import outlive_listeners, say, terminal
+from jobs.refusals import refusal
 
 # In the order of the help. Each is the function of its own name in the module of that name in `jobs.commands`.
 COMMANDS = (
@@ -51,23 +51,29 @@ def application(commands: Sequence[str]) -> typer.Typer:
 
 def run(arguments: list[str]) -> int:
     """Runs a command; a user's mistake is one line and an exit code, a bug a traceback."""
-    errors = Console(stderr=True)
+    errors = terminal(stderr=True)
     asked = [name for name in arguments[:1] if name in COMMANDS]
     try:
         code = int(application(asked or COMMANDS)(arguments, standalone_mode=False) or 0)
-    except InputError as error:
-        say(errors, f"error: {error}", style="red")
-        return ExitCode.BAD_INPUT
-    except StoppedError as error:
-        say(errors, f"stopped: {error}", style="red")
-        return ExitCode.STOPPED
     except typer.TyperException as error:
         message = error.format_message().replace("Value error, ", "").rstrip(".")
         say(errors, f"error: {message}; see --help", style="red")
         return ExitCode.BAD_INPUT
-    except Exception:  # noqa: BLE001 - a bug: none of the codes above would be true, and what is finished stays valid
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        # Typer takes any broken pipe for that of standard output, and says that frames failed.
         traceback.print_exc()
         return ExitCode.STOPPED
+    except Exception as error:  # noqa: BLE001 - what is no refusal is a bug
+        told = refusal(error)
+        if told is None:
+            # None of the other codes would be true, and what is finished stays valid.
+            traceback.print_exc()
+            return ExitCode.STOPPED
+        line, refused = told
+        say(errors, line, style="red")
+        return refused
     # Typer turns an interrupt into this code by itself.
     if code == ExitCode.INTERRUPTED:
         say(errors, "interrupted; the same command goes on from here")
@@ -76,6 +82,7 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """The installed command."""
+    outlive_listeners()
     signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(run(sys.argv[1:]))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from actors import storage
 from actors.core.activity import Silence
 from actors.core.blend import Blend
 from actors.core.clip import FaceRect
@@ -187,8 +187,11 @@ def load_options(flags: dict[str, Any], config: str | None) -> CompositeOptions:
 
 
 def _read_config(path: str) -> dict[str, Any]:
+    where = storage.resolve(path)
+    if storage.entry(where) is not None and not storage.is_file(where):
+        raise InputError(path, "cannot be read as TOML (is no regular file)", "name the file with --config")
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        values = tomllib.loads(storage.read_bytes(where).decode())
     except FileNotFoundError as error:
         raise InputError(path, "there is no such file", "check --config") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

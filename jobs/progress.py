@@ -73,7 +73,7 @@ def meter(console: Console, total: int) -> Iterator[Meter]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[fps]:.1f} fps"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     )
     with Progress(*columns, console=console) as progress:
         yield _Bar(progress, progress.add_task("", total=total, fps=0.0, note=""))

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.core.timings import STAGES, numbers
+from jobs.messages import say, show
 
 # Stages that a worker's finishing threads share, where it has any; every other stage has a thread of its own.
 FINISHING = ("composite", "encode", "write")
@@ -262,7 +263,7 @@ def print_summary(
     head.add_row("warm-up", f"{cold.warm_s:.2f} s   (session {cold.session_s:.2f} s, Ray {cold.ray_s:.2f} s)")
     if seam is not None:
         head.add_row("seam", f"{seam.p50:.2f}   median, 1.0 is invisible; at most {seam.worst:.2f}, frame {seam.frame}")
-    console.print(head)
+    show(console, head)
     table = Table(title="ms per frame", title_justify="left")
     table.add_column("stage")
     for column in ("mean", "p50", "p99", "share"):
@@ -270,12 +271,12 @@ def print_summary(
     for stage in stages:
         tail = ("", "") if stage.stage == "waiting" else (f"{stage.p50_ms:.2f}", f"{stage.p99_ms:.2f}")
         table.add_row(stage.stage, f"{stage.mean_ms:.2f}", *tail, f"{stage.share:.0%}")
-    console.print(table)
+    show(console, table)
     table = Table(title="workers", title_justify="left")
     for column in ("worker", "node", "pid", "device", "frames", "busy s"):
         table.add_column(column, justify="right" if column in {"frames", "busy s", "pid"} else "left")
     for worker in workers:
         row = (str(worker.worker), worker.node[:8], str(worker.pid), worker.device, str(worker.frames))
         table.add_row(*row, f"{worker.busy_ms / 1e3:.1f}")
-    console.print(table)
-    console.print(limits, soft_wrap=True, highlight=False)
+    show(console, table)
+    say(console, limits)

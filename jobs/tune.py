@@ -19,7 +19,7 @@ from actors.core.errors import InputError, NoCudaError
 from actors.layout import frames_folder, segments_folder
 from jobs.cluster import Cluster, connect
 from jobs.inputs import Inputs, read_inputs
-from jobs.messages import say
+from jobs.messages import say, show
 from jobs.options import CompositeOptions, DeviceChoice
 from jobs.placement import Placement, choose_device, place
 from jobs.profile import Layout, Profile, Trial, profile_key, write_profile
@@ -161,4 +161,4 @@ def _print(console: Console, profile: Profile) -> None:
         mark = "bold" if layout == profile.best else None
         row = (str(layout.workers), str(layout.threads), str(layout.batch), share, f"{trial.fps:.1f}")
         table.add_row(*row, style=mark)
-    console.print(table)
+    show(console, table)

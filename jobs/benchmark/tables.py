@@ -11,6 +11,7 @@ from rich.table import Table
 from jobs.benchmark.matrix import Output, Regime, System
 from jobs.benchmark.report import Report, long_runs
 from jobs.benchmark.results import Comparison, Result, Spread, cold_starts, compare, group, summarise
+from jobs.messages import say, show
 
 MIB = 1 << 20
 Column = tuple[Regime, Output]
@@ -205,6 +206,6 @@ def markdown(report: Report) -> str:
 def print_report(report: Report, console: Console) -> None:
     """Prints everything."""
     for grid in grids(report):
-        console.print(grid.rich())
+        show(console, grid.rich())
     for line in caption(report):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)
+        say(console, line)

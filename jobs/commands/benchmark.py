@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors.core.errors import ExitCode, InputError
 from jobs.benchmark.matrix import Device, Output, Regime, System, cells
-from jobs.messages import say
+from jobs.messages import say, terminal
 
 # Repeats, and seconds of rendering in the shortest trials.
 BRIEF = (3, 2.0)
@@ -67,7 +66,7 @@ def benchmark(
     from jobs.benchmark.run import Plan, run_benchmark  # noqa: PLC0415
     from jobs.benchmark.tables import print_report  # noqa: PLC0415
 
-    console = Console(highlight=False)
+    console = terminal()
     default_repeats, default_seconds = FULL if full else BRIEF
     plan = Plan(
         clip=clip,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from actors.core.activity import Silence
 from actors.core.blend import Blend
@@ -13,6 +12,7 @@ from actors.core.kind import Precision
 from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
 from actors.encoding import ImageFormat
+from jobs.messages import terminal
 from jobs.options import DeviceChoice, load_options
 from jobs.render import render
 
@@ -152,7 +152,7 @@ def composite(
     3: stopped, the same command goes on. 130: interrupted, likewise.
     """
     flags = given(context)
-    return int(render(load_options(flags, config), Console(highlight=False)))
+    return int(render(load_options(flags, config), terminal()))
 
 
 def given(context: typer.Context) -> dict[str, Any]:

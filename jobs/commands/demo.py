@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors.encoding import ImageFormat
 from jobs.demo.clip import write_demo_clip, write_demo_encoder, write_demo_model
+from jobs.messages import say, terminal
 from jobs.options import CompositeOptions
 from jobs.render import render
 
@@ -21,11 +21,11 @@ def demo(
     ] = None,
 ) -> int:
     """Make a presenter, a voice, an encoder and a small model, and render them to frames, timings and a video."""
-    console = Console(highlight=False)
+    console = terminal()
     folder = out.resolve()
     clip, model, encoder = folder / "clip", folder / "mouth.onnx", folder / "encoder.onnx"
     if not clip.is_dir():
-        console.print(f"drawing the demo clip into {clip}", soft_wrap=True)
+        say(console, f"drawing the demo clip into {clip}")
     write_demo_clip(clip)
     write_demo_model(model)
     write_demo_encoder(encoder)

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors import storage
 from actors.core.errors import ExitCode, InputError
 from jobs.features import Rows, feature_rows, local_encoder, write_features
-from jobs.messages import say
+from jobs.messages import say, terminal
 from jobs.progress import Meter, meter
 from jobs.recorded import encoders_kind, read_speech
 
@@ -29,7 +28,7 @@ def features(
 
     Exit code 0: the file is there. 2: bad input, nothing written.
     """
-    console = Console(highlight=False)
+    console = terminal()
     target = storage.resolve(out)
     _check_out(out, target)
     network = encoders_kind(kind)

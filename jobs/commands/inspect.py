@@ -21,6 +21,7 @@ from actors.kinds import all_kinds, kinds_named
 from actors.model import recognise_model
 from jobs.clip import rate_warning, read_clip, read_features, read_parsing, read_windows
 from jobs.features import window_rows
+from jobs.messages import say, terminal
 from jobs.options import CompositeOptions
 from jobs.placement import CUDA, CUDA_BATCH
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
@@ -62,7 +63,7 @@ def inspect(
     ] = None,
 ) -> int:
     """Say what was recognised in a clip (and a model): counts, sizes, memory needed, provider, and every problem."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     problems: list[InputError] = []
     rows: NDArray[np.float32] | None = None
     candidates = kinds_named(kind)
@@ -76,7 +77,7 @@ def inspect(
     found = _attempt(lambda: read_clip(clip, rects=options.rects, rect=options.face_rect, kind=taken_for), problems)
     if found is not None:
         if network is None and kind is None:
-            console.print(f"read as for {taken_for.name}, until --model or --kind says what for")
+            say(console, f"read as for {taken_for.name}, until --model or --kind says what for")
         _print_clip(console, found, taken_for)
         rows = _attempt(
             lambda: _print_audio(console, found, taken_for, features, audio or found.sound, encoder), problems
@@ -93,9 +94,9 @@ def inspect(
         )
         _attempt(lambda: _print_model(console, model, *network, kind is not None, batch, seen), problems)
     for problem in problems:
-        console.print(f"problem: {problem}", style="red", markup=False)
+        say(console, f"problem: {problem}", style="red")
     if not problems:
-        console.print("no problems found")
+        say(console, "no problems found")
     return int(ExitCode.BAD_INPUT if problems else ExitCode.COMPLETE)
 
 
@@ -122,17 +123,17 @@ def _print_audio(
     heard = _heard(kind, features, recording, encoder)
     if heard is not None:
         seconds = float(heard.seconds)
-        console.print(f"recording: {heard.recording}, {seconds:.2f} s, {heard.frames} frames at {kind.fps} fps")
+        say(console, f"recording: {heard.recording}, {seconds:.2f} s, {heard.frames} frames at {kind.fps} fps")
         _print_warnings(console, heard.found)
         if isinstance(heard, Speech):
             batch = "any" if heard.tensors.batch is None else heard.tensors.batch
-            console.print(f"encoder: {heard.encoder}, batch {batch}", markup=False)
+            say(console, f"encoder: {heard.encoder}, batch {batch}")
             try_encoder(heard.encoder, heard.tensors)
             return None
         return next(window_rows(heard, kind))
     if source is not None:
         rows = read_features(source, kind)
-        console.print(f"features: {source}, {len(rows)} rows, {len(rows) / kind.fps:.2f} s at {kind.fps} fps")
+        say(console, f"features: {source}, {len(rows)} rows, {len(rows) / kind.fps:.2f} s at {kind.fps} fps")
         return rows
     if clip.windows is None:
         missing = kind.features_file or "aud.wav"
@@ -160,43 +161,44 @@ def _print_shown(
     if rows is None or recording is None or heard:
         return
     shown = read_shown(recording, len(rows), kind)
-    console.print(f"recording: {shown.path}, {float(shown.seconds):.2f} s, for --video", markup=False)
+    say(console, f"recording: {shown.path}, {float(shown.seconds):.2f} s, for --video")
     _print_warnings(console, shown)
 
 
 def _print_warnings(console: Console, found: Survey) -> None:
     for warning in found.warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False)
+        say(console, f"warning: {warning}", style="yellow")
 
 
 def _print_parsing(console: Console, clip: Clip, folder: str) -> None:
     if clip.frames is None:
         raise InputError(folder, "there are no full frames for the masks", "leave --parsing out")
     masks = read_parsing(folder, clip.frames)
-    console.print(f"parsing: {folder}, {len(masks)} masks of {masks.width}x{masks.height}", markup=False)
+    say(console, f"parsing: {folder}, {len(masks)} masks of {masks.width}x{masks.height}")
 
 
 def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
-    console.print(f"clip: {clip.path}, form {clip.form}")
+    say(console, f"clip: {clip.path}, form {clip.form}")
     for line in clip.found:
-        console.print(f"  {line}", markup=False)
+        say(console, f"  {line}")
     if clip.frames is not None:
         rate = f", {float(clip.frames.fps):g} fps" if isinstance(clip.frames, VideoFrames) and clip.frames.fps else ""
-        console.print(f"backgrounds: {clip.backgrounds}, {clip.frames.width}x{clip.frames.height}{rate}")
+        say(console, f"backgrounds: {clip.backgrounds}, {clip.frames.width}x{clip.frames.height}{rate}")
     else:
-        console.print(f"backgrounds: {clip.backgrounds} sets of planes, no full frames (--no-composite only)")
+        say(console, f"backgrounds: {clip.backgrounds} sets of planes, no full frames (--no-composite only)")
     if clip.rects:
         sides = [rect.width for rect in clip.rects]
-        console.print(f"face squares: {len(sides)}, {min(sides)} to {max(sides)} px")
+        say(console, f"face squares: {len(sides)}, {min(sides)} to {max(sides)} px")
     each = background_bytes(clip, kind, Delivery(ImageFormat.NONE, 0, video=False), prepare=False)
     block = min(BLOCK_FRAMES, clip.backgrounds, max(1, BLOCK_BYTES // each))
-    console.print(
+    say(
+        console,
         f"memory: {clip.backgrounds * each / 2**20:.0f} MiB of object store for the whole clip,"
-        f" in blocks of {block * each / 2**20:.0f} MiB"
+        f" in blocks of {block * each / 2**20:.0f} MiB",
     )
     pace = rate_warning(clip.frames, kind)
     for warning in (*clip.warnings, *([pace] if pace else [])):
-        console.print(f"warning: {warning}", style="yellow", markup=False)
+        say(console, f"warning: {warning}", style="yellow")
 
 
 def _print_model(
@@ -211,22 +213,22 @@ def _print_model(
     """What the network is, and what comes of it when it runs as it would in a render, on frames of the clip."""
     path = storage.absolute(model)
     fixed = "any" if tensors.batch is None else str(tensors.batch)
-    console.print(
+    say(
+        console,
         f"model: {model}, batch {fixed}, opset {tensors.opset},"
         f" inputs {tensors.image} and {tensors.audio}, output {tensors.output}",
-        markup=False,
     )
     shapes = f"{_sides(kind.planes)} and {_sides(kind.audio)} to {_sides(kind.output)}"
-    console.print(f"kind: {kind.name}, {'as --kind says' if named else f'the only one that takes {shapes}'}")
+    say(console, f"kind: {kind.name}, {'as --kind says' if named else f'the only one that takes {shapes}'}")
     image, audio = seen or (None, None)
     tried = try_network(path, tensors, kind, batch=batch or tensors.batch or 1, image=image, audio=audio)
-    console.print(f"provider: the network runs on the CPU here, at batch {tried.batch}", markup=False)
+    say(console, f"provider: the network runs on the CPU here, at batch {tried.batch}")
     if tried.cuda:
         try:
             try_network(path, tensors, kind, provider=CUDA, batch=batch or tensors.batch or CUDA_BATCH)
-            console.print("provider: and on CUDA", markup=False)
+            say(console, "provider: and on CUDA")
         except InputError as error:
-            console.print(f"provider: not on CUDA ({error.problem})", markup=False)
+            say(console, f"provider: not on CUDA ({error.problem})")
     if tried.conflict:
         raise InputError("onnxruntime", f"{tried.conflict} are both installed", "uninstall both, then install one")
     faults = [fault for fault in tried.faults if fault is not None]

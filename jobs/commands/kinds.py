@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
 from actors.core.errors import ExitCode
 from actors.core.kind import Hears, ModelKind
 from actors.kinds import all_kinds
+from jobs.messages import show, terminal
 
 WIDTH = 140
 
@@ -23,7 +23,7 @@ def kinds() -> int:
     for kind in all_kinds():
         table.add_row(*_row(kind))
     # As wide as it is: a table that is cut or wrapped cannot be read.
-    Console(highlight=False, width=WIDTH).print(table)
+    show(terminal(width=WIDTH), table)
     return int(ExitCode.COMPLETE)
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors import storage
 from actors.core.errors import ExitCode
-from jobs.messages import say
+from jobs.messages import say, terminal
 from jobs.report.write import write_report
 
 
@@ -18,6 +17,6 @@ def report(run: Annotated[str, typer.Argument(help="Folder that was given as --o
 
     One file that needs nothing else; it can be sent to others. Exit code 0: it was written. 2: there is no run.
     """
-    console = Console()
+    console = terminal()
     say(console, f"report: {write_report(storage.resolve(run))}")
     return int(ExitCode.COMPLETE)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors.core.errors import ExitCode
-from jobs.messages import say
+from jobs.messages import say, terminal
 from jobs.simulate import simulate as run
 
 
@@ -20,7 +19,7 @@ def simulate(
 ) -> int:
     """Measure what scheduling costs: the real scheduler and dispatch loop, and workers that only sleep."""
     found = run(workers, latency / 1e3, seconds, address)
-    console = Console(highlight=False)
+    console = terminal()
     say(console, f"{found.workers} workers, {found.frames} frames in {found.ranges} ranges, {found.seconds:.1f} s")
     say(console, f"{found.efficiency:.1%} of linear")
     say(

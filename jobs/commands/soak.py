@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors.core.errors import ExitCode
 from jobs.demo.clip import write_demo_clip, write_demo_model
-from jobs.messages import say
+from jobs.messages import say, terminal
 from jobs.soak import soak as run_soak
 
 
@@ -31,7 +30,7 @@ def soak(
 
     Exit code 0: no frame was lost. 1: frames were.
     """
-    console = Console()
+    console = terminal()
     folder = out.resolve()
     clip, model = folder / "clip", folder / "mouth.onnx"
     write_demo_clip(clip)

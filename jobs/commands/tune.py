@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors.core.errors import ExitCode
 from actors.core.kind import Precision
 from actors.encoding import ImageFormat
 from jobs.commands.composite import given
+from jobs.messages import terminal
 from jobs.options import DeviceChoice, load_options
 from jobs.tune import tune as find_best
 
@@ -45,5 +45,5 @@ def tune(
     """Find how many workers, threads and frames per inference are fastest here, and keep it for composite."""
     flags = {name: value for name, value in given(context).items() if name not in {"seconds", "scratch"}}
     options = load_options({**flags, "out": "unused"}, None)
-    find_best(options, seconds=seconds, scratch=scratch, console=Console(highlight=False))
+    find_best(options, seconds=seconds, scratch=scratch, console=terminal())
     return int(ExitCode.COMPLETE)

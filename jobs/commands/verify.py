@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors import storage
 from actors.core.errors import ExitCode
-from jobs.messages import say
+from jobs.messages import say, terminal
 from jobs.verify import verify_run
 
 
@@ -19,7 +18,7 @@ def verify(run: Annotated[str, typer.Argument(help="Folder that was given as --o
     Exit code 0: everything is there and unchanged. 1: something is not; the same composite command renders exactly
     that again. 2: there is no run.
     """
-    console = Console()
+    console = terminal()
     verdict = verify_run(storage.resolve(run))
     for line in verdict.missing:
         say(console, f"missing: frame {line}")
