@@ -17,7 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from actors import storage
-from actors.backgrounds import Block
+from actors.backgrounds import Block, BlockRequest
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.finish import finish_square
 from actors.core.pixels import ColourPlanes, Image, Interpolation, Planes, PredictionFault, from_planes, paste
@@ -75,6 +75,7 @@ class WorkerConfig:
         delivery: what frames become; ``None`` runs the network only.
         out: the run's folder.
         proof: what the worker's node must show before it renders.
+        samples: output frames, each with a request for its background alone, by which batches are compared.
     """
 
     model: str
@@ -94,6 +95,7 @@ class WorkerConfig:
     delivery: Delivery | None
     out: str
     proof: NodeProof
+    samples: tuple[tuple[int, BlockRequest], ...]
 
     @property
     def reach(self) -> int:
@@ -123,53 +125,37 @@ class Compositor:
         """Proves the node, builds and warms the session.
 
         Raises:
-            InputError: the node lacks a file, cannot write the run's folder, or the session cannot be had.
+            InputError: the node lacks a file, cannot write the run's folder, the session cannot be had, or the network
+                answers differently each time.
         """
         # Imported here so that its cost is measured, and so that a driver never loads the runtime.
         began = time.perf_counter()
-        from actors.session import CUDA, Session, SessionOptions, runtime_conflict  # noqa: PLC0415
+        from actors.ready import ready_session  # noqa: PLC0415
 
         if self._films:
             importlib.import_module("actors.segments")
         imported = time.perf_counter()
         config = self._config
         prove_node(config.proof)
-        options = SessionOptions(
-            provider=config.provider,
-            threads=config.threads,
-            batch=config.batch,
-            precision=config.precision,
-            ready_planes=config.ready_planes,
-            faces=config.faces,
-            gpu_mem_limit=int(self._device.memory * config.gpus),
-            bind=config.provider == CUDA,
-        )
-        self._session = Session(config.model, config.tensors, config.kind, options)
-        built = time.perf_counter()
-        self._session.warm_up()
-        warm = time.perf_counter()
+        ready = ready_session(config, self._device.memory, self._audio)
+        self._session = session = ready.session
         # What there is by now stays for good; a collection that walks through it again takes 50 ms, every few ranges.
         gc.freeze()
-        notes = []
-        if clash := runtime_conflict():
-            notes.append(f"{clash} are both installed: the last one installed wins")
-        if self._session.batch != config.batch:
-            notes.append(f"the model is fixed to batch {self._session.batch} and could not be rewritten for another")
         return WorkerReport(
             worker=self._worker,
             node=self._device.node,
             host=socket.gethostname(),
             pid=os.getpid(),
             device=self._device.name,
-            provider=self._session.provider,
-            batch=self._session.batch,
+            provider=session.provider,
+            batch=session.batch,
             threads=config.threads,
-            cpu_nodes=self._session.cpu_nodes,
-            strips=self._session.strips,
+            cpu_nodes=session.cpu_nodes,
+            strips=session.strips,
             import_seconds=imported - began,
-            session_seconds=built - imported,
-            warm_seconds=warm - built,
-            notes=tuple(notes),
+            session_seconds=ready.session_seconds,
+            warm_seconds=ready.warm_seconds,
+            notes=ready.notes,
         )
 
     def render(self, start: int, stop: int, *blocks: Block) -> RangeReport:

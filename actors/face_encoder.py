@@ -17,6 +17,7 @@ from onnx import TensorProto, helper
 
 from actors.core.kind import FaceTensor
 from actors.graph import BATCH, IMAGE
+from actors.nature import is_training
 from actors.onnx_file import DEFAULT_DOMAINS
 from actors.shapes import has_graphs, tensor_sides
 
@@ -183,6 +184,8 @@ class _Layers:
         if self._constants.keys() >= {*node.output}:
             return True
         if node.domain not in DEFAULT_DOMAINS or node.op_type not in BY_FRAME or len(_made(node)) != 1:
+            return False
+        if is_training(node):
             return False
         if node.op_type == "Concat" and not any(one.name == "axis" and one.i in PLANES_AXES for one in node.attribute):
             return False

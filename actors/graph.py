@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from actors.core.pixels import UNIT
+from actors.nature import is_training
 from actors.parts import reads
 
 if TYPE_CHECKING:
@@ -101,7 +102,21 @@ def pixel_graph(
     # Left open, so that a network with other planes than it says is found by counting them, not by a failed load.
     graph.output.append(helper.make_tensor_value_info(PIXELS, TensorProto.UINT8, [batch, None, None, None]))
     graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch]) for name in (LOW, HIGH, SUM))
+    _give_out_statistics(graph)
     return wrapped
+
+
+def _give_out_statistics(graph: onnx.GraphProto) -> None:
+    """Has normalisations in training mode give out the statistics that nobody reads.
+
+    Otherwise the runtime writes them over those that it was given, and answers by what it was asked before.
+    """
+    read = {name for node in graph.node for name in node.input}
+    for number, node in enumerate(graph.node):
+        if is_training(node):
+            names = [name or f"{PREFIX}statistics-{number}-{place}" for place, name in enumerate(node.output)]
+            node.output[:] = names
+            graph.output.extend(onnx.ValueInfoProto(name=name) for name in names[1:] if name not in read)
 
 
 def _prepare(planes: str, kind: ModelKind) -> list[onnx.NodeProto]:

@@ -15,13 +15,17 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from actors.binding import Binding
 from actors.core.errors import InputError, NoCudaError, StoppedError
 from actors.core.kind import Precision
-from actors.core.pixels import ColourPlanes, Planes, PredictionFault, prediction_fault
+from actors.core.pixels import Planes, prediction_fault
 from actors.face_encoder import face_decoder, face_encoder
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
+from actors.nature import in_training, mixing_cause, unsteady_operators
 from actors.pace import fastest
 from actors.parts import without_unused_inputs
+from actors.prediction import Prediction
+from actors.rebatch import batch_is_free
 from actors.strips import Region, alone, find_region, in_strips
 from actors.weights import load_network
 
@@ -50,6 +54,7 @@ class SessionOptions:
         faces: it is fed what a `FaceEncoder` made of the pictures as well. Not with `bind`.
         gpu_mem_limit: bytes that the CUDA arena may take, 0 for no limit. Ray does not share out a card's memory.
         bind: inputs and outputs stay where the provider calculates and are allocated once; right for CUDA.
+        alone: each frame is run without others whatever the batch that the export is fixed to; with ``batch`` 1.
     """
 
     provider: str
@@ -60,19 +65,12 @@ class SessionOptions:
     faces: bool = False
     gpu_mem_limit: int = 0
     bind: bool = False
+    alone: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the network says about a batch.
-
-    Attributes:
-        planes: ``(n, 3, inner, inner)`` uint8, blue, green, red; where there is a fault they mean nothing.
-        faults: for each frame why it cannot be shown, or ``None``.
-    """
-
-    planes: ColourPlanes
-    faults: tuple[PredictionFault | None, ...]
+def levels_of(provider: str) -> int:
+    """By how much answers of one network to one frame may differ: on CPUs they are the same to the last bit."""
+    return 0 if provider == CPU else 1
 
 
 def runtime_conflict() -> str | None:
@@ -87,7 +85,10 @@ class Session:
 
     Attributes:
         provider: the execution provider in use, the one that was asked for.
-        batch: frames per inference; a shorter batch is padded to it, so every shape is warm.
+        batch: frames per inference; a shorter batch is filled up with its last frame, so every shape is warm.
+        rewritten: the export is fixed to another batch.
+        training: the export is in training mode.
+        mixing: what is known of why its answers would depend on the batch.
         cpu_nodes: operators that a CUDA session left on the CPU (shape arithmetic), empty on the CPU.
         strips: how many strips its last layers run in, see `actors.strips`; 1 where they run as they were exported.
     """
@@ -108,23 +109,34 @@ class Session:
         self.provider = options.provider
         missing = _preload() if options.provider == CUDA else ""
         model = without_unused_inputs(load_network(path), {tensors.image, tensors.audio})
-        self.batch = options.batch
+        self._unsteady = unsteady_operators(model)
+        self.training, self.mixing = in_training(model), mixing_cause(model)
+        # Frames of one run of the graph.
+        self._size = options.batch
+        self.rewritten = False
         if tensors.batch not in {None, options.batch}:
-            self.batch = options.batch if _batch_is_free(model, tensors, kind, options.batch) else tensors.batch or 1
-            if self.batch == options.batch:
-                model, tensors = with_batch(model, tensors, self.batch), replace(tensors, batch=self.batch)
-        graph, self.strips = _rewrite(path, model, tensors, kind, options, self.batch)
+            self.rewritten = not options.alone and batch_is_free(model, tensors, kind, options.batch, _cpu_session)
+            self._size = options.batch if self.rewritten else tensors.batch or 1
+            if self.rewritten:
+                model, tensors = with_batch(model, tensors, self._size), replace(tensors, batch=self._size)
+        self.batch = 1 if options.alone else self._size
+        graph, self.strips = _rewrite(path, model, tensors, kind, options, self._size)
         self._session = _build(path, graph, options, missing)
         self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
-        image: NDArray[Any] = np.zeros((self.batch, 3, kind.inner, kind.inner), np.uint8)
+        image: NDArray[Any] = np.zeros((self._size, 3, kind.inner, kind.inner), np.uint8)
         if options.ready_planes:
-            image = np.zeros((self.batch, *kind.planes), np.float32)
+            image = np.zeros((self._size, *kind.planes), np.float32)
         self._image = image
-        self._audio = np.zeros((self.batch, *kind.audio), np.float32)
+        self._audio = np.zeros((self._size, *kind.audio), np.float32)
         given = tensors.face if options.faces else ()
         self._face_names = [face.name for face in given]
-        self._faces = [np.zeros((self.batch, *face.sides), np.float32) for face in given]
-        self._binding = _Binding(self._session, options.provider, self._image, self._audio) if options.bind else None
+        self._faces = [np.zeros((self._size, *face.sides), np.float32) for face in given]
+        self._open = tensors.batch is None
+        self._binding = (
+            Binding(self._session, OUTPUTS, self._image, self._audio, cuda=options.provider == CUDA)
+            if options.bind
+            else None
+        )
 
     def run(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes] = ()) -> Prediction:
         """Runs up to ``batch`` frames.
@@ -140,21 +152,32 @@ class Session:
             InputError: the model's output does not have three planes of the inner region's size.
         """
         count = len(image)
-        if count < self.batch:
-            self._image[:count], self._audio[:count] = image, audio
-            for buffer, given in zip(self._faces, faces, strict=True):
-                buffer[:count] = given
+        if count < self._size:
+            held = (self._image, self._audio, *self._faces)
+            for buffer, given in zip(held, (image, audio, *faces), strict=True):
+                buffer[:count], buffer[count:] = given, given[-1:]
             image, audio, faces = self._image, self._audio, self._faces
-        if self._binding is not None:
-            planes, low, high, total = self._binding.run(image, audio)
-        else:
-            feed = {IMAGE: image, AUDIO: audio, **dict(zip(self._face_names, faces, strict=True))}
-            planes, low, high, total = self._session.run(OUTPUTS, feed)
-        if planes.shape != (self.batch, *self._kind.output):
+        answer = self._feed(image, audio, faces) if self._binding is None else self._binding.run(image, audio)
+        return self._prediction(answer, self._size, count)
+
+    def run_alone(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes] = ()) -> Prediction:
+        """The answer to one frame without mates, for comparison; arguments as `run` takes them, with n of 1."""
+        if self._open:
+            return self._prediction(self._feed(image, audio, faces), 1, 1)
+        return self.run(image, audio, faces)
+
+    def _feed(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes]) -> list[NDArray[Any]]:
+        feed = {IMAGE: image, AUDIO: audio, **dict(zip(self._face_names, faces, strict=True))}
+        answer: list[NDArray[Any]] = self._session.run(OUTPUTS, feed)
+        return answer
+
+    def _prediction(self, answer: list[NDArray[Any]], size: int, count: int) -> Prediction:
+        planes, low, high, total = answer
+        if planes.shape != (size, *self._kind.output):
             raise InputError(
                 self._tensors.output,
-                f"the model gave {planes.shape} for a batch of {self.batch}",
-                f"it must give {(self.batch, *self._kind.output)}",
+                f"the model gave {planes.shape} for a batch of {size}",
+                f"it must give {(size, *self._kind.output)}",
             )
         faults = tuple(
             prediction_fault(float(low[i]), float(high[i]), float(total[i]), self._kind.value_range)
@@ -166,7 +189,7 @@ class Session:
         """Runs the one batch shape that will be used, so that no measured batch pays for its first time.
 
         Raises:
-            InputError: the network cannot be run, or what it gives is not what its kind gives.
+            InputError: the network cannot be run, what it gives is not what its kind gives, or chance decides it.
         """
         try:
             self.run(self._image, self._audio, self._faces)
@@ -175,9 +198,27 @@ class Session:
         except Exception as error:  # the runtime's errors share no base class below Exception
             raise InputError(
                 self._path,
-                f"fails when it runs at batch {self.batch} ({_said(error)})",
+                f"fails when it runs at batch {self._size} ({_said(error)})",
                 "export it with a dynamic batch throughout, or give the --batch that it was made for",
             ) from error
+        if self._unsteady:
+            self._check_steady()
+
+    def _check_steady(self) -> None:
+        """Runs the same noise twice.
+
+        Raises:
+            InputError: the answers differ.
+        """
+        rng = np.random.default_rng(0)
+        image = rng.integers(0, 256, self._image.shape)
+        # Ready planes are in the kind's range, near enough.
+        image = (image / np.float32(255) if self._image.dtype == np.float32 else image).astype(self._image.dtype)
+        feed = image, rng.random(self._audio.shape, np.float32), [rng.random(f.shape, np.float32) for f in self._faces]
+        one, other = self.run(*feed), self.run(*feed)
+        if not one.equals(other, levels_of(self.provider)):
+            problem = f"answers differently when it is given the same frame again ({', '.join(self._unsteady)})"
+            raise InputError(self._path, problem, "export it after .eval(), without random operators")
 
 
 class FaceEncoder:
@@ -206,37 +247,6 @@ class FaceEncoder:
         """
         made: list[Planes] = self._session.run(self._names, {IMAGE: image})
         return made
-
-
-class _Binding:
-    """Buffers on the device, allocated once: inputs are written into them, outputs are copied out."""
-
-    def __init__(
-        self, session: ort.InferenceSession, provider: str, image: NDArray[Any], audio: NDArray[np.float32]
-    ) -> None:
-        self._session = session
-        self._device = "cuda" if provider == CUDA else "cpu"
-        self._inputs = [ort.OrtValue.ortvalue_from_numpy(array, self._device, 0) for array in (image, audio)]
-        self._binding = session.io_binding()
-        for name, value in zip((IMAGE, AUDIO), self._inputs, strict=True):
-            self._binding.bind_ortvalue_input(name, value)
-        self._outputs: list[ort.OrtValue] = []
-
-    def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        for value, array in zip(self._inputs, inputs, strict=True):
-            value.update_inplace(np.ascontiguousarray(array))
-        if not self._outputs:
-            # The first run tells the shapes; from then on its buffers are used again.
-            for name in OUTPUTS:
-                self._binding.bind_output(name, self._device)
-            self._session.run_with_iobinding(self._binding)
-            self._outputs = self._binding.get_outputs()
-            for name, value in zip(OUTPUTS, self._outputs, strict=True):
-                self._binding.bind_ortvalue_output(name, value)
-        else:
-            self._session.run_with_iobinding(self._binding)
-        # On the CPU `numpy` shows the buffer itself, which the next run writes into.
-        return [np.array(value.numpy()) if self._device == "cpu" else value.numpy() for value in self._outputs]
 
 
 def _rewrite(
@@ -268,44 +278,6 @@ def _strips_pay(model: onnx.ModelProto, region: Region, batch: int, threads: int
         return fastest([_cpu_session(graph, threads) for graph in (layers, in_strips(layers, region))]) == 1
     except Exception:  # noqa: BLE001 - not documented; what is wrong with a layer is told when the network is loaded
         return False
-
-
-def _batch_is_free(model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, batch: int) -> bool:
-    """Whether the rewritten model gives for each frame of a batch what the original gives for it.
-
-    Compared on the CPU, where frames of different batches are equal to the last bit.
-    """
-    fixed = tensors.batch or 1
-    rng = np.random.default_rng(0)
-    count = max(fixed, batch)
-    sides = {tensors.image: kind.planes, tensors.audio: kind.audio}
-    feed = {
-        value.name: rng.random((count, *sides[value.name]), np.float32).astype(_dtype(value))
-        for value in model.graph.input
-        if value.name in sides
-    }
-    try:
-        answers = [
-            _in_batches(_cpu_session(each), tensors.output, feed, size)
-            for each, size in ((model, fixed), (with_batch(model, tensors, batch), batch))
-        ]
-    except Exception:  # noqa: BLE001 - what the runtime raises for a graph that does not fit together is not documented
-        return False
-    return np.array_equal(answers[0], answers[1])
-
-
-def _dtype(value: onnx.ValueInfoProto) -> np.dtype[Any]:
-    return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
-
-
-def _in_batches(session: ort.InferenceSession, output: str, feed: dict[str, NDArray[Any]], size: int) -> NDArray[Any]:
-    """The network's answers, each batch of ``size`` filled up by going round."""
-    count = len(next(iter(feed.values())))
-    answers = []
-    for start in range(0, count, size):
-        rows = np.arange(start, start + size) % count
-        answers.append(session.run([output], {name: values[rows] for name, values in feed.items()})[0])
-    return np.concatenate(answers)[:count]
 
 
 def _cpu_session(model: onnx.ModelProto, threads: int = 0) -> ort.InferenceSession:

@@ -19,6 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from actors.graph import PREFIX
+from actors.nature import is_training
 from actors.onnx_file import DEFAULT_DOMAINS
 from actors.shapes import Sides, has_graphs, tensor_sides
 
@@ -239,6 +240,8 @@ def _margins(nodes: Sequence[onnx.NodeProto], output: str) -> dict[str, int]:
 def _local(node: onnx.NodeProto, rows: int, sides: Mapping[str, Sides], weights: set[str]) -> bool:
     """Whether each row that a node gives depends on the same row of its pictures and on those close to it alone."""
     if node.domain not in DEFAULT_DOMAINS or node.op_type not in FIRST_INPUT | ALL_INPUTS or len(node.output) != 1:
+        return False
+    if is_training(node):
         return False
     pictures = _pictures(node)
     if any(name not in sides or sides[name][1] != rows for name in (*pictures, node.output[0])):

@@ -21,9 +21,9 @@ LEAST_PSNR = 50.0
 MOST_LEVELS = 4
 
 
-def sample_frames(frames: FrameRange) -> tuple[int, ...]:
-    """Output frames spread evenly over a range, at most `SAMPLES` of them."""
-    count = min(SAMPLES, len(frames))
+def sample_frames(frames: FrameRange, most: int = SAMPLES) -> tuple[int, ...]:
+    """Output frames spread evenly over a range, at most so many."""
+    count = min(most, len(frames))
     return tuple(frames.start + i * len(frames) // count for i in range(count))
 
 

@@ -34,6 +34,9 @@ BACKGROUNDS = 16
 # Ranges are short, so that the end of the window is seen soon.
 SHORT_RANGE = 4
 
+# Rows that stand for a recording that nobody has heard.
+UNHEARD = 64
+
 # A trial never has more output frames than this, nor more of the sound in memory.
 LONGEST = 20_000
 LONGEST_BYTES = 64 << 20
@@ -50,7 +53,14 @@ class _Watch:
     workers: int
     seconds: float
     deadline: float
+    batch: int
+    moments: Moments = field(default_factory=Moments)
     timings: dict[int, list[FrameTiming]] = field(default_factory=dict)
+
+    @property
+    def skipped(self) -> str:
+        """Why workers run smaller batches than those that were to be tried; empty where they do not."""
+        return next(("; ".join(report.notes) for report in self.moments.workers if report.batch < self.batch), "")
 
     def see(self, report: RangeReport) -> None:
         """Counts a range that is done."""
@@ -61,8 +71,8 @@ class _Watch:
             raise _Enough
 
     def look(self) -> None:
-        """Ends a trial that takes too long."""
-        if time.time() > self.deadline:
+        """Ends a trial that takes too long, or tries nothing of its own."""
+        if self.skipped or time.time() > self.deadline:
             raise _Enough
 
     def window(self) -> tuple[float, float]:
@@ -118,14 +128,18 @@ def measure(
     audio = _looped(inputs.audio, inputs.kind)
     pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))
     blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
-    watch = _Watch(placement.workers, seconds, time.time() + limit)
+    watch = _Watch(placement.workers, seconds, time.time() + limit, placement.batch)
     there = cluster.offer()
     ahead = plan_ahead(options, inputs, provider, list(inputs.frames), there.store)
     prepare = options.delivery if ahead.prepare else None
     config = worker_config(options, inputs, placement, provider=provider, faces=ahead.faces, out=scratch, token=token)
     encoder = face_request(config)
     work = Work(
-        config=replace(config, pairing=pairing),
+        config=replace(
+            config,
+            pairing=pairing,
+            samples=tuple((frame % len(audio), request) for frame, request in config.samples),
+        ),
         audio=ray.put(audio),
         request=lambda block: block_request(options, inputs, blocks, block, prepare=prepare, faces=encoder),
         nodes=there.rendering,
@@ -143,21 +157,25 @@ def measure(
         patience=Patience(),
     )
     try:
-        Dispatcher(scheduler, work, Moments(), watch.see, watch.look).run()
+        Dispatcher(scheduler, work, watch.moments, watch.see, watch.look).run()
     except _Enough:
         pass
     except NoCudaError:
         raise
     except (InputError, StoppedError) as error:
         return 0.0, str(error)
+    if watch.skipped:
+        return 0.0, f"skipped: {watch.skipped}"
     fps = watch.fps()
     return fps, "" if fps else f"not all workers rendered within {limit:g} s"
 
 
 def _looped(audio: AudioTrack | Recorded, kind: ModelKind) -> AudioTrack:
-    """The same sound over and over, as long as the longest trial needs; silence where nobody has heard it yet."""
+    """The same sound over and over, as long as the longest trial needs; noise where nobody has heard it yet."""
     if isinstance(audio, Recorded):
-        audio = AudioTrack(np.zeros((1, *kind.feature), np.float32), None)
+        # Noise rather than silence: workers compare frames that differ.
+        rows = np.random.default_rng(0).standard_normal((UNHEARD, *kind.feature)).astype(np.float32)
+        audio = AudioTrack(rows, None)
     rows = audio.rows
     count = max(1, min(LONGEST, LONGEST_BYTES // rows[0].nbytes))
     looped = np.resize(rows, (count, *rows.shape[1:]))

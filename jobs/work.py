@@ -11,6 +11,11 @@ from jobs.inputs import Inputs, sources
 from jobs.options import CompositeOptions
 from jobs.placement import Placement
 from jobs.plan import BlockPlan
+from jobs.precision import sample_frames
+
+# Frames by which a worker sees whether the network's answers depend on their batch. A few are enough: where they do,
+# hardly any frame is answered as it would be alone.
+COMPARED = 4
 
 
 def worker_config(
@@ -34,6 +39,8 @@ def worker_config(
         out: absolute path of the folder that they write into.
         token: name of the file there by which a node knows the folder.
     """
+    several = placement.batch > 1 or inputs.tensors.batch not in {None, 1}
+    samples = sample_frames(inputs.frames, COMPARED) if several else ()
     return WorkerConfig(
         model=inputs.model,
         tensors=inputs.tensors,
@@ -52,6 +59,7 @@ def worker_config(
         delivery=options.delivery,
         out=out,
         proof=NodeProof(inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token),
+        samples=single_requests(options, inputs, samples),
     )
 
 

@@ -30,13 +30,15 @@ FRAMES = FrameRange(3, 17)
 PNG = Delivery(ImageFormat.PNG, 0, video=False)
 
 
-def block_of(clip: SmallClip, prepare: Delivery | None) -> Block:
+def request_of(clip: SmallClip, prepare: Delivery | None) -> BlockRequest:
     paths = tuple(str(clip.folder / "full_body_img" / f"{i + 1}.png") for i in range(small.BACKGROUNDS))
     rects = tuple(FaceRect(*rect) for rect in clip.rects)
     source = ImageFrames(paths, small.WIDTH, small.HEIGHT)
-    return load_block(BlockRequest(0, source, rects, Interpolation.CUBIC, keep_frames=True, prepare=prepare), UNET_328)[
-        0
-    ]
+    return BlockRequest(0, source, rects, Interpolation.CUBIC, keep_frames=True, prepare=prepare)
+
+
+def block_of(clip: SmallClip, prepare: Delivery | None) -> Block:
+    return load_block(request_of(clip, prepare), UNET_328)[0]
 
 
 def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None, **how: int) -> Compositor:
@@ -60,6 +62,7 @@ def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None
         colour_match=False,
         delivery=delivery,
         out=str(out),
+        samples=((0, request_of(clip, None)),),
         proof=NodeProof(str(model), (), model_digest(str(model), ()), (), str(out), ".token"),
     )
     worker = Compositor(7, config, AudioTrack(clip.features, None))

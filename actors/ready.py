@@ -1,0 +1,186 @@
+"""A worker's session, at a batch that no frame can be seen to depend on.
+
+Frames of the clip itself are run with others and alone, and compared. Each worker does so for itself: on machines of
+different kinds answers of one network may differ.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.backgrounds import BlockRequest, load_block, network_view
+from actors.mates import Rows, depends_on_mates
+from actors.session import CUDA, FaceEncoder, Session, SessionOptions, levels_of, runtime_conflict
+
+if TYPE_CHECKING:
+    from actors.compositor import WorkerConfig
+    from actors.core.audio import AudioTrack
+    from actors.core.kind import ModelKind
+    from actors.core.pixels import Planes
+    from actors.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One frame as the network is fed it.
+
+    Attributes:
+        image: ``(1, 3, inner, inner)`` uint8, or ready planes in float32.
+        audio: ``(1, *kind.audio)`` float32.
+        faces: for each face tensor ``(1, *sides)`` float32; empty where the whole network is run.
+    """
+
+    image: NDArray[Any]
+    audio: Planes
+    faces: tuple[Planes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A session that is warm, and what it took.
+
+    Attributes:
+        session: to render with.
+        notes: what the user should know, one line each.
+        session_seconds: building it.
+        warm_seconds: warming it, and comparing frames.
+    """
+
+    session: Session
+    notes: tuple[str, ...]
+    session_seconds: float
+    warm_seconds: float
+
+
+def ready_session(config: WorkerConfig, memory: int, audio: AudioTrack) -> Ready:
+    """The session that a worker renders with.
+
+    Args:
+        config: the worker's.
+        memory: bytes of the card's, 0 where there is none.
+        audio: what drives the mouth.
+
+    Raises:
+        InputError: a session cannot be had, a background cannot be read, or the network cannot be run.
+    """
+    began = time.perf_counter()
+    options = SessionOptions(
+        provider=config.provider,
+        threads=config.threads,
+        batch=config.batch,
+        precision=config.precision,
+        ready_planes=config.ready_planes,
+        faces=config.faces,
+        gpu_mem_limit=int(memory * config.gpus),
+        bind=config.provider == CUDA,
+    )
+    session = Session(config.model, config.tensors, config.kind, options)
+    built = time.perf_counter()
+    session.warm_up()
+    settled, mixing = _settled(session, options, config, audio)
+    notes = [mixing] if mixing else []
+    if session.training and not mixing:
+        notes.append(f"the model normalises each frame by itself: {session.mixing}")
+    if clash := runtime_conflict():
+        notes.append(f"{clash} are both installed: the last one installed wins")
+    if session.batch != config.batch:
+        notes.append(f"the model is fixed to batch {session.batch} and could not be rewritten for another")
+    return Ready(settled, tuple(notes), built - began, time.perf_counter() - built)
+
+
+def load_samples(
+    requests: Sequence[tuple[int, BlockRequest]],
+    audio: AudioTrack,
+    kind: ModelKind,
+    encode: Callable[[NDArray[Any]], Sequence[Planes]] | None,
+) -> list[Sample]:
+    """Frames of the clip itself.
+
+    Args:
+        requests: output frames, each with a request for its background alone.
+        audio: what drives the mouth.
+        kind: of the network.
+        encode: what the network's face encoder makes of an image; ``None`` where the whole network is run.
+
+    Raises:
+        InputError: a background cannot be read.
+    """
+    samples = []
+    for frame, request in requests:
+        block, _ = load_block(request, kind)
+        image = network_view(block, 0, kind)[None]
+        samples.append(Sample(image, audio.tensors(frame, frame + 1, kind), tuple(encode(image) if encode else ())))
+    return samples
+
+
+def mixes_frames(session: Session, single: Session, samples: Sequence[Sample]) -> bool:
+    """Whether a session's answers depend on what else is in the batch, or on the place there.
+
+    Args:
+        session: the one that is to be used.
+        single: the one whose answers to frames alone are right.
+        samples: frames, at least one.
+    """
+    stranger = _noise_like(samples[0])
+
+    def run(rows: Rows) -> list[Prediction]:
+        batch = [stranger if row is None else samples[row] for row in rows]
+        faces = [np.concatenate(parts) for parts in zip(*(sample.faces for sample in batch), strict=True)]
+        image, sound = (np.concatenate(parts) for parts in zip(*((s.image, s.audio) for s in batch), strict=True))
+        answer = session.run(image, sound, faces)
+        return [answer.frame(place) for place in range(len(rows))]
+
+    def same(one: Prediction, other: Prediction) -> bool:
+        return one.equals(other, levels_of(session.provider))
+
+    alone = [single.run_alone(sample.image, sample.audio, sample.faces) for sample in samples]
+    return depends_on_mates(run, alone, session.batch, same=same, near=same)
+
+
+def _noise_like(sample: Sample) -> Sample:
+    """A frame that is further from all others than these are from each other."""
+    rng = np.random.default_rng(0)
+
+    def loud(given: Planes) -> Planes:
+        return rng.standard_normal(given.shape, np.float32) * np.float32(1 + np.abs(given).max())
+
+    image = rng.integers(0, 256, sample.image.shape).astype(np.uint8)
+    planes = rng.random(sample.image.shape, np.float32) if sample.image.dtype == np.float32 else image
+    return Sample(planes, loud(sample.audio), tuple(map(loud, sample.faces)))
+
+
+def _settled(session: Session, options: SessionOptions, config: WorkerConfig, audio: AudioTrack) -> tuple[Session, str]:
+    """The session to render with, warm: the given one, or one that runs frames alone, and then why.
+
+    Args:
+        session: warm.
+        options: what it was built by.
+        config: the worker's; with samples.
+        audio: what drives the mouth.
+
+    Raises:
+        InputError: a background cannot be read, or a session cannot be had.
+    """
+    if session.batch == 1:
+        return session, ""
+    encode = None
+    if config.faces:
+        encode = FaceEncoder(config.model, config.tensors, config.kind, ready_planes=config.ready_planes).run
+    samples = load_samples(config.samples, audio, config.kind, encode)
+    alone = replace(options, batch=1, alone=True)
+    single = Session(config.model, config.tensors, config.kind, alone) if session.rewritten else session
+    if not mixes_frames(session, single, samples):
+        return session, ""
+    if single is session:
+        single = Session(config.model, config.tensors, config.kind, alone)
+    single.warm_up()
+    problem = (
+        f"the model's answers change with what else is in a batch, so frames are run alone, not {session.batch} at once"
+    )
+    return single, f"{problem}; {session.mixing}"
