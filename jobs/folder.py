@@ -6,10 +6,9 @@ import contextlib
 import fcntl
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from actors import storage
 from actors.core.errors import InputError
@@ -23,8 +22,6 @@ from actors.layout import (
 )
 from jobs.cluster import inside_job
 from jobs.own_files import HALF, MARK, folders, is_ours
-from jobs.record import differences
-from jobs.run_record import RunRecord
 
 LOCK = ".lock"
 
@@ -69,21 +66,6 @@ def holds_run(out: str) -> bool:
     if foreign:
         raise InputError(f"--out {out}", "is not empty and holds no run of mouthpiece", "name a new or empty folder")
     return False
-
-
-def check_same_pixels(out: str, before: RunRecord, identity: Mapping[str, Any]) -> None:
-    """Makes sure that going on with an earlier run gives the frames that this one would.
-
-    Raises:
-        InputError: naming what differs.
-    """
-    changed = differences(before.identity, identity)
-    if changed:
-        raise InputError(
-            f"--out {out}",
-            f"holds a run of other pixels ({'; '.join(changed)})",
-            "name another folder, or start over with --restart",
-        )
 
 
 def clear_data(out: str) -> None:

@@ -14,6 +14,7 @@ from actors.core.errors import StoppedError
 from actors.core.report import FrameFailure
 from actors.core.timings import column, numbers
 from jobs import record, summary
+from jobs.attempts import attempt_of
 from jobs.clock import STARTED
 from jobs.dispatch import Moments
 from jobs.messages import say
@@ -90,23 +91,21 @@ class Outcome:
         )
         limits = summary.limiting(stages, opening.get("plan", {}).get("finishers", 0))
         accounts = self.accounts
-        record.write_record(
-            out,
-            {
-                **opening,
-                "status": self.status,
-                "reason": str(self.error) if self.error else "",
-                "finished_at": time.time(),
-                **summary.as_record(totals, stages, workers, seam, limits),
-                "workers_ready": [asdict(report) for report in self.moments.workers],
-                "failures": [asdict(failure) for failure in self.failures],
-                "deaths": accounts.deaths,
-                "retried": [str(frames) for frames in accounts.retried],
-                "split": [str(frames) for frames in accounts.split],
-                "blocks_lost": accounts.blocks_lost,
-                "cache_bytes": self.moments.loaded_bytes,
-            },
-        )
+        whole = {
+            **opening,
+            "status": self.status,
+            "reason": str(self.error) if self.error else "",
+            "finished_at": time.time(),
+            **summary.as_record(totals, stages, workers, seam, limits),
+            "workers_ready": [asdict(report) for report in self.moments.workers],
+            "failures": [asdict(failure) for failure in self.failures],
+            "deaths": accounts.deaths,
+            "retried": [str(frames) for frames in accounts.retried],
+            "split": [str(frames) for frames in accounts.split],
+            "blocks_lost": accounts.blocks_lost,
+            "cache_bytes": self.moments.loaded_bytes,
+        }
+        record.write_record(out, {**whole, "attempts": [*opening["attempts"], attempt_of(whole)]})
         for note in dict.fromkeys(note for report in self.moments.workers for note in report.notes):
             say(console, f"warning: {note}", style="yellow")
         for death in accounts.deaths:

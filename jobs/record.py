@@ -14,9 +14,10 @@ from typing import Any
 
 from actors import storage
 from actors.layout import record_path
+from jobs.attempts import attempts_until
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
-from jobs.run_record import VERSION
+from jobs.run_record import VERSION, RunRecord
 
 PACKAGES = ("mouthpiece", "ray", "onnxruntime-gpu", "onnxruntime", "opencv-python-headless", "numpy", "pyarrow", "av")
 
@@ -37,8 +38,14 @@ def hardware() -> dict[str, Any]:
     return {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()}
 
 
-def opening(options: CompositeOptions, inputs: Inputs) -> dict[str, Any]:
-    """What is known of a run before anything is started; identity and device join it once they are decided."""
+def opening(options: CompositeOptions, inputs: Inputs, before: RunRecord | None) -> dict[str, Any]:
+    """What is known of a run before anything is started; identity and device join it once they are decided.
+
+    Args:
+        options: of the command.
+        inputs: what it renders.
+        before: the run that it goes on with, whose history it keeps.
+    """
     return {
         "id": uuid.uuid4().hex,
         "status": "running",
@@ -50,6 +57,7 @@ def opening(options: CompositeOptions, inputs: Inputs) -> dict[str, Any]:
         "warnings": list(inputs.warnings),
         "versions": versions(),
         "hardware": hardware(),
+        "attempts": [] if before is None else attempts_until(before),
     }
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 import av
 import av.error
@@ -19,36 +18,33 @@ from actors import storage
 from actors.core.audio import AudioTrack
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.core.kind import Precision
-from actors.core.timeline import FrameRange
 from actors.encoder import EncoderConfig
 from actors.encoding import ImageFormat
-from actors.layout import features_folder, frames_folder, segment_path, timings_folder, video_path
-from jobs import folder, mux, record
+from actors.layout import features_folder, frames_folder, timings_folder, video_path
+from jobs import folder, record
 from jobs.ahead import Ahead, plan_ahead
 from jobs.cluster import Cluster, Offer, connect
-from jobs.digest import file_facts
 from jobs.dispatch import Dispatcher, Work
 from jobs.failures import hopeless, listed
 from jobs.features import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.inputs import Inputs, read_inputs
-from jobs.ledger import Ledger, missing
+from jobs.joining import is_joined, join_video
+from jobs.ledger import Audit, Ledger
 from jobs.messages import say
 from jobs.options import CompositeOptions, DeviceChoice
 from jobs.outcome import Clock, Outcome
-from jobs.placement import CPU, Choice, Placement, choose_device, place, room
+from jobs.placement import CPU, CUDA, Choice, Placement, choose_device, place, room
 from jobs.plan import BlockPlan, plan_ranges
 from jobs.precision import check_precision, sample_frames
 from jobs.profile import profile_key, read_profile
 from jobs.progress import Meter, meter
 from jobs.record import differences
 from jobs.recorded import Speech
-from jobs.run_record import RunRecord, read_run_record
+from jobs.resume import audit_run
+from jobs.run_record import RunRecord, Scalar, read_run_record
+from jobs.same_pixels import check_same_pixels
 from jobs.scheduler import MAX_RANGE, Patience, Scheduler
-from jobs.sound import cut_chunks, sound_chunks
 from jobs.work import block_request, face_request, single_requests, worker_config
-
-# A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
-FAULTS_SHOWN = 10
 
 
 def render(options: CompositeOptions, console: Console) -> ExitCode:
@@ -65,14 +61,17 @@ def render(options: CompositeOptions, console: Console) -> ExitCode:
     for warning in inputs.warnings:
         say(console, f"warning: {warning}", style="yellow")
     exists = folder.holds_run(out)
-    before = read_run_record(out) if exists and not options.restart else None
     clock.read = time.perf_counter()
     with folder.held(out) as token:
+        before = read_run_record(out) if exists and not options.restart else None
+        run = _Run(options, inputs, out, token, before, clock, console)
+        if not run.look():
+            run.finish()
+            return ExitCode.COMPLETE
         try:
             with connect(options.address, actors) as cluster:
                 clock.joined = time.perf_counter()
-                run = _Run(options, inputs, out, token, cluster, clock, console)
-                outcome = run.execute(before)
+                outcome = run.execute(cluster)
         except InputError:
             # Only now has every worker ended that might still have been writing.
             if not exists:
@@ -94,7 +93,7 @@ class _Run:
         inputs: Inputs,
         out: str,
         token: str,
-        cluster: Cluster,
+        before: RunRecord | None,
         clock: Clock,
         console: Console,
     ) -> None:
@@ -102,49 +101,99 @@ class _Run:
         self._inputs = inputs
         self._out = out
         self._token = token
-        self._cluster = cluster
+        self._before = before
         self._clock = clock
         self._console = console
         self._ledger = Ledger(out, options.image_format, inputs.frames if options.video else None)
-        self._record = record.opening(options, inputs)
+        self._audit: Audit | None = None
+        self._todo = list(inputs.frames)
+        # But for the device, which the cluster may have to decide.
+        self._identity = inputs.identity(options, "")
+        self._record = record.opening(options, inputs, before)
 
-    def execute(self, before: RunRecord | None) -> Outcome:
-        """Renders what is missing; Ray is connected.
+    def look(self) -> list[int]:
+        """Finds the frames that are to be rendered. Nothing is started or written.
+
+        Raises:
+            InputError: the earlier run in the folder is one of other pixels, or cannot be read.
+        """
+        before = self._before
+        if before is None:
+            return self._todo
+        given = {DeviceChoice.CPU: CPU, DeviceChoice.CUDA: CUDA}.get(self._options.device)
+        self._check_same_pixels(given or before.identity.get("device"))
+        self._audit, self._todo = audit_run(self._ledger, self._inputs.frames, self._options.out, self._console)
+        return self._todo
+
+    def finish(self) -> None:
+        """Ends a command that found every frame there: what really rendered them stays in the record.
+
+        Raises:
+            StoppedError: the video could not be joined, or the folder cannot be written.
+        """
+        before = self._before
+        if before is None:
+            raise RuntimeError("nothing was rendered before")
+        said = before.as_written()
+        asked = {name: self._record[name] for name in ("options", "frames", "attempts")}
+        now = {**said, **asked, "status": "complete", "reason": "", "failures": []}
+        try:
+            self._mend()
+            folder.sweep(self._out, self._token)
+            if self._options.video and not is_joined(self._out, self._inputs, before):
+                storage.remove_file(video_path(self._out))
+                now["video"] = self._joined()
+            if now != said:
+                record.write_record(self._out, now)
+        except OSError as error:
+            raise _unwritable(error) from error
+        self._where()
+
+    def _check_same_pixels(self, device: Scalar) -> None:
+        if self._before is not None:
+            check_same_pixels(self._before, self._options, {**self._identity, "device": device})
+
+    def _mend(self) -> None:
+        if self._audit is not None:
+            self._ledger.mend(self._audit)
+
+    def execute(self, cluster: Cluster) -> Outcome:
+        """Renders what is missing.
 
         Raises:
             InputError: something given cannot be used; nothing has been written.
         """
-        there = self._cluster.offer()
-        if before is not None and self._options.device is DeviceChoice.AUTO:
-            choice = Choice(str(before.identity.get("device", CPU)), "as the run in this folder began")
+        there = cluster.offer()
+        if self._before is not None and self._options.device is DeviceChoice.AUTO:
+            choice = Choice(str(self._before.identity.get("device", CPU)), "as the run in this folder began")
         else:
-            choice = choose_device(self._options.device, there, own_cluster=self._cluster.own)
+            choice = choose_device(self._options.device, there, own_cluster=cluster.own)
         try:
-            return self._attempt(before, there, choice)
+            return self._attempt(cluster, there, choice)
         except NoCudaError as error:
             if self._options.device is not DeviceChoice.AUTO:
                 raise
-            return self._attempt(before, there, choice.without_cuda(error))
+            return self._attempt(cluster, there, choice.without_cuda(error))
 
-    def _attempt(self, before: RunRecord | None, there: Offer, choice: Choice) -> Outcome:
+    def _attempt(self, cluster: Cluster, there: Offer, choice: Choice) -> Outcome:
         say(self._console, choice.line)
-        identity = self._inputs.identity(self._options, choice.provider)
+        before, todo = self._before, self._todo
         if before is not None:
-            folder.check_same_pixels(self._out, before, identity)
+            self._check_same_pixels(choice.provider)
             for change in differences(before.versions, self._record["versions"]):
                 say(self._console, f"warning: other software than this run began with: {change}", style="yellow")
+        identity = {**self._identity, "device": choice.provider}
         self._record |= {"identity": identity, "device": asdict(choice), "cluster": asdict(there)}
         self._say_silence()
         outcome = Outcome()
         try:
-            todo = self._resume() if before is not None else list(self._inputs.frames)
+            self._mend()
             ahead = plan_ahead(self._options, self._inputs, choice.provider, todo, there.store)
             self._tell_backgrounds(ahead, there)
-            placement = self._place(there, choice, max(1, len(todo)))
+            placement = self._place(there, choice, len(todo))
             outcome.scheduler = self._schedule(todo, placement, ahead.blocks, there)
             self._prepare_folder(clear=self._options.restart)
-            if todo:
-                self._dispatch(outcome, placement, ahead, choice, there)
+            self._dispatch(outcome, placement, ahead, choice, cluster, there)
         except InputError as error:
             if (outcome.scheduler is None or outcome.scheduler.done == 0) and before is None:
                 raise
@@ -167,11 +216,11 @@ class _Run:
             folder.sweep(self._out, self._token)
             self._ledger.drop_orphans()
             if outcome.error is None and not outcome.failures and self._options.video:
-                self._join()
+                self._record["video"] = self._joined()
         except OSError as error:
             outcome.error = outcome.error or _unwritable(error)
-        except (InputError, ValueError, av.error.FFmpegError) as error:
-            outcome.error = StoppedError(f"the video could not be joined ({error})", "then run the same command again")
+        except StoppedError as error:
+            outcome.error = error
         try:
             outcome.close(self._console, self._clock, self._record, self._ledger.table(), self._out)
         except OSError as error:
@@ -196,19 +245,6 @@ class _Run:
         folder.make_folders(
             self._out, frames=self._options.image_format is not ImageFormat.NONE, segments=self._options.video
         )
-
-    def _resume(self) -> list[int]:
-        wanted = self._inputs.frames
-        audit = self._ledger.audit()
-        faults = [fault for fault in audit.faults if fault.frame in wanted]
-        for fault in faults[:FAULTS_SHOWN]:
-            say(self._console, f"frame {fault.frame}: {fault.reason}")
-        if len(faults) > FAULTS_SHOWN:
-            say(self._console, f"and {len(faults) - FAULTS_SHOWN} frames more")
-        self._ledger.mend(audit)
-        todo = missing(wanted, audit)
-        say(self._console, f"{len(wanted) - len(todo)} of {len(wanted)} done, rendering {len(todo)}")
-        return todo
 
     def _place(self, there: Offer, choice: Choice, frames: int) -> Placement:
         options, inputs = self._options, self._inputs
@@ -264,7 +300,9 @@ class _Run:
             patience=Patience(),
         )
 
-    def _dispatch(self, outcome: Outcome, placement: Placement, ahead: Ahead, choice: Choice, there: Offer) -> None:
+    def _dispatch(
+        self, outcome: Outcome, placement: Placement, ahead: Ahead, choice: Choice, cluster: Cluster, there: Offer
+    ) -> None:
         scheduler = outcome.scheduler
         if scheduler is None:
             raise RuntimeError("nothing is scheduled")
@@ -291,7 +329,7 @@ class _Run:
             nodes=there.rendering,
             placement=placement.resources,
             wait=options.wait,
-            look=self._cluster.offer,
+            look=cluster.offer,
             room=None
             if options.workers
             else lambda now: min(room(now, choice.provider, placement.gpus, placement.threads), scheduler.remaining),
@@ -336,28 +374,11 @@ class _Run:
         say(self._console, f"features: {len(rows)} rows of {audio.recording}")
         return AudioTrack(rows, None, self._inputs.shares)
 
-    def _join(self) -> None:
-        """Joins the segments of this run's frames, and the sound that belongs to them, into the video."""
-        inputs = self._inputs
-        table = self._ledger.table()
-        first, last = inputs.frames.start, inputs.frames.stop
-        names = [
-            name
-            for frame, name in zip(table["frame"].to_pylist(), table["segment"].to_pylist(), strict=True)
-            if first <= frame < last
-        ]
-        spans = [FrameRange.parse(name.partition(".")[0]) for name in dict.fromkeys(names)]
-        ends = [first, *(span.stop for span in spans)]
-        if [span.start for span in spans] != ends[:-1] or ends[-1] != last:
-            raise ValueError(f"its segments do not follow on each other: {', '.join(map(str, spans))}")
-        segments = [segment_path(self._out, span) for span in spans]
-        fps = inputs.kind.fps
-        sound = cut_chunks(sound_chunks(inputs.sound), first, last, fps) if inputs.sound else None
-        with TemporaryDirectory(prefix="mouthpiece-") as scratch:
-            joined = Path(scratch) / "video.mp4"
-            mux.join(joined, segments, sound, fps)
-            storage.place_file(joined, video_path(self._out))
-        self._record["video"] = file_facts(video_path(self._out))
+    def _joined(self) -> dict[str, Any]:
+        try:
+            return join_video(self._out, self._inputs, self._ledger.table())
+        except (InputError, ValueError, av.error.FFmpegError) as error:
+            raise StoppedError(f"the video could not be joined ({error})", "then run the same command again") from error
 
     def _where(self) -> None:
         rows = {"video": video_path(self._out) if self._options.video else "", "timings": timings_folder(self._out)}

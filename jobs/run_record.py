@@ -7,7 +7,7 @@ takes memory in proportion to its size only.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -24,6 +24,9 @@ VERSION = 1
 # Bytes of run.json, which no run comes near, and how deep its values may nest. Parsed, a byte may take twenty.
 LARGEST = 16 << 20
 DEEPEST = 32
+
+# What a record begins with when it is written again.
+FIRST = ("version", "id", "status", "started_at", "options", "frames")
 
 # File names have nine digits for a frame.
 MOST_FRAMES = 10**9
@@ -130,10 +133,12 @@ class Clip(_Part):
 
 
 class Video(_Part):
-    """The finished video, by which it is known again."""
+    """The finished video, by which it is known again, and what it was joined of."""
 
     bytes: Count
     checksum: str
+    frames: tuple[Count, Count] | None = None
+    sound: str | None = None
 
 
 class Happened(_Part):
@@ -145,12 +150,24 @@ class Happened(_Part):
     blocks_lost: Count = 0
 
 
-class RunRecord(Happened):
-    """A run's record. What only a command that came to its end writes is ``None`` or empty until then."""
+class Attempt(Happened):
+    """What one command did for the run; see `jobs.attempts`. Without totals its driver never came to its end."""
 
-    version: Literal[1]
     status: str
     started_at: Moment
+    reason: str = ""
+    finished_at: Moment | None = None
+    totals: Totals | None = None
+    workers_ready: tuple[ReadyWorker, ...] = ()
+
+
+class RunRecord(Attempt):
+    """A run's record; as an attempt it is the last one that rendered something, or failed.
+
+    What only a command that came to its end writes is ``None`` or empty until then.
+    """
+
+    version: Literal[1]
     frames: tuple[Count, Count]
     options: dict[str, Scalar]
     identity: dict[str, Scalar]
@@ -162,13 +179,10 @@ class RunRecord(Happened):
     versions: dict[str, str] = {}
     hardware: dict[str, Scalar] = {}
     warnings: tuple[str, ...] = ()
-    reason: str = ""
-    finished_at: Moment | None = None
-    totals: Totals | None = None
-    workers_ready: tuple[ReadyWorker, ...] = ()
     failures: tuple[Failure, ...] = ()
     video: Video | None = None
     cache_bytes: Count = 0
+    attempts: tuple[Attempt, ...] = ()
 
     @model_validator(mode="after")
     def _can_be(self) -> Self:
@@ -196,6 +210,23 @@ class RunRecord(Happened):
     def joins_video(self) -> bool:
         """Whether the last command asked for a video."""
         return self.options.get("video") is True
+
+    @property
+    def happened(self) -> Happened:
+        """What went wrong in all attempts together."""
+        closed = self.attempts if any(one.started_at == self.started_at for one in self.attempts) else ()
+        every: tuple[Happened, ...] = closed or (*self.attempts, self)
+        return Happened(
+            deaths=tuple(line for one in every for line in one.deaths),
+            retried=tuple(line for one in every for line in one.retried),
+            split=tuple(line for one in every for line in one.split),
+            blocks_lost=sum(one.blocks_lost for one in every),
+        )
+
+    def as_written(self) -> dict[str, Any]:
+        """The record as JSON has it, with whatever else stood in it."""
+        said = self.model_dump(mode="json", exclude_unset=True)
+        return {name: said[name] for name in FIRST if name in said} | said
 
 
 def find_run(out: str) -> RunRecord:

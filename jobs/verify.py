@@ -10,6 +10,7 @@ from actors.core.errors import InputError
 from actors.core.timeline import FrameRange
 from actors.encoding import ImageFormat
 from actors.layout import features_folder, frame_path, segments_folder, timings_folder, video_path
+from jobs.attempts import history
 from jobs.digest import file_facts
 from jobs.ledger import Ledger
 from jobs.own_files import folders, is_ours
@@ -27,6 +28,7 @@ class Verdict:
         damaged: recorded files that are missing or differ, one line each.
         extra: files that no record mentions.
         on_disk: whether the run writes anything besides timings that could be compared.
+        history: how the run came about, where more than one command had a part in it or something happened; or empty.
     """
 
     expected: int
@@ -35,6 +37,7 @@ class Verdict:
     damaged: tuple[str, ...]
     extra: tuple[str, ...]
     on_disk: bool
+    history: str
 
     @property
     def whole(self) -> bool:
@@ -70,6 +73,7 @@ def _verify(out: str, record: RunRecord) -> Verdict:
         damaged=tuple(damaged),
         extra=tuple(_extra(out, record.image_format, ledger, recorded)),
         on_disk=record.image_format is not ImageFormat.NONE or record.joins_video,
+        history=history(record),
     )
 
 

@@ -78,10 +78,10 @@ class Stage:
         self._undisturbed = undisturbed
         (folder / "faults").mkdir()
 
-    def render(self, *flags: object, clip: Path | None = None) -> Result:
-        """Runs ``composite`` in this process, with workers that obey."""
-        at = ("--address", self.address)
-        return in_process.command("composite", clip or self.clip.folder, *self._base, *flags, *at)
+    def render(self, *flags: object, clip: Path | None = None, at: str | None = None) -> Result:
+        """Runs ``composite`` in this process, with workers that obey; ``at`` another cluster's address."""
+        address = ("--address", at or self.address)
+        return in_process.command("composite", clip or self.clip.folder, *self._base, *flags, *address)
 
     def start(self, *flags: object, before: Collection[str] = ()) -> subprocess.Popen[str]:
         """Starts ``composite`` in a process of its own, with workers that obey.

@@ -14,7 +14,7 @@ from made_run import record
 from actors import storage
 from actors.core.errors import InputError
 from jobs import cluster
-from jobs.folder import LOCK, check_same_pixels, clear, held, holds_run, make_folders, resolve_out
+from jobs.folder import LOCK, clear, held, holds_run, make_folders, resolve_out
 from jobs.record import write_record
 from jobs.run_record import VERSION, read_run_record
 
@@ -72,23 +72,6 @@ def test_an_earlier_run_is_recognised(tmp_path: Path) -> None:
     before = read_run_record(str(tmp_path))
     assert before is not None
     assert before.identity == {"model": "abc", "loop": "bounce"}
-    check_same_pixels(str(tmp_path), before, {"loop": "bounce", "model": "abc"})
-
-
-@pytest.mark.parametrize(
-    "now", [{"model": "abc", "loop": "wrap"}, {"model": "abc"}, {"model": "abc", "loop": "bounce", "x": 1}]
-)
-def test_a_run_of_other_pixels_is_refused_with_what_differs(tmp_path: Path, now: dict[str, object]) -> None:
-    write_run(tmp_path)
-    before = read_run_record(str(tmp_path))
-    assert before is not None
-    with pytest.raises(InputError) as caught:
-        check_same_pixels(str(tmp_path), before, now)
-    assert caught.value.subject == f"--out {tmp_path}"
-    changed = "x was None, is 1" if "x" in now else f"loop was bounce, is {now.get('loop')}"
-    assert changed in caught.value.problem
-    assert "model" not in caught.value.problem.replace("mouthpiece", "")
-    assert "--restart" in caught.value.fix
 
 
 def refusal(out: Path) -> InputError:

@@ -82,7 +82,7 @@ def test_another_recording_is_a_run_of_other_pixels(
     other = small.write_tone(tmp_path / "other.wav", 0.6)
     refused = on_cluster(*command, "--audio", other)
     assert refused.code == 2
-    assert "features was" in refused.output
+    assert f"--audio {other}: the run in" in refused.output
     assert on_cluster(*command, "--audio", other, "--restart").code == 0
     after = [path.name for path in (tmp_path / "run" / "features").iterdir()]
     assert len(after) == 1

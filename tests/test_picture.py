@@ -307,14 +307,14 @@ def test_all_modes_in_a_real_run(avatar: Avatar, tmp_path: Path, on_cluster: Com
     assert len(record["identity"]["parsing"]) == 32
     # Any other way to lay the square on is another run's.
     for flags, said in (
-        ([*base[: base.index("--blend")]], "blend was feather, is hard"),
-        ([word for word in base if word != "--colour-match"], "colour_match was True, is False"),
-        ([word for word in base if word != "--smooth-crops"], "smooth_crops was True, is False"),
-        (base[:-2], "parsing was"),
+        ([*base[: base.index("--blend")]], "--blend hard"),
+        ([word for word in base if word != "--colour-match"], "error: no --colour-match: the run"),
+        ([word for word in base if word != "--smooth-crops"], "error: no --smooth-crops: the run"),
+        (base[:-2], "error: no --parsing: the run"),
     ):
         refused = on_cluster(*flags, "--out", run, "--video", "--format", "jpg")
         assert refused.code == 2
         assert said in refused.output
     again = on_cluster(*base, "--out", run, "--video", "--format", "jpg")
     assert again.code == 0
-    assert f"{small.ROWS} of {small.ROWS} done, rendering 0" in again.output
+    assert f"{small.ROWS} of {small.ROWS} done, nothing is left to render" in again.output

@@ -64,7 +64,7 @@ def test_frames_are_drawn_on_what_is_on_show_at_their_time(
     # By index it is another run.
     refused = on_cluster(*base)
     assert refused.code == 2
-    assert "retime was True, is False" in refused.output
+    assert "no --retime: the run in" in refused.output
     assert "so the background moves at 0.50 times its speed; --retime pairs by time" in refused.output
 
 

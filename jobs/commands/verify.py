@@ -28,5 +28,7 @@ def verify(run: Annotated[str, typer.Argument(help="Folder that was given as --o
         say(console, f"extra: {line}")
     if not verdict.on_disk:
         say(console, "the run wrote no frames and no video: there is nothing on disk to compare with its timings")
+    if verdict.history:
+        say(console, verdict.history)
     say(console, f"{verdict.intact} of {verdict.expected} frames are intact")
     return int(ExitCode.COMPLETE if verdict.whole else ExitCode.FRAMES_FAILED)

@@ -50,6 +50,8 @@ def remarks(run: Run, shown: int) -> list[str]:
             "The last command rendered nothing: all it asked for was there. The figures below are about the newest"
             f" {_frames(shown)} in the table."
         )
+    elif run.shown.started_at != record.started_at:
+        found.append("The last command rendered nothing. The figures below are about the last one that did.")
     elif run.session.earlier:
         found.append(f"Rendered by earlier commands: {_frames(run.session.earlier)}; the figures below leave them out.")
     first, stop = record.frames
@@ -144,12 +146,13 @@ def memory(run: Run) -> list[Fact]:
 
 
 def faults(record: RunRecord) -> list[tuple[str, list[str]]]:
-    """What went wrong and was dealt with, by kind."""
+    """What went wrong in all of its commands and was dealt with, by kind."""
+    happened = record.happened
     kinds = {
-        "Workers that died": list(record.deaths),
-        "Ranges given out again": list(record.retried),
-        "Ranges cut in two after killing twice": list(record.split),
-        "Blocks of backgrounds that were lost": [str(record.blocks_lost)] if record.blocks_lost else [],
+        "Workers that died": list(happened.deaths),
+        "Ranges given out again": list(happened.retried),
+        "Ranges cut in two after killing twice": list(happened.split),
+        "Blocks of backgrounds that were lost": [str(happened.blocks_lost)] if happened.blocks_lost else [],
         "Frames that failed": listed(FrameFailure(one.frame, one.reason, one.values) for one in record.failures),
     }
     return [(name, _at_most(lines)) for name, lines in kinds.items() if lines]

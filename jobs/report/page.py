@@ -24,7 +24,7 @@ from jobs.report.scale import seconds
 from jobs.report.seam import draw_seam
 from jobs.report.timeline import lanes
 from jobs.report.work import finish_times, spans
-from jobs.run_record import RunRecord
+from jobs.run_record import Attempt
 from jobs.summary import StageStats, stage_stats
 
 SLOWEST = 10
@@ -77,15 +77,15 @@ def _mark_flags(text: str) -> Markup:
 
 def _context(run: Run) -> dict[str, Any]:
     record, rows = run.record, shown_rows(run)
-    # The record's totals are about its own command only.
-    totals = record.totals if run.session.by_command and not rows.empty else None
+    # Totals are about their own command only.
+    totals = run.shown.totals if run.session.by_command and not rows.empty else None
     ranges = spans(rows)
     began = float(ranges["start"].min()) if not ranges.empty else 0.0
     length = max(float(ranges["end"].max()) - began, 1e-3) if not ranges.empty else 0.0
-    workers = _workers(record, rows)
+    workers = _workers(run.shown, rows)
     spent = {stage: rows[stage].to_numpy() for stage in STAGES}
     stats = stage_stats(spent, workers, totals.steady_s if totals else length)
-    drawn = lanes(ranges, record.deaths, length)
+    drawn = lanes(ranges, run.shown.deaths, length)
     buckets = rate([t - began for t in finish_times(rows, ranges)], length) if length else []
     nodes = {lane.node for lane in drawn}
     mark, status = STATUS.get(record.status, ("?", record.status))
@@ -122,9 +122,9 @@ def _context(run: Run) -> dict[str, Any]:
     }
 
 
-def _workers(record: RunRecord, rows: pd.DataFrame) -> int:
+def _workers(shown: Attempt, rows: pd.DataFrame) -> int:
     """How many workers there were; one whose process died and was replaced counts once."""
-    ready = {report.worker for report in record.workers_ready}
+    ready = {report.worker for report in shown.workers_ready}
     return len(ready | set(rows["worker"]))
 
 

@@ -15,7 +15,7 @@ from actors.layout import timings_folder
 from jobs.ledger import Ledger
 from jobs.report.strip import Strip, read_strip
 from jobs.report.work import Session, last_session
-from jobs.run_record import RunRecord, find_run
+from jobs.run_record import Attempt, RunRecord, find_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Run:
     Attributes:
         name: the last two parts of the folder's path, to tell it from others.
         record: what run.json says.
+        shown: the attempt that the figures are about: the last one that rendered something.
         image_format: format of the frame files; none where nothing was composited.
         done: frames among those asked for that the table of timings lists.
         written: bytes of all frame files that it lists.
@@ -35,6 +36,7 @@ class Run:
 
     name: str
     record: RunRecord
+    shown: Attempt
     image_format: ImageFormat
     done: int
     written: int
@@ -64,16 +66,27 @@ def read_run(out: str) -> Run:
         raise InputError(timings_folder(out), "holds seams that are no seams", "render the clip again")
     first, stop = record.frames
     asked = frames[(frames["frame"] >= first) & (frames["frame"] < stop)]
+    shown, session = _last_attempt(record, frames)
     return Run(
         name="/".join(PurePosixPath(out).parts[-2:]).lstrip("/"),
         record=record,
+        shown=shown,
         image_format=image_format,
         done=len(asked),
         written=int(asked["bytes"].sum()),
         frames=asked,
-        session=last_session(frames, record.started_at),
+        session=session,
         strip=read_strip(out, image_format, [int(frame) for frame in asked["frame"]], first),
     )
+
+
+def _last_attempt(record: RunRecord, frames: pd.DataFrame) -> tuple[Attempt, Session]:
+    """The last attempt that rendered something, with its rows; else the record's own with the newest rows there are."""
+    for attempt in (record, *reversed(record.attempts)):
+        session = last_session(frames, attempt.started_at)
+        if session.by_command:
+            return attempt, session
+    return record, last_session(frames, record.started_at)
 
 
 def shown_rows(run: Run) -> pd.DataFrame:

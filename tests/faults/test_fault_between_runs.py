@@ -9,7 +9,11 @@ import numpy as np
 import small
 from stage import ROWS, Stage
 
+from jobs.attempts import KEPT
 from jobs.verify import verify_run
+
+# Nobody answers there, so a command that ends well has asked nobody.
+NOWHERE = "127.0.0.1:1"
 
 
 def test_frames_damaged_between_runs(stage: Stage) -> None:
@@ -56,6 +60,18 @@ def test_a_video_is_mended_from_its_segments(stage: Stage) -> None:
     # to its own frame than to that frame's neighbour.
     for i in range(59):
         assert np.abs(mended[i].astype(int) - whole[i]).mean() < np.abs(mended[i].astype(int) - whole[i + 1]).mean() / 2
+    # With its segments whole a video is joined, or joined with another sound, without any worker; and then left alone.
+    before = stage.record
+    other = small.write_tone(stage.folder / "other.wav", ROWS / 25, rate=8000)
+    video.unlink()
+    for more, same in (((), False), ((), True), (("--audio", other), False), (("--audio", other), True)):
+        at = video.stat().st_mtime_ns if video.exists() else 0
+        result = stage.render(*flags, *more, at=NOWHERE)
+        assert result.code == 0, result.output
+        assert "60 of 60 done, nothing is left to render" in result.output
+        assert (video.stat().st_mtime_ns == at) == same
+        assert verify_run(str(stage.run)).whole
+    assert {name: stage.record[name] for name in KEPT} == {name: before[name] for name in KEPT}
 
 
 def pictures(video: Path) -> list[np.ndarray]:
@@ -66,10 +82,11 @@ def pictures(video: Path) -> list[np.ndarray]:
 def test_other_pixels_are_refused_and_named(stage: Stage) -> None:
     assert stage.render("--frames", ":8").code == 0
     before = small.contents(stage.run)
-    result = stage.render("--frames", ":8", "--interpolation", "linear", "--loop", "wrap")
+    # Before anybody is asked: nothing answers there.
+    result = stage.render("--frames", ":8", "--interpolation", "linear", "--loop", "wrap", at=NOWHERE)
     assert result.code == 2
-    assert "interpolation was cubic, is linear" in result.output
-    assert "loop was bounce, is wrap" in result.output
+    assert "error: --loop wrap, --interpolation linear: the run in" in result.output
+    assert "was begun with --loop bounce, --interpolation cubic; " in result.output
     assert small.contents(stage.run) == before
     assert stage.render("--frames", ":8", "--interpolation", "linear", "--restart").code == 0
     assert small.contents(stage.run).keys() == before.keys()

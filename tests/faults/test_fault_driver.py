@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import signal
 from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
 from small import Result
 from stage import ROWS, Stage, is_gone, wait_for
+
+from jobs.verify import verify_run
 
 # How a driver ends, at which frame its worker stands then, and how it had divided the work.
 ENDS = (
@@ -20,6 +23,7 @@ ENDS = (
 
 def test_drivers_are_ended_and_another_goes_on(stage: Stage) -> None:
     done = stage.done()
+    first: dict[Path, int] = {}
     for count, (by, frame, layout) in enumerate(ENDS):
         stage.order(f"hang-{frame}")
         driver = stage.start(*layout, "--address", stage.address)
@@ -31,10 +35,21 @@ def test_drivers_are_ended_and_another_goes_on(stage: Stage) -> None:
         # It takes its workers along: nobody writes into the folder any more.
         wait_for(partial(is_gone, stage.pids()[-1]))
         before, done = done, stage.done()
+        first = first or done
         assert 0 < len(done) < ROWS
         assert done.items() >= before.items()
     stage.check_resumes(done)
     assert stage.table().loc[100, "pid"] not in stage.pids()
+    # What became of each of them stays, and running it again changes nothing and asks nobody.
+    attempts = stage.record["attempts"]
+    assert [attempt["status"] for attempt in attempts] == ["running", "interrupted", "interrupted", "complete"]
+    rendered = [attempt["totals"]["rendered"] for attempt in attempts[1:]]
+    assert sum(rendered) == ROWS - len(first)
+    before_it = {**stage.record, "options": None}
+    result = stage.render(at="127.0.0.1:1")
+    assert (result.code, "120 of 120 done" in result.output) == (0, True), result.output
+    assert {**stage.record, "options": None} == before_it
+    assert verify_run(str(stage.run)).history == "history: 4 commands, 1 without an end, 2 interrupted"
 
 
 @pytest.mark.parametrize("server", ["gcs_server", "raylet"])

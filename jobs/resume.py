@@ -1,0 +1,44 @@
+"""Going on with an earlier run: what of it stands, told to the user. Nothing is started or written for that."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from actors.core.errors import InputError
+from actors.core.timeline import FrameRange
+from jobs.ledger import Audit, Ledger, missing
+from jobs.messages import say
+
+# A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
+FAULTS_SHOWN = 10
+
+
+def audit_run(ledger: Ledger, wanted: FrameRange, out: str, console: Console) -> tuple[Audit, list[int]]:
+    """Compares an earlier run's files with its ledger.
+
+    Args:
+        ledger: the run's.
+        wanted: the output frames that are asked for now.
+        out: the run's folder as it was given.
+        console: what was lost is printed there, and how much is left to do.
+
+    Returns:
+        What the files say, and the wanted frames that are to be rendered.
+
+    Raises:
+        InputError: something in the folder cannot be read, which says nothing of what it holds.
+    """
+    try:
+        audit = ledger.audit()
+    except OSError as error:
+        raise InputError(f"--out {out}", f"cannot be read ({error})", "mend that, or name another folder") from error
+    faults = [f"frame {fault.frame}: {fault.reason}" for fault in audit.faults if fault.frame in wanted]
+    faults += [f"{path}: no fragment of that range's timings; its frames are rendered again" for path in audit.broken]
+    for line in faults[:FAULTS_SHOWN]:
+        say(console, line)
+    if len(faults) > FAULTS_SHOWN:
+        say(console, f"and {len(faults) - FAULTS_SHOWN} more of these")
+    todo = missing(wanted, audit)
+    doing = f"rendering {len(todo)}" if todo else "nothing is left to render"
+    say(console, f"{len(wanted) - len(todo)} of {len(wanted)} done, {doing}")
+    return audit, todo
