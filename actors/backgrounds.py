@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -18,21 +19,16 @@ from actors.core.finish import Backing, make_backing
 from actors.core.pixels import Image, Interpolation, Planes, crop_face, to_planes
 from actors.core.squares import FaceSquare
 from actors.core.warp import warp_crop
+from actors.core.witness import changed, image_digest
 from actors.core.yuv import to_yuv420
 from actors.encoding import Delivery, Prepared, prepare_background
 from actors.proof import NodeProof, prove_model
+from actors.video import decode_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from av.container import InputContainer
-
     from actors.core.kind import ModelKind, ModelTensors
-
-
-# The containers that may be opened, as an option of FFmpeg's. Playlists (HLS, DASH, concat) are left out: they make it
-# open other files and addresses.
-CONTAINERS = {"format_whitelist": "mov,mp4,matroska,webm,avi"}
 
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -204,9 +200,8 @@ def _load(request: BlockRequest, kind: ModelKind) -> Block:
     frames = np.empty((len(source), *size), np.uint8) if request.keep_frames else None
     crops = np.empty((len(source), kind.crop, kind.crop, 3), np.uint8)
     backings: list[Backing] = []
-    decoded = _decode_images(source) if isinstance(source, ImageFrames) else _decode_video(source)
     masks = _sized(_decode_images(request.parsing), size) if request.parsing and request.keep_frames else None
-    for i, frame in enumerate(_sized(decoded, size)):
+    for i, frame in enumerate(_sized(_decoded(source, request.first), size)):
         rect, square = request.rects[i], request.squares[i] if request.squares else None
         if square is None:
             crops[i] = crop_face(frame, rect, kind, request.interpolation)
@@ -219,29 +214,41 @@ def _load(request: BlockRequest, kind: ModelKind) -> Block:
     return Block(request.first, request.rects, frames, crops, None, tuple(backings) or None)
 
 
-def _sized(decoded: Iterator[tuple[str, Image]], size: tuple[int, ...]) -> Iterator[Image]:
+def _decoded(source: ImageFrames | VideoFrames, first: int) -> Iterator[tuple[str, str, Image]]:
+    """The pictures, each with the file it comes from and, of a video, which frame it is."""
+    if isinstance(source, ImageFrames):
+        yield from _decode_images(source)
+        return
+    for number, frame in enumerate(decode_video(source), first):
+        yield source.path, f"frame {number} ", frame
+
+
+def _sized(decoded: Iterator[tuple[str, str, Image]], size: tuple[int, ...]) -> Iterator[Image]:
     """The images, each checked to have the clip's size."""
-    for name, image in decoded:
+    for name, which, image in decoded:
         if image.shape != size:
             raise InputError(
                 name,
-                f"decodes to {image.shape[1]}x{image.shape[0]}, the clip is {size[1]}x{size[0]}",
+                f"{which}decodes to {image.shape[1]}x{image.shape[0]}, the clip is {size[1]}x{size[0]}",
                 "write every frame in one size",
             )
         yield image
 
 
-def _decode_images(source: ImageFrames) -> Iterator[tuple[str, Image]]:
-    for path in source.paths:
+def _decode_images(source: ImageFrames) -> Iterator[tuple[str, str, Image]]:
+    """The images, of files that are what the driver saw where it has looked."""
+    for path, digest in zip_longest(source.paths, source.digests):
         try:
             content = storage.read_bytes(path)
         except OSError as error:
             raise InputError(path, f"cannot be read ({error})", "put it back, or mend its permissions") from error
+        if digest is not None and image_digest(content) != digest:
+            raise changed(path)
         whole = bool(content) and png_is_whole(content)
         frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if whole else None
         if frame is None:
             raise InputError(path, "is not a whole image", "write it again")
-        yield path, np.asarray(frame, np.uint8)
+        yield path, "", np.asarray(frame, np.uint8)
 
 
 def png_is_whole(content: bytes) -> bool:
@@ -260,47 +267,6 @@ def png_is_whole(content: bytes) -> bool:
     return False
 
 
-def _decode_video(source: VideoFrames) -> Iterator[tuple[str, Image]]:
-    """The wanted frames in order, found by timestamp: seeking lands on a keyframe, never on a frame number."""
-    # Half of what a worker imports, and most clips are images.
-    import av  # noqa: PLC0415
-    import av.error  # noqa: PLC0415
-
-    try:
-        with (
-            storage.open_input(source.path) as file,
-            av.open(file, "r", metadata_errors="replace", options=CONTAINERS) as container,
-        ):
-            stream = container.streams.video[0]
-            stream.thread_type = "NONE"
-            # Frames before a keyframe in presentation order may need the one before it (open groups of pictures). The
-            # beginning is right in any case: some containers (AVI) seek by other times than those of presentation.
-            near = [key for key in reversed(source.keyframes) if key <= source.timestamps[0]][:2]
-            for start in dict.fromkeys([*near, min(0, source.keyframes[0])]):
-                found = _decode_from(container, start, source)
-                if found is not None:
-                    yield from ((source.path, frame) for frame in found)
-                    return
-    except (av.error.FFmpegError, OSError) as error:
-        raise InputError(source.path, f"cannot be decoded ({error})", "encode it again") from error
-    raise InputError(source.path, "some of its frames do not decode", "encode it again; it may be truncated")
-
-
-def _decode_from(container: InputContainer, start: int, source: VideoFrames) -> list[Image] | None:
-    """All wanted frames, decoding from the keyframe at ``start``; ``None`` if any is missing."""
-    container.seek(start, stream=container.streams.video[0], backward=True)
-    wanted = set(source.timestamps)
-    frames: dict[int, Image] = {}
-    for frame in container.decode(video=0):
-        if frame.pts in wanted:
-            frames[frame.pts] = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-            if len(frames) == len(wanted):
-                return [frames[timestamp] for timestamp in source.timestamps]
-        elif frame.pts is not None and frame.pts > source.timestamps[-1]:
-            break
-    return None
-
-
 def _read_planes(source: PlaneFile, kind: ModelKind) -> NDArray[np.float32]:
     shape = (source.count, *kind.planes)
     each = int(np.prod(kind.planes)) * 4
@@ -308,8 +274,12 @@ def _read_planes(source: PlaneFile, kind: ModelKind) -> NDArray[np.float32]:
         with storage.open_input(source.path) as file:
             file.seek(source.first * each)
             content = file.read(source.count * each)
+        # Looked at afterwards: whatever was written before that shows.
+        stamp = storage.stamp(source.path)
     except OSError as error:
         raise InputError(source.path, f"cannot be read ({error})", "put it back, or mend its permissions") from error
     if len(content) != source.count * each:
         raise InputError(source.path, "has become shorter since the run began", "export it again")
+    if source.stamp not in {None, stamp}:
+        raise changed(source.path)
     return np.frombuffer(content, "<f4").reshape(shape)

@@ -132,7 +132,7 @@ class Compositor:
         began = time.perf_counter()
         from actors.ready import ready_session  # noqa: PLC0415
 
-        if self._films:
+        if self._video:
             importlib.import_module("actors.segments")
         imported = time.perf_counter()
         config = self._config
@@ -181,7 +181,7 @@ class Compositor:
         alone = min(1, finishers)
         # Leaving them waits for whatever still runs, also after an error: nothing is written once this has returned.
         with executor(alone) as feeder, executor(finishers) as finishing, executor(alone) as filming:
-            film = Film(filming, config.kind.fps, 2 * self._session.batch) if self._films else None
+            film = Film(filming, config.kind.fps, self._video.aspect, 2 * self._session.batch) if self._video else None
             seen = config.pairing.around(frames, config.reach, len(self._audio))
             places = Places(config.pairing.backgrounds_of(seen), seen, blocks)
             done, failures = self._run(self._session, frames, places, feeder, finishing, film)
@@ -193,8 +193,8 @@ class Compositor:
         return RangeReport.of(frames, timings, tuple(failures), time.perf_counter() - began)
 
     @property
-    def _films(self) -> bool:
-        return self._config.delivery is not None and self._config.delivery.video
+    def _video(self) -> Delivery | None:
+        return self._config.delivery if self._config.delivery and self._config.delivery.video else None
 
     def _run(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
@@ -40,11 +41,13 @@ class Delivery:
         image_format: format of the frame files.
         quality: 1..100 for jpg and webp (webp above 100: lossless); ignored for png, which is lossless.
         video: whether each range is also encoded into a segment of a video.
+        aspect: width of a pixel over its height, which the video says.
     """
 
     image_format: ImageFormat
     quality: int
     video: bool
+    aspect: Fraction = Fraction(1)
 
 
 def default_quality(image_format: ImageFormat) -> int:

@@ -58,9 +58,10 @@ class FinishedFrame:
 class Film:
     """The segment of one range: frames are added in order and encoded by a thread of their own, a few behind."""
 
-    def __init__(self, filming: Executor, fps: int, longest: int) -> None:
+    def __init__(self, filming: Executor, fps: int, aspect: Fraction, longest: int) -> None:
         self._filming = filming
         self._fps = Fraction(fps)
+        self._aspect = aspect
         self._longest = longest
         self._waiting: deque[Future[None]] = deque()
         self._frames: list[FinishedFrame] = []
@@ -96,7 +97,7 @@ class Film:
         if yuv is None:
             raise RuntimeError("a frame for the video has no picture")
         if self._encoder is None:
-            self._encoder = SegmentEncoder(yuv.shape[1], yuv.shape[0] * 2 // 3, self._fps)
+            self._encoder = SegmentEncoder(yuv.shape[1], yuv.shape[0] * 2 // 3, self._fps, self._aspect)
         self._encoder.add(yuv)
         frame.video_ms += milliseconds(clock)
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from fractions import Fraction
 
 import av
 import numpy as np
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from fractions import Fraction
 
 # Visually lossless, by fixed quantisers: rate control and the decisions switched off here would each make x264 look at
 # every frame at half size first. Chroma gets finer quantisers than luma, or the cheap search would coarsen it. One
@@ -39,11 +36,21 @@ class SegmentEncoder:
     same settings, so that packets of successive segments form one valid stream.
     """
 
-    def __init__(self, width: int, height: int, fps: Fraction) -> None:
+    def __init__(self, width: int, height: int, fps: Fraction, aspect: Fraction = Fraction(1)) -> None:
+        """Begins a segment.
+
+        Args:
+            width: even.
+            height: even.
+            fps: frames per second.
+            aspect: width of a pixel over its height, which players show the frames by.
+        """
         self._buffer = io.BytesIO()
         self._container = av.open(self._buffer, "w", format="mp4")
         stream = self._container.add_stream("libx264", rate=fps, options=CODEC_OPTIONS)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        if aspect != 1:
+            stream.codec_context.sample_aspect_ratio = aspect
         stream.codec_context.color_range = ColorRange.MPEG
         stream.codec_context.colorspace = Colorspace.ITU709
         stream.codec_context.color_primaries = ColorPrimaries.BT709

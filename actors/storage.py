@@ -100,6 +100,19 @@ def entry(path: str) -> Entry | None:
     return Entry(path, info.type == fs.FileType.Directory, info.size or 0)
 
 
+def stamp(path: str) -> tuple[int, int]:
+    """Size in bytes and time of the last change in nanoseconds since 1970 (0 where the system does not say).
+
+    Raises:
+        FileNotFoundError: nothing stands there.
+    """
+    system, inner = _open_system(path)
+    info = system.get_file_info(inner)
+    if info.type == fs.FileType.NotFound:
+        raise FileNotFoundError(path)
+    return info.size or 0, info.mtime_ns or 0
+
+
 def is_file(path: str) -> bool:
     """Whether a file stands at ``path``: no folder, pipe or device."""
     system, inner = _open_system(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import IO, Any
 
 import numpy as np
@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from actors import storage
 from actors.core.clip import Clip, ImageFrames
+from actors.core.witness import image_digest
+from jobs.clip.files import readable
+from jobs.clip.many import read_many
 
 SAMPLE = 1 << 20
 SAMPLES = 16
-READERS = 16
 CHUNK = 1 << 20
 
 
@@ -59,7 +61,7 @@ def file_facts(path: str) -> dict[str, Any]:
 
 
 def backgrounds_digest(clip: Clip) -> str:
-    """Digest of the clip's pictures: of every file its content, as `file_digest` takes it, in order."""
+    """Digest of the clip's pictures: of every image its content, of another file as `file_digest` takes it."""
     if clip.frames is None:
         return file_digest(clip.planes.path) if clip.planes else ""
     if not isinstance(clip.frames, ImageFrames):
@@ -68,12 +70,25 @@ def backgrounds_digest(clip: Clip) -> str:
 
 
 def images_digest(images: ImageFrames) -> str:
-    """Digest of image files: of every file its content, as `file_digest` takes it, in order."""
+    """Digest of image files that have been `witnessed`."""
     digest = xxhash.xxh3_128()
-    with ThreadPoolExecutor(READERS) as pool:
-        for each in pool.map(file_digest, images.paths):
-            digest.update(each.encode())
+    for each in images.digests:
+        digest.update(each.encode())
     return digest.hexdigest()
+
+
+def witnessed(images: ImageFrames) -> ImageFrames:
+    """The images with what the driver sees of them now, all bytes of every file.
+
+    Raises:
+        InputError: one of them cannot be read.
+    """
+    return replace(images, digests=tuple(read_many(_digest_of, images.paths)))
+
+
+def _digest_of(path: str) -> str:
+    with readable(path):
+        return image_digest(storage.read_bytes(path))
 
 
 def array_digest(array: NDArray[np.float32] | NDArray[np.uint8]) -> str:

@@ -350,10 +350,10 @@ def _raise_if_final(error: ray.exceptions.RayError) -> None:
 
     Raises:
         InputError: something the user gave cannot be used.
-        StoppedError: nothing can be written, or Ray has no room for blocks.
+        StoppedError: nothing can be written, Ray has no room for blocks, or the clip is not what it was.
     """
     cause = getattr(error, "cause", None) or error
-    if isinstance(cause, InputError):
+    if isinstance(cause, (InputError, StoppedError)):
         raise cause from error
     if isinstance(cause, STORE_FULL):
         # Ray's own text gives the lost object's bytes, and neither the node nor what to do.

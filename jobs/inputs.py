@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,16 @@ from actors.core.timeline import FrameRange, Loop, Pairing, divide, retimed
 from actors.digest import model_digest
 from actors.kinds import kinds_named
 from actors.model import recognise_model
-from jobs.clip import rate_warning, read_clip, read_features, read_parsing, read_windows
-from jobs.digest import array_digest, backgrounds_digest, images_digest, text_digest
+from jobs.clip import clock_warnings, read_clip, read_features, read_parsing, read_windows
+from jobs.clip.files import readable
+from jobs.digest import array_digest, backgrounds_digest, images_digest, text_digest, witnessed
 from jobs.options import CompositeOptions
 from jobs.recorded import Recorded, read_recorded, read_shown, read_speech
 from jobs.recording import mono
 from jobs.survey import Survey
+
+# Seconds. A picture that begins later than that has nothing to do with the sound beside it.
+LATEST_START = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +140,8 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         )
     squares, parsing = _picture(options, clip, kind)
     warnings = [*clip.warnings]
-    if not options.retime and (warning := rate_warning(clip.frames, kind)):
-        warnings.append(warning)
+    if not options.retime:
+        warnings.extend(clock_warnings(clip.frames, kind))
     recording = _recording(options, clip, audio, kind)
     if isinstance(audio, Recorded):
         warnings.extend(audio.found.warnings)
@@ -153,12 +157,12 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         digest=model_digest(model, tensors.external),
         tensors=tensors,
         kind=kind,
-        clip=clip,
+        clip=_seen(clip),
         audio=audio,
         pairing=pairing,
         frames=FrameRange(start, stop),
         squares=squares,
-        parsing=parsing,
+        parsing=None if parsing is None else witnessed(parsing),
         reach=REACH if options.colour_match else 0,
         shares=_shares(options, recording, len(audio), kind),
         sound=recording if options.video else None,
@@ -181,6 +185,17 @@ def _picture(
     size = clip.frames.width, clip.frames.height
     squares = smooth_squares(clip.rects, *size) if options.smooth_crops else None
     return squares, None if options.parsing is None else read_parsing(options.parsing, clip.frames)
+
+
+def _seen(clip: Clip) -> Clip:
+    """The clip with what the driver sees of its files, with which loaders compare what they read."""
+    frames, planes = clip.frames, clip.planes
+    if isinstance(frames, ImageFrames):
+        frames = witnessed(frames)
+    if planes is not None:
+        with readable(planes.path):
+            planes = replace(planes, stamp=storage.stamp(planes.path))
+    return replace(clip, frames=frames, planes=planes)
 
 
 def sources(clip: Clip) -> tuple[tuple[str, int], ...]:
@@ -236,7 +251,12 @@ def _pairing(options: CompositeOptions, clip: Clip, kind: ModelKind) -> Pairing:
         raise InputError(
             "--retime", f"{options.clip} is no video, so nothing tells when its frames are shown", "leave --retime out"
         )
-    return Pairing(loop, clip.backgrounds, retimed(clip.frames.timestamps, clip.frames.time_base, kind.fps))
+    frames = clip.frames
+    if frames.delay > LATEST_START:
+        raise InputError(
+            "--retime", f"the picture of {options.clip} begins {float(frames.delay):.0f} s after its sound", "cut it"
+        )
+    return Pairing(loop, clip.backgrounds, retimed(frames.timestamps, frames.time_base, kind.fps, frames.delay))
 
 
 def _recording(options: CompositeOptions, clip: Clip, audio: AudioTrack | Recorded, kind: ModelKind) -> Survey | None:

@@ -46,7 +46,7 @@ def check_precision(
 
     Raises:
         InputError: the pixels differ too much, or a session cannot be had.
-        StoppedError: no place was found.
+        StoppedError: no place was found, or the clip is not what it was.
     """
     answer = ray.remote(max_retries=1, **placement)(compare_precisions).remote(config, audio, samples)
     try:
@@ -54,7 +54,7 @@ def check_precision(
     except ray.exceptions.GetTimeoutError as error:
         raise StoppedError(f"nobody compared the precisions within {wait:g} s", "give --wait more seconds") from error
     except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, InputError):
+        if isinstance(error.cause, (InputError, StoppedError)):
             raise error.cause from error
         raise
     if report.worst > MOST_LEVELS or report.psnr < LEAST_PSNR:

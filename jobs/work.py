@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from actors.backgrounds import BlockRequest, FaceRequest
 from actors.compositor import WorkerConfig
 from actors.core.timeline import FrameRange
@@ -56,11 +58,17 @@ def worker_config(
         ready_planes=inputs.clip.frames is None,
         faces=faces,
         colour_match=options.colour_match,
-        delivery=options.delivery,
+        delivery=delivery(options, inputs),
         out=out,
         proof=NodeProof(inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token),
         samples=single_requests(options, inputs, samples),
     )
+
+
+def delivery(options: CompositeOptions, inputs: Inputs) -> Delivery | None:
+    """What finished frames become; ``None`` where nothing is composited."""
+    asked, frames = options.delivery, inputs.clip.frames
+    return asked if asked is None or frames is None else replace(asked, aspect=frames.picture.aspect)
 
 
 def face_request(config: WorkerConfig) -> FaceRequest | None:

@@ -6,6 +6,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
+from actors.core.packets import Packets
+from actors.core.picture import NOTHING_SAID, Picture
+
 
 @dataclass(frozen=True, slots=True)
 class FaceRect:
@@ -39,18 +42,22 @@ class ImageFrames:
         paths: absolute path or URI of every frame.
         width: pixels, the same for every frame.
         height: pixels, the same for every frame.
+        picture: what the images say about themselves.
+        digests: `actors.core.witness.image_digest` of every file as the driver saw it; empty until it has looked.
     """
 
     paths: tuple[str, ...]
     width: int
     height: int
+    picture: Picture = NOTHING_SAID
+    digests: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.paths)
 
     def part(self, start: int, stop: int) -> ImageFrames:
         """The frames ``start <= i < stop`` alone."""
-        return replace(self, paths=self.paths[start:stop])
+        return replace(self, paths=self.paths[start:stop], digests=self.digests[start:stop])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +66,36 @@ class VideoFrames:
 
     Attributes:
         path: absolute path or URI of the video.
-        timestamps: presentation timestamp of every frame in units of the time base, ascending.
+        timestamps: when every frame is shown, in units of the time base; none is earlier than the one before it.
+        places: the place of every frame's packet in the order of decoding, which tells the frame from all others.
         time_base: seconds that a unit of the timestamps is.
-        keyframes: timestamps of the frames that decoding can start from, ascending.
+        packets: the stream's packets, as far as these frames need them.
         width: pixels.
         height: pixels.
         fps: average frame rate, or ``None`` where the container does not say.
+        delay: seconds from the beginning of the file's earliest stream to the first frame.
+        picture: what the video says about its pixels.
     """
 
     path: str
     timestamps: tuple[int, ...]
+    places: tuple[int, ...]
     time_base: Fraction
-    keyframes: tuple[int, ...]
+    packets: Packets
     width: int
     height: int
     fps: Fraction | None
+    delay: Fraction = Fraction()
+    picture: Picture = NOTHING_SAID
 
     def __len__(self) -> int:
         return len(self.timestamps)
 
     def part(self, start: int, stop: int) -> VideoFrames:
-        """The frames ``start <= i < stop`` alone; the keyframes up to the last of them stay."""
-        timestamps = self.timestamps[start:stop]
-        keyframes = tuple(key for key in self.keyframes if timestamps and key <= timestamps[-1])
-        return replace(self, timestamps=timestamps, keyframes=keyframes)
+        """The frames ``start <= i < stop`` alone (at least one), with the packets that decoding them takes."""
+        places = self.places[start:stop]
+        packets = self.packets.around(places)
+        return replace(self, timestamps=self.timestamps[start:stop], places=places, packets=packets)
 
 
 FrameSource: TypeAlias = ImageFrames | VideoFrames
@@ -96,11 +109,14 @@ class PlaneFile:
         path: absolute path or URI of ``visual_input.bin``.
         first: index of the first frame this value stands for.
         count: frames from ``first`` on.
+        stamp: size in bytes and time of the last change in nanoseconds as the driver saw them, if it has looked: the
+            file is too large to be read twice.
     """
 
     path: str
     first: int
     count: int
+    stamp: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return self.count

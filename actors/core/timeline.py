@@ -62,26 +62,31 @@ def background_index(loop: Loop, frame: int, backgrounds: int) -> int:
             return frame
 
 
-def retimed(timestamps: Sequence[int], time_base: Fraction, fps: int) -> tuple[int, ...]:
+def retimed(timestamps: Sequence[int], time_base: Fraction, fps: int, delay: Fraction = Fraction()) -> tuple[int, ...]:
     """A video at another frame rate: the frame that is on show at the time of each output frame, once through.
 
-    Time counts from the first frame on. The last frame is on show for as long as the others on average.
+    Time counts from the beginning of the file's earliest stream; until its picture begins the first frame is on show,
+    as long as that is half an output frame at least. The last is on show for as long as the others on average.
 
     Args:
-        timestamps: when each frame is first shown, in units of the time base; ascending, at least one.
+        timestamps: when each frame is first shown, in units of the time base; none earlier than the one before, at
+            least one.
         time_base: seconds that a unit is.
         fps: output frames per second.
+        delay: seconds from the beginning of the file's earliest stream to the first frame.
 
     Returns:
         Frame numbers, ascending, at least one. Some stand twice where the video has fewer frames a second, some are
         left out where it has more.
     """
     first, count = timestamps[0], len(timestamps)
-    length = (timestamps[-1] - first) * time_base * Fraction(count, max(1, count - 1))
+    # Containers seldom begin sound and picture at the very same moment.
+    late = delay if delay * fps >= Fraction(1, 2) else Fraction()
+    length = late + (timestamps[-1] - first) * time_base * Fraction(count, max(1, count - 1))
     shown: list[int] = []
     frame = 0
     while (time := Fraction(len(shown), fps) + _CLOCK) < length:
-        last = first + time // time_base
+        last = first + (time - late) // time_base
         while frame + 1 < count and timestamps[frame + 1] <= last:
             frame += 1
         shown.append(frame)

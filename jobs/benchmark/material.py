@@ -179,11 +179,9 @@ def _video(frames: VideoFrames | None) -> Iterator[Image]:
     """All frames by decoding from the start: slow, simple, and not how the renderer does it."""
     if frames is None:
         return
-    wanted = set(frames.timestamps)
     try:
         with av.open(frames.path) as container:
             for frame in container.decode(video=0):
-                if frame.pts in wanted:
-                    yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+                yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(frames.path, f"cannot be decoded ({error})", "encode it again") from error

@@ -10,8 +10,10 @@ from actors import storage
 from actors.core.clip import FrameSource, ImageFrames, VideoFrames
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
+from jobs.clip.containers import refuse_in_folder
 from jobs.clip.files import is_file
 from jobs.clip.images import image_files, read_images
+from jobs.clip.look import tell
 from jobs.clip.notes import Notes
 from jobs.clip.video import read_video, video_files
 
@@ -87,6 +89,7 @@ def find_frames(there: Candidates, notes: Notes) -> tuple[FrameSource, str]:
     if there.videos:
         choices.append((", ".join(there.videos), lambda: _open_only(there, notes)))
     if not choices:
+        refuse_in_folder(there.folder)
         raise InputError(
             there.folder,
             "holds no full frames",
@@ -107,7 +110,19 @@ def open_video(path: str, notes: Notes) -> VideoFrames:
     name = path.rsplit("/", 1)[-1]
     rate = "unknown frame rate" if frames.fps is None else f"{float(frames.fps):g} fps"
     notes.recognised(name, f"{len(frames)} background frames, {frames.width}x{frames.height}, {rate}")
+    tell(path, (frames.width, frames.height), frames.picture, notes)
     return frames
+
+
+def clock_warnings(frames: FrameSource | None, kind: ModelKind) -> list[str]:
+    """What becomes of a video's own clock where its frames pair by index."""
+    found = [rate_warning(frames, kind)]
+    if isinstance(frames, VideoFrames) and frames.delay * kind.fps >= 1:
+        found.append(
+            f"{frames.path.rsplit('/', 1)[-1]}: its picture begins {float(frames.delay):.2f} s after its sound; frames"
+            " pair by index, so it is shown that much too early; --retime pairs by time"
+        )
+    return [line for line in found if line]
 
 
 def rate_warning(frames: FrameSource | None, kind: ModelKind) -> str | None:
@@ -129,6 +144,6 @@ def _open_only(there: Candidates, notes: Notes) -> VideoFrames:
 
 
 def _open_images(path: str, files: tuple[storage.Entry, ...], name: str, notes: Notes) -> ImageFrames:
-    frames = read_images(path, files)
+    frames = read_images(path, files, notes)
     notes.recognised(name, f"{len(frames)} background images, {frames.width}x{frames.height}")
     return frames

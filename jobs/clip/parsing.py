@@ -6,7 +6,7 @@ from actors import storage
 from actors.core.clip import FrameSource, ImageFrames
 from actors.core.errors import InputError
 from jobs.clip.files import files_in, look, require_content
-from jobs.clip.images import image_size
+from jobs.clip.image_look import image_size
 from jobs.clip.many import read_many
 from jobs.clip.numbering import in_order
 

@@ -1,33 +1,30 @@
-"""Backgrounds inside a video file: counted and described by demuxing, without decoding more than one frame."""
+"""Backgrounds inside a video file: counted and described by demuxing, decoded only where nothing else tells."""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from itertools import pairwise
 from typing import IO
 
 import av
 import av.container
 import av.error
-from av.buffer import Buffer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from actors import storage
-from actors.backgrounds import CONTAINERS
 from actors.core.clip import VideoFrames
 from actors.core.errors import InputError
+from actors.video import CONTAINERS
+from jobs.clip.containers import HEAD_BYTES, foreign, refusal
+from jobs.clip.convert import conversion
 from jobs.clip.files import file_at, files_in, one_line, readable
+from jobs.clip.look import look, require_readable
+from jobs.clip.packets import COPY_AGAIN, REENCODE, decoded_frames, decoded_order, list_packets
 from jobs.clip.truncation import missing_bytes
 
-SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi")
-_REENCODE = "re-encode it, for instance: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4"
-_COPY_AGAIN = "copy or download the whole file again"
-# The identity of a display matrix, 16.16 fixed point with a last column of 2.30.
-_UPRIGHT = struct.pack("=9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
+SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".3gp", ".3g2")
 
 
 def video_files(folder: str) -> list[storage.Entry]:
@@ -38,25 +35,72 @@ def video_files(folder: str) -> list[storage.Entry]:
 def read_video(path: str) -> VideoFrames:
     """Counts and describes the frames of the first video stream.
 
+    Where the container does not say when frames are shown, they are decoded once: their order is the decoder's.
+
     Raises:
-        InputError: not a video, truncated, turned by a display matrix, or without usable timestamps.
+        InputError: not a video, truncated, shown otherwise than it is stored, or without usable timestamps.
     """
     size = file_at(path).size
     with readable(path), storage.open_input(path) as file:
+        if kind := foreign(file.read(HEAD_BYTES)):
+            raise refusal(path, kind)
         if missing := missing_bytes(file, size):
-            raise InputError(path, f"truncated: the last {missing} bytes are missing", _COPY_AGAIN)
+            raise InputError(path, f"truncated: the last {missing} bytes are missing", COPY_AGAIN)
         file.seek(0)
         with _opened(file, path) as (container, stream):
-            width, height = _first_frame(container, stream, path)
+            first = _first_frame(container, stream, path)
+            picture = look(stream, first)
+            require_readable(path, picture)
+            reorders = stream.codec_context.has_b_frames or first.interlaced_frame
         file.seek(0)
         with _opened(file, path) as (container, stream):
-            shown, keyframes = _packet_times(container, stream, path)
-            rate, time_base = stream.average_rate, stream.time_base
-    _require_decodable(shown, keyframes, path)
+            table = list_packets(container, stream, path)
+            rate, time_base, started = stream.average_rate, stream.time_base, _others_start(container, stream)
+            knows_order = table.says_order(reorders=reorders)
+            reordered = stream.codec_context.codec.reorder
+        if knows_order:
+            table = table.by_time()
+        elif reordered:
+            file.seek(0)
+            with _opened(file, path) as (container, stream):
+                table = table.as_decoded(*decoded_order(container, stream, path))
+    table.require_decodable(path)
     if time_base is None:
-        raise InputError(path, "does not say how long its frames are shown", _REENCODE)
-    fps = Fraction(rate.numerator, rate.denominator) if rate else None
-    return VideoFrames(path, tuple(shown), time_base, tuple(keyframes), width, height, fps)
+        raise InputError(path, "does not say how long its frames are shown", REENCODE)
+    times = table.times
+    return VideoFrames(
+        path=path,
+        timestamps=times,
+        places=table.frames,
+        time_base=time_base,
+        packets=table.packets(),
+        width=first.width,
+        height=first.height,
+        fps=Fraction(rate.numerator, rate.denominator) if rate else None,
+        delay=Fraction(0) if started is None else max(Fraction(0), times[0] * time_base - started),
+        picture=picture,
+    )
+
+
+def check_video(video: VideoFrames) -> None:
+    """Decodes a whole video, as loaders will, to see that all of its frames are there and of one size.
+
+    Raises:
+        InputError: the first frame that is not.
+    """
+    path, numbers = video.path, {place: number for number, place in enumerate(video.places)}
+    size = (video.width, video.height)
+    with readable(path), storage.open_input(path) as file, _opened(file, path) as (container, stream):
+        for place, frame in decoded_frames(container, stream, path):
+            number = numbers.pop(place, None)
+            if number is not None and (frame.width, frame.height) != size:
+                raise InputError(
+                    path,
+                    f"frame {number} is {frame.width}x{frame.height}, the first is {size[0]}x{size[1]}",
+                    f"make all of one size: {conversion(path)}",
+                )
+    if numbers:
+        raise InputError(path, f"frame {min(numbers.values())} does not decode", REENCODE)
 
 
 @contextmanager
@@ -70,69 +114,32 @@ def _opened(file: IO[bytes], path: str) -> Iterator[tuple[av.container.InputCont
             stream = container.streams.video[0]
             # Without a decoder the stream has none of its video attributes, whatever the type says.
             if getattr(stream, "codec_context", None) is None:
-                raise InputError(path, "its codec is not known here", _REENCODE)
+                raise InputError(path, "its codec is not known here", REENCODE)
             if stream.disposition & Disposition.attached_pic:
-                raise InputError(path, "its first picture stream is a cover, not a video", _REENCODE)
+                raise InputError(path, "its first picture stream is a cover, not a video", REENCODE)
             yield container, stream
     except av.error.FFmpegError as error:
         reason = one_line(error) if error.strerror is None else error.strerror
-        raise InputError(path, f"not a readable video ({reason})", f"{_COPY_AGAIN}, or {_REENCODE}") from error
+        raise InputError(path, f"not a readable video ({reason})", f"{COPY_AGAIN}, or {REENCODE}") from error
 
 
-def _first_frame(container: av.container.InputContainer, stream: VideoStream, path: str) -> tuple[int, int]:
-    """Width and height in pixels of the first frame."""
+def _first_frame(container: av.container.InputContainer, stream: VideoStream, path: str) -> av.VideoFrame:
     frame = next(container.decode(stream), None)
     if frame is None:
-        raise InputError(path, "not one frame of it can be decoded", f"{_COPY_AGAIN}, or {_REENCODE}")
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if isinstance(matrix, Buffer) and bytes(matrix) != _UPRIGHT:
-        turned = f"turned by {frame.rotation} degrees" if frame.rotation else "mirrored or scaled"
-        raise InputError(path, f"its frames are shown {turned}", f"so that the pixels stand upright, {_REENCODE}")
-    return frame.width, frame.height
+        raise InputError(path, "not one frame of it can be decoded", f"{COPY_AGAIN}, or {REENCODE}")
+    return frame
 
 
-def _packet_times(
-    container: av.container.InputContainer, stream: VideoStream, path: str
-) -> tuple[list[int], list[int]]:
-    """The timestamps of all shown frames and of all keyframes, both ascending."""
-    stated = _stated_frames(container, stream)
-    shown: list[int] = []
-    keyframes: list[int] = []
-    packets = 0
-    for packet in container.demux(stream):
-        # The demuxer ends with an empty packet that only tells decoders to flush.
-        if packet.size == 0:
-            continue
-        packets += 1
-        if packet.is_corrupt:
-            raise InputError(path, f"damaged or truncated at frame {packets - 1}", f"{_COPY_AGAIN}, or {_REENCODE}")
-        time = packet.pts if packet.pts is not None else packet.dts
-        if time is None:
-            raise InputError(path, f"frame {packets - 1} has no timestamp", _REENCODE)
-        if packet.is_keyframe:
-            keyframes.append(time)
-        # An edit list may hide frames that others are still decoded from.
-        if not packet.is_discard:
-            shown.append(time)
-    if packets < stated:
-        raise InputError(path, f"truncated: {packets} of {stated} frames are there", _COPY_AGAIN)
-    return sorted(shown), sorted(keyframes)
-
-
-def _require_decodable(shown: Sequence[int], keyframes: Sequence[int], path: str) -> None:
-    """Checks that every frame can be told by its timestamp and reached from a keyframe."""
-    if not shown:
-        raise InputError(path, "holds no frames", _REENCODE)
-    twice = next((before for before, after in pairwise(shown) if before == after), None)
-    if twice is not None:
-        raise InputError(path, f"two frames have the same timestamp {twice}", _REENCODE)
-    if not keyframes or keyframes[0] > shown[0]:
-        raise InputError(path, "it starts with frames that cannot be decoded (no keyframe before them)", _REENCODE)
-
-
-def _stated_frames(container: av.container.InputContainer, stream: VideoStream) -> int:
-    """How many frames the container says it holds, 0 where it does not say."""
-    # A QuickTime edit list may leave out frames that the sample count includes; the index is built after it.
-    if "mp4" in container.format.name:
-        return min(stream.frames, len(stream.index_entries))
-    return stream.frames
+def _others_start(container: av.container.InputContainer, own: VideoStream) -> Fraction | None:
+    """When the earliest of the other streams of picture and sound begins, in seconds; ``None`` where it is alone."""
+    return min(
+        (
+            stream.start_time * Fraction(stream.time_base)
+            for stream in (*container.streams.video, *container.streams.audio)
+            if stream is not own
+            and stream.start_time is not None
+            and stream.time_base is not None
+            and not stream.disposition & Disposition.attached_pic
+        ),
+        default=None,
+    )

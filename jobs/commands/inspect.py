@@ -19,7 +19,7 @@ from actors.core.pixels import guess_output
 from actors.encoding import Delivery, ImageFormat
 from actors.kinds import all_kinds, kinds_named
 from actors.model import recognise_model
-from jobs.clip import rate_warning, read_clip, read_features, read_parsing, read_windows
+from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
 from jobs.features import window_rows
 from jobs.messages import say, terminal
 from jobs.options import CompositeOptions
@@ -79,6 +79,9 @@ def inspect(
         if network is None and kind is None:
             say(console, f"read as for {taken_for.name}, until --model or --kind says what for")
         _print_clip(console, found, taken_for)
+        frames = found.frames
+        if isinstance(frames, VideoFrames):
+            _attempt(lambda: check_video(frames), problems)
         rows = _attempt(
             lambda: _print_audio(console, found, taken_for, features, audio or found.sound, encoder), problems
         )
@@ -184,6 +187,7 @@ def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
     if clip.frames is not None:
         rate = f", {float(clip.frames.fps):g} fps" if isinstance(clip.frames, VideoFrames) and clip.frames.fps else ""
         say(console, f"backgrounds: {clip.backgrounds}, {clip.frames.width}x{clip.frames.height}{rate}")
+        say(console, f"picture: {describe(clip.frames.picture, clip.frames.width, clip.frames.height)}")
     else:
         say(console, f"backgrounds: {clip.backgrounds} sets of planes, no full frames (--no-composite only)")
     if clip.rects:
@@ -196,8 +200,7 @@ def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
         f"memory: {clip.backgrounds * each / 2**20:.0f} MiB of object store for the whole clip,"
         f" in blocks of {block * each / 2**20:.0f} MiB",
     )
-    pace = rate_warning(clip.frames, kind)
-    for warning in (*clip.warnings, *([pace] if pace else [])):
+    for warning in (*clip.warnings, *clock_warnings(clip.frames, kind)):
         say(console, f"warning: {warning}", style="yellow")
 
 

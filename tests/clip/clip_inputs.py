@@ -17,12 +17,15 @@ from numpy.typing import NDArray
 from actors.core.clip import Clip, FaceRect
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
+from actors.core.picture import Picture
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip import read_clip
 
 T = TypeVar("T")
 
 WIDTH, HEIGHT = 64, 48
+# What images that OpenCV writes say about themselves.
+DRAWN = Picture(stored="PNG RGB", matrix="rgb")
 # Decorates property tests: none may fail because the machine is busy, and each example writes its file anew.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 # Small planes keep binary exports small; the audio stays the real one.

@@ -7,6 +7,7 @@ import clip_inputs
 import numpy as np
 import pytest
 from clip_inputs import (
+    DRAWN,
     PATIENT,
     SMALL,
     given_or_refused,
@@ -58,7 +59,7 @@ def test_full_frames_and_rects_take_the_place_of_the_planes(tmp_path: Path) -> N
     write_rects(tmp_path / "crop_rects.json", squares(COUNT))
     clip = read(tmp_path)
     assert (clip.form, clip.planes) == ("binary", None)
-    assert clip.frames == ImageFrames(tuple(map(str, paths)), 64, 48)
+    assert clip.frames == ImageFrames(tuple(map(str, paths)), 64, 48, DRAWN)
     assert clip.rects == tuple(squares(COUNT))
     assert clip.window_count == COUNT
     assert clip.found[-1] == "full_body_img/: frame i pairs with window i; visual_input.bin is not needed"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from clip_inputs import (
+    DRAWN,
     HEIGHT,
     WIDTH,
     read,
@@ -152,7 +153,7 @@ def test_a_folder_of_images_is_a_clip_with_rects(tmp_path: Path) -> None:
     assert "--rects" in refused(folder).fix
     clip = read(folder, rects=write_rects(tmp_path / "r.json", squares(COUNT)))
     assert (clip.id, clip.form, clip.rects) == ("shots", "frames", tuple(squares(COUNT)))
-    assert clip.frames == ImageFrames(tuple(map(str, paths)), WIDTH, HEIGHT)
+    assert clip.frames == ImageFrames(tuple(map(str, paths)), WIDTH, HEIGHT, replace(DRAWN, stored="WEBP RGB"))
 
 
 def test_a_folder_with_one_video_is_a_clip_and_with_two_is_not(tmp_path: Path) -> None:

@@ -10,18 +10,21 @@ from PIL import Image
 
 from actors.core.clip import ImageFrames
 from actors.core.errors import InputError
-from jobs.clip.images import image_files, image_size, read_images
+from jobs.clip.image_look import image_size
+from jobs.clip.images import image_files, read_images
+from jobs.clip.notes import Notes
 
 
 def read(folder: Path) -> ImageFrames:
-    return read_images(str(folder), image_files(str(folder)))
+    return read_images(str(folder), image_files(str(folder)), Notes())
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "jpeg", "png", "bmp", "webp", "PNG"])
 @pytest.mark.parametrize("start", [0, 1, 98])
 def test_images_are_read_in_numerical_order_wherever_they_start(tmp_path: Path, suffix: str, start: int) -> None:
     paths = write_images(tmp_path, 11, start=start, pattern=f"{{}}.{suffix}")
-    assert read(tmp_path) == ImageFrames(tuple(map(str, paths)), WIDTH, HEIGHT)
+    found = read(tmp_path)
+    assert (found.paths, found.width, found.height) == (tuple(map(str, paths)), WIDTH, HEIGHT)
 
 
 def test_other_and_hidden_files_are_ignored(tmp_path: Path) -> None:

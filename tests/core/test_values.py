@@ -15,12 +15,22 @@ from hypothesis import strategies as st
 
 from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError, printable
+from actors.core.packets import KeyPacket, Packets
 from actors.core.timings import SCHEMA, STAGES, FrameTiming, to_table
 from actors.kinds.unet_328_ave import KIND as UNET_328
 
 SOURCES = [
     ImageFrames(tuple(f"/c/{i}.png" for i in range(10)), 64, 48),
-    VideoFrames("/c/v.mp4", tuple(range(0, 100, 10)), Fraction(1, 250), (0, 40, 80), 64, 48, None),
+    VideoFrames(
+        "/c/v.mp4",
+        tuple(range(0, 100, 10)),
+        (0, 2, 1, 3, 5, 4, 6, 8, 7, 9),
+        Fraction(1, 250),
+        Packets(0, bytes(range(80)), tuple(KeyPacket(i, i * 10, i * 10) for i in (0, 3, 4, 5, 6, 8)), 2),
+        64,
+        48,
+        None,
+    ),
     PlaneFile("/c/visual_input.bin", 5, 10),
 ]
 
@@ -39,9 +49,15 @@ def test_a_part_has_the_frames_between(source: ImageFrames | VideoFrames | Plane
         assert part.paths == source.paths[start:stop]
     if isinstance(part, VideoFrames) and isinstance(source, VideoFrames):
         assert part.timestamps == source.timestamps[start:stop]
-        # The keyframe that the first frame is decoded from is still there.
-        assert min(part.keyframes) <= part.timestamps[0]
-        assert max(part.keyframes) <= part.timestamps[-1]
+        packets = part.packets
+        assert part.places == source.places[start:stop]
+        # The three keyframes before are still there, and every packet from there to the last frame's.
+        starts = [key.place for key in source.packets.keys if key.place <= min(part.places)][-3:]
+        assert [key.place for key in packets.starts(min(part.places))] == starts[::-1]
+        assert packets.first == starts[0]
+        assert packets.stop == min(max(part.places) + 2, 10)
+        for place in range(packets.first, packets.stop):
+            assert packets.digest(place) == bytes(range(8 * place, 8 * place + 8))
     if isinstance(part, PlaneFile):
         assert part.first == 5 + start
 

@@ -56,7 +56,8 @@ def test_permission_is_lost(stage: Stage) -> None:
     stage.check_resumes(done)
 
 
-def test_the_source_goes_away(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("instead", "reason"), [(None, "20.png: cannot be read"), ("3.png", "20.png changed while")])
+def test_the_source_goes_away(instead: str | None, reason: str, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of two backgrounds, three at a time: the last one is read when frames have long been written."""
     monkeypatch.setattr(jobs.ahead, "plan_blocks", lambda *_: BlockPlan(2, 10, 3, 1 << 20))
     copy = stage.folder / "clip"
@@ -67,10 +68,12 @@ def test_the_source_goes_away(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> 
         def _load_block(self, block: int) -> None:
             if block == 9:
                 last.rename(away)
+                if instead is not None:
+                    shutil.copy(copy / "full_body_img" / instead, last)
             super()._load_block(block)
 
     with monkeypatch.context() as removing:
         removing.setattr(jobs.render, "Dispatcher", Removing)
-        done = stage.check_stopped(stage.render(clip=copy), "20.png")
-    away.rename(last)
+        done = stage.check_stopped(stage.render(clip=copy), reason)
+    away.replace(last)
     stage.check_resumes(done, clip=copy)

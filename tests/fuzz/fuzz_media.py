@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -17,6 +18,7 @@ from actors.backgrounds import BlockRequest, load_block
 from actors.core.clip import FaceRect, FrameSource, ImageFrames
 from actors.core.pixels import Interpolation
 from jobs.clip.images import image_files, read_images
+from jobs.clip.notes import Notes
 from jobs.clip.parsing import read_parsing
 from jobs.clip.video import read_video
 
@@ -97,16 +99,16 @@ class Images(FileReader):
 
     def read(self) -> None:
         files = image_files(self.folder)
-        alone = read_images(self.folder, files[1:])
+        alone = read_images(self.folder, files[1:], Notes())
         assert alone.paths == (str(self.path),)
         assert alone.width > 0, alone.width
         assert alone.height > 0, alone.height
         assert alone.width * alone.height <= _LARGEST_PICTURE, (alone.width, alone.height)
-        both = read_images(self.folder, files)
+        both = read_images(self.folder, files, Notes())
         assert (len(both), both.width, both.height) == (2, WIDTH, HEIGHT)
         # As masks of what is in front of the face they are read and decoded again.
         masks = read_parsing(self.folder, both)
-        assert masks == both
+        assert replace(both, picture=masks.picture) == masks
         _decode(both, masks)
 
 
@@ -136,9 +138,10 @@ class Video(FileReader):
 
     def read(self) -> None:
         video = read_video(str(self.path))
-        assert list(video.timestamps) == sorted(set(video.timestamps))
+        assert list(video.timestamps) == sorted(video.timestamps)
         assert video.timestamps
-        assert video.keyframes[0] <= video.timestamps[0]
+        assert len(set(video.places)) == len(video.timestamps)
+        assert video.packets.keys[0].place <= min(video.places)
         # A frame takes a byte at least.
         assert len(video) <= self.path.stat().st_size
         assert video.width > 0, video.width

@@ -12,6 +12,7 @@ from fuzz_base import HEIGHT, WIDTH, FileReader, require_lines
 from mutations import mutate_bytes, mutate_json, mutate_numbers
 
 from actors.core.clip import VideoFrames
+from actors.core.packets import Packets
 from jobs.clip.landmarks import landmark_files, read_landmarks
 from jobs.clip.notes import Notes
 from jobs.clip.package_info import check_package_info
@@ -97,7 +98,14 @@ class PackageInfo(FileReader):
         super().__init__(folder / "package_info.json", [json.dumps(info).encode() for info in (described, other)])
         self.folder = str(folder)
         self.frames = VideoFrames(
-            str(folder / "v.mp4"), (0, 1, 2, 3, 4), Fraction(1, 25), (0,), WIDTH, HEIGHT, Fraction(25)
+            path=str(folder / "v.mp4"),
+            timestamps=tuple(range(5)),
+            places=tuple(range(5)),
+            time_base=Fraction(1, 25),
+            packets=Packets(0, bytes(40), ()),
+            width=WIDTH,
+            height=HEIGHT,
+            fps=Fraction(25),
         )
 
     def mutate(self, content: bytes, chance: Random) -> bytes:

@@ -20,7 +20,8 @@ from opens import Watch
 from actors import storage
 from actors.backgrounds import BlockRequest, load_block
 from actors.core.clip import FaceRect, VideoFrames
-from actors.core.errors import InputError
+from actors.core.errors import InputError, StoppedError
+from actors.core.packets import KeyPacket, Packets
 from actors.core.pixels import Interpolation
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
@@ -51,7 +52,8 @@ def read_all(path: str) -> str:
 
 def decode_video(path: str) -> str:
     """What a worker decodes of a video that was exchanged after the driver had read it."""
-    frames = VideoFrames(path, (0, 512, 1024), Fraction(1, 12800), (0,), 64, 48, None)
+    packets = Packets(0, bytes(24), (KeyPacket(0, 0, 0),))
+    frames = VideoFrames(path, (0, 512, 1024), (0, 1, 2), Fraction(1, 12800), packets, 64, 48, None)
     load_block(BlockRequest(0, frames, (FaceRect(4, 6, 24, 26),) * 3, Interpolation.LINEAR, keep_frames=True), UNET_328)
     return "a video"
 
@@ -118,7 +120,7 @@ def main(outside: Path, jobs: list[list[str]]) -> None:
             hook.opened.clear()
             try:
                 outcome = SCENARIOS[scenario](path)
-            except InputError as error:
+            except (InputError, StoppedError) as error:
                 outcome = f"refused: {error}"
             opened, done = sorted(hook.opened), sorted(hook.done)
         grown = _peak() - before

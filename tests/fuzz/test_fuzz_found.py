@@ -156,7 +156,7 @@ def test_a_file_name_that_is_not_for_the_terminal(tmp_path: Path, name: str) -> 
 def test_frames_with_numbers_as_long_as_names_may_be(tmp_path: Path) -> None:
     for last in "17":
         cv2.imwrite(str(tmp_path / f"{'9' * 220}{last}.png"), picture())
-    require_line(lambda: read_images(str(tmp_path), image_files(str(tmp_path))))
+    require_line(lambda: read_images(str(tmp_path), image_files(str(tmp_path)), Notes()))
 
 
 def test_a_file_name_that_is_not_utf_8(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_file_name_that_is_not_utf_8(tmp_path: Path) -> None:
         (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff1.png"))).write_bytes((tmp_path / "0.png").read_bytes())
     except OSError:
         pytest.skip("this file system takes no such name")
-    require_line(lambda: read_images(str(tmp_path), image_files(str(tmp_path))))
+    require_line(lambda: read_images(str(tmp_path), image_files(str(tmp_path)), Notes()))
 
 
 @pytest.mark.parametrize(
