@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,11 +13,15 @@ from actors.bounds import is_plain
 from actors.core.errors import InputError
 from actors.core.mel import BANDS, WINDOW_ROWS
 from actors.device import own_device
+from actors.graph import give_out_statistics
+from actors.mates import Rows, depends_on_mates
+from actors.nature import mixing_cause, unsteady_operators
 from actors.onnx_file import check_floats, described, fits, fixed_batch, read_network
 from actors.parts import without_unused_inputs
 from actors.weights import load_network
 
 if TYPE_CHECKING:
+    import onnx
     import onnxruntime as ort
 
 FEATURES = 512
@@ -27,6 +32,13 @@ ROW_SHAPE = (FEATURES,)
 
 # Windows per inference where the export leaves it open.
 BATCH = 32
+
+# Windows by which it is seen whether rows depend on their batch.
+COMPARED = 4
+
+# How far a row may lie from that of its window alone, of its largest value: sums of a matrix are added up in another
+# order than those of a vector.
+ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +107,13 @@ class Encoder:
     def __init__(self, config: EncoderConfig) -> None:
         self._config = config
         self._session: ort.InferenceSession | None = None
-        # A shorter batch is padded to this one, so that no shape is new while others wait.
+        # A shorter batch is filled up to this one, so that no shape is new while others wait.
         self._batch = config.tensors.batch or BATCH
         self._padded = np.zeros((self._batch, *WINDOW_SHAPE), np.float32)
+        self._unsteady: tuple[str, ...] = ()
+        self._mixing = ""
+        # Windows that are run together; unknown until the first ones have been compared.
+        self._together: int | None = None
 
     def prepare(self) -> str:
         """Builds and warms the session; gives the execution provider in use, which is the one that was asked for.
@@ -119,20 +135,58 @@ class Encoder:
             ``(n, 512)`` float32; the values are the model's and not checked here.
 
         Raises:
-            InputError: as `prepare`.
+            InputError: as `prepare`, or it answers differently to the same window.
             NoCudaError: as `prepare`.
         """
         session = self._ready()
-        rows = [np.zeros((0, FEATURES), np.float32)]
-        for start in range(0, len(windows), self._batch):
-            part = windows[start : start + self._batch, None]
-            self._padded[: len(part)] = part
-            rows.append(self._run(session, self._padded)[: len(part)])
-        return np.concatenate(rows)
+        if not len(windows):
+            return np.zeros((0, FEATURES), np.float32)
+        if self._together is None:
+            self._together = 1 if self._mixes(session, windows) else self._batch
+        parts = (windows[start : start + self._together] for start in range(0, len(windows), self._together))
+        return np.concatenate([self._rows(session, part, alone=self._together == 1) for part in parts])
+
+    def remark(self) -> str:
+        """What the user should know of how windows were encoded, one line; empty where there is nothing."""
+        if self._together != 1 or self._batch == 1:
+            return ""
+        problem = "the encoder's answers change with what else is in a batch, so windows are encoded alone"
+        return f"{problem}; {self._mixing}"
+
+    def _rows(
+        self, session: ort.InferenceSession, windows: NDArray[np.float32], *, alone: bool = False
+    ) -> NDArray[np.float32]:
+        """The rows of up to a batch of windows; ``alone`` runs a single one without others where that can be."""
+        if alone and self._config.tensors.batch is None:
+            return self._run(session, windows[:, None])
+        self._padded[: len(windows)], self._padded[len(windows) :] = windows[:, None], windows[-1:, None]
+        return self._run(session, self._padded)[: len(windows)]
+
+    def _mixes(self, session: ort.InferenceSession, windows: NDArray[np.float32]) -> bool:
+        """Whether the rows of some windows depend on what else is encoded with them.
+
+        Raises:
+            InputError: they depend on chance.
+        """
+        samples = windows[[i * len(windows) // COMPARED for i in range(min(COMPARED, len(windows)))]]
+        stranger = np.random.default_rng(0).uniform(-4, 4, samples[0].shape).astype(np.float32)
+        alone = [self._rows(session, window[None], alone=True)[0] for window in samples]
+        same = _near if self._config.gpus else _equal
+        if self._unsteady and not same(alone[0], self._rows(session, samples[:1], alone=True)[0]):
+            problem = f"answers differently when it is given the same window again ({', '.join(self._unsteady)})"
+            raise InputError(self._config.path, problem, "export it after .eval(), without random operators")
+        if self._batch == 1:
+            return False
+
+        def run(rows: Rows) -> Sequence[NDArray[np.float32]]:
+            return list(self._rows(session, np.stack([stranger if row is None else samples[row] for row in rows])))
+
+        return depends_on_mates(run, alone, self._batch, same=same, near=_near)
 
     def _ready(self) -> ort.InferenceSession:
         if self._session is None:
-            session = _session(self._config)
+            session, model = _session(self._config)
+            self._unsteady, self._mixing = unsteady_operators(model), mixing_cause(model)
             try:
                 self._run(session, self._padded)
             except InputError:
@@ -159,15 +213,27 @@ class Encoder:
         return rows
 
 
-def _session(config: EncoderConfig) -> ort.InferenceSession:
-    """A session on the device that was asked for, or none at all."""
+def _equal(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    return np.array_equal(one, other, equal_nan=True)
+
+
+def _near(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Whether two rows differ by no more than what another order of their sums makes."""
+    largest = float(np.abs(other[np.isfinite(other)]).max(initial=0))
+    return np.allclose(one, other, rtol=0, atol=ROUNDING * largest, equal_nan=True)
+
+
+def _session(config: EncoderConfig) -> tuple[ort.InferenceSession, onnx.ModelProto]:
+    """A session on the device that was asked for, or none at all, and what it runs."""
     # Imported here so that a driver never loads the runtime.
     from actors.session import CUDA, SessionOptions, _build, _cpu_nodes, _preload  # noqa: PLC0415
 
     memory = int(own_device(config.gpus).memory * config.gpus)
     options = SessionOptions(provider=config.provider, threads=config.threads, gpu_mem_limit=memory)
     missing = _preload() if config.provider == CUDA else ""
-    session = _build(config.path, without_unused_inputs(load_network(config.path)), options, missing)
+    model = without_unused_inputs(load_network(config.path))
+    give_out_statistics(model.graph)
+    session = _build(config.path, model, options, missing)
     if config.provider == CUDA:
         _cpu_nodes(config.path, session)
-    return session
+    return session, model

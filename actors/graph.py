@@ -102,12 +102,12 @@ def pixel_graph(
     # Left open, so that a network with other planes than it says is found by counting them, not by a failed load.
     graph.output.append(helper.make_tensor_value_info(PIXELS, TensorProto.UINT8, [batch, None, None, None]))
     graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, [batch]) for name in (LOW, HIGH, SUM))
-    _give_out_statistics(graph)
+    give_out_statistics(graph)
     return wrapped
 
 
-def _give_out_statistics(graph: onnx.GraphProto) -> None:
-    """Has normalisations in training mode give out the statistics that nobody reads.
+def give_out_statistics(graph: onnx.GraphProto) -> None:
+    """Has normalisations in training mode give out the statistics that nobody reads; changes the graph.
 
     Otherwise the runtime writes them over those that it was given, and answers by what it was asked before.
     """

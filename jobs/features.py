@@ -169,17 +169,52 @@ def make_features(folder: str, speech: Recorded, kind: ModelKind, rows: Iterable
     return read_features(path, kind)
 
 
-def local_encoder(speech: Speech, threads: int) -> Encode:
+class LocalEncoder:
+    """An encoder in this process."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+
+    def __call__(self, batches: Iterable[Rows]) -> Iterator[Rows]:
+        """Encodes batches, one after the other."""
+        return map(self._encoder.encode, batches)
+
+    def remark(self) -> str:
+        """As `Encoder.remark`; to be asked when all is encoded."""
+        return self._encoder.remark()
+
+
+class RemoteEncoder:
+    """An encoder in an actor's process."""
+
+    def __init__(self, actor: Any) -> None:  # noqa: ANN401 - Ray's handles have no type
+        self._actor = actor
+
+    def __call__(self, batches: Iterable[Rows]) -> Iterator[Rows]:
+        """Encodes batches, a few at a time."""
+        waiting: deque[Any] = deque()
+        for batch in batches:
+            waiting.append(self._actor.encode.remote(batch))
+            if len(waiting) == _IN_FLIGHT:
+                yield _answer(waiting.popleft())
+        while waiting:
+            yield _answer(waiting.popleft())
+
+    def remark(self) -> str:
+        """As `Encoder.remark`; to be asked when all is encoded."""
+        return str(_answer(self._actor.remark.remote()))
+
+
+def local_encoder(speech: Speech, threads: int) -> LocalEncoder:
     """An encoder in this process, on so many of its cores."""
     # Imported here: a driver whose encoder is an actor never loads the runtime.
     from actors.session import CPU  # noqa: PLC0415
 
-    encoder = Encoder(EncoderConfig(speech.encoder, speech.tensors, CPU, threads, gpus=0))
-    return lambda batches: map(encoder.encode, batches)
+    return LocalEncoder(Encoder(EncoderConfig(speech.encoder, speech.tensors, CPU, threads, gpus=0)))
 
 
 @contextmanager
-def encoder_actor(config: EncoderConfig, *, cpus: float, wait: float) -> Iterator[Encode]:
+def encoder_actor(config: EncoderConfig, *, cpus: float, wait: float) -> Iterator[RemoteEncoder]:
     """An encoder as an actor of the connected cluster; it is gone afterwards, and its share of a card is free again.
 
     If it dies, Ray starts it elsewhere and asks it again.
@@ -190,7 +225,7 @@ def encoder_actor(config: EncoderConfig, *, cpus: float, wait: float) -> Iterato
         wait: seconds to wait for it to become ready.
 
     Yields:
-        What encodes batches, a few at a time.
+        What encodes batches.
 
     Raises:
         InputError: the encoder or its device cannot be used.
@@ -201,19 +236,9 @@ def encoder_actor(config: EncoderConfig, *, cpus: float, wait: float) -> Iterato
     actor: Any = ray.remote(Encoder).options(**options).remote(config)
     try:
         _answer(actor.prepare.remote(), wait)
-        yield lambda batches: _pipelined(actor, batches)
+        yield RemoteEncoder(actor)
     finally:
         ray.kill(actor)
-
-
-def _pipelined(actor: Any, batches: Iterable[Rows]) -> Iterator[Rows]:  # noqa: ANN401 - Ray's handles have no type
-    waiting: deque[Any] = deque()
-    for batch in batches:
-        waiting.append(actor.encode.remote(batch))
-        if len(waiting) == _IN_FLIGHT:
-            yield _answer(waiting.popleft())
-    while waiting:
-        yield _answer(waiting.popleft())
 
 
 def _answer(reference: Any, wait: float | None = None) -> Any:  # noqa: ANN401 - an answer may be anything

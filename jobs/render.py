@@ -369,6 +369,9 @@ class _Run:
             config = EncoderConfig(audio.encoder, audio.tensors, choice.provider, threads, placement.gpus)
             with encoder_actor(config, cpus=cpus, wait=self._options.wait) as encode:
                 rows = make_features(folder, audio, kind, feature_rows(audio, kind, encode))
+                if remark := encode.remark():
+                    self._record["warnings"].append(remark)
+                    say(self._console, f"warning: {remark}", style="yellow")
         else:
             rows = make_features(folder, audio, kind, window_rows(audio, kind))
         say(self._console, f"features: {len(rows)} rows of {audio.recording}")

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import in_process
 import numpy as np
 import onnx
 import pytest
@@ -16,6 +17,7 @@ import small
 from encoders import write_encoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mixing import SORTS, mix
 from onnx import TensorProto, helper, numpy_helper
 from ray.cluster_utils import Cluster
 
@@ -189,6 +191,47 @@ def test_an_encoder_serves_the_kinds_that_take_its_features() -> None:
     assert encoders_kind(None).feature == (512,)
     assert encoders_kind("unet-160-ave").name == "unet-160-ave"
     assert "takes no features of an encoder" in refusal(lambda: encoders_kind("wav2lip-96"))
+
+
+# Encoders whose rows depend on more than the window
+
+
+def mixing_encoder(path: Path, sort: str, batch: int | None) -> Path:
+    model = onnx.load(str(write_encoder(path, batch)))
+    mix(model, "flatter", sort, channels=80)
+    onnx.save(model, str(path))
+    return path
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("batch", [None, 3])
+def test_rows_do_not_depend_on_their_batch(tmp_path: Path, recording: Path, sort: str, batch: int | None) -> None:
+    made = {
+        size: read_speech(str(recording), str(mixing_encoder(tmp_path / f"{size}.onnx", sort, size)), UNET_328)
+        for size in (1, batch)
+    }
+    listener = local_encoder(made[batch], threads=1)
+    rows = np.concatenate(list(feature_rows(made[batch], UNET_328, listener)))
+    assert "windows are encoded alone" in listener.remark()
+    assert ("DynamicQuantizeLinear" in listener.remark()) == (sort == "quantised")
+    # An export of batch 1 cannot mix anything.
+    np.testing.assert_allclose(rows, rows_of(made[1]), rtol=0, atol=1e-3 if batch else 0)
+
+
+def test_other_encoders_keep_their_batch(recording: Path, encoder: Path) -> None:
+    speech = read_speech(str(recording), str(encoder), UNET_328)
+    listener = local_encoder(speech, threads=1)
+    assert list(feature_rows(speech, UNET_328, listener))
+    assert listener.remark() == ""
+
+
+@pytest.mark.parametrize("batch", [None, 1])
+def test_an_encoder_that_depends_on_chance_is_refused(tmp_path: Path, recording: Path, batch: int | None) -> None:
+    path = mixing_encoder(tmp_path / "drawn.onnx", "drawn", batch)
+    said = in_process.command("features", recording, "--encoder", path, "--out", tmp_path / "voice.npy")
+    assert said.code == 2
+    assert "answers differently when it is given the same window again (RandomNormalLike)" in said.output
+    assert not (tmp_path / "voice.npy").exists()
 
 
 # The encoder's own actor

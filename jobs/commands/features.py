@@ -35,7 +35,8 @@ def features(
     speech = read_speech(audio, encoder, network)
     for warning in speech.found.warnings:
         say(console, f"warning: {warning}", style="yellow")
-    rows = feature_rows(speech, network, local_encoder(speech, os.cpu_count() or 1))
+    listener = local_encoder(speech, os.cpu_count() or 1)
+    rows = feature_rows(speech, network, listener)
     with meter(console, speech.frames) as shown:
         try:
             write_features(target, _shown(rows, shown), speech.frames)
@@ -43,6 +44,8 @@ def features(
             raise InputError(
                 f"--out {out}", f"cannot be written ({error})", "name a file in a folder there is"
             ) from error
+    if remark := listener.remark():
+        say(console, f"warning: {remark}", style="yellow")
     say(console, f"{target}: {speech.frames} rows, {float(speech.seconds):.2f} s at {network.fps} fps")
     return int(ExitCode.COMPLETE)
 
