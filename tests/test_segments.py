@@ -178,6 +178,22 @@ def test_segments_join_to_one_video(tmp_path: Path, segments: list[str]) -> None
     assert video.sound is None
 
 
+def test_the_shape_of_pixels_is_kept(tmp_path: Path) -> None:
+    encoder = SegmentEncoder(WIDTH, HEIGHT, Fraction(FPS), Fraction(4, 3))
+    for _ in range(3):
+        encoder.add(np.full((HEIGHT * 3 // 2, WIDTH), 100, np.uint8))
+    segment = tmp_path / "0.mp4"
+    segment.write_bytes(encoder.finish())
+    join(tmp_path / "video.mp4", [str(segment)] * 2, None, FPS)
+    for path in (segment, tmp_path / "video.mp4"):
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            frame = next(container.decode(stream))
+            assert stream.sample_aspect_ratio == Fraction(4, 3)
+            assert stream.codec_context.sample_aspect_ratio == Fraction(4, 3)
+            assert (frame.width, frame.height) == (WIDTH, HEIGHT)
+
+
 @pytest.mark.parametrize("which", ["segment", "video"])
 def test_colours_are_tagged(tmp_path: Path, segments: list[str], which: str) -> None:
     path = Path(segments[0])

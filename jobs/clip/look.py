@@ -90,7 +90,8 @@ def look(stream: VideoStream, frame: av.VideoFrame) -> Picture:
     if "DOVI_METADATA" in frame.side_data and int(frame.color_trc) not in TRANSFERS:
         # Dolby Vision without another layer: the numbers are of a space of its own.
         matrix = "dolby-vision"
-    alpha = any(component.is_alpha for component in form.components)
+    # WebM keeps transparency beside the picture, which decoders leave there; what says so is written in either case.
+    beside = any((name.lower(), value) == ("alpha_mode", "1") for name, value in stream.metadata.items())
     return Picture(
         stored=f"{stream.codec_context.codec.canonical_name} {form.name}",
         depth=max((component.bits for component in form.components), default=8),
@@ -101,7 +102,7 @@ def look(stream: VideoStream, frame: av.VideoFrame) -> Picture:
         full_range=True if form.name.startswith("yuvj") else {1: False, 2: True}.get(int(frame.color_range)),
         aspect=_aspect(stream),
         interlaced=frame.interlaced_frame,
-        alpha=alpha or stream.metadata.get("alpha_mode") == "1",
+        alpha=beside or any(component.is_alpha for component in form.components),
         turned=_turned(frame),
     )
 

@@ -1,4 +1,8 @@
+import re
+import struct
+import zlib
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -114,3 +118,80 @@ def test_a_damaged_image_gives_a_size_or_an_input_error(tmp_path: Path, suffix: 
     path.write_bytes(data)
     size = given_or_refused(lambda: image_size(str(path)), path)
     assert size is None or min(size) > 0
+
+
+def looks(
+    folder: Path,
+    image: Image.Image,
+    name: str = "0.png",
+    **options: Any,  # noqa: ANN401 - Pillow's own
+) -> tuple[ImageFrames, list[str]]:
+    """A folder of two images, the second of which says nothing, and what is said of them."""
+    folder.mkdir()
+    notes = Notes()
+    image.save(folder / name, **options)
+    Image.fromarray(picture(1)).save(folder / "1.png")
+    return read_images(str(folder), image_files(str(folder)), notes), notes.warnings
+
+
+def profile(*primaries: tuple[float, float, float]) -> bytes:
+    """The least that an ICC profile of three primaries is: header, table of tags, three colours."""
+    head = bytes(128) + struct.pack(">I", len(primaries))
+    table = head + bytes(12 * len(primaries))
+    tags, values = b"", b""
+    for name, colour in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True):
+        tags += struct.pack(">4sII", name, len(table) + len(values), 20)
+        values += b"XYZ " + bytes(4) + struct.pack(">3i", *(round(value * 65536) for value in colour))
+    return head + tags + values
+
+
+SRGB = profile((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141))
+DISPLAY_P3 = profile((0.5151, 0.2412, -0.0011), (0.2919, 0.6922, 0.0419), (0.1572, 0.0666, 0.7841))
+
+
+def test_what_images_say_and_frames_do_not_keep_is_warned_of(tmp_path: Path) -> None:
+    plain = Image.fromarray(picture(0))
+    clear = plain.copy()
+    clear.putalpha(100)
+    frames, (line,) = looks(tmp_path / "clear", clear)
+    assert frames.picture.alpha
+    assert line.startswith("clear: 1 of 2 images have transparency")
+    frames, (line,) = looks(tmp_path / "wide", plain, icc_profile=DISPLAY_P3)
+    assert "not sRGB's" in line
+    frames, (line,) = looks(tmp_path / "print", plain.convert("CMYK"), "0.jpg")
+    assert "CMYK" in line
+    frames, (line,) = looks(tmp_path / "narrow", plain, dpi=(72, 96))
+    assert "pixels are not square" in line
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    assert cv2.imwrite(str(folder / "0.png"), picture(0).astype(np.uint16) * 257)
+    notes = Notes()
+    assert read_images(str(folder), image_files(str(folder)), notes).picture.depth == 16
+    assert "more than 8 bits" in notes.warnings[0]
+
+
+def test_what_images_say_and_frames_keep_is_not(tmp_path: Path) -> None:
+    plain = Image.fromarray(picture(0))
+    kept: list[dict[str, Any]] = [{}, {"icc_profile": SRGB}, {"dpi": (300, 300)}, {"optimize": True}]
+    for number, options in enumerate(kept):
+        assert looks(tmp_path / str(number), plain, **options)[1] == []
+    assert looks(tmp_path / "grey", plain.convert("L"))[1] == []
+    assert looks(tmp_path / "few", plain.convert("P"))[1] == []
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_an_animation_among_images_is_refused(tmp_path: Path, suffix: str) -> None:
+    more = [Image.fromarray(picture(i)) for i in (9, 20)]
+    with pytest.raises(InputError, match="is an animation of 3 pictures"):
+        looks(tmp_path / "a", Image.fromarray(picture(0)), f"0.{suffix}", save_all=True, append_images=more)
+
+
+@pytest.mark.parametrize(("points", "named"), [((9, 16), "HDR (PQ)"), ((9, 18), "HDR (HLG)")])
+def test_an_image_in_hdr_is_refused_with_the_command(tmp_path: Path, points: tuple[int, int], named: str) -> None:
+    (path,) = write_images(tmp_path, 1)
+    content = path.read_bytes()
+    chunk = b"cICP" + bytes([*points, 0, 1])
+    path.write_bytes(content[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + content[33:])
+    with pytest.raises(InputError, match=re.escape(named)) as caught:
+        read(tmp_path)
+    assert f"tone-map each image: ffmpeg -i {path} -vf zscale" in str(caught.value)

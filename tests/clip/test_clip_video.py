@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.errors import InputError
+from actors.kinds.unet_328_ave import KIND as UNET_328
+from jobs.clip import clock_warnings
 from jobs.clip.video import read_video
 
 
@@ -144,6 +146,34 @@ def test_a_video_that_starts_late_keeps_its_own_timestamps(tmp_path: Path) -> No
     video = read_video(str(path))
     assert list(video.timestamps) == decoded_times(path)
     assert len(video) == 10
+
+
+@pytest.mark.parametrize(
+    ("picture_late", "sound_late", "delay"), [(0.48, 0, 0.48), (0, 0, 0), (0, 0.52, 0), (0.76, 0.52, 0.24)]
+)
+def test_the_picture_begins_later_than_the_files_earliest_stream(
+    tmp_path: Path, picture_late: float, sound_late: float, delay: float
+) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=Fraction(25))
+        assert isinstance(video, av.VideoStream)
+        video.width, video.height, video.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        voice = container.add_stream("pcm_s16le", rate=16000, layout="mono")
+        assert isinstance(voice, av.AudioStream)
+        for i in range(5):
+            frame = av.VideoFrame.from_ndarray(picture(i), format="bgr24")
+            frame.pts, frame.time_base = round((i / 25 + picture_late) * 1000), Fraction(1, 1000)
+            container.mux(video.encode(frame))
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 640), np.int16), format="s16", layout="mono")
+            sound.sample_rate, sound.time_base = 16000, Fraction(1, 16000)
+            sound.pts = round(sound_late * 16000) + i * 640
+            container.mux(voice.encode(sound))
+        container.mux(video.encode(None))
+    found = read_video(str(path))
+    assert abs(found.delay - Fraction(delay)) < Fraction(1, 100)
+    said = clock_warnings(found, UNET_328)
+    assert (f"its picture begins {delay:.2f} s after its sound" in " ".join(said)) is (delay > 0)
 
 
 def test_frames_before_the_first_keyframe_are_refused(tmp_path: Path) -> None:

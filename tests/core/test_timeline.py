@@ -102,6 +102,17 @@ def test_an_even_rate_becomes_another_whatever_the_clock_rounds(fps: int, rate: 
     assert max(late) < 1 / rate + Fraction(1, 1000)
 
 
+def test_time_begins_with_the_earliest_stream() -> None:
+    moments = range(6400, 6400 + 512 * 20, 512)
+    base = Fraction(1, 12800)
+    # Half a second is twelve and a half frames: the first is on show until its own time has come, and then its while.
+    assert retimed(moments, base, 25, Fraction(1, 2)) == (0,) * 14 + tuple(range(1, 20))[: 33 - 14]
+    assert retimed(moments, base, 25, Fraction(12, 25)) == (0,) * 12 + tuple(range(20))
+    # Less than half a frame is a container's rounding.
+    assert retimed(moments, base, 25, Fraction(19, 1000)) == tuple(range(20))
+    assert retimed(moments, base, 25, Fraction(21, 1000)) == (0, *range(20))
+
+
 def test_at_the_same_rate_time_and_index_are_one() -> None:
     assert retimed(range(0, 512 * 90, 512), Fraction(1, 12800), 25) == tuple(range(90))
     assert retimed([77], Fraction(1, 25), 25) == (0,)
