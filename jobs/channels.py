@@ -50,16 +50,12 @@ class Levels:
     Attributes:
         names: FFmpeg's name of each channel's place, ``NONE`` where it has none.
         layout: FFmpeg's name of all of them.
-        rate: samples per second.
     """
 
     names: tuple[str, ...]
     layout: str
-    rate: int
     _products: NDArray[np.float64] = field(init=False)
     _peaks: NDArray[np.float64] = field(init=False)
-    _held: list[NDArray[np.float32]] = field(init=False, default_factory=list)
-    _count: int = field(init=False, default=0)
     _loud: int = field(init=False, default=0)
     _lost: int = field(init=False, default=0)
 
@@ -68,37 +64,28 @@ class Levels:
         self._peaks = np.zeros(len(self.names))
 
     def add(self, samples: NDArray[np.float32]) -> None:
-        """Takes the next samples, ``(channels, n)``, finite; how they are cut may move where seconds begin."""
+        """Takes the next samples, ``(channels, n)``, finite, about a second of them at a time."""
         if len(self.names) == 1:
             return
-        self._held.append(samples)
-        self._count += samples.shape[1]
-        if self._count >= self.rate:
-            self._second()
+        sound = samples.astype(np.float64)
+        products = sound @ sound.T
+        powers = np.diag(products) / sound.shape[1]
+        self._products += products
+        self._peaks = np.maximum(self._peaks, powers)
+        if powers.max() > _SILENCE:
+            self._loud += 1
+            self._lost += bool(products.mean() / sound.shape[1] < _LOST * powers.max())
 
     def choice(self) -> Choice:
         """What is to be heard, by all that was added."""
         if len(self.names) == 1:
             return Choice()
-        if self._count:
-            self._second()
         if self.layout.startswith("ambisonic"):
             return Choice((0,), f"is {self.layout}: its first channel, which hears all directions alike, is heard")
         powers = np.diag(self._products)
         if not powers.max():
             return Choice()
         return self._centre(powers) or self._others(powers)
-
-    def _second(self) -> None:
-        sound = np.concatenate(self._held, axis=1).astype(np.float64)
-        products = sound @ sound.T
-        powers = np.diag(products) / self._count
-        self._products += products
-        self._peaks = np.maximum(self._peaks, powers)
-        if powers.max() > _SILENCE:
-            self._loud += 1
-            self._lost += bool(products.mean() / self._count < _LOST * powers.max())
-        self._held, self._count = [], 0
 
     def _centre(self, powers: NDArray[np.float64]) -> Choice | None:
         """The centre, where there is one and it is neither empty nor well heard in the mean."""

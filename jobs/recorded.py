@@ -151,5 +151,7 @@ def _frames(found: Survey, kind: ModelKind) -> int:
 
 def _key(found: Survey, kind: ModelKind, listener: str) -> str:
     decides: tuple[object, ...] = (FRONT_END, kind.fps, content_digest(found.path), listener)
-    # Features of the mean of all channels keep the key that they have always had.
-    return text_digest(repr(decides if found.channels is None else (*decides, found.channels)))[:32]
+    # What was heard by the first front end as well keeps the key that it had there.
+    if found.channels is not None or found.spliced:
+        decides = (*decides, found.channels, found.spliced)
+    return text_digest(repr(decides))[:32]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 
@@ -16,9 +16,12 @@ from numpy.typing import NDArray
 
 from actors import storage
 from actors.core.errors import InputError
+from jobs.lengths import is_round, readable_parts
+from jobs.mpeg_audio import sound_parts
+from jobs.spliced import Part, Spliced
 
 # Playlists and session descriptions are left out: they make FFmpeg open other files and addresses.
-CONTAINERS = {"format_whitelist": "wav,w64,flac,mp3,mov,mp4,ogg,aiff,matroska,webm,aac,caf"}
+CONTAINERS = {"format_whitelist": "wav,w64,flac,mp3,mov,mp4,ogg,aiff,au,matroska,webm,aac,caf"}
 
 # Below there is no speech, above no microphone; either would make a small file ask for endless sound or memory.
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 768_000
@@ -34,12 +37,6 @@ _SHORTFALL = 1
 
 # What is handed on is at least as long, so that small packets do not cost more than the sound in them.
 _GATHERED = 1 << 14
-
-# Bytes by which a WAV file may be shorter than its header says: writers disagree on what the size includes.
-_MISCOUNTED = 4096
-
-# Writers that cannot go back leave the size in a WAV header at this or more.
-_UNKNOWN_SIZE = 0x7FFF_0000
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,20 @@ class Piece:
     layout: str
 
 
-def decoded(path: str, notes: list[str] | None = None) -> Iterator[Piece]:
+@dataclass(slots=True)
+class Findings:
+    """What comes out while a recording is decoded.
+
+    Attributes:
+        notes: what the user should know, without the path.
+        spliced: whether it was read otherwise than it stands there: past tags, or with a true header.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    spliced: bool = False
+
+
+def decoded(path: str, findings: Findings | None = None) -> Iterator[Piece]:
     """Decodes a recording piece by piece, in the order of time; all pieces have the same rate and channels.
 
     Where these change midway, as in files that were joined, the rest is brought to the form of the beginning.
@@ -68,25 +78,28 @@ def decoded(path: str, notes: list[str] | None = None) -> Iterator[Piece]:
 
     Args:
         path: any of `CONTAINERS`; of a video its first sound track is taken.
-        notes: takes what the user should know, without the path.
+        findings: takes what is found on the way.
 
     Raises:
         InputError: it is missing, has no sound track, is damaged or cut off, or has a rate that is not a
             recording's.
     """
+    findings = Findings() if findings is None else findings
+    notes = findings.notes
     found = storage.entry(path) if storage.is_file(path) else None
     if found is None:
         raise InputError(path, "there is no such recording", "check --audio")
     if not found.size:
         raise InputError(path, "is empty", "give a recording with sound in it")
     try:
-        with (
-            storage.open_input(path) as file,
-            av.open(file, "r", metadata_errors="replace", options=CONTAINERS) as container,
-        ):
-            if container.format.name == "wav":
-                _check_wav(path)
-            yield from _pieces(path, container, [] if notes is None else notes)
+        with storage.open_input(path) as file:
+            joined = sound_parts(path, file, found.size)
+            parts: Sequence[Part] | None = joined or readable_parts(path, file, found.size, notes)
+            findings.spliced = parts is not None
+            file.seek(0)
+            source = file if parts is None else Spliced(file, parts)
+            with av.open(source, "r", metadata_errors="replace", options=CONTAINERS) as container:
+                yield from _pieces(path, container, notes, joined=joined is not None)
     except (av.error.FFmpegError, OSError) as error:
         raise InputError(path, f"cannot be decoded as sound ({error.strerror or error})", "give a wav file") from error
 
@@ -150,7 +163,7 @@ def frame_of(samples: NDArray[np.float32], rate: int, layout: str) -> av.AudioFr
     return frame
 
 
-def _pieces(path: str, container: InputContainer, notes: list[str]) -> Iterator[Piece]:
+def _pieces(path: str, container: InputContainer, notes: list[str], *, joined: bool) -> Iterator[Piece]:
     if not len(container.streams):
         raise InputError(path, "is damaged or cut off: nothing in it can be read", "copy or export it again")
     if not container.streams.audio:
@@ -180,12 +193,18 @@ def _pieces(path: str, container: InputContainer, notes: list[str]) -> Iterator[
         yield Piece(samples, rate, first.layout.name)
     # Of these two the length is a guess from the bit rate, unless an MP3 has the header that also names its delay.
     guessed = container.format.name == "aac" or (container.format.name == "mp3" and not stream.start_time)
-    if declared is not None and not guessed and Fraction(count, rate) < declared - _SHORTFALL:
-        raise InputError(
-            path,
-            f"ends after {count / rate:.2f} s of {float(declared):.2f} s: it is cut off",
-            "copy or export it again",
-        )
+    if declared is not None and not guessed and not joined:
+        _check_length(path, Fraction(count, rate), declared, rate, notes)
+
+
+def _check_length(path: str, length: Fraction, declared: Fraction, rate: int, notes: list[str]) -> None:
+    """Whether all seconds are there that a header declares."""
+    if length >= declared - _SHORTFALL:
+        return
+    if not is_round(round(declared * rate)):
+        problem = f"ends after {float(length):.2f} s of {float(declared):.2f} s: it is cut off"
+        raise InputError(path, problem, "copy or export it again")
+    notes.append(f"its header says {round(declared * rate)} samples, a round number: read to its end")
 
 
 def _frames(path: str, container: InputContainer) -> Iterator[av.AudioFrame]:
@@ -221,9 +240,9 @@ def _floats(frames: Iterator[av.AudioFrame], notes: list[str]) -> Iterator[NDArr
                 layout, rate = frame.layout.name, frame.sample_rate
             elif not changed and given[1:] != (layout, rate):
                 changed = True
+                form_of = f"{rate} samples a second ({layout})"
                 notes.append(
-                    f"changes from {rate} samples a second ({layout}) to {given[2]} ({given[1]}) midway:"
-                    " all of it is read in the form of its beginning"
+                    f"changes its rate or its channels midway: all of it is read as at its beginning, {form_of}"
                 )
             yield from _interleaved(converter.resample(None) if form else ())
             form, converter = given, av.AudioResampler(format="flt", layout=layout, rate=rate)
@@ -270,18 +289,6 @@ def _delay(path: str, container: InputContainer, first: av.AudioFrame) -> Fracti
     if delay > _LATEST_START:
         raise InputError(path, f"its sound begins {float(delay):.0f} s after its picture", "export the sound alone")
     return delay
-
-
-def _check_wav(path: str) -> None:
-    """A WAV file that is shorter than its header says is read as if it were whole, by FFmpeg and by players."""
-    found = storage.entry(path)
-    with storage.open_input(path) as file:
-        head = file.read(8)
-    size = int.from_bytes(head[4:], "little")
-    if head[:4] == b"RIFF" and found is not None and found.size + _MISCOUNTED < size + 8 < _UNKNOWN_SIZE:
-        raise InputError(
-            path, f"is cut off: its header asks for {size + 8} bytes, it has {found.size}", "copy or export it again"
-        )
 
 
 def _gathered(chunks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from actors.core.errors import InputError
 from jobs.channels import Levels
-from jobs.recording import decoded
+from jobs.recording import Findings, Piece, decoded
 
 # Samples are nominally in [-1, 1]. From 18 dB above on players clip nearly all; AAC cannot encode 1e8 and more.
 _LOUD, _LOUDEST = 8.0, 1e6
@@ -25,12 +26,14 @@ class Survey:
         seconds: its length, more than 0.
         channels: the channels whose mean a network hears, ascending from 0; ``None`` for all.
         warnings: what the user should know, one line each.
+        spliced: whether it is read otherwise than it stands there, see `jobs.recording.Findings`.
     """
 
     path: str
     seconds: Fraction
     channels: tuple[int, ...] | None
     warnings: tuple[str, ...]
+    spliced: bool
 
 
 def survey(path: str) -> Survey:
@@ -42,21 +45,18 @@ def survey(path: str) -> Survey:
     Raises:
         InputError: as `decoded`; it is empty, or its samples are no sound.
     """
-    notes: list[str] = []
+    findings = Findings()
+    notes = findings.notes
     count, rate, peak = 0, 1, 0.0
     levels: Levels | None = None
-    for piece in decoded(path, notes):
+    for piece in _by_second(decoded(path, findings)):
         if levels is None:
             names = tuple(channel.name for channel in av.AudioLayout(piece.layout).channels)
-            levels = Levels(names, piece.layout, piece.rate)
-        if not piece.samples.size:
-            continue
+            levels = Levels(names, piece.layout)
         highest = float(np.abs(piece.samples).max())
         # Not a number compares with nothing.
         if not highest < _LOUDEST:
-            found = "not finite numbers" if not np.isfinite(piece.samples).all() else f"as large as {highest:.3g}"
-            where = f"after {count / piece.rate:.2f} s"
-            raise InputError(path, f"holds samples that are {found} ({where})", "export the recording again")
+            raise _no_sound(path, piece, count)
         peak, count, rate = max(peak, highest), count + piece.samples.shape[1], piece.rate
         levels.add(piece.samples)
     if levels is None or not count:
@@ -66,4 +66,34 @@ def survey(path: str) -> Survey:
     choice = levels.choice()
     if choice.warning:
         notes.append(choice.warning)
-    return Survey(path, Fraction(count, rate), choice.channels, tuple(f"{path}: {note}" for note in notes))
+    warnings = tuple(f"{path}: {note}" for note in notes)
+    return Survey(path, Fraction(count, rate), choice.channels, warnings, findings.spliced)
+
+
+def _by_second(pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The same sound in pieces of about a second, none of them empty."""
+    held: list[Piece] = []
+    count = 0
+    for piece in pieces:
+        held.append(piece)
+        count += piece.samples.shape[1]
+        if count >= piece.rate:
+            yield _joined(held)
+            held, count = [], 0
+    if count:
+        yield _joined(held)
+
+
+def _joined(pieces: list[Piece]) -> Piece:
+    samples = np.concatenate([piece.samples for piece in pieces], axis=1)
+    return Piece(samples, pieces[0].rate, pieces[0].layout)
+
+
+def _no_sound(path: str, piece: Piece, before: int) -> InputError:
+    """Why these samples are none, and when."""
+    bad = ~(np.abs(piece.samples) < _LOUDEST).all(axis=0)
+    first = int(bad.argmax())
+    value = float(np.abs(piece.samples[:, first]).max())
+    found = f"as large as {value:.3g}" if np.isfinite(value) else "not finite numbers"
+    where = f"after {(before + first) / piece.rate:.2f} s"
+    return InputError(path, f"holds samples that are {found} ({where})", "export the recording again")

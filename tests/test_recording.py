@@ -7,7 +7,6 @@ import wave
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -17,6 +16,7 @@ from av.stream import Disposition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from sounds import write
 
 from actors.core.errors import InputError
 from actors.core.mel import RATE
@@ -26,50 +26,6 @@ from jobs.survey import survey
 Samples = NDArray[np.float32]
 
 FORMS = {"wav": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame", "m4a": "aac", "mka": "aac", "mov": "pcm_s24le"}
-
-
-def write(
-    path: Path,
-    samples: Samples,
-    rate: int,
-    codec: str,
-    layout: str | None = None,
-    *,
-    picture: bool = False,
-    at: int = 0,
-) -> Path:
-    """``(channels, n)`` float32 by PyAV.
-
-    Args:
-        path: to be written; the suffix says which container.
-        samples: what to encode.
-        rate: their rate.
-        codec: FFmpeg's name of the encoder.
-        layout: of the channels.
-        picture: whether a second of black picture begins at 0 beside it.
-        at: sample number of the first sample.
-    """
-    layout = layout or {1: "mono", 2: "stereo"}[len(samples)]
-    with av.open(str(path), "w") as container:
-        # Both streams come first: most containers write their header with the first packet.
-        shown: Any = container.add_stream("libx264", rate=25) if picture else None
-        stream: Any = container.add_stream(codec, rate=rate, layout=layout)
-        if codec in {"aac", "libmp3lame"}:
-            stream.bit_rate = 192_000
-        if shown is not None:
-            shown.width, shown.height, shown.pix_fmt = 64, 48, "yuv420p"
-            black = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), format="bgr24")
-            for number in range(25):
-                black.pts, black.time_base = number, Fraction(1, 25)
-                container.mux(shown.encode(black))
-            container.mux(shown.encode(None))
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T).reshape(1, -1), "flt", layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
-        converter = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate)
-        for part in [*converter.resample(frame), *converter.resample(None)]:
-            container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
-    return path
 
 
 def write_wav(path: Path, samples: NDArray[np.int16], rate: int) -> Path:
@@ -199,11 +155,22 @@ def test_a_recording_is_as_long_as_it_was(tmp_path: Path, form: str) -> None:
 @pytest.mark.parametrize("form", ["mp4", "mkv"])
 def test_sound_that_begins_after_its_picture_comes_after_silence(tmp_path: Path, form: str) -> None:
     samples = clicks(1.0, 48_000, [0.2])[None]
-    late = write(tmp_path / f"late.{form}", samples, 48_000, "aac", picture=True, at=24_000)
+    late = write(tmp_path / f"late.{form}", samples, 48_000, "aac", picture=0, at=24_000)
     assert abs(peak(heard(late), RATE, 0.7) - 0.7) < 1e-3
     assert not heard(late)[: round(0.45 * RATE)].any()
-    prompt = write(tmp_path / f"prompt.{form}", samples, 48_000, "aac", picture=True)
+    prompt = write(tmp_path / f"prompt.{form}", samples, 48_000, "aac", picture=0)
     assert abs(peak(heard(prompt), RATE, 0.2) - 0.2) < 1e-3
+
+
+@pytest.mark.parametrize("form", ["mp4", "mkv", "mov"])
+def test_sound_that_begins_before_its_picture_begins_at_once(tmp_path: Path, form: str) -> None:
+    """A file begins with its earliest stream; here that is the sound, half a second before the picture."""
+    samples = clicks(1.0, 48_000, [0.2])[None]
+    early = write(tmp_path / f"early.{form}", samples, 48_000, "aac", picture=12)
+    assert abs(peak(heard(early), RATE, 0.2) - 0.2) < 1e-3
+    both = write(tmp_path / f"both.{form}", samples, 48_000, "aac", picture=25, at=72_000)
+    assert abs(peak(heard(both), RATE, 0.7) - 0.7) < 1e-3
+    assert not heard(both)[: round(0.45 * RATE)].any()
 
 
 def test_sound_alone_begins_with_its_first_sample_whatever_its_clock_says(tmp_path: Path) -> None:

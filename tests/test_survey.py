@@ -5,7 +5,6 @@ from __future__ import annotations
 import wave
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import in_process
@@ -14,6 +13,7 @@ import pytest
 from encoders import write_encoder
 from numpy.typing import NDArray
 from small import SmallClip
+from sounds import write
 
 from actors.core.errors import InputError
 from actors.core.mel import RATE
@@ -24,20 +24,6 @@ from jobs.sound import sound_chunks
 from jobs.survey import survey
 
 Samples = NDArray[np.float32]
-
-
-def write(path: Path, samples: Samples, rate: int = RATE, codec: str = "pcm_f32le", layout: str | None = None) -> Path:
-    """``(channels, n)`` in any container that PyAV writes."""
-    layout = layout or {1: "mono", 2: "stereo"}[len(samples)]
-    with av.open(str(path), "w") as container:
-        stream: Any = container.add_stream(codec, rate=rate, layout=layout)
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T).reshape(1, -1), "flt", layout)
-        frame.sample_rate, frame.pts, frame.time_base = rate, 0, Fraction(1, rate)
-        converter = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate)
-        for part in [*converter.resample(frame), *converter.resample(None)]:
-            container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
-    return path
 
 
 def tone(seconds: float, rate: int = RATE) -> Samples:
@@ -54,16 +40,16 @@ def level(samples: Samples) -> float:
 def test_samples_that_are_no_sound_are_found_with_their_time(tmp_path: Path, bad: float) -> None:
     samples = tone(2.0)[None].repeat(2, axis=0)
     samples[1, 20_000] = bad
-    path = write(tmp_path / "a.wav", samples)
+    path = write(tmp_path / "a.wav", samples, RATE, "pcm_f32le")
     with pytest.raises(InputError, match=r"(not finite numbers|as large as .*) \(after 1\.\d\d s\)"):
         survey(str(path))
 
 
 def test_numbers_of_another_scale_are_warned_of(tmp_path: Path) -> None:
     """Floats that hold 16 bit numbers, as arrays are often saved."""
-    (warning,) = survey(str(write(tmp_path / "a.wav", 32767 * tone(1.0)[None]))).warnings
+    (warning,) = survey(str(write(tmp_path / "a.wav", 32767 * tone(1.0)[None], RATE, "pcm_f32le"))).warnings
     assert "reach 9830" in warning
-    assert survey(str(write(tmp_path / "b.wav", 4 * tone(1.0)[None]))).warnings == ()
+    assert survey(str(write(tmp_path / "b.wav", 4 * tone(1.0)[None], RATE, "pcm_f32le"))).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +137,7 @@ def test_other_channels_are_other_features(tmp_path: Path) -> None:
 def bad_recording(clip: SmallClip, folder: Path) -> Path:
     samples = tone(len(clip.features) / 25)
     samples[9000] = np.nan
-    return write(folder / "nan.wav", samples[None])
+    return write(folder / "nan.wav", samples[None], RATE, "pcm_f32le")
 
 
 @pytest.mark.parametrize("how", ["shown", "heard", "silence"])
@@ -168,7 +154,7 @@ def test_a_recording_that_cannot_be_muxed_is_refused_before_anything_is_rendered
     base = ("composite", clip.folder, "--model", model, "--out", run, "--audio", path)
     result = in_process.command(*base, *flags[how])
     assert result.code == 2
-    assert f"{path}: holds samples that are not finite numbers (after 0.5" in result.output
+    assert f"{path}: holds samples that are not finite numbers (after 0.56 s)" in result.output
     assert not run.exists()
 
 
@@ -177,7 +163,7 @@ def test_inspect_looks_at_what_would_be_shown(tmp_path: Path, clip: SmallClip) -
     assert result.code == 2
     assert "not finite numbers" in result.output
     assert "aud.wav, 1.84 s, for --video" in in_process.command("inspect", clip.folder).output
-    opposed = write(tmp_path / "opposed.wav", np.stack([tone(1.8), -tone(1.8)]))
+    opposed = write(tmp_path / "opposed.wav", np.stack([tone(1.8), -tone(1.8)]), RATE, "pcm_f32le")
     said = in_process.command("inspect", clip.folder, "--audio", opposed)
     assert said.code == 0
     assert f"warning: {opposed}: its channels oppose each other" in said.output
