@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import re
+import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from actors import storage
 from actors.core.errors import InputError
@@ -25,11 +31,30 @@ from jobs.own_files import HALF, MARK, folders, is_ours
 
 LOCK = ".lock"
 
+# Bytes of a driver's mark: the names of a machine and of a process.
+LONGEST_MARK = 300
+
+# How a file system says that it has no locks.
+NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+
 # What a driver or a node leaves in the folder for a moment, and for good when it is killed in that moment.
 MARKS = (LOCK, ".driver-", ".node-", ".run.json.")
 
 # Ray unpacks a job's working directory here; whatever is written there is thrown away with the job.
 JOB_COPY = "working_dir_files"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A folder that this process holds.
+
+    Attributes:
+        token: name of a file in the folder that every worker must see.
+        locked: whether a lock keeps others out; otherwise their marks are all there is to see of them.
+    """
+
+    token: str
+    locked: bool
 
 
 def resolve_out(out: str) -> str:
@@ -97,54 +122,61 @@ def sweep(out: str, token: str) -> None:
 
 
 @contextmanager
-def held(out: str) -> Iterator[str]:
+def held(out: str) -> Iterator[Hold]:
     """Holds the folder for this process, and shows workers that it is the same folder.
 
-    The lock dies with the process, however that ends.
+    The lock dies with the process, however that ends. Where the file system has no locks, the marks of drivers stand
+    for them: one that is not this process's own is another run's, unless its process ran on this machine and is gone.
 
     Yields:
-        Name of a file in the folder that every worker must see.
+        How it is held.
 
     Raises:
-        InputError: another run holds the folder, or it cannot be written.
+        InputError: another run holds the folder, or it cannot be written. Nothing of this process is left there then.
     """
     token = f".driver-{uuid.uuid4().hex[:12]}"
+    mark = storage.join(out, token)
     lock: int | None = None
-    existed = storage.is_folder(out)
+    made = False
     try:
-        storage.make_folder(out)
-        if storage.is_local(out):
-            lock = _lock(storage.join(out, LOCK))
-        storage.write_atomic(storage.join(out, token), b"")
-    except BlockingIOError as error:
-        raise InputError(
-            f"--out {out}", "another run is writing there", "wait for it, or name another folder"
-        ) from error
-    except OSError as error:
-        raise InputError(f"--out {out}", f"cannot be written ({error})", "mend it, or name another folder") from error
-    try:
-        yield token
+        try:
+            made = not storage.is_folder(out)
+            storage.make_folder(out)
+            lock = _lock(storage.join(out, LOCK)) if storage.is_local(out) else None
+            storage.write_atomic(mark, f"{socket.gethostname()} {os.getpid()}".encode())
+            if lock is None:
+                _check_alone(out, token)
+        except BlockingIOError as error:
+            raise InputError(
+                f"--out {out}", "another run is writing there", "wait for it, or name another folder"
+            ) from error
+        except OSError as error:
+            raise InputError(
+                f"--out {out}", f"cannot be written ({error})", "mend it, or name another folder"
+            ) from error
+        yield Hold(token, locked=lock is not None)
     finally:
         # Whatever ended the run says more than that its marks cannot be removed either.
-        with contextlib.suppress(OSError):
-            storage.remove_file(storage.join(out, token))
+        with contextlib.suppress(OSError, InputError):
+            storage.remove_file(mark)
             if lock is not None:
                 storage.remove_file(storage.join(out, LOCK))
-            if not existed and not storage.children(out):
+            if made and not storage.children(out):
                 storage.remove_folder(out)
         if lock is not None:
             os.close(lock)
 
 
-def _lock(path: str) -> int:
-    """Takes the lock file; the lock is the returned descriptor's.
+def _lock(path: str) -> int | None:
+    """Takes the lock file; the lock is the returned descriptor's. ``None`` where the file system has no locks.
 
     Raises:
         BlockingIOError: another process has it.
-        OSError: the file cannot be made.
+        OSError: the file cannot be made or locked.
     """
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        made = not os.path.lexists(path)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # The holder before may have removed the file between our two calls: then we hold a lock on nothing.
@@ -153,10 +185,36 @@ def _lock(path: str) -> int:
         except FileNotFoundError:
             os.close(descriptor)
             continue
-        except OSError:
+        except BlockingIOError:
             os.close(descriptor)
             raise
+        except OSError as error:
+            os.close(descriptor)
+            if made:
+                storage.remove_file(path)
+            if error.errno in NO_LOCKS:
+                return None
+            raise
         os.close(descriptor)
+
+
+def _check_alone(out: str, token: str) -> None:
+    """Makes sure that no other driver shows its mark. Two that begin at once both see the other's, and both go.
+
+    Raises:
+        InputError: there is another's mark.
+        OSError: it cannot be looked at.
+    """
+    for entry in storage.children(out):
+        if MARK.fullmatch(entry.name) and entry.name.startswith(".driver-") and entry.name != token:
+            said = storage.read_bytes(entry.path) if entry.size <= LONGEST_MARK else b""
+            host, _, pid = said.decode(errors="replace").partition(" ")
+            if host != socket.gethostname() or not re.fullmatch(r"[0-9]{1,9}", pid) or psutil.pid_exists(int(pid)):
+                raise InputError(
+                    f"--out {out}",
+                    f"its file system has no locks, and {entry.name} is the mark of another run there",
+                    f"wait for that run; if it was killed, remove {entry.path}",
+                )
 
 
 def make_folders(out: str, *, frames: bool, segments: bool) -> None:

@@ -62,9 +62,11 @@ def render(options: CompositeOptions, console: Console) -> ExitCode:
         say(console, f"warning: {warning}", style="yellow")
     exists = folder.holds_run(out)
     clock.read = time.perf_counter()
-    with folder.held(out) as token:
+    with folder.held(out) as hold:
+        if not hold.locked:
+            say(console, f"warning: {out} has no locks: nobody else must write there until this ends", style="yellow")
         before = read_run_record(out) if exists and not options.restart else None
-        run = _Run(options, inputs, out, token, before, clock, console)
+        run = _Run(options, inputs, out, hold.token, before, clock, console)
         if not run.look():
             run.finish()
             return ExitCode.COMPLETE

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,8 +27,8 @@ ROOT = Path(__file__).parents[1]
 HOLD = """
 import sys
 from jobs.folder import held
-with held(sys.argv[1]) as token:
-    print(token, flush=True)
+with held(sys.argv[1]) as hold:
+    print(hold.token, flush=True)
     sys.stdin.read()
 """
 
@@ -132,8 +136,8 @@ def test_a_driver_that_was_killed_before_its_first_record_can_be_followed(tmp_pa
 
 def test_holding_makes_the_folder_and_shows_a_token(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "run"
-    with held(str(out)) as token:
-        assert (out / token).is_file()
+    with held(str(out)) as hold:
+        assert (out / hold.token).is_file()
         (out / "frame").touch()
     assert names(out) == {"frame"}
 
@@ -166,8 +170,8 @@ def test_another_process_cannot_write_there(tmp_path: Path) -> None:
         assert names(out) == before
     finally:
         assert holder.end() == 0
-    with held(str(out)) as token:
-        assert (out / token).is_file()
+    with held(str(out)) as hold:
+        assert (out / hold.token).is_file()
 
 
 def test_a_run_in_this_process_keeps_others_out(tmp_path: Path) -> None:
@@ -180,8 +184,8 @@ def test_a_run_in_this_process_keeps_others_out(tmp_path: Path) -> None:
 def test_the_lock_dies_with_its_process(tmp_path: Path) -> None:
     assert Holder(tmp_path).end(signal.SIGKILL) == -signal.SIGKILL
     assert LOCK in names(tmp_path)
-    with held(str(tmp_path)) as token:
-        assert (tmp_path / token).is_file()
+    with held(str(tmp_path)) as hold:
+        assert (tmp_path / hold.token).is_file()
 
 
 def test_a_refused_run_leaves_no_open_file_behind(tmp_path: Path) -> None:
@@ -191,6 +195,59 @@ def test_a_refused_run_leaves_no_open_file_behind(tmp_path: Path) -> None:
             with pytest.raises(InputError), held(str(tmp_path)):
                 pytest.fail("two runs hold one folder")
         assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+NO_LOCKS = [errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS]
+
+
+@pytest.fixture
+def without_locks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.parametrize("without_locks", NO_LOCKS, indirect=True)
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_marks_keep_others_out(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with held(str(out)) as hold:
+        assert not hold.locked
+        assert names(out) == {hold.token}
+        with pytest.raises(InputError, match="has no locks") as caught, held(str(out)):
+            pytest.fail("two runs hold one folder")
+        assert hold.token in caught.value.problem
+        assert str(out / hold.token) in caught.value.fix
+        assert names(out) == {hold.token}
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("without_locks", NO_LOCKS[:1], indirect=True)
+@pytest.mark.usefixtures("without_locks")
+def test_without_locks_a_mark_of_a_killed_process_of_this_machine_is_no_run(tmp_path: Path) -> None:
+    dead = Holder(tmp_path)
+    dead.end(signal.SIGKILL)
+    (tmp_path / LOCK).unlink()
+    assert names(tmp_path) == {dead.token}
+    with held(str(tmp_path)):
+        pass
+    # Elsewhere nobody can look, and what is no process is nobody's.
+    for content in (f"elsewhere {dead.process.pid}", "", "\udcff", f"{socket.gethostname()} -1"):
+        (tmp_path / dead.token).write_bytes(content.encode(errors="surrogateescape"))
+        with pytest.raises(InputError, match="has no locks"), held(str(tmp_path)):
+            pytest.fail("another run may be writing there")
+        assert names(tmp_path) == {dead.token}
+
+
+@pytest.mark.parametrize("without_locks", [errno.EIO], indirect=True)
+@pytest.mark.usefixtures("without_locks")
+def test_a_folder_that_cannot_be_held_is_left_as_it_was(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"), held(str(tmp_path / "new")):
+        pytest.fail("the lock failed")
+    with pytest.raises(InputError, match="cannot be written"), held(str(tmp_path)):
+        pytest.fail("the lock failed")
+    assert names(tmp_path) == set()
 
 
 def test_a_place_that_cannot_be_a_folder_is_named(tmp_path: Path) -> None:
