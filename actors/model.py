@@ -11,6 +11,7 @@ from actors.bounds import is_plain
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind, ModelTensors
 from actors.face_encoder import face_tensors
+from actors.fold import ready_network
 from actors.onnx_file import NetworkFile, Shape, check_floats, described, fits, fixed_batch, misfits, read_network
 
 # Of the kinds that a network is not, so many are named: more would not fit into a message.
@@ -62,9 +63,10 @@ def recognise_model(path: str, kinds: Sequence[ModelKind], output: str | None = 
     names = (found.image, found.audio, found.outputs[0])
     check_floats(network, names, FLOATS)
     batch = fixed_batch(network, names)
-    plain = is_plain(network.model)
+    model = ready_network(network.model, found.image, found.audio, found.kind)
+    plain = is_plain(model)
     # A network that may be immense is not taken apart.
-    face = face_tensors(network.model, *names) if plain else ()
+    face = face_tensors(model, *names) if plain else ()
     return found.kind, ModelTensors(*names, batch, network.opset, network.external, face, plain)
 
 

@@ -20,10 +20,10 @@ from actors.core.errors import InputError, NoCudaError, StoppedError
 from actors.core.kind import Precision
 from actors.core.pixels import Planes, prediction_fault
 from actors.face_encoder import face_decoder, face_encoder
+from actors.fold import ready_network
 from actors.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.nature import in_training, mixing_cause, unsteady_operators
 from actors.pace import fastest
-from actors.parts import without_unused_inputs
 from actors.prediction import Prediction
 from actors.rebatch import batch_is_free
 from actors.strips import Region, alone, find_region, in_strips
@@ -108,7 +108,7 @@ class Session:
         self._kind = kind
         self.provider = options.provider
         missing = _preload() if options.provider == CUDA else ""
-        model = without_unused_inputs(load_network(path), {tensors.image, tensors.audio})
+        model = ready_network(load_network(path), tensors.image, tensors.audio, kind)
         self._unsteady = unsteady_operators(model)
         self.training, self.mixing = in_training(model), mixing_cause(model)
         # Frames of one run of the graph.
@@ -231,7 +231,7 @@ class FaceEncoder:
             InputError: the runtime cannot load the model.
             StoppedError: the temporary folder cannot be written.
         """
-        model = without_unused_inputs(load_network(path), {tensors.image, tensors.audio})
+        model = ready_network(load_network(path), tensors.image, tensors.audio, kind)
         try:
             graph = face_encoder(pixel_graph(model, tensors, kind, ready_planes=ready_planes), tensors)
         except Exception as error:  # as in `_rewrite`

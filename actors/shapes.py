@@ -25,7 +25,7 @@ def tensor_sides(model: onnx.ModelProto) -> dict[str, Sides]:
         By name; nothing for a network that contradicts itself, of which the runtime will say so, or does not mind.
     """
     try:
-        return _sides(onnx.shape_inference.infer_shapes(_outline(model)))
+        return _sides(onnx.shape_inference.infer_shapes(outline(model)))
     except Exception:  # noqa: BLE001 - what damaged names and tensors raise is not documented
         return {}
 
@@ -36,17 +36,17 @@ def all_bytes(model: onnx.ModelProto) -> list[int] | None:
     Args:
         model: the network; an axis that a graph input leaves open is taken for the batch, and for 1.
     """
-    outline = _outline(model)
-    stored = {tensor.name for tensor in outline.graph.initializer}
-    del outline.graph.value_info[:]
-    for value in outline.graph.input:
+    asked = outline(model)
+    stored = {tensor.name for tensor in asked.graph.initializer}
+    del asked.graph.value_info[:]
+    for value in asked.graph.input:
         for dim in value.type.tensor_type.shape.dim:
             if value.name not in stored and dim.dim_value <= 0:
                 dim.dim_value = 1
-    for value in outline.graph.output:
+    for value in asked.graph.output:
         value.type.tensor_type.ClearField("shape")
     try:
-        graph = onnx.shape_inference.infer_shapes(outline, strict_mode=True, data_prop=True).graph
+        graph = onnx.shape_inference.infer_shapes(asked, strict_mode=True, data_prop=True).graph
     except Exception:  # noqa: BLE001 - as in `tensor_sides`
         return None
     known = {value.name: value.type.tensor_type for value in (*graph.value_info, *graph.output)}
@@ -65,22 +65,22 @@ def has_graphs(model: onnx.ModelProto) -> bool:
     return any(attribute.HasField("g") or attribute.graphs for node in model.graph.node for attribute in node.attribute)
 
 
-def _outline(model: onnx.ModelProto) -> onnx.ModelProto:
+def outline(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model without what large weights hold, whose copying would take longer than everything else here."""
-    outline = onnx.ModelProto(ir_version=model.ir_version)
-    outline.opset_import.extend(model.opset_import)
-    outline.functions.extend(model.functions)
+    made = onnx.ModelProto(ir_version=model.ir_version)
+    made.opset_import.extend(model.opset_import)
+    made.functions.extend(model.functions)
     graph = model.graph
-    outline.graph.node.extend(graph.node)
-    outline.graph.input.extend(graph.input)
-    outline.graph.output.extend(graph.output)
-    outline.graph.value_info.extend(graph.value_info)
+    made.graph.node.extend(graph.node)
+    made.graph.input.extend(graph.input)
+    made.graph.output.extend(graph.output)
+    made.graph.value_info.extend(graph.value_info)
     for tensor in graph.initializer:
         if math.prod(tensor.dims) <= SHAPE_VALUES:
-            outline.graph.initializer.append(tensor)
+            made.graph.initializer.append(tensor)
         else:
-            outline.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
-    return outline
+            made.graph.initializer.add(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+    return made
 
 
 def _sides(model: onnx.ModelProto) -> dict[str, Sides]:

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 
 from actors.core.kind import FaceTensor, ModelKind, ModelTensors
 from actors.face_encoder import face_decoder, face_encoder, face_tensors
+from actors.fold import ready_network
 from actors.graph import IMAGE
 from actors.kinds.unet_160_wenet_8 import KIND as UNET_160_WENET_8
 from actors.kinds.unet_328_ave import KIND as UNET_328
@@ -117,6 +118,7 @@ def test_the_real_networks_too(kind: ModelKind) -> None:
     model = build_stand_in(kind)
     names = {tuple(d.dim_value for d in v.type.tensor_type.shape.dim[1:]): v.name for v in model.graph.input}
     image, audio, output = names[kind.planes], names[kind.audio], model.graph.output[0].name
+    model = ready_network(model, image, audio, kind)
     tensors = ModelTensors(image, audio, output, None, OPSET, (), face_tensors(model, image, audio, output))
     assert len(tensors.face) >= 4
     # Less than two frames of video take.
@@ -126,7 +128,7 @@ def test_the_real_networks_too(kind: ModelKind) -> None:
 
 
 def test_the_first_layers_are_run_again_rather_than_kept() -> None:
-    model = build_stand_in(UNET_328)
+    model = ready_network(build_stand_in(UNET_328), "input", "audio", UNET_328)
     face = face_tensors(model, "input", "audio", "output")
     # 13 MB of the first level would take twice as much memory as all others together.
     assert FaceTensor("down1.1.add", (32, 160, 160)) == face[0]

@@ -17,6 +17,7 @@ from layers import OPSET, Layers, answers
 from onnx import TensorProto, helper
 
 from actors.core.kind import ModelTensors
+from actors.fold import ready_network
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.strips import alone, find_region, in_strips
@@ -319,6 +320,7 @@ def test_the_real_network_too(tmp_path: Path, batch: int) -> None:
     model = build_unet328()
     path = exports.save(model, tmp_path / "unet.onnx")
     tensors = read_model(str(path), UNET_328)
+    model = ready_network(model, tensors.image, tensors.audio, UNET_328)
     cut = stripped(model, tensors, batch)
     # Two depthwise layers look at one row on either side each, and a strip has eight rows for each of these two.
     assert count(cut) == 320 // 16

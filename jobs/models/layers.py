@@ -51,6 +51,11 @@ class Graph:
         self.weights.append(numpy_helper.from_array(values, name))
         return name
 
+    def constant(self, name: str, values: npt.NDArray[np.int64]) -> str:
+        """Adds numbers that are no parameters, in a node; gives their name back."""
+        self.nodes.append(helper.make_node("Constant", [], [name], name=name, value=numpy_helper.from_array(values)))
+        return name
+
     def node(self, kind: str, inputs: list[str], name: str, **attributes: Attribute) -> str:
         """Adds a node; its one output has the node's name, which is given back."""
         node = helper.make_node(kind, inputs, [name], name=name)

@@ -59,7 +59,11 @@ def _double(graph: Graph, x: Value, channels: int, name: str, *, stride: int = 1
 
 
 def _up(graph: Graph, x: Value, skip: Value, channels: int, name: str) -> Value:
-    """Bilinear x2 with aligned corners, the skip behind it on the channels, then a double block."""
+    """Bilinear x2 with aligned corners, padded to the skip's size, the skip behind it on the channels, a double block.
+
+    The padding is found while the network runs, as exports of the family's own code do: they are of any size. Here it
+    is always nothing.
+    """
     big = graph.node(
         "Resize",
         [x.name, "", "up.scales"],
@@ -67,8 +71,23 @@ def _up(graph: Graph, x: Value, skip: Value, channels: int, name: str) -> Value:
         mode="linear",
         coordinate_transformation_mode="align_corners",
     )
-    joined = graph.concat(Value(big, x.channels), skip, f"{name}.concat")
+    padded = _padded(graph, Value(big, x.channels), skip, name)
+    joined = graph.concat(padded, skip, f"{name}.concat")
     return _double(graph, joined, channels, name)
+
+
+def _padded(graph: Graph, x: Value, skip: Value, name: str) -> Value:
+    """Rows and columns of zeros around a picture, on either side half of those that it has less than the skip."""
+    before, after = [], []
+    for axis in (2, 3):
+        shapes = [graph.node("Shape", [value], f"{name}.shape{axis}.{value}") for value in (skip.name, x.name)]
+        sizes = [graph.node("Gather", [shape, f"up.axis{axis}"], f"{shape}.side") for shape in shapes]
+        less = graph.node("Sub", sizes, f"{name}.less{axis}")
+        half = graph.node("Div", [less, "up.two"], f"{name}.half{axis}")
+        before.append(half)
+        after.append(graph.node("Sub", [less, half], f"{name}.rest{axis}"))
+    pads = graph.node("Concat", ["up.none", *before, "up.none", *after], f"{name}.pads", axis=0)
+    return Value(graph.node("Pad", [x.name, pads], f"{name}.pad"), x.channels)
 
 
 def _audio_branch(graph: Graph, audio: tuple[int, int, int]) -> Value:
@@ -110,6 +129,8 @@ def build_unet(side: int, audio: tuple[int, int, int], batch: int | None = None,
     """
     graph = Graph(np.random.default_rng(seed))
     graph.weight("up.scales", np.array([1, 1, 2, 2], dtype=np.float32))
+    for constant, numbers in {"axis2": [2], "axis3": [3], "two": [2], "none": [0, 0]}.items():
+        graph.constant(f"up.{constant}", np.array(numbers, np.int64))
     x = _inverted_residual(graph, Value("input", PLANES), 32, "inc", gain=INPUT_GAIN)
     skips = [x]
     for level, channels in enumerate(_DOWN[side], 1):
