@@ -29,8 +29,8 @@ _MISCOUNTED = 4096
 # Bytes of an Ogg page at the most, its header included.
 _LARGEST_PAGE = 65_307
 
-# A header is looked through so far.
-_CHUNKS = 1000
+# A header is looked through so far, and is no longer.
+_CHUNKS, _LARGEST_HEADER = 1000, 1 << 24
 
 _WAVE64 = bytes.fromhex("2e91cf11a5d628db04c10000")
 _WAVE64_CHUNK = bytes.fromhex("f3acd3118cd100c04f8edb8a")
@@ -81,12 +81,11 @@ class Stated:
         if self.size is None:
             return True
         frames, rest = divmod(self.size, self.block)
-        numbers = [
-            self.size,
-            *([] if rest else [frames]),
-            *([] if self.whole is None else [self.whole, self.whole - 8]),
-        ]
-        return self.size % (3600 * self.rate) == 0 or any(map(is_round, numbers))
+        # Of some formats a size includes what stands in front of the samples.
+        numbers = [self.size + more for more in (0, 4, 8, 24)]
+        numbers += ([] if rest else [frames]) + ([] if self.whole is None else [self.whole, self.whole - 8])
+        periods = any(self.size % (seconds * self.rate) == 0 for seconds in (1000, 3600))
+        return periods or any(map(is_round, numbers))
 
 
 def readable_parts(path: str, file: IO[bytes], size: int, notes: list[str]) -> list[Part] | None:
@@ -104,7 +103,7 @@ def readable_parts(path: str, file: IO[bytes], size: int, notes: list[str]) -> l
     if not _ended(file, size):
         notes.append("its last page is not marked as the end, as of a file that is cut off: read as far as it goes")
     found = stated(file, size)
-    if found is None or found.start >= size:
+    if found is None or found.start >= min(size, _LARGEST_HEADER):
         return None
     left = size - found.start
     end = found.start + (left if found.size is None else found.size)

@@ -185,5 +185,6 @@ def _announced(file: Reader, place: int) -> int:
         offset = head.find(mark)
         if offset >= 0:
             # Flags, of which the lowest says that the number of frames comes next.
-            return max(1, int.from_bytes(head[offset + 8 : offset + 12], "big")) if head[offset + 7] & 1 else 1
+            flags, frames = (int.from_bytes(head[offset + start :][:4], "big") for start in (4, 8))
+            return max(1, frames) if flags & 1 else 1
     return int(b"VBRI" in head)

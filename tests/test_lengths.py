@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import struct
 from pathlib import Path
@@ -58,7 +60,20 @@ def recording(
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
-    "said", [0, -1, 0x7FFFFFFF - 64, 2_000_000, 30_000_000, 1_000_000_000, 1 << 30, (1 << 24) - 36, 3600 * RATE * 6]
+    "said",
+    [
+        0,
+        -1,
+        0x7FFFFFFF - 64,
+        2_000_000,
+        30_000_000,
+        1_000_000_000,
+        1_000_000_000 - 8,
+        1 << 30,
+        (1 << 24) - 36,
+        3600 * RATE * 6,
+        1000 * RATE * 12,
+    ],
 )
 def test_placeholders_are_read_past_with_a_warning(tmp_path: Path, form: str, said: int) -> None:
     found = survey(str(recording(tmp_path, form, bytes_said=said)))
@@ -127,6 +142,19 @@ def test_ogg_that_was_cut_off_is_warned_of(tmp_path: Path) -> None:
     assert survey(str(path)).warnings == ()
     path.write_bytes(content[: len(content) * 2 // 3])
     assert "not marked as the end" in survey(str(path)).warnings[0]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_damaged_header_gives_sound_or_one_clear_line(tmp_path: Path, form: str) -> None:
+    whole = recording(tmp_path, form).read_bytes()
+    rng = np.random.default_rng(7)
+    for _ in range(300):
+        content = bytearray(whole[: int(rng.integers(4, 200))] if rng.random() < 0.2 else whole[:400])
+        for place in rng.integers(4, len(content), 4):
+            content[place] = rng.choice([0, 1, 0x7F, 0x80, 0xFF, int(rng.integers(256))])
+        file, notes = io.BytesIO(content), list[str]()
+        with contextlib.suppress(InputError):
+            assert readable_parts("a", file, len(content), notes) is None or notes
 
 
 def test_a_true_size_beyond_31_bits_is_no_placeholder(tmp_path: Path) -> None:

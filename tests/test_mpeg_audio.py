@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from sounds import write
 
 from actors.core.errors import InputError
+from jobs.mpeg_audio import sound_parts
 from jobs.recording import decoded
 from jobs.survey import survey
 
@@ -121,3 +123,15 @@ def test_sound_that_is_missing_is_no_joint(tmp_path: Path, where: str, harm: str
     path.write_bytes(id3v2(400).join(parts))
     with pytest.raises(InputError, match=r"is damaged|is cut off"):
         survey(str(path))
+
+
+def test_anything_else_is_left_alone(tmp_path: Path) -> None:
+    """Noise, and frames whose announcements end within them."""
+    rng = np.random.default_rng(8)
+    frame = b"\xff\xfb\x90\x44" + bytes(413)
+    for number in range(60):
+        noise = rng.integers(0, 256, int(rng.integers(0, 5000)), dtype=np.uint8).tobytes()
+        content = [noise, id3v2(50) + noise, frame + id3v2(20) + b"\xff\xfb\x90\x44" + bytes(52) + b"Info\0"][
+            number % 3
+        ]
+        assert sound_parts("a.mp3", io.BytesIO(content), len(content)) is None

@@ -18,7 +18,8 @@ from sounds import write
 from actors.core.errors import InputError
 from actors.core.mel import RATE
 from actors.kinds import kinds_named
-from jobs.recorded import read_speech
+from jobs.digest import content_digest, text_digest
+from jobs.recorded import read_recorded
 from jobs.recording import mono
 from jobs.sound import sound_chunks
 from jobs.survey import survey
@@ -122,16 +123,25 @@ def test_ambisonic_sound_is_heard_and_shown(tmp_path: Path) -> None:
     assert abs(level(shown[0]) - level(samples[0])) < 0.5
 
 
-def test_other_channels_are_other_features(tmp_path: Path) -> None:
-    """Features of a mean that earlier programs made of the same file are not taken for those of a channel."""
-    encoder = str(write_encoder(tmp_path / "ear.onnx"))
-    kind = kinds_named("unet-328-ave")[0]
-    path = write(tmp_path / "a.wav", np.stack([tone(1.0), -tone(1.0)]), RATE, "pcm_s16le")
-    speech = read_speech(str(path), encoder, kind)
-    assert speech.found.channels == (0,)
-    even = write(tmp_path / "b.wav", np.stack([tone(1.0), tone(1.0)]), RATE, "pcm_s16le")
-    assert read_speech(str(even), encoder, kind).found.channels is None
-    assert len({speech.key, read_speech(str(even), encoder, kind).key}) == 2
+def test_what_is_heard_otherwise_than_before_has_another_key(tmp_path: Path) -> None:
+    """Features that earlier programs made of the same file are not taken for those of a channel, or of more sound."""
+    kind = kinds_named("wav2lip-96")[0]
+
+    def before(path: Path) -> str:
+        return text_digest(repr((1, kind.fps, content_digest(str(path)), "mel")))[:32]
+
+    even = write(tmp_path / "even.wav", np.stack([tone(1.0), tone(1.0)]), RATE, "pcm_s16le")
+    assert read_recorded(str(even), kind).key == before(even)
+    opposed = write(tmp_path / "opposed.wav", np.stack([tone(1.0), -tone(1.0)]), RATE, "pcm_s16le")
+    assert read_recorded(str(opposed), kind).key != before(opposed)
+    longer = write(tmp_path / "longer.wav", tone(40.0)[None], RATE, "pcm_s16le")
+    content = bytearray(longer.read_bytes())
+    start = content.index(b"data") + 4
+    content[start : start + 4] = content[4:8] = (1_000_000).to_bytes(4, "little")
+    longer.write_bytes(content)
+    found = read_recorded(str(longer), kind)
+    assert found.found.seconds == 40
+    assert found.key != before(longer)
 
 
 def bad_recording(clip: SmallClip, folder: Path) -> Path:
