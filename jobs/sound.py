@@ -21,7 +21,7 @@ def sound_chunks(recording: Survey) -> Iterator[NDArray[np.float32]]:
     """Decodes a recording for a video.
 
     One and two channels stay what they are. More are mixed down to stereo as players do, the centre 3 dB down on both
-    sides; where nothing says where they belong and only some are heard, these are shown.
+    sides; where nothing says how to, what is heard of them becomes one channel.
 
     Args:
         recording: what was found of it.
@@ -88,10 +88,11 @@ def _form(layout: str, channels: int, heard: tuple[int, ...] | None) -> _Form:
         # Whatever places they are said to have: of two that are no pair of front ones FFmpeg can mix few.
         name = "mono" if channels == 1 else "stereo"
         return _Form(name, name, None)
-    placed = _mixes(layout, channels)
-    if heard is not None and (not placed or layout == f"{channels} channels"):
-        return _Form("mono", "mono", heard)
-    return _Form(layout if placed else f"{channels} channels", "stereo", None)
+    unnamed = layout == f"{channels} channels"
+    # What has no names is taken for film sound, as players do, but for numbers of channels that film sound has not.
+    if _mixes(layout, channels) and not (unnamed and (heard is not None or channels == 3 or channels > 8)):
+        return _Form(layout, "stereo", None)
+    return _Form("mono", "mono", tuple(range(channels)) if heard is None else heard)
 
 
 def _mixes(layout: str, channels: int) -> bool:

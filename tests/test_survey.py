@@ -101,8 +101,19 @@ def test_channels_of_unusual_places_can_be_shown(tmp_path: Path, mask: int) -> N
     count = mask.bit_count()
     path = write_masked(tmp_path / "a.wav", mask, np.stack([tone(0.5) * (1 + channel) / 9 for channel in range(count)]))
     shown = np.concatenate(list(sound_chunks(survey(str(path)))), axis=1)
-    assert shown.shape == (min(count, 2), 24_000)
+    assert shown.shape in {(1, 24_000), (2, 24_000)}
     assert shown.any()
+
+
+@pytest.mark.parametrize("count", [3, 4, 6, 8, 10])
+def test_no_channel_without_a_name_is_left_out_of_the_video(tmp_path: Path, count: int) -> None:
+    """The third of three would be a subwoofer's, if these were film sound."""
+    for voice in range(count):
+        samples = np.zeros((count, RATE), np.float32)
+        samples[voice] = tone(1.0)
+        path = write(tmp_path / f"{voice}.wav", samples, RATE, "pcm_s16le", f"{count} channels")
+        shown = np.concatenate(list(sound_chunks(survey(str(path)))), axis=1)
+        assert abs(level(shown[0]) - level(tone(1.0))) < 0.1
 
 
 def test_ambisonic_sound_is_heard_and_shown(tmp_path: Path) -> None:
