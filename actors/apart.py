@@ -275,7 +275,7 @@ def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
     from actors.session import CUDA, Session, SessionOptions, available_providers, runtime_conflict  # noqa: PLC0415
 
     said = request["network"]
-    tensors = ModelTensors(**{**said, "external": tuple(said["external"]), "face": ()})
+    tensors = ModelTensors(**{**said, "external": tuple(said["external"]), "face": (), "quantised": ()})
     kind = kinds_named(request["kind"])[0]
     provider = request["provider"]
     arrays = [_array(*described) for described in request["arrays"]]

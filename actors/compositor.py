@@ -32,6 +32,7 @@ from actors.film import Batch, Film, FinishedFrame, charge, measured, millisecon
 from actors.layout import frame_path, segment_name, segment_path
 from actors.overlap import executor
 from actors.places import Places, batches
+from actors.processor import cpu_kind
 from actors.proof import NodeProof, prove_node
 
 if TYPE_CHECKING:
@@ -147,6 +148,7 @@ class Compositor:
             host=socket.gethostname(),
             pid=os.getpid(),
             device=self._device.name,
+            cpu=cpu_kind(),
             provider=session.provider,
             batch=session.batch,
             threads=config.threads,

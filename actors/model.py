@@ -12,6 +12,7 @@ from actors.core.errors import InputError
 from actors.core.kind import ModelKind, ModelTensors
 from actors.face_encoder import face_tensors
 from actors.fold import ready_network
+from actors.nature import quantised_operators
 from actors.onnx_file import NetworkFile, Shape, check_floats, described, fits, fixed_batch, misfits, read_network
 
 # Of the kinds that a network is not, so many are named: more would not fit into a message.
@@ -67,7 +68,8 @@ def recognise_model(path: str, kinds: Sequence[ModelKind], output: str | None = 
     plain = is_plain(model)
     # A network that may be immense is not taken apart.
     face = face_tensors(model, *names) if plain else ()
-    return found.kind, ModelTensors(*names, batch, network.opset, network.external, face, plain)
+    quantised = quantised_operators(network.model)
+    return found.kind, ModelTensors(*names, batch, network.opset, network.external, face, plain, quantised)
 
 
 def read_model(path: str, kind: ModelKind) -> ModelTensors:

@@ -6,7 +6,7 @@ The record's own figures are those of the last of them; what earlier commands ne
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jobs.run_record import RunRecord
@@ -33,6 +33,12 @@ def attempts_until(before: RunRecord) -> list[dict[str, Any]]:
     known = bool(attempts) and attempts[-1].get("started_at") == said["started_at"]
     idle = before.totals is not None and before.totals.rendered == 0 and before.status == "complete"
     return attempts if known or idle else [*attempts, attempt_of(said)]
+
+
+def cpu_kinds(attempts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The kinds of processors on which networks ran in some attempts, each once, in order; none for cards."""
+    workers = (worker for attempt in attempts for worker in attempt.get("workers_ready", []))
+    return list(dict.fromkeys(worker["cpu"] for worker in workers if worker["device"] == "cpu" and worker.get("cpu")))
 
 
 def history(record: RunRecord) -> str:

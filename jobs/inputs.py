@@ -16,7 +16,7 @@ from actors.core.audio import AudioTrack
 from actors.core.clip import Clip, ImageFrames, VideoFrames
 from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
-from actors.core.kind import Hears, ModelKind, ModelTensors
+from actors.core.kind import Hears, ModelKind, ModelTensors, Precision
 from actors.core.squares import FaceSquare, smooth_squares
 from actors.core.timeline import FrameRange, Loop, Pairing, divide, retimed
 from actors.digest import model_digest
@@ -117,6 +117,9 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     kind, tensors = recognise_model(model, kinds_named(options.kind), options.output)
     if not tensors.plain:
         try_network(model, tensors, kind, batch=tensors.batch or 1)
+    if options.precision is Precision.FP16 and tensors.quantised:
+        problem = f"the model is quantised already ({', '.join(tensors.quantised)})"
+        raise InputError("--precision fp16", problem, "use --precision fp32")
     clip = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
     if clip.frames is None and options.composite:
         raise InputError(

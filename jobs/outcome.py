@@ -14,7 +14,7 @@ from actors.core.errors import StoppedError
 from actors.core.report import FrameFailure
 from actors.core.timings import column, numbers
 from jobs import record, summary
-from jobs.attempts import attempt_of
+from jobs.attempts import attempt_of, cpu_kinds
 from jobs.clock import STARTED
 from jobs.dispatch import Moments
 from jobs.messages import say
@@ -105,7 +105,11 @@ class Outcome:
             "blocks_lost": accounts.blocks_lost,
             "cache_bytes": self.moments.loaded_bytes,
         }
-        record.write_record(out, {**whole, "attempts": [*opening["attempts"], attempt_of(whole)]})
+        attempts = [*opening["attempts"], attempt_of(whole)]
+        record.write_record(out, {**whole, "attempts": attempts})
+        if len(kinds := cpu_kinds(attempts)) > 1:
+            told = f"frames come from CPUs of {len(kinds)} kinds, which may differ in a value's last bit"
+            say(console, f"warning: {told}: {'; '.join(kinds)}", style="yellow")
         for note in dict.fromkeys(note for report in self.moments.workers for note in report.notes):
             say(console, f"warning: {note}", style="yellow")
         for death in accounts.deaths:

@@ -104,6 +104,7 @@ class ReadyWorker(_Part):
     host: str
     pid: Count
     device: str
+    cpu: str = ""
     provider: str
     strips: Count = 1
     notes: tuple[str, ...] = ()

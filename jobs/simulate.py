@@ -67,7 +67,9 @@ class Sleeper:
         """Is ready at once."""
         node = ray.get_runtime_context().get_node_id()
         host = socket.gethostname()
-        return WorkerReport(self._worker, node, host, os.getpid(), "none", "none", 1, 1, (), 1, 0.0, 0.0, 0.0, notes=())
+        return WorkerReport(
+            self._worker, node, host, os.getpid(), "none", "none", "none", 1, 1, (), 1, 0.0, 0.0, 0.0, notes=()
+        )
 
     def render(self, start: int, stop: int, *_blocks: object) -> RangeReport:
         """Takes exactly as long as the range's frames would: makes its report, and sleeps for the rest of the time.

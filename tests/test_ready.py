@@ -19,6 +19,7 @@ import actors.ready
 from actors.core.audio import AudioTrack
 from actors.core.errors import InputError
 from actors.nature import mixing_cause, quantised_operators, unsteady_operators
+from actors.processor import cpu_kind
 from actors.ready import Ready, ready_session
 from actors.session import CPU, Session
 from jobs.inputs import read_inputs
@@ -134,6 +135,15 @@ def test_a_dropout_that_is_left_in_and_does_nothing_is_accepted(clip: SmallClip,
     assert ready(clip, write_mixing(tmp_path / "m.onnx", "idle dropout"), 3).notes == ()
 
 
+def test_a_quantised_network_is_not_halved(clip: SmallClip, tmp_path: Path) -> None:
+    path = write_mixing(tmp_path / "m.onnx", "quantised")
+    base = ["composite", clip.folder, "--model", path, "--out", tmp_path / "run", "--device", "cpu"]
+    said = in_process.command(*base, "--precision", "fp16")
+    assert said.code == 2
+    assert "--precision fp16: the model is quantised already (DequantizeLinear, DynamicQuantizeLinear)" in said.output
+    assert not (tmp_path / "run").exists()
+
+
 def test_what_operators_say(tmp_path: Path) -> None:
     models = {s: onnx.load(str(write_mixing(tmp_path / "m.onnx", s))) for s in (*SORTS, *UNSTEADY)}
     assert {sort: mixing_cause(models[sort]) for sort in SORTS if CAUSES[sort] not in mixing_cause(models[sort])} == {}
@@ -158,3 +168,13 @@ def test_a_run_gives_the_same_frames_at_any_batch_and_says_why_it_is_slow(
     assert {worker["batch"] for worker in record["workers_ready"]} == {1}
     assert all("DynamicQuantizeLinear" in " ".join(worker["notes"]) for worker in record["workers_ready"])
     assert set(pd.read_parquet(tmp_path / "4" / "timings")["batch_size"]) == {1}
+    assert all(worker["cpu"] == cpu_kind() for worker in record["workers_ready"])
+    # As if another machine had rendered these.
+    text = (tmp_path / "4" / "run.json").read_text()
+    (tmp_path / "4" / "run.json").write_text(text.replace(json.dumps(cpu_kind()), '"another kind"'))
+    resumed = on_cluster(*base[:-1], ":10", "--out", tmp_path / "4", "--batch", 4)
+    assert resumed.code == 0, resumed.output
+    assert (
+        f"warning: frames come from CPUs of 2 kinds, which may differ in a value's last bit: another kind; {cpu_kind()}"
+        in resumed.output
+    )

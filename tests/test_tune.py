@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import small
 from encoders import write_encoder
+from mixing import write_mixing
 from small import Result, SmallClip
 
 Command = Callable[..., Result]
@@ -65,6 +66,21 @@ def test_it_takes_a_recording_and_its_encoder_and_the_cpu_where_the_card_gives_n
     # What cannot be kept cannot be read either, which is no reason not to render.
     run = ("composite", clip.folder, "--model", model, "--out", tmp_path / "run", "--frames", ":4", "--format", "none")
     assert on_cluster(*run).code == 0
+
+
+def test_layouts_at_which_frames_depend_on_each_other_are_skipped(
+    clip: SmallClip, tmp_path: Path, on_cluster: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("jobs.tuning.CPU_BATCHES", (1, 2))
+    monkeypatch.setattr("jobs.tune.TRIAL_SECONDS", 0.5)
+    mixing = write_mixing(tmp_path / "m.onnx", "quantised")
+    tuned = on_cluster("tune", clip.folder, "--model", mixing, "--device", "cpu", "--scratch", tmp_path)
+    assert tuned.code == 0, tuned.output
+    assert "2 workers x 1 threads, batch 2: 0.0 fps (skipped: the model's answers change" in tuned.output
+    assert "DynamicQuantizeLinear" in tuned.output
+    [kept] = (tmp_path / "cache").rglob("*.json")
+    assert json.loads(kept.read_text())["best"]["batch"] == 1
 
 
 def test_a_scratch_folder_that_cannot_be_is_one_line(

@@ -141,6 +141,7 @@ class ModelTensors:
         external: files beside the model that hold weights, by name.
         face: tensors worth keeping with each background, see `actors.face_encoder`; empty where there are none.
         plain: whether its graph alone tells that it ends, and how much memory it takes; see `actors.bounds`.
+        quantised: operators by which it is quantised; empty where it is not.
     """
 
     image: str
@@ -151,6 +152,7 @@ class ModelTensors:
     external: tuple[str, ...]
     face: tuple[FaceTensor, ...] = ()
     plain: bool = True
+    quantised: tuple[str, ...] = ()
 
     @property
     def face_bytes(self) -> int:

@@ -72,6 +72,7 @@ class WorkerReport:
         host: host name of the node.
         pid: process id.
         device: ``cpu`` or the name of the card.
+        cpu: the kind of its machine's processor, see `actors.processor.cpu_kind`.
         provider: ONNX Runtime's execution provider in use.
         batch: frames per inference (a fixed-batch export may force it).
         threads: ONNX Runtime's intra-op threads.
@@ -88,6 +89,7 @@ class WorkerReport:
     host: str
     pid: int
     device: str
+    cpu: str
     provider: str
     batch: int
     threads: int

@@ -172,6 +172,7 @@ def environment(record: RunRecord) -> list[tuple[str, list[Fact]]]:
         Fact("device", record.device.provider, record.device.reason),
         Fact("cluster", f"{len(cluster.nodes)} {nodes}, {cluster.cpus:g} CPUs, {cluster.gpus:g} GPUs"),
         *([Fact("workers on", ", ".join(hosts))] if hosts else []),
+        *(Fact("processor", kind) for kind in dict.fromkeys(report.cpu for report in record.workers_ready) if kind),
         *_strips(record),
         *(Fact(f"driver's {name}", str(value)) for name, value in record.hardware.items()),
     ]
