@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,12 +75,14 @@ class Tried:
     Attributes:
         batch: frames that it was run with at once.
         faults: for each frame that it was given why its answer cannot be shown, or ``None``.
+        mixing: why their answers change with what else is in a batch, or ``None`` where they do not.
         cuda: whether the runtime that is installed is one for cards, and the system shows one.
         conflict: two builds of the runtime that are both installed, or ``None``.
     """
 
     batch: int
     faults: tuple[PredictionFault | None, ...]
+    mixing: str | None
     cuda: bool
     conflict: str | None
 
@@ -130,7 +132,7 @@ def try_network(
     }
     answer = _asked(path, request, given, limits or limits_for(batch, provider))
     faults = tuple(said and PredictionFault(said["reason"], said["values"]) for said in answer["faults"])
-    return Tried(answer["batch"], faults, answer["cuda"], answer["conflict"])
+    return Tried(answer["batch"], faults, answer["mixing"], answer["cuda"], answer["conflict"])
 
 
 def try_encoder(path: str, tensors: EncoderTensors, *, limits: Limits | None = None) -> None:
@@ -272,6 +274,7 @@ def _ask_shapes(path: str, request: dict[str, Any]) -> dict[str, Any]:
 
 def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
     # Nobody else here needs the runtime.
+    from actors.ready import Sample, mixes_frames  # noqa: PLC0415
     from actors.session import CUDA, Session, SessionOptions, available_providers, runtime_conflict  # noqa: PLC0415
 
     said = request["network"]
@@ -284,13 +287,20 @@ def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
     session = Session(path, tensors, kind, options)
     session.warm_up()
     faults: list[PredictionFault | None] = []
+    mixes = False
     if arrays:
         image, audio = arrays
+        if session.batch > 1:
+            frames = [Sample(image[place : place + 1], audio[place : place + 1], ()) for place in range(len(image))]
+            alone = replace(options, batch=1, alone=True)
+            single = Session(path, tensors, kind, alone) if session.rewritten else session
+            mixes = mixes_frames(session, single, frames)
         for start in range(0, len(image), session.batch):
             stop = start + session.batch
             faults.extend(session.run(image[start:stop], audio[start:stop]).faults)
     return {
         "batch": session.batch,
+        "mixing": session.mixing if mixes else None,
         "faults": [fault and asdict(fault) for fault in faults],
         "cuda": CUDA in available_providers() and any(Path(device).exists() for device in CARDS),
         "conflict": runtime_conflict(),

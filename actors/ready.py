@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.backgrounds import BlockRequest, load_block, network_view
+from actors.core.errors import InputError
 from actors.mates import Rows, depends_on_mates
 from actors.session import CUDA, FaceEncoder, Session, SessionOptions, levels_of, runtime_conflict
 
@@ -82,8 +83,12 @@ def ready_session(config: WorkerConfig, memory: int, audio: AudioTrack) -> Ready
     )
     session = Session(config.model, config.tensors, config.kind, options)
     built = time.perf_counter()
-    session.warm_up()
-    settled, mixing = _settled(session, options, config, audio)
+    try:
+        session.warm_up()
+    except InputError as error:
+        settled, mixing = _without_mates(session, options, config, error)
+    else:
+        settled, mixing = _settled(session, options, config, audio)
     notes = [mixing] if mixing else []
     if session.training and not mixing:
         notes.append(f"the model normalises each frame by itself: {session.mixing}")
@@ -153,6 +158,24 @@ def _noise_like(sample: Sample) -> Sample:
     image = rng.integers(0, 256, sample.image.shape).astype(np.uint8)
     planes = rng.random(sample.image.shape, np.float32) if sample.image.dtype == np.float32 else image
     return Sample(planes, loud(sample.audio), tuple(map(loud, sample.faces)))
+
+
+def _without_mates(
+    session: Session, options: SessionOptions, config: WorkerConfig, error: InputError
+) -> tuple[Session, str]:
+    """A warm session that runs frames alone, in place of one that cannot run so many at once, and why.
+
+    Raises:
+        InputError: the given one, where the network cannot do that either.
+    """
+    if session.batch == 1:
+        raise error
+    single = Session(config.model, config.tensors, config.kind, replace(options, batch=1, alone=True))
+    try:
+        single.warm_up()
+    except InputError:
+        raise error from None
+    return single, f"the model {error.problem}, so frames are run alone"
 
 
 def _settled(session: Session, options: SessionOptions, config: WorkerConfig, audio: AudioTrack) -> tuple[Session, str]:

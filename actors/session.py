@@ -163,7 +163,13 @@ class Session:
     def run_alone(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes] = ()) -> Prediction:
         """The answer to one frame without mates, for comparison; arguments as `run` takes them, with n of 1."""
         if self._open:
-            return self._prediction(self._feed(image, audio, faces), 1, 1)
+            try:
+                return self._prediction(self._feed(image, audio, faces), 1, 1)
+            except InputError:
+                raise
+            except Exception:  # noqa: BLE001 - the runtime's errors share no base class
+                # It says that it takes any batch, but does not take this one.
+                self._open = False
         return self.run(image, audio, faces)
 
     def _feed(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes]) -> list[NDArray[Any]]:

@@ -93,6 +93,34 @@ def test_others_keep_their_batch(clip: SmallClip, tmp_path: Path, fixed: int | N
     assert (found.session.batch, found.notes) == (3, ())
 
 
+def write_reshaping(path: Path, batch: int) -> Path:
+    """A network that declares any batch and reshapes to a constant one."""
+    proto = onnx.load(str(small.write_model(path)))
+    flat = next(tensor for tensor in proto.graph.initializer if tensor.name == "flat")
+    flat.CopyFrom(onnx.numpy_helper.from_array(np.array([batch, 32 * 256], np.int64), "flat"))
+    onnx.save(proto, str(path))
+    return path
+
+
+def test_a_batch_that_a_network_declares_and_cannot_run_is_not_asked_of_it(clip: SmallClip, tmp_path: Path) -> None:
+    alone = ready(clip, write_reshaping(tmp_path / "one.onnx", 1), 4)
+    assert alone.session.batch == 1
+    (note,) = [note for note in alone.notes if "frames are run alone" in note]
+    assert "fails when it runs at batch 4" in note
+    two = write_reshaping(tmp_path / "two.onnx", 2)
+    assert ready(clip, two, 2).session.batch == 2
+    for batch in (1, 4):
+        with pytest.raises(InputError, match=f"fails when it runs at batch {batch}"):
+            ready(clip, two, batch)
+
+
+def test_inspect_compares_frames_at_the_batch_that_is_asked_for(clip: SmallClip, tmp_path: Path) -> None:
+    path = write_mixing(tmp_path / "m.onnx", "training")
+    result = in_process.command("inspect", clip.folder, "--model", path, "--batch", 2)
+    assert result.code == 0, result.output
+    assert "a render runs frames alone; it was exported in training mode" in result.output
+
+
 def test_a_single_frame_is_compared_with_a_stranger(clip: SmallClip, tmp_path: Path) -> None:
     assert ready(clip, write_mixing(tmp_path / "m.onnx", "quantised"), 3, frames="7:8").session.batch == 1
 

@@ -226,6 +226,9 @@ def _print_model(
     image, audio = seen or (None, None)
     tried = try_network(path, tensors, kind, batch=batch or tensors.batch or 1, image=image, audio=audio)
     say(console, f"provider: the network runs on the CPU here, at batch {tried.batch}")
+    if tried.mixing is not None:
+        said = "answers change with what else is in a batch, so a render runs frames alone"
+        say(console, f"warning: {said}; {tried.mixing}", style="yellow")
     if tried.cuda:
         try:
             try_network(path, tensors, kind, provider=CUDA, batch=batch or tensors.batch or CUDA_BATCH)
