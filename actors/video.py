@@ -111,6 +111,8 @@ def _packets(
     ``None`` if they are not those that the driver saw.
     """
     packets, place = source.packets, start.place
+    if packet_digest(container.streams.video[0].codec_context.extradata or b"") != packets.header:
+        return None
     found: list[Packet[VideoStream]] = []
     for packet in _from_key(container, start, source, seek=seek):
         if packet_digest(bytes(packet)) != packets.digest(place):

@@ -61,12 +61,14 @@ def file_facts(path: str) -> dict[str, Any]:
 
 
 def backgrounds_digest(clip: Clip) -> str:
-    """Digest of the clip's pictures: of every image its content, of another file as `file_digest` takes it."""
+    """Digest of the clip's pictures: of every image its content, of a video what decides its frames."""
     if clip.frames is None:
         return file_digest(clip.planes.path) if clip.planes else ""
-    if not isinstance(clip.frames, ImageFrames):
-        return file_digest(clip.frames.path)
-    return images_digest(clip.frames)
+    frames = clip.frames
+    if isinstance(frames, ImageFrames):
+        return images_digest(frames)
+    order = repr((frames.places, frames.timestamps, frames.time_base, frames.picture))
+    return xxhash.xxh3_128(frames.packets.header + frames.packets.digests + order.encode()).hexdigest()
 
 
 def images_digest(images: ImageFrames) -> str:

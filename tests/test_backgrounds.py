@@ -318,6 +318,16 @@ def test_nothing_is_made_of_a_video_with_one_other_byte(tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(block.frames), np.stack(in_sequence(path)[:6]))
 
 
+def test_nothing_is_made_of_a_video_whose_header_says_something_else(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mp4", *KINDS["closed.mp4"])
+    video = read_video(str(path))
+    content = bytearray(path.read_bytes())
+    # The profile that the decoder is told, before any packet.
+    content[content.index(b"avcC") + 6] ^= 1
+    path.write_bytes(content)
+    require_changed(video.part(0, 3), path)
+
+
 def test_nothing_is_made_of_a_video_in_the_place_of_another(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mkv", *KINDS["plain.mkv"])
     video = read_video(str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from actors.core.witness import DIGEST_BYTES
+from actors.core.witness import DIGEST_BYTES, packet_digest
 
 # How many keyframes before a frame decoding may have to begin: with open groups of pictures at the one before the last,
 # where pictures are refreshed bit by bit (x264's intra-refresh) still earlier.
@@ -35,12 +35,14 @@ class Packets:
         digests: what the driver saw, `actors.core.witness.packet_digest` of each, one behind the other.
         keys: those that decoding can begin with, ascending.
         reach: so many packets in a row may hold one frame: two fields, say.
+        header: `actors.core.witness.packet_digest` of what decoders are told before the first packet.
     """
 
     first: int
     digests: bytes
     keys: tuple[KeyPacket, ...]
     reach: int = 1
+    header: bytes = packet_digest(b"")
 
     @property
     def stop(self) -> int:

@@ -63,6 +63,8 @@ TRANSFERS = {
     17: "smpte428",
     18: "arib-std-b67",
 }
+# FFmpeg's order of fields: 0 where nothing says it, above 1 for two fields in a picture.
+_PROGRESSIVE = 1
 # Y'CbCr that swscale makes RGB of.
 _READ_MATRICES: set[str | None] = {None, "rgb", "bt709", "fcc", "bt601", "smpte240m", "bt2020nc"}
 # What screens show much like BT.709, and players leave as it is.
@@ -101,7 +103,8 @@ def look(stream: VideoStream, frame: av.VideoFrame) -> Picture:
         # Motion JPEG's own formats use all codes.
         full_range=True if form.name.startswith("yuvj") else {1: False, 2: True}.get(int(frame.color_range)),
         aspect=_aspect(stream),
-        interlaced=frame.interlaced_frame,
+        # Of codecs that do not say it in their frames the container does.
+        interlaced=frame.interlaced_frame or int(stream.codec_context.field_order) > _PROGRESSIVE,
         alpha=beside or any(component.is_alpha for component in form.components),
         turned=_turned(frame),
     )

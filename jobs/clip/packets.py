@@ -32,6 +32,7 @@ class PacketTable:
         keys: places of those that decoding can begin with, ascending.
         digests: `actors.core.witness.packet_digest` of all, one behind the other.
         guessed: the container says when packets are decoded; when they are shown FFmpeg has guessed.
+        header: `actors.core.witness.packet_digest` of what the container tells decoders.
     """
 
     shown: tuple[int | None, ...]
@@ -40,6 +41,7 @@ class PacketTable:
     keys: tuple[int, ...]
     digests: bytes
     guessed: bool
+    header: bytes
 
     @property
     def times(self) -> tuple[int, ...]:
@@ -77,7 +79,7 @@ class PacketTable:
         """What loaders must find."""
         keys = tuple(KeyPacket(key, *self._moments(key)) for key in self.keys)
         reach = max((after - before for before, after in pairwise(sorted(self.frames))), default=1)
-        return Packets(0, self.digests, keys, reach)
+        return Packets(0, self.digests, keys, reach, self.header)
 
     def require_decodable(self, path: str) -> None:
         """Checks that there are frames, and a keyframe before each.
@@ -110,6 +112,7 @@ def list_packets(container: av.container.InputContainer, stream: VideoStream, pa
         InputError: packets are missing, damaged or without any time.
     """
     stated = _stated_frames(container, stream)
+    header = packet_digest(stream.codec_context.extradata or b"")
     codec = stream.codec_context.codec.canonical_name
     shown: list[int | None] = []
     decoded: list[int | None] = []
@@ -141,7 +144,13 @@ def list_packets(container: av.container.InputContainer, stream: VideoStream, pa
     if there < stated:
         raise InputError(path, f"truncated: {there} of {stated} frames are there", COPY_AGAIN)
     return PacketTable(
-        tuple(shown), tuple(decoded), tuple(frames), tuple(keys), bytes(digests), _guessed(container, stream)
+        shown=tuple(shown),
+        decoded=tuple(decoded),
+        frames=tuple(frames),
+        keys=tuple(keys),
+        digests=bytes(digests),
+        guessed=_guessed(container, stream),
+        header=header,
     )
 
 

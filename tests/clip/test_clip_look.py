@@ -45,7 +45,8 @@ def write(
         for i in range(3):
             frame = av.VideoFrame.from_ndarray(picture(i), format="bgr24").reformat(format=form)
             for name, value in (tags or {}).items():
-                setattr(frame, name, value)
+                if name != "field_order":
+                    setattr(frame, name, value)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
     return path
@@ -120,6 +121,8 @@ def test_what_frames_do_not_keep_is_warned_of(tmp_path: Path) -> None:
     assert "transparency" in line
     (line,) = warnings_of(write(tmp_path / "combed.mp4", options={"x264-params": "interlaced=1"}))
     assert "-vf bwdif=mode=send_frame" in line
+    fields = write(tmp_path / "fields.mov", "mjpeg", "yuvj420p", {"field_order": 2, "color_range": ColorRange.JPEG})
+    assert "-vf bwdif=mode=send_frame" in warnings_of(fields)[0]
     (line,) = warnings_of(write(tmp_path / "narrow.mkv", aspect=Fraction(12, 11)))
     assert f"(12:11); video.mp4 keeps that and is shown {round(WIDTH * 12 / 11)}x{HEIGHT}" in line
     assert warnings_of(write(tmp_path / "plain.mp4", tags=BT709)) == []
