@@ -8,11 +8,11 @@ import onnx
 
 from actors.core.errors import InputError
 from actors.parts import graphs, nodes
-from actors.shapes import all_bytes
+from actors.shapes import MOST_NODES, all_bytes
 
 # Nodes of a network once every call of a function stands for what the function holds, as the runtime has it. Exports
 # have some thousands.
-MOST_NODES = 200_000
+MOST_CALLED = 200_000
 # Functions that call each other.
 DEEPEST_CALLS = 100
 
@@ -35,11 +35,11 @@ def check_calls(path: str, model: onnx.ModelProto) -> None:
     try:
         total = _Calls(model).total(model.graph.node, 0)
     except RecursionError:
-        total = MOST_NODES + 1
-    if total > MOST_NODES:
+        total = MOST_CALLED + 1
+    if total > MOST_CALLED:
         raise InputError(
             path,
-            f"has functions that call each other without end, or come to more than {MOST_NODES} layers",
+            f"has functions that call each other without end, or come to more than {MOST_CALLED} layers",
             "export it without functions of its own",
         )
 
@@ -52,7 +52,7 @@ class _Calls:
         self._known: dict[_Function, int] = {}
 
     def total(self, block: list[onnx.NodeProto], depth: int) -> int:
-        """Nodes of a graph or a function with all that they call; above `MOST_NODES` by any number where it is more."""
+        """Nodes of a graph or a function with all that they call."""
         if depth > DEEPEST_CALLS:
             raise RecursionError
         count = 0
@@ -69,10 +69,14 @@ class _Calls:
 def is_plain(model: onnx.ModelProto) -> bool:
     """Whether a network surely ends in a time and within a memory that its file's size and its shapes tell.
 
-    It does where it has no loops, branches or functions, and all of its tensors' sizes are known from those of its
-    inputs and are not immense.
+    It does where it has no loops, branches or functions, not very many nodes, and all of its tensors' sizes are known
+    from those of its inputs and are not immense.
     """
-    if model.functions or any(True for node in nodes(model) for _ in graphs(node)):
+    if (
+        len(model.graph.node) > MOST_NODES
+        or model.functions
+        or any(True for node in nodes(model) for _ in graphs(node))
+    ):
         return False
     sizes = all_bytes(model)
     return sizes is not None and sum(sizes) <= PLAIN_BYTES

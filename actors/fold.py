@@ -20,7 +20,7 @@ from onnx import helper, numpy_helper
 from actors.core.kind import ModelKind
 from actors.onnx_file import DEFAULT_DOMAINS
 from actors.parts import without_unused_inputs
-from actors.shapes import has_graphs, outline, tensor_sides
+from actors.shapes import MOST_NODES, has_graphs, outline, tensor_sides
 
 Values: TypeAlias = dict[str, NDArray[Any]]
 Sizes: TypeAlias = dict[str, tuple[int, ...]]
@@ -33,6 +33,9 @@ MOST_NUMBERS = 256
 
 # The batch, planes, rows and columns.
 PICTURE_AXES = 4
+
+# As often sizes are inferred again with those that have become known: once for each step of a network's way up.
+MOST_ROUNDS = 32
 
 SIZES = frozenset({"Shape", "Size"})
 # What exporters calculate sizes with.
@@ -89,7 +92,10 @@ def folded(model: onnx.ModelProto, sides: Mapping[str, tuple[int, ...]]) -> onnx
         model: the network; changed.
         sides: of its inputs, behind the batch.
     """
-    if has_graphs(model) or model.functions or not any(node.op_type in SIZES for node in model.graph.node):
+    nodes = model.graph.node
+    if len(nodes) > MOST_NODES or has_graphs(model) or model.functions:
+        return model
+    if not any(node.op_type in SIZES for node in nodes):
         return model
     try:
         first, *others = (_at(model, sides, batch) for batch in BATCHES)
@@ -121,7 +127,7 @@ def _at(model: onnx.ModelProto, sides: Mapping[str, tuple[int, ...]], batch: int
         if math.prod(tensor.dims) <= MOST_NUMBERS
     }
     values: Values = {}
-    while True:
+    for _ in range(MOST_ROUNDS):
         sizes, floats = _sizes(model, {name: (batch, *some) for name, some in sides.items()}, values)
         before = len(values)
         known = ChainMap(values, constants)
@@ -131,7 +137,8 @@ def _at(model: onnx.ModelProto, sides: Mapping[str, tuple[int, ...]], batch: int
                 if value is not None and value.size <= MOST_NUMBERS:
                     values[node.output[0]] = value
         if len(values) == before:
-            return _Known(values, sizes, floats)
+            break
+    return _Known(values, sizes, floats)
 
 
 def _sizes(model: onnx.ModelProto, inputs: Sizes, values: Values) -> tuple[Sizes, set[str]]:

@@ -11,6 +11,10 @@ from onnx import TensorProto
 # Planes, rows and columns of a float32 tensor.
 Sides: TypeAlias = tuple[int, int, int]
 
+# Graphs of more nodes are not looked through: what is done here and in `actors.fold` takes longer than in proportion to
+# them. Networks of the family have some hundreds.
+MOST_NODES = 10_000
+
 # A tensor of so few numbers may be one of sizes, from which others follow.
 SHAPE_VALUES = 16
 

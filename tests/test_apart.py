@@ -14,10 +14,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from actors import apart
 from actors.apart import CPU, Limits, limits_for, try_encoder, try_network
-from actors.bounds import MOST_NODES, is_plain
+from actors.bounds import MOST_CALLED, is_plain
 from actors.core.errors import InputError
 from actors.core.kind import ModelTensors
 from actors.encoder import read_encoder
+from actors.fold import ready_network
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from jobs.inputs import read_inputs
@@ -108,7 +109,7 @@ def test_immense_tensors_are_refused_before_anything_is_started(tmp_path: Path) 
 def test_functions_without_end_are_counted_not_walked(tmp_path: Path, deep: int, again: bool) -> None:
     path = calling(tmp_path / "m.onnx", deep=deep, again=again)
     for read in (lambda: read_model(str(path), UNET_328), lambda: read_encoder(str(path))):
-        with pytest.raises(InputError, match=f"more than {MOST_NODES} layers"):
+        with pytest.raises(InputError, match=f"more than {MOST_CALLED} layers"):
             read()
 
 
@@ -160,7 +161,22 @@ def test_an_encoder_is_tried_likewise(tmp_path: Path) -> None:
 
 def test_networks_of_the_family_need_no_trial() -> None:
     assert is_plain(build_light_model(UNET_328))
-    assert is_plain(build_stand_in(UNET_328))
+    assert is_plain(ready_network(build_stand_in(UNET_328), "input", "audio", UNET_328))
+
+
+def test_a_graph_of_very_many_nodes_is_not_looked_through(tmp_path: Path) -> None:
+    count = 20_000
+    names = ["answer", *(f"s{number}" for number in range(count))]
+    nodes = [helper.make_node("Shape", [names[number]], [names[number + 1]]) for number in range(count)]
+    rest = [helper.make_node("Cast", [names[-1]], ["number"], to=TensorProto.FLOAT)]
+    rest += [
+        helper.make_node("ReduceMax", ["number"], ["most"], keepdims=0),
+        helper.make_node("Add", ["answer", "most"], ["end"]),
+    ]
+    path = ending_in(tmp_path / "m.onnx", *nodes, *rest)
+    tensors = read_model(str(path), UNET_328)
+    assert not tensors.plain
+    assert tensors.face == ()
 
 
 def test_a_card_may_take_any_memory() -> None:
