@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import in_process
@@ -37,8 +38,16 @@ CAUSES = {
 }
 
 
-def ready(clip: SmallClip, model: Path, batch: int, *, faces: bool = False, frames: str | None = None) -> Ready:
-    options = CompositeOptions(clip=str(clip.folder), model=str(model), out="", frames=frames)
+def ready(
+    clip: SmallClip,
+    model: Path,
+    batch: int,
+    *,
+    faces: bool = False,
+    frames: str | None = None,
+    composite: bool = True,
+) -> Ready:
+    options = CompositeOptions(clip=str(clip.folder), model=str(model), out="", frames=frames, composite=composite)
     inputs = read_inputs(options)
     placement = Placement(workers=1, threads=1, finishers=0, batch=batch, gpus=0, resources={})
     config = worker_config(options, inputs, placement, provider=CPU, faces=faces, out="", token="")
@@ -134,6 +143,26 @@ def test_the_part_behind_the_face_encoder_is_compared_too(clip: SmallClip, tmp_p
         onnx.save(model, str(path))
     found = ready(clip, path, 3, faces=True)
     assert found.session.batch == (1 if sort else 3)
+
+
+@pytest.mark.parametrize("sort", [None, "quantised"])
+def test_ready_planes_are_compared_as_they_are(clip: SmallClip, tmp_path: Path, sort: str | None) -> None:
+    folder = tmp_path / "export"
+    folder.mkdir()
+    rng = np.random.default_rng(8)
+    (rng.random((4, 6, 320, 320), np.float32) / np.arange(1, 5, dtype=np.float32)[:, None, None, None]).tofile(
+        folder / "visual_input.bin"
+    )
+    rng.random((4, 32, 16, 16), np.float32).tofile(folder / "audio_input.bin")
+    said = {"num_frames": 4, "visual_shape": [4, 6, 320, 320], "audio_shape": [4, 32, 16, 16], "dtype": "float32"}
+    (folder / "metadata.json").write_text(json.dumps({**said, "start_frame": 0, "format": "BGR"}))
+    path = tmp_path / "m.onnx"
+    if sort is None:
+        small.write_model(path)
+    else:
+        write_mixing(path, sort)
+    export = replace(clip, folder=folder)
+    assert ready(export, path, 3, composite=False).session.batch == (1 if sort else 3)
 
 
 def test_batches_of_one_are_not_compared(clip: SmallClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
