@@ -88,6 +88,7 @@ class Moments:
         last_file: the latest range's files stood under their names, and the driver knew.
         rendered: ids of the ranges that were rendered, in the order of their ends.
         workers: every worker that became ready, in order.
+        place_seconds: how long the first of them waited for its place on the cluster, and for its process.
     """
 
     loaded_bytes: int = 0
@@ -97,6 +98,7 @@ class Moments:
     last_file: float | None = None
     rendered: list[str] = field(default_factory=list)
     workers: list[WorkerReport] = field(default_factory=list)
+    place_seconds: float = 0.0
 
 
 class _AwakeClock:
@@ -145,6 +147,7 @@ class Dispatcher:
         self._actor: Any = ray.remote(Compositor).options(max_restarts=0, max_task_retries=0, **work.placement)
         self._load: Any = ray.remote(num_cpus=0, num_returns=2, max_retries=3)(load_block)
         self._actors: dict[int, Any] = {}
+        self._asked: dict[int, float] = {}
         # Blocks belong where frames are rendered, never on a head that only schedules.
         self._nodes = list(work.nodes)
         self._postponed: list[int] = []
@@ -192,6 +195,7 @@ class Dispatcher:
                     self._render(slot, frames, blocks)
 
     def _start(self, slot: int) -> None:
+        self._asked[slot] = time.perf_counter()
         actor = self._actor.remote(slot, self._work.config, self._work.audio)
         self._actors[slot] = actor
         self._waiting[actor.prepare.remote()] = ("start", slot)
@@ -263,6 +267,9 @@ class Dispatcher:
                 raise cause from error
             self._died(slot, error)
             return
+        if not self.moments.workers:
+            worked = report.import_seconds + report.session_seconds + report.warm_seconds
+            self.moments.place_seconds = max(0.0, time.perf_counter() - self._asked[slot] - worked)
         self.moments.workers.append(report)
         self._nodes = list(dict.fromkeys([*self._nodes, report.node]))
         postponed, self._postponed = self._postponed, []

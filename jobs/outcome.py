@@ -89,7 +89,8 @@ class Outcome:
         seam = summary.seam_stats(
             rendered["frame"].to_pylist(), numbers(rendered, "seam"), rendered["seam_at"].to_pylist()
         )
-        limits = summary.limiting(stages, opening.get("plan", {}).get("finishers", 0))
+        besides = summary.not_rendering(totals.seconds, totals.steady_s, asdict(totals.cold))
+        limits = summary.limiting(stages, opening.get("plan", {}).get("finishers", 0), besides)
         accounts = self.accounts
         whole = {
             **opening,
@@ -129,6 +130,7 @@ class Outcome:
             cache_s=moments.load_seconds,
             wait_s=first_dispatch - clock.joined,
             finish_s=max(0.0, now - first_dispatch - steady),
+            place_s=moments.place_seconds,
         )
         seconds = now - STARTED
         return summary.Totals(

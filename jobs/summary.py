@@ -18,6 +18,9 @@ from jobs.messages import say, show
 # Stages that a worker's finishing threads share, where it has any; every other stage has a thread of its own.
 FINISHING = ("composite", "encode", "write")
 
+# Seconds until a worker has its place, above which they are not what starting a process takes on a busy machine.
+LONG_PLACE = 10.0
+
 # What the places in `actors.core.seam.EDGES` are called.
 EDGES = {"square": "the square's edge", "inner": "the network's edge", "mask": "the mask's edge"}
 
@@ -83,6 +86,7 @@ class ColdStart:
             beside the sessions).
         wait_s: cluster joined until the first range was given out.
         finish_s: last file until the end: video, record, summary.
+        place_s: of ``wait_s``, how long the first worker waited for its place on the cluster and for its process.
     """
 
     import_s: float
@@ -93,6 +97,7 @@ class ColdStart:
     cache_s: float
     wait_s: float
     finish_s: float
+    place_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,35 @@ def seam_stats(frames: Sequence[int], seams: NDArray[np.float64], edges: Sequenc
     )
 
 
+@dataclass(frozen=True, slots=True)
+class NotRendering:
+    """What most of a command's time went into instead of rendering.
+
+    Attributes:
+        stage: ``placement`` or ``start-up``.
+        seconds: how long that took.
+        whole: seconds of the whole command.
+    """
+
+    stage: str
+    seconds: float
+    whole: float
+
+
+def not_rendering(seconds: float, steady_s: float, cold: Mapping[str, float]) -> NotRendering | None:
+    """What limits a whole command more than any stage does: waiting for a place on the cluster, or starting up.
+
+    Args:
+        seconds: command start to exit.
+        steady_s: first dispatch to last file.
+        cold: the parts of `ColdStart` by name.
+    """
+    place = cold.get("place_s", 0.0)
+    if place >= LONG_PLACE and place >= seconds / 4:
+        return NotRendering("placement", place, seconds)
+    return NotRendering("start-up", seconds - steady_s, seconds) if steady_s < seconds / 2 else None
+
+
 def limiting_stage(stats: Sequence[StageStats], finishers: int) -> tuple[str, float]:
     """The stage that limits, or ``waiting``, and the part of the time that tells it.
 
@@ -213,8 +247,8 @@ def limiting_stage(stats: Sequence[StageStats], finishers: int) -> tuple[str, fl
     return (stage, part) if part >= 0.5 else ("waiting", 1 - part)
 
 
-def limiting(stats: Sequence[StageStats], finishers: int) -> str:
-    """One sentence that names the stage which limits, as `limiting_stage` finds it, and what helps."""
+def limiting(stats: Sequence[StageStats], finishers: int, besides: NotRendering | None = None) -> str:
+    """One sentence that names what limits, and what helps: `not_rendering` before the stage of `limiting_stage`."""
     if not stats:
         return "nothing was rendered"
     stage, part = limiting_stage(stats, finishers)
@@ -229,7 +263,16 @@ def limiting(stats: Sequence[StageStats], finishers: int) -> str:
     }
     beside = finishers and stage != "waiting"
     share = f"its threads busy for {part:.0%} of the time" if beside else f"with {part:.0%} of the workers' time"
-    return f"{stage} limits, {share}: {advice[stage]}"
+    said = f"{stage} limits, {share}: {advice[stage]}"
+    if besides is None:
+        return said
+    seconds = f"{besides.seconds:.1f} of {besides.whole:.1f} s"
+    if besides.stage == "placement":
+        first = f"placement limits: the first worker waited for {seconds} for room on the cluster: free CPUs or GPUs"
+    else:
+        first = f"start-up limits: {seconds} were not rendering: longer runs come closer to fps_steady"
+    # Workers of a short run have nothing to do at its ends, whatever their number.
+    return first if stage == "waiting" else f"{first}; while rendering {said}"
 
 
 def as_record(

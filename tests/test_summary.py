@@ -16,11 +16,13 @@ from rich.console import Console
 from actors.core.timings import STAGES, FrameTiming, numbers, to_table
 from jobs.summary import (
     ColdStart,
+    NotRendering,
     SeamStats,
     StageStats,
     Totals,
     as_record,
     limiting,
+    not_rendering,
     print_summary,
     seam_stats,
     stage_stats,
@@ -119,6 +121,37 @@ def test_where_threads_finish_frames_their_stages_are_not_one_threads() -> None:
     assert limiting(stats, 3).startswith("encode limits, its threads busy for 100% of the time: ")
     assert limiting([StageStats("waiting", 1, 1, 1, 1.0)], 8).startswith("waiting limits, with 100% of the workers")
     assert limiting([StageStats("inference", 1, 1, 1, 0.25)], 8).startswith("waiting limits, with 75% of the workers")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steady", "place", "stage"),
+    [
+        (12, 0.4, 2.0, "start-up"),
+        (12, 6.0, 2.0, ""),
+        (12, 7.0, 9.9, ""),
+        (60, 50, 15.0, "placement"),
+        (60, 50, 14.9, ""),
+        (60, 5, 14.9, "start-up"),
+        (60, 5, 40.0, "placement"),
+        (0, 0, 0, ""),
+    ],
+)
+def test_a_short_run_is_limited_by_its_start_and_a_crowded_one_by_its_place(
+    seconds: float, steady: float, place: float, stage: str
+) -> None:
+    found = not_rendering(seconds, steady, {"place_s": place, "ray_s": 1.0})
+    assert (found.stage if found else "") == stage
+
+
+def test_the_line_begins_with_what_took_longer_than_rendering() -> None:
+    busy = [StageStats("inference", 1, 1, 1, 0.9), StageStats("waiting", 1, 1, 1, 0.1)]
+    idle = [StageStats("inference", 1, 1, 1, 0.1), StageStats("waiting", 1, 1, 1, 0.9)]
+    start, place = NotRendering("start-up", 11.8, 12.2), NotRendering("placement", 30.0, 60.0)
+    assert limiting(busy, 0, start).startswith("start-up limits: 11.8 of 12.2 s were not rendering: ")
+    assert "; while rendering inference limits, with 90%" in limiting(busy, 0, start)
+    assert "waiting" not in limiting(idle, 0, start)
+    assert limiting(idle, 0, place).startswith("placement limits: the first worker waited for 30.0 of 60.0 s ")
+    assert limiting([], 0, start) == "nothing was rendered"
 
 
 COLD = ColdStart(1.0, 0.5, 2.0, 0.25, 0.125, 3.0, 4.0, 0.75)

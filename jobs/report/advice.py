@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jobs.summary import StageStats, limiting_stage
+from jobs.report.scale import seconds
+from jobs.summary import NotRendering, StageStats, limiting_stage
 
 NAMES = {
     "gather": "Gathering the network's input",
@@ -67,15 +68,33 @@ class Limit:
     bound: str
 
 
-def limit(stats: Sequence[StageStats], layout: Layout) -> Limit:
-    """Names the stage that limits, as `jobs.summary.limiting_stage` finds it, and says what to try.
+def limit(stats: Sequence[StageStats], layout: Layout, besides: NotRendering | None = None) -> Limit:
+    """Names what limits, and says what to try: `besides`, then the stage as `jobs.summary.limiting_stage` finds it.
 
     Args:
         stats: `jobs.summary.stage_stats` of the run.
         layout: how the work was laid out.
+        besides: what took longer than rendering, where that is known.
     """
     if not stats:
         return Limit("", "Nothing was rendered.", "", "")
+    if besides is None:
+        return _stage_limit(stats, layout)
+    time = f"{seconds(besides.seconds)} of {seconds(besides.whole)}"
+    if besides.stage == "placement":
+        sentence = f"Placement limits: the first worker waited for {time} for room on the cluster."
+        advice = f"Free some {'GPUs' if layout.cuda else 'CPUs'} on the cluster, or add nodes."
+    else:
+        sentence = f"Start-up limits: {time} were not rendering."
+        advice = "Longer runs come closer to fps_steady."
+    rest = _stage_limit(stats, layout)
+    # Workers of a short run have nothing to do at its ends, whatever their number.
+    if rest.stage == "waiting" and layout.blocks_fit and not layout.deaths:
+        return Limit(besides.stage, sentence, advice, "")
+    return Limit(besides.stage, f"{sentence} While rendering: {rest.sentence}", f"{advice} {rest.advice}", rest.bound)
+
+
+def _stage_limit(stats: Sequence[StageStats], layout: Layout) -> Limit:
     stage, part = limiting_stage(stats, layout.finishers)
     if layout.finishers and stage != "waiting":
         sentence = f"{NAMES[stage]} limits: its threads were busy for {part:.0%} of the time."

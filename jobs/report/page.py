@@ -24,8 +24,8 @@ from jobs.report.scale import seconds
 from jobs.report.seam import draw_seam
 from jobs.report.timeline import lanes
 from jobs.report.work import finish_times, spans
-from jobs.run_record import Attempt
-from jobs.summary import StageStats, stage_stats
+from jobs.run_record import Attempt, Totals
+from jobs.summary import StageStats, not_rendering, stage_stats
 
 SLOWEST = 10
 
@@ -98,7 +98,7 @@ def _context(run: Run) -> dict[str, Any]:
         "record": record,
         "remarks": facts.remarks(run, len(rows)),
         "facts": facts.headline(run, totals, workers, len(rows), length),
-        "limit": _limit(run, stats, workers),
+        "limit": _limit(run, stats, workers, totals),
         "strip": run.strip,
         "marks": charts.time_marks(length) if length else (),
         "lanes": [charts.draw_lane(lane, length, name_node=len(nodes) > 1) for lane in drawn],
@@ -128,7 +128,7 @@ def _workers(shown: Attempt, rows: pd.DataFrame) -> int:
     return len(ready | set(rows["worker"]))
 
 
-def _limit(run: Run, stats: Sequence[StageStats], workers: int) -> Limit:
+def _limit(run: Run, stats: Sequence[StageStats], workers: int, totals: Totals | None) -> Limit:
     record, plan = run.record, run.record.plan
     layout = Layout(
         cuda=facts.on_cards(record),
@@ -144,7 +144,7 @@ def _limit(run: Run, stats: Sequence[StageStats], workers: int) -> Limit:
         blocks_fit=plan.blocks.capacity >= plan.blocks.count,
         deaths=len(record.deaths),
     )
-    return limit(stats, layout)
+    return limit(stats, layout, not_rendering(totals.seconds, totals.steady_s, totals.cold) if totals else None)
 
 
 def _slowest(rows: pd.DataFrame, began: float) -> list[Slow]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jobs.options import CompositeOptions
 from jobs.report.advice import Layout, limit
-from jobs.summary import StageStats
+from jobs.summary import NotRendering, StageStats
 
 ALONE = ("gather", "inference", "composite", "encode", "write", "video")
 CPU = Layout(
@@ -154,3 +154,16 @@ def test_every_flag_that_is_advised_exists() -> None:
     # Ray's own is named with its command.
     assert flags - {"object-store-memory"} <= {name.replace("_", "-") for name in CompositeOptions.model_fields}
     assert {"format", "workers", "batch", "device", "video", "out"} <= flags
+
+
+def test_what_took_longer_than_rendering_comes_first() -> None:
+    short = limit(stats(encode=0.6, waiting=0.4), CPU, NotRendering("start-up", 11.8, 12.2))
+    assert short.sentence.startswith("Start-up limits: 11.8 s of 12.2 s were not rendering. While rendering: Encoding")
+    assert short.advice.startswith("Longer runs come closer to fps_steady. Try --format jpg")
+    # Nothing is made of what its workers waited for.
+    idle = limit(stats(encode=0.1, waiting=0.9), CPU, NotRendering("start-up", 11.8, 12.2))
+    assert (idle.stage, idle.advice) == ("start-up", "Longer runs come closer to fps_steady.")
+    time = "1 min 20 s of 1 min 40 s"
+    late = limit(stats(encode=0.1, waiting=0.9), CARD, NotRendering("placement", 80, 100))
+    assert late.sentence == f"Placement limits: the first worker waited for {time} for room on the cluster."
+    assert "GPUs" in late.advice

@@ -70,8 +70,8 @@ def test_a_finished_run_has_every_figure(tmp_path: Path) -> None:
         "fps_total 5.00 command start to exit, 12.0 s",
         "2 on CPU batch 1, 1 thread each",
         "jpg 120 KiB, 2.00 KiB a frame",
+        "Start-up limits: 8.00 s of 12.0 s were not rendering. While rendering: Waiting limits: for 51% of the time",
         # Two workers for four seconds: 60 frames of 40 ms are 30 % of that; the replacement is no third worker.
-        "Waiting limits: for 51% of the time workers had nothing to do.",
         "Workers died",
         "worker 0 30 frames, busy 53% of the time; process 100 died between 1.35 and 3.00 s",
         "worker 1 30 frames",
