@@ -17,7 +17,11 @@ from actors.layout import record_path
 from jobs.attempts import attempts_until
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
-from jobs.run_record import VERSION, RunRecord
+from jobs.run_record import LARGEST, VERSION, RunRecord
+
+# What may fill a record, and how many of each stay in one that would be too large.
+FAULTS = ("failures", "deaths", "retried", "split")
+MOST_FAULTS = 1000
 
 PACKAGES = ("mouthpiece", "ray", "onnxruntime-gpu", "onnxruntime", "opencv-python-headless", "numpy", "pyarrow", "av")
 
@@ -62,9 +66,22 @@ def opening(options: CompositeOptions, inputs: Inputs, before: RunRecord | None)
 
 
 def write_record(out: str, record: Mapping[str, Any]) -> None:
-    """Writes run.json, whole or not at all."""
-    text = json.dumps({"version": VERSION, **record}, indent=2, sort_keys=False, ensure_ascii=False)
-    storage.write_atomic(record_path(out), text.encode() + b"\n", durable=True)
+    """Writes run.json, whole or not at all, and never larger than it is read.
+
+    Of a record that would be, the oldest attempts go first, then all but the first faults of each kind.
+    """
+    content = _encoded(record)
+    while len(content) > LARGEST and record.get("attempts"):
+        attempts = record["attempts"]
+        record = {**record, "attempts": attempts[len(attempts) // 2 + 1 :]}
+        content = _encoded(record)
+    if len(content) > LARGEST:
+        content = _encoded({**record, **{name: list(record.get(name, ()))[:MOST_FAULTS] for name in FAULTS}})
+    storage.write_atomic(record_path(out), content, durable=True)
+
+
+def _encoded(record: Mapping[str, Any]) -> bytes:
+    return json.dumps({"version": VERSION, **record}, indent=2, sort_keys=False, ensure_ascii=False).encode() + b"\n"
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -16,7 +16,7 @@ from actors.core.errors import InputError
 from actors.core.timeline import FrameRange
 from actors.encoding import ImageFormat
 from actors.layout import record_path
-from jobs.clip.files import is_file, load, parse_json
+from jobs.clip.files import is_file, load, parse_json, show
 
 # Format of run.json; raised when a key changes its meaning.
 VERSION = 1
@@ -274,8 +274,12 @@ def read_run_record(out: str) -> RunRecord | None:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        said = first["msg"].removeprefix("Value error, ")
-        problem = f"{where}: {said}" if where else said
+        if first["type"] == "missing":
+            problem = f"{where} is missing"
+        elif where:
+            problem = f"{where} cannot be {show(first['input'])}"
+        else:
+            problem = str(first["ctx"]["error"])  # of our own check
         raise InputError(path, f"is not a record of a run ({problem})", fix) from error
 
 

@@ -65,7 +65,9 @@ def _verify(out: str, record: RunRecord) -> Verdict:
     recorded = {fault.frame for fault in audit.faults} | audit.done
     damaged = [f"frame {fault.frame}: {fault.reason}" for fault in audit.faults if fault.frame in frames]
     damaged += [f"{path} is no fragment of that range's timings" for path in audit.broken]
-    damaged += _video_fault(out, record) if record.joins_video and record.status == "complete" else []
+    # A video that an earlier command joined is still the run's.
+    joined = record.joins_video or record.video is not None
+    damaged += _video_fault(out, record) if joined and record.status == "complete" else []
     return Verdict(
         expected=len(frames),
         intact=sum(frame in frames for frame in audit.done),

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import small
 from made_run import BEGAN, DIED, one_range, opening, record, write_run
 
 import jobs.__main__
+import jobs.record
 from jobs.attempts import KEPT, attempt_of, attempts_until, history
+from jobs.record import write_record
 from jobs.run_record import RunRecord, find_run
 from jobs.verify import verify_run
 
@@ -80,3 +85,34 @@ def test_verify_and_report_show_what_the_run_took(tmp_path: Path, capsys: pytest
     assert "The actor died unexpectedly" in page
     assert json.loads((run / "run.json").read_text())["attempts"][0]["deaths"] == [DIED]
     capsys.readouterr()
+
+
+def test_a_record_is_never_written_larger_than_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs.record, "LARGEST", 200_000)
+    said = {name: value for name, value in record(60).items() if name != "version"}
+    attempts = [{**attempt_of(said), "started_at": float(i), "deaths": [DIED * 10]} for i in range(100)]
+    write_record(str(tmp_path), {**said, "attempts": attempts})
+    kept = find_run(str(tmp_path)).attempts
+    assert 10 < len(kept) < 100
+    assert kept[-1].started_at == 99
+    failures = [{"frame": i, "reason": "the model returned NaN"} for i in range(3000)]
+    write_record(str(tmp_path), {**said, "attempts": attempts, "failures": failures})
+    assert [failure.frame for failure in find_run(str(tmp_path)).failures] == [*range(1000)]
+    assert (tmp_path / "run.json").stat().st_size <= 200_000
+
+
+def test_a_record_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    """The disk is full, or here: a file may not grow."""
+    said = {name: value for name, value in record(60).items() if name != "version"}
+    write_record(str(tmp_path), said)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    program = (
+        "import resource, signal, sys; from jobs.record import write_record;"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
+        "write_record(sys.argv[1], {'reason': 'x' * 1000})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, cwd=small.ROOT, check=False
+    )
+    assert "File too large" in done.stderr
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
