@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -13,13 +14,19 @@ import cv2
 import numpy as np
 
 from actors import storage
+from actors.core.errors import InputError
 from actors.core.pixels import Image
 from actors.encoding import ImageFormat
 from actors.layout import frame_path, video_path
+from jobs.clip.image_look import image_size
 
 FRAMES = 8
 WIDTH = 320
 QUALITY = 80
+
+# A frame of which a picture is made has at most so many pixels, and its file so many bytes.
+MOST_PIXELS = 1 << 27
+MOST_BYTES = 1 << 28
 
 Find: TypeAlias = Callable[[int], Image | None]
 
@@ -79,9 +86,14 @@ def _strip(recorded: Sequence[int], find: Find) -> Strip:
 
 
 def _decode(out: str, frame: int, image_format: ImageFormat) -> Image | None:
+    path = frame_path(out, frame, image_format)
     try:
-        content = storage.read_bytes(frame_path(out, frame, image_format))
-    except OSError:
+        found = storage.entry(path)
+        # What its header says comes first: a few bytes may stand for gigabytes of pixels.
+        if found is None or found.size > MOST_BYTES or math.prod(image_size(path)) > MOST_PIXELS:
+            return None
+        content = storage.read_bytes(path)
+    except (OSError, InputError):
         return None
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)

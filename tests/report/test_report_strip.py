@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import os
+import resource
+import struct
 from pathlib import Path
 
 import av
@@ -43,6 +46,24 @@ def test_frames_are_spread_from_the_first_to_the_last(frames: list[int], most: i
     assert chosen == sorted(chosen)
     assert chosen[0] == recorded[0]
     assert most == 1 or chosen[-1] == recorded[-1]
+
+
+def test_frames_that_would_unpack_to_gigabytes_are_not_decoded(tmp_path: Path) -> None:
+    """A JPEG whose header says 30,000 x 30,000, a file of 8 GiB without content, and a pipe that nobody writes to."""
+    write_frames(tmp_path, "jpg", 4)
+    files = sorted((tmp_path / "frames").iterdir())
+    content = bytearray(files[0].read_bytes())
+    sides = content.index(b"\xff\xc0") + 5
+    content[sides : sides + 4] = struct.pack(">HH", 30000, 30000)
+    files[0].write_bytes(content)
+    os.truncate(files[1], 8 << 30)
+    files[2].unlink()
+    os.mkfifo(files[2])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    strip = read_strip(str(tmp_path), ImageFormat.JPG, range(4), 0)
+    assert [picture.frame for picture in strip.pictures] == [3]
+    assert strip.note.startswith("3 of 4 pictures cannot be read")
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10 < 500
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
