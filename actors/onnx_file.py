@@ -80,6 +80,8 @@ def read_network(path: str, flag: str) -> NetworkFile:
         raise InputError(
             path, f"operator set {opset} is too new (up to {newest} is understood)", "export it with opset 17"
         )
+    if not all(isinstance(text, str) for text in _texts(proto)):
+        raise InputError(path, "holds names that are not UTF-8", "fetch it again, or export it again")
     check_calls(path, proto)
     foreign = sorted(set(_foreign_operators(proto)))
     if foreign:
@@ -182,6 +184,15 @@ def fixed_batch(network: NetworkFile, names: Iterable[str]) -> int | None:
     if len(fixed) > 1:
         raise InputError(network.path, f"its tensors have different fixed batches {sorted(fixed)}", "export it again")
     return next(iter(fixed), None)
+
+
+def _texts(proto: onnx.ModelProto) -> Iterator[object]:
+    """All names by which a graph is understood; damaged ones come as bytes."""
+    for node in nodes(proto):
+        yield from (node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for value in (*proto.graph.input, *proto.graph.output, *proto.graph.initializer, *proto.opset_import):
+        yield value.domain if isinstance(value, onnx.OperatorSetIdProto) else value.name
 
 
 def _foreign_operators(proto: onnx.ModelProto) -> Iterator[str]:

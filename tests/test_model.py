@@ -304,6 +304,15 @@ def test_operators_that_the_runtime_does_not_have_are_named(tmp_path: Path) -> N
     assert error.problem.endswith("acme:Op2, acme:Op3 and 3 more")
 
 
+@pytest.mark.parametrize("name", [b"Sigmoid", b"shaped", b"answer", b"kernel_shape"])
+def test_names_that_are_no_text_are_refused(tmp_path: Path, name: bytes) -> None:
+    path = small.write_model(tmp_path / "m.onnx")
+    model = onnx.load(str(path))
+    model.graph.node[0].attribute.append(helper.make_attribute("kernel_shape", [1, 1]))
+    path.write_bytes(model.SerializeToString().replace(name, b"\xff" + name[1:]))
+    assert "not UTF-8" in refusal(str(path)).problem
+
+
 def test_operators_are_looked_for_in_branches_and_functions(tmp_path: Path) -> None:
     inner = helper.make_graph([helper.make_node("Hidden", ["x"], ["y"], domain="acme")], "branch", [], [])
     branching = helper.make_node("If", ["c"], ["y"], then_branch=inner, else_branch=inner)
