@@ -13,8 +13,9 @@ from actors.core.errors import InputError
 from jobs.channels import Levels
 from jobs.recording import Findings, Piece, decoded
 
-# Samples are nominally in [-1, 1]. From 18 dB above on players clip nearly all; AAC cannot encode 1e8 and more.
-_LOUD, _LOUDEST = 8.0, 1e6
+# Samples are nominally in [-1, 1]. From 18 dB above on players clip nearly all. Numbers of 16 bits that were stored as
+# floats can still be encoded; of noise as loud as 1e6 FFmpeg's AAC encoder makes no end.
+_LOUD, _LOUDEST = 8.0, 1e5
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ def level(samples: Samples) -> float:
     return float(10 * np.log10((middle**2).mean()))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e7, -3e38])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e6, -3e38])
 def test_samples_that_are_no_sound_are_found_with_their_time(tmp_path: Path, bad: float) -> None:
     samples = tone(2.0)[None].repeat(2, axis=0)
     samples[1, 20_000] = bad
