@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
 import traceback
-from collections.abc import Sequence
-from types import FrameType
+from collections.abc import Callable, Sequence
 
 import typer
 
 from actors.core.errors import ExitCode
+from jobs.interrupts import answered, end_now, hangs
 from jobs.messages import outlive_listeners, say, terminal
 from jobs.refusals import refusal
 
@@ -49,12 +48,19 @@ def application(commands: Sequence[str]) -> typer.Typer:
     return app
 
 
-def run(arguments: list[str]) -> int:
-    """Runs a command; a user's mistake is one line and an exit code, a bug a traceback."""
+def run(arguments: list[str], begin: Callable[[], None] = lambda: None) -> int:
+    """Runs a command; a user's mistake is one line and an exit code, a bug a traceback.
+
+    Args:
+        arguments: those of the command line.
+        begin: called once everything is loaded.
+    """
     errors = terminal(stderr=True)
     asked = [name for name in arguments[:1] if name in COMMANDS]
     try:
-        code = int(application(asked or COMMANDS)(arguments, standalone_mode=False) or 0)
+        app = application(asked or COMMANDS)
+        begin()
+        code = int(app(arguments, standalone_mode=False) or 0)
     except typer.TyperException as error:
         message = error.format_message().replace("Value error, ", "").rstrip(".")
         say(errors, f"error: {message}; see --help", style="red")
@@ -65,6 +71,9 @@ def run(arguments: list[str]) -> int:
         # Typer takes any broken pipe for that of standard output, and says that frames failed.
         traceback.print_exc()
         return ExitCode.STOPPED
+    except KeyboardInterrupt:
+        # Before or after Typer, which turns an interrupt into this code by itself.
+        code = int(ExitCode.INTERRUPTED)
     except Exception as error:  # noqa: BLE001 - what is no refusal is a bug
         told = refusal(error)
         if told is None:
@@ -74,7 +83,6 @@ def run(arguments: list[str]) -> int:
         line, refused = told
         say(errors, line, style="red")
         return refused
-    # Typer turns an interrupt into this code by itself.
     if code == ExitCode.INTERRUPTED:
         say(errors, "interrupted; the same command goes on from here")
     return code
@@ -83,12 +91,12 @@ def run(arguments: list[str]) -> int:
 def main() -> None:
     """The installed command."""
     outlive_listeners()
-    signal.signal(signal.SIGTERM, _interrupt)
-    sys.exit(run(sys.argv[1:]))
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    with answered() as answers:
+        code = run(sys.argv[1:], answers.begin)
+        if hangs():
+            sys.stdout.flush()
+            end_now(code, b"")
+    sys.exit(code)
 
 
 if __name__ == "__main__":
