@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+import resource
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -18,21 +18,41 @@ os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
 
 import psutil
 import ray
+from ray import _raylet
 from ray._private import ray_constants
+from ray.autoscaler.sdk import request_resources
+from rich.console import Console
 
 from actors.core.errors import InputError, StoppedError
-
-CONNECT_SECONDS = 10.0
+from jobs.address import Gcs, Target, check_cluster, find_cluster, read_target
+from jobs.keeper import WATCH_SECONDS, Hold, kept, watched
+from jobs.local_ray import loopback, one_line, start_here
+from jobs.messages import say
+from jobs.scratch import ray_folder
+from jobs.token import MODE, close_token, private_token
+from jobs.within import within
 
 JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-
-# By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, just when workers
-# begin to render. That takes a fifth of a second of a core, and starting one for the next block twice as much.
-OWN_SYSTEM = {"idle_worker_killing_time_threshold_ms": 20_000}
 
 # Without one of these a cluster of one machine is no more. Ray ends the driver for it, but only after up to a minute,
 # without a record, and with a code that means something else.
 SERVERS = frozenset({"gcs_server", "raylet"})
+
+# A cluster that answers is joined in a second or two; nobody waits longer than this, all questions included.
+JOIN_SECONDS = 27.0
+
+# How long a joined cluster's head may be silent. Ray ends the driver after 60 s, as above.
+SILENT_SECONDS = 25.0
+
+# How long a question to the cluster may take.
+ASK_SECONDS = 15.0
+
+# Below this Ray's processes fail one by one, and fill the disk with their complaints.
+LEAST_FILES, MOST_FILES = 512, 65536
+
+# Bytes of a path to one of Ray's sockets: what Unix allows, less what lies below our folder.
+LONGEST_SOCKET = 107
+SESSION = "r/session_12345678/sockets/plasma_store.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +78,37 @@ class Offer:
     gpu_node_cpus: float
 
 
-@dataclass(frozen=True, slots=True)
 class Cluster:
     """The cluster that this process has joined.
 
-    Attributes:
+    Args:
         own: whether it was started by this process, for itself.
-        servers: Ray's own processes, if so.
+        hold: knows whether it is still there.
     """
 
-    own: bool
-    servers: tuple[psutil.Process, ...]
+    def __init__(self, hold: Hold, *, own: bool) -> None:
+        self.own = own
+        self._hold = hold
+
+    @property
+    def lost(self) -> StoppedError | None:
+        """Why it is no more, or ``None``."""
+        return self._hold.lost
 
     def offer(self) -> Offer:
         """What is there right now.
 
         Raises:
-            StoppedError: Ray's own processes are no more.
+            StoppedError: the cluster is no more.
         """
-        for server in self.servers:
-            if _is_gone(server):
-                raise StoppedError(
-                    f"Ray's own process {server.pid} died, and with it the cluster", "run the same command again"
-                )
-        alive: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+        if self.lost is not None:
+            raise self.lost
+        try:
+            alive: list[dict[str, Any]] = within(ASK_SECONDS, ray.nodes)
+        except TimeoutError as error:
+            # So that nobody waits for its leave either.
+            self._hold.lost = self.lost or _silence("the cluster", ASK_SECONDS)
+            raise self._hold.lost from error
         nodes = {node["NodeID"]: node["Resources"] for node in alive if node["Alive"]}
         rendering = {name: has for name, has in nodes.items() if has.get("CPU", 0) or has.get("GPU", 0)}
         stores = [has.get("object_store_memory", 0) for has in (rendering or nodes).values()]
@@ -95,6 +122,28 @@ class Cluster:
             gpu_node_cpus=sum(has.get("CPU", 0.0) for has in nodes.values() if has.get("GPU", 0)),
         )
 
+    def first_node(self, seconds: float, console: Console) -> Offer:
+        """What is there once a node has come that can render; an autoscaler is asked for one.
+
+        Raises:
+            StoppedError: none came in time, or the cluster is no more.
+        """
+        say(console, "waiting for a node that can render: the cluster has none yet")
+        until = time.monotonic() + seconds
+        within(ASK_SECONDS, partial(request_resources, num_cpus=1))
+        try:
+            while not (there := self.offer()).rendering:
+                if time.monotonic() > until:
+                    raise StoppedError(
+                        f"no node that can render joined the cluster within {seconds:g} s",
+                        "check what it has (`ray status`), or give --wait more seconds",
+                    )
+                time.sleep(WATCH_SECONDS)
+        finally:
+            with suppress(TimeoutError):
+                within(ASK_SECONDS, partial(request_resources, num_cpus=0))
+        return there
+
 
 def inside_job() -> bool:
     """Whether this process is the driver of a `ray job submit`."""
@@ -102,77 +151,187 @@ def inside_job() -> bool:
 
 
 @contextmanager
-def connect(address: str | None, package: ModuleType | None) -> Iterator[Cluster]:
+def connect(address: str | None, package: ModuleType | None, console: Console) -> Iterator[Cluster]:
     """Joins the cluster at ``address`` (or the one that Ray's environment names), else starts one for this process.
 
+    Where the program has called `ray.init` already, that Ray is used, and left as it is.
+
     Args:
-        address: as `ray.init` takes it, or ``None``.
+        address: ``host:port``, ``auto``, ``local`` or ``None``.
         package: the package that workers run; shipped to a cluster that this process joins from outside of a job.
             ``None`` where this process starts no workers itself.
+        console: where it is said what was done to make Ray safe.
 
     Yields:
-        The cluster.
+        The cluster. Its servers are watched while it is in use: where they are lost, the main thread is interrupted.
 
     Raises:
-        InputError: there is no cluster at that address.
-        StoppedError: Ray could not be started.
+        InputError: there is no cluster at that address, or this machine cannot have one.
+        StoppedError: Ray could not be started, or was lost.
     """
-    target = address or os.environ.get("RAY_ADDRESS")
-    local = target is None or target == "local"
-    if target is not None:
-        _check_reachable(target)
-    runtime_env = None if local or package is None or inside_job() else {"py_modules": [package]}
-    own: dict[str, Any] = {"include_dashboard": False, "_system_config": OWN_SYSTEM} if local else {}
-    with _loopback() if local else nullcontext():
-        handler = signal.getsignal(signal.SIGTERM)
-        try:
-            ray.init(
-                address="local" if local else target,
-                runtime_env=runtime_env,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-                **own,
-            )
-        except SystemExit as error:
-            raise KeyboardInterrupt from error  # Ray's own handler of SIGTERM stands while it starts
-        except Exception as error:  # Ray raises whatever went wrong, down to a plain Exception for a time-out
-            message = " ".join(str(error).split())[:300]
-            if local:
-                raise StoppedError(f"Ray could not be started ({message})", "mend it and run again") from error
-            problem = f"no Ray cluster could be joined ({message})"
-            raise InputError(f"--address {target}", problem, "check it") from error
-        # Ray takes SIGTERM for itself and would end the process with a code of its own.
-        if handler is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)
-        try:
-            yield Cluster(local, _servers() if local else ())
-        finally:
-            ray.shutdown()
+    target = read_target(address)
+    if ray.is_initialized():
+        with _initialised(target) as cluster:
+            yield cluster
+        return
+    _allow_files()
+    note = close_token()
+    if note is not None:
+        say(console, f"warning: {note}", style="yellow")
+    # Ray prints before it reads the level that it is given.
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    with _own() if target.address == "local" else _others(target, package) as cluster:
+        yield cluster
 
 
 @contextmanager
-def _loopback() -> Iterator[None]:
-    """Makes Ray's servers on this machine listen on 127.0.0.1 alone, here and in the processes that it starts.
+def _own() -> Iterator[Cluster]:
+    """A cluster of this process alone."""
+    servers = _OwnServers()
+    with (
+        ray_folder(LONGEST_SOCKET - len(f"/{SESSION}")) as folder,
+        _environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0", **private_token(folder)}),
+        loopback(),
+        kept(partial(start_here, folder), servers.problem, servers.problem, folder) as hold,
+    ):
+        yield Cluster(hold, own=True)
 
-    Ray does so by itself on systems where it runs without clusters; its switch for that is read when it is imported.
-    ``_node_ip_address="127.0.0.1"`` would not do: Ray replaces it by an address that others can reach.
+
+@contextmanager
+def _others(target: Target, package: ModuleType | None) -> Iterator[Cluster]:
+    """Somebody's cluster."""
+    until = time.monotonic() + JOIN_SECONDS
+    problem = f"the cluster there could not be joined within {JOIN_SECONDS:g} s"
+    with _environment({}):
+        target = find_cluster(target)
+        late = InputError(target.asked, problem, "check it by `ray status`")
+        start = partial(_join, target, None if inside_job() else package)
+        with closing(check_cluster(target)) as gcs:
+            servers = _OthersServers(target.address, gcs)
+            with kept(start, lambda: late if time.monotonic() > until else None, servers.problem, None) as hold:
+                yield Cluster(hold, own=False)
+
+
+@contextmanager
+def _initialised(target: Target) -> Iterator[Cluster]:
+    """The Ray that this program has started or joined itself.
+
+    Raises:
+        InputError: another one was asked for by name.
     """
-    name = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR
-    before, enabled = os.environ.get(name), ray_constants.ENABLE_RAY_CLUSTER
-    os.environ[name] = "0"
-    ray_constants.ENABLE_RAY_CLUSTER = False
+    there: str = ray.get_runtime_context().gcs_address
+    if target.asked.startswith("--address") and target.address not in {"auto", there}:
+        raise InputError(
+            target.asked,
+            f"this program has called ray.init and is connected to {there}",
+            "leave it out, or call ray.shutdown first",
+        )
+    hold = Hold()
+    with closing(Gcs(there)) as gcs, watched(hold, _OthersServers(there, gcs).problem):
+        yield Cluster(hold, own=False)
+
+
+def _join(target: Target, package: ModuleType | None) -> None:
+    try:
+        ray.init(
+            target.address,
+            runtime_env=None if package is None else {"py_modules": [package]},
+            logging_level=logging.ERROR,
+            log_to_driver=False,
+        )
+    except Exception as error:  # as above
+        problem = f"no Ray cluster could be joined ({one_line(error)})"
+        raise InputError(target.asked, problem, "check it by `ray status`") from error
+
+
+@contextmanager
+def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Sets variables for this process and those that it starts; takes back what Ray makes of its token's as well."""
+    before = {name: os.environ.get(name) for name in (*changes, MODE)}
+    os.environ.update(changes)
+    _read_environment()
     try:
         yield
     finally:
-        ray_constants.ENABLE_RAY_CLUSTER = enabled
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        _read_environment()
 
 
-def _servers() -> tuple[psutil.Process, ...]:
+def _read_environment() -> None:
+    """Ray keeps what it has read of its token."""
+    known: Any = _raylet
+    known.Config.initialize("")
+    known.AuthenticationTokenLoader.instance().reset_cache()
+
+
+def _allow_files() -> None:
+    """Raises the limit of open files as far as it goes.
+
+    Raises:
+        InputError: that is too low for Ray.
+    """
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed < MOST_FILES:
+        allowed = MOST_FILES if most == resource.RLIM_INFINITY else max(allowed, min(most, MOST_FILES))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, most))
+    if allowed < LEAST_FILES:
+        raise InputError(
+            f"ulimit -n {allowed}",
+            f"Ray needs at least {LEAST_FILES} open files in each process",
+            f"raise the hard limit (`ulimit -Hn {MOST_FILES}`, as its administrator), then run it again",
+        )
+
+
+class _OwnServers:
     """Ray's servers among the processes that this one has started."""
-    return tuple(child for child in psutil.Process().children() if child.name() in SERVERS)
+
+    def __init__(self) -> None:
+        self._seen: dict[int, psutil.Process] = {}
+
+    def problem(self) -> StoppedError | None:
+        """Which of them died."""
+        if len(self._seen) < len(SERVERS):
+            # Those seen before stay: what has died is listed no more.
+            self._seen |= {child.pid: child for child in psutil.Process().children() if _name(child) in SERVERS}
+        for server in self._seen.values():
+            if _is_gone(server):
+                return StoppedError(
+                    f"Ray's own process {server.pid} died, and with it the cluster", "run the same command again"
+                )
+        return None
+
+
+class _OthersServers:
+    """The head of a cluster that others run; it may be away for a while, as when it is started anew."""
+
+    def __init__(self, address: str, gcs: Gcs) -> None:
+        self._address, self._gcs = address, gcs
+        self._silent, self._asked = 0.0, time.monotonic()
+
+    def problem(self) -> StoppedError | None:
+        """Whether it has been silent for too long, not counting what this process slept itself."""
+        heard = self._gcs.answers()
+        now = time.monotonic()
+        self._silent = 0.0 if heard else self._silent + min(now - self._asked, 5.0)
+        self._asked = now
+        return (
+            _silence(f"the cluster's head at {self._address}", self._silent) if self._silent > SILENT_SECONDS else None
+        )
+
+
+def _silence(who: str, seconds: float) -> StoppedError:
+    return StoppedError(f"{who} has not answered for {seconds:.0f} s", "start it again, then run the same command")
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""
 
 
 def _is_gone(process: psutil.Process) -> bool:
@@ -181,14 +340,3 @@ def _is_gone(process: psutil.Process) -> bool:
         return not process.is_running() or bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return True
-
-
-def _check_reachable(address: str) -> None:
-    """Tries a ``host:port`` address at once; Ray itself tries for minutes before it gives up."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal():
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise InputError(f"--address {address}", f"nothing answers there ({error})", "start Ray there first") from error

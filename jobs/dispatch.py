@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +19,9 @@ from actors.core.report import RangeReport, WorkerReport
 from actors.core.timeline import FrameRange
 from jobs.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.cluster import Offer
+from jobs.deaths import Death, account
 from jobs.scheduler import Scheduler
+from jobs.within import within
 
 # How long to sleep in Ray when nothing happens; bounds how late a hung range or an interrupt is seen.
 POLL_SECONDS = 0.5
@@ -30,6 +33,9 @@ LONGEST_STEP = 10.0
 # with two workers and 38 with 64, who have another range in their queues meanwhile.
 GATHER_SECONDS = 0.0003
 MOST_GATHER_SECONDS = 0.05
+
+# How long ending all workers may take; they end with the driver anyway.
+KILL_SECONDS = 2.0
 
 # How often the cluster is asked whether it has grown or shrunk.
 LOOK_SECONDS = 5.0
@@ -64,6 +70,8 @@ class Work:
         wait: seconds that a run may go without any worker that is ready.
         look: asks the cluster what it has now.
         room: how many workers that has room for; ``None`` when the user fixed the number.
+        asked: the flag or setting that the kind of resources comes from, as users know it.
+        died: told of each worker that died, when it is known.
     """
 
     config: WorkerConfig
@@ -74,6 +82,8 @@ class Work:
     wait: float
     look: Callable[[], Offer]
     room: Callable[[Offer], int] | None
+    asked: str
+    died: Callable[[Death], None]
 
 
 @dataclass(slots=True)
@@ -154,6 +164,7 @@ class Dispatcher:
         self._blocks: dict[int, Any] = {}
         # What each outstanding reference stands for: ("start", slot), ("load", block) or ("render", slot, frames).
         self._waiting: dict[Any, tuple[Any, ...]] = {}
+        self._told = 0
         self._clock = _AwakeClock()
         self._idle_since = time.perf_counter()
         self._looked = time.perf_counter()
@@ -171,12 +182,25 @@ class Dispatcher:
                 if self._scheduler.stop_reason:
                     raise StoppedError(self._scheduler.stop_reason, "run the same command again once it is mended")
                 self._collect()
+                self._tell_deaths()
                 self._check_idle()
                 self._grow()
                 self._on_tick()
         finally:
-            for actor in self._actors.values():
-                ray.kill(actor)
+            # A Ray that is lost may never come back from it.
+            with suppress(TimeoutError):
+                within(KILL_SECONDS, self._kill_all)
+            self._tell_deaths()
+
+    def _tell_deaths(self) -> None:
+        deaths = self._scheduler.accounts.deaths
+        while self._told < len(deaths):
+            self._told += 1
+            self._work.died(deaths[self._told - 1])
+
+    def _kill_all(self) -> None:
+        for actor in self._actors.values():
+            ray.kill(actor)
 
     def _act(self) -> None:
         for action in self._scheduler.actions(self._clock.now()):
@@ -315,11 +339,11 @@ class Dispatcher:
     def _lose_block(self, block: int, error: Exception) -> None:
         self._blocks.pop(block, None)
         self._drop_calls(("load", block))
-        self._scheduler.block_lost(block, _one_line(error))
+        self._scheduler.block_lost(block, account(error)[:200])
 
     def _died(self, slot: int, error: Exception) -> None:
         self._forget(slot)
-        self._scheduler.worker_died(slot, _one_line(error))
+        self._scheduler.worker_died(slot, account(error))
 
     def _forget(self, slot: int) -> None:
         """Ends a worker and drops its outstanding calls; the scheduler has put its ranges back, or is about to."""
@@ -336,7 +360,7 @@ class Dispatcher:
             problem = f"no worker became ready within {self._work.wait:g} s, each needs {needs}"
             fix = "check what the cluster has (`ray status`), or give --wait more seconds"
             if "num_gpus" in self._work.placement and not self.moments.workers:
-                raise InputError("--device cuda", problem, fix)
+                raise InputError(self._work.asked, problem, fix)
             raise StoppedError(problem, fix)
 
     def _grow(self) -> None:
@@ -372,9 +396,3 @@ def _raise_if_final(error: ray.exceptions.RayError) -> None:
         # It would fail the whole clip in the same way, frame by frame.
         fix = "mend it and run the same command again"
         raise StoppedError(f"the output cannot be written ({cause})", fix) from error
-
-
-def _one_line(error: Exception) -> str:
-    cause = getattr(error, "cause", None) or error
-    text = " ".join(str(cause).split()) or type(cause).__name__
-    return f"{type(cause).__name__}: {text[:200]}"

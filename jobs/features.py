@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -26,6 +25,7 @@ from jobs.clip.features import read_features
 from jobs.digest import content_digest
 from jobs.recorded import Recorded, Speech
 from jobs.recording import mono
+from jobs.scratch import scratch_folder
 
 Rows: TypeAlias = NDArray[np.float32]
 
@@ -281,8 +281,8 @@ def _finite(encoded: Iterable[Rows], encoder: str) -> Iterator[Rows]:
 @contextmanager
 def _written(rows: Iterable[Rows], frames: int) -> Iterator[tuple[Path, str]]:
     """A local file of features that stands for a while, and its content's digest."""
-    with TemporaryDirectory(prefix="mouthpiece-") as scratch:
-        local = Path(scratch) / "features.npy"
+    with scratch_folder() as scratch:
+        local = scratch / "features.npy"
         count = 0
         with local.open("wb") as file:
             for part in rows:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +13,7 @@ from jobs import mux
 from jobs.digest import content_digest, file_facts
 from jobs.inputs import Inputs
 from jobs.run_record import RunRecord
+from jobs.scratch import scratch_folder
 from jobs.sound import cut_chunks, sound_chunks
 
 
@@ -48,8 +47,8 @@ def join_video(out: str, inputs: Inputs, table: pa.Table) -> dict[str, Any]:
     segments = [segment_path(out, span) for span in spans]
     fps = inputs.kind.fps
     sound = cut_chunks(sound_chunks(inputs.sound), first, last, fps) if inputs.sound else None
-    with TemporaryDirectory(prefix="mouthpiece-") as scratch:
-        joined = Path(scratch) / "video.mp4"
+    with scratch_folder() as scratch:
+        joined = scratch / "video.mp4"
         mux.join(joined, segments, sound, fps)
         storage.place_file(joined, video_path(out))
     return file_facts(video_path(out)) | _made_of(inputs)

@@ -100,7 +100,7 @@ class Outcome:
             **summary.as_record(totals, stages, workers, seam, limits),
             "workers_ready": [asdict(report) for report in self.moments.workers],
             "failures": [asdict(failure) for failure in self.failures],
-            "deaths": accounts.deaths,
+            "deaths": [str(death) for death in accounts.deaths],
             "retried": [str(frames) for frames in accounts.retried],
             "split": [str(frames) for frames in accounts.split],
             "blocks_lost": accounts.blocks_lost,
@@ -113,8 +113,6 @@ class Outcome:
             say(console, f"warning: {told}: {'; '.join(kinds)}", style="yellow")
         for note in dict.fromkeys(note for report in self.moments.workers for note in report.notes):
             say(console, f"warning: {note}", style="yellow")
-        for death in accounts.deaths:
-            say(console, f"died: {death}", style="yellow")
         summary.print_summary(console, totals, stages, workers, seam, limits)
 
     def _totals(self, clock: Clock, frames: list[int], rendered: int, steady: float) -> summary.Totals:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
+
 from actors.core.errors import InputError, NoCudaError
-from jobs.cluster import Offer
+from jobs.cluster import Cluster, Offer
 from jobs.options import DeviceChoice
 
 CUDA = "CUDAExecutionProvider"
@@ -22,6 +24,9 @@ MOST_FINISHERS = 8
 # Several sessions on a card fill the gaps that one leaves; tuning finds how many.
 GPUS_PER_WORKER = 0.25
 
+# The reason of a device that the user named.
+ASKED_FOR = "asked for"
+
 # Ray counts resources in ten-thousandths.
 PRECISION = 10_000
 
@@ -32,6 +37,12 @@ class Choice:
 
     provider: str
     reason: str
+
+    @property
+    def asked(self) -> str:
+        """What stands for it in messages: the flag, where one was given."""
+        name = self.provider.removesuffix("ExecutionProvider").lower()
+        return f"--device {name}" if self.reason == ASKED_FOR else f"device {name} ({self.reason})"
 
     @property
     def line(self) -> str:
@@ -64,22 +75,32 @@ class Placement:
     resources: dict[str, Any]
 
 
+def first_offer(cluster: Cluster, wanted: DeviceChoice, wait: float, console: Console) -> Offer:
+    """What the cluster has; where the device is to be told by that, once it has a node that can render.
+
+    Raises:
+        StoppedError: none came within ``wait`` seconds, or the cluster is no more.
+    """
+    there = cluster.offer()
+    if wanted is DeviceChoice.AUTO and not there.rendering:
+        return cluster.first_node(wait, console)
+    return there
+
+
 def choose_device(wanted: DeviceChoice, offer: Offer, *, own_cluster: bool) -> Choice:
-    """Decides between CUDA and CPU.
+    """Decides between CUDA and CPU; by itself for a cluster that has a node which renders.
 
     Raises:
         InputError: CUDA is asked for on a cluster that this process started and that has no card.
     """
     if wanted is DeviceChoice.CPU:
-        return Choice(CPU, "asked for")
+        return Choice(CPU, ASKED_FOR)
     if wanted is DeviceChoice.CUDA:
         if own_cluster and not offer.gpus:
             raise InputError("--device cuda", "Ray finds no GPU on this machine", "use --device cpu, or a GPU machine")
-        return Choice(CUDA, "asked for")
+        return Choice(CUDA, ASKED_FOR)
     if offer.gpus:
         return Choice(CUDA, f"the cluster has {offer.gpus:g} GPUs")
-    if not offer.cpus:
-        return Choice(CUDA, "no node of the cluster renders on CPUs; GPUs are asked for")
     return Choice(CPU, "the cluster has no GPU")
 
 

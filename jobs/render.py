@@ -33,7 +33,7 @@ from jobs.ledger import Audit, Ledger
 from jobs.messages import say
 from jobs.options import CompositeOptions, DeviceChoice
 from jobs.outcome import Clock, Outcome
-from jobs.placement import CPU, CUDA, Choice, Placement, choose_device, place, room
+from jobs.placement import CPU, CUDA, Choice, Placement, choose_device, first_offer, place, room
 from jobs.plan import BlockPlan, plan_ranges
 from jobs.precision import check_precision, sample_frames
 from jobs.profile import profile_key, read_profile
@@ -71,7 +71,7 @@ def render(options: CompositeOptions, console: Console) -> ExitCode:
             run.finish()
             return ExitCode.COMPLETE
         try:
-            with connect(options.address, actors) as cluster:
+            with connect(options.address, actors, console) as cluster:
                 clock.joined = time.perf_counter()
                 outcome = run.execute(cluster)
         except InputError:
@@ -165,7 +165,7 @@ class _Run:
         Raises:
             InputError: something given cannot be used; nothing has been written.
         """
-        there = cluster.offer()
+        there = first_offer(cluster, self._options.device, self._options.wait, self._console)
         if self._before is not None and self._options.device is DeviceChoice.AUTO:
             choice = Choice(str(self._before.identity.get("device", CPU)), "as the run in this folder began")
         else:
@@ -202,11 +202,13 @@ class _Run:
             # Frames have been delivered, so this is no longer a run that never began.
             outcome.error = StoppedError(str(error), "then run the same command again")
         except (StoppedError, KeyboardInterrupt) as error:
-            outcome.error = error
+            outcome.error = cluster.lost or error
         except OSError as error:
             outcome.error = _unwritable(error)
         except ray.exceptions.RayError as error:
-            outcome.error = StoppedError(f"Ray failed ({' '.join(str(error).split())[:300]})", "then run again")
+            outcome.error = cluster.lost or StoppedError(
+                f"Ray failed ({' '.join(str(error).split())[:300]})", "then run again"
+            )
         return outcome
 
     def report(self, outcome: Outcome) -> None:
@@ -221,8 +223,8 @@ class _Run:
                 self._record["video"] = self._joined()
         except OSError as error:
             outcome.error = outcome.error or _unwritable(error)
-        except StoppedError as error:
-            outcome.error = error
+        except (StoppedError, KeyboardInterrupt) as error:
+            outcome.error = outcome.error or error
         try:
             outcome.close(self._console, self._clock, self._record, self._ledger.table(), self._out)
         except OSError as error:
@@ -254,9 +256,8 @@ class _Run:
         if options.tuned and not options.layout_given:
             profile = read_profile(profile_key(inputs, options, there, choice.provider))
         if profile is not None:
-            best = profile.best
-            say(self._console, f"tuned: {best} (as `tune` found; --no-tuned ignores it)")
-            layout = best.model_dump()
+            say(self._console, f"tuned: {profile.best} (as `tune` found; --no-tuned ignores it)")
+            layout = profile.best.model_dump()
         else:
             # On CPUs another batch than the export's own gains nothing: it is rewritten only when that is asked for.
             own = inputs.tensors.batch if choice.provider == CPU else None
@@ -335,6 +336,8 @@ class _Run:
             room=None
             if options.workers
             else lambda now: min(room(now, choice.provider, placement.gpus, placement.threads), scheduler.remaining),
+            asked=choice.asked,
+            died=lambda death: say(self._console, death.line, style="yellow"),
         )
         with meter(self._console, scheduler.total) as shown:
             Dispatcher(
@@ -349,10 +352,9 @@ class _Run:
         """
         waiting = f"{scheduler.ready_workers} of {scheduler.open_slots} workers ready"
         shown.update(scheduler.done + len(scheduler.failures), waiting)
-        if scheduler.done == 0 and scheduler.total == len(self._inputs.frames):
-            error = hopeless(scheduler.failures, scheduler.remaining, self._inputs.kind.value_range)
-            if error is not None:
-                raise error
+        first = scheduler.done == 0 and scheduler.total == len(self._inputs.frames)
+        if first and (error := hopeless(scheduler.failures, scheduler.remaining, self._inputs.kind.value_range)):
+            raise error
 
     def _heard(self, placement: Placement, choice: Choice, there: Offer) -> AudioTrack:
         """What drives the mouth: as it was given, as an earlier run kept it, or as the recording is heard now."""

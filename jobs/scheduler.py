@@ -15,6 +15,7 @@ from enum import Enum, auto
 from actors.core.report import FrameFailure
 from actors.core.timeline import FrameRange
 from jobs.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
+from jobs.deaths import Death, cause
 
 # While a worker renders one range, Ray brings the next one's blocks to it. More only lengthens the tail.
 RANGES_IN_FLIGHT = 2
@@ -79,14 +80,14 @@ class Accounts:
     """What happened besides rendering, for the run's record.
 
     Attributes:
-        deaths: one line per worker that died, in order: its slot, its process if it had become ready, and the reason.
+        deaths: workers that died, in order.
         retried: ranges given out again, in order.
         split: ranges cut in two after killing twice.
         abandoned: slots that are not started again.
         blocks_lost: how often a block had to be loaded again.
     """
 
-    deaths: list[str] = field(default_factory=list)
+    deaths: list[Death] = field(default_factory=list)
     retried: list[FrameRange] = field(default_factory=list)
     split: list[FrameRange] = field(default_factory=list)
     abandoned: list[int] = field(default_factory=list)
@@ -201,21 +202,20 @@ class Scheduler:
         worker = self._workers[slot]
         was_ready = worker.status is _Status.READY
         queue, worker.queue = worker.queue, []
-        process = "" if worker.pid is None else f" (pid {worker.pid})"
-        self.accounts.deaths.append(f"worker {slot}{process}: {reason}")
-        worker.pid, worker.pace = None, 0.0
         if queue:
             self._blame(queue[0], reason)
-            self._give_back(queue[1:])
+        self._give_back(queue[1:])
         worker.deaths_in_a_row += 1
         worker.start_deaths += not was_ready
-        if worker.deaths_in_a_row >= MAX_DEATHS_IN_A_ROW or worker.start_deaths >= MAX_START_DEATHS:
-            worker.status = _Status.ABANDONED
+        replaced = worker.deaths_in_a_row < MAX_DEATHS_IN_A_ROW and worker.start_deaths < MAX_START_DEATHS
+        worker.status = _Status.WANTED if replaced else _Status.ABANDONED
+        if not replaced:
             self.accounts.abandoned.append(slot)
-        else:
-            worker.status = _Status.WANTED
+        self.accounts.deaths.append(Death(slot, worker.pid, reason, len(queue), replaced))
+        worker.pid, worker.pace = None, 0.0
         if self.open_slots == 0:
-            self._stop = f"no worker is left: the last one died {worker.deaths_in_a_row} times in a row ({reason})"
+            last = cause(reason)
+            self._stop = f"no worker is left: the last one died {worker.deaths_in_a_row} times in a row ({last})"
 
     def range_done(
         self, slot: int, frames: FrameRange, failures: tuple[FrameFailure, ...], seconds: float, now: float
@@ -384,7 +384,7 @@ class Scheduler:
         deaths = self._deaths.get(frames, 0) + 1
         self._deaths[frames] = deaths
         if len(frames) == 1 and deaths >= DEATHS_TO_FAIL:
-            self.failures.append(FrameFailure(frames.start, f"its worker died {deaths} times ({reason})"))
+            self.failures.append(FrameFailure(frames.start, f"its worker died {deaths} times ({cause(reason)})"))
         elif len(frames) > 1 and deaths >= DEATHS_TO_SPLIT:
             self.accounts.split.append(frames)
             halves = frames.split()

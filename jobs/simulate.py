@@ -6,10 +6,10 @@ import os
 import socket
 import time
 from dataclasses import dataclass
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import ray
+from rich.console import Console
 
 from actors.core.errors import StoppedError
 from actors.core.report import RangeReport, WorkerReport
@@ -23,6 +23,7 @@ from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.ledger import Ledger
 from jobs.plan import plan_ranges
 from jobs.scheduler import Patience, Scheduler
+from jobs.scratch import scratch_folder
 
 # Backgrounds of the made-up clip; they lie in one block, which is empty.
 BACKGROUNDS = 500
@@ -153,7 +154,7 @@ class _Sleepers(Dispatcher):
             self.began = (time.thread_time(), time.process_time())
 
 
-def simulate(workers: int, latency: float, seconds: float, address: str | None) -> Simulation:
+def simulate(workers: int, latency: float, seconds: float, address: str | None, console: Console) -> Simulation:
     """Renders nothing with ``workers`` workers for about ``seconds``.
 
     Args:
@@ -161,6 +162,7 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None) 
         latency: seconds per frame.
         seconds: how long it would take if scheduling cost nothing.
         address: Ray cluster, as for `connect`.
+        console: the same.
 
     Raises:
         StoppedError: workers died.
@@ -168,7 +170,8 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None) 
     frames = range(int(workers * seconds / latency))
     ranges = plan_ranges(frames, workers, 1, BACKGROUNDS)
     scheduler = Scheduler(ranges, lambda _: (0,), workers=workers, capacity=1, loaders=1, patience=Patience())
-    with connect(address, None) as cluster, TemporaryDirectory(prefix="mouthpiece-") as out:
+    with connect(address, None, console) as cluster, scratch_folder() as folder:
+        out = str(folder)
         make_folder(timings_folder(out))
         work = Work(
             config=NOTHING,
@@ -179,6 +182,8 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None) 
             wait=600.0,
             look=cluster.offer,
             room=None,
+            asked="simulate",
+            died=lambda _: None,
         )
         ledger = Ledger(out, ImageFormat.NONE, None)
         loop = _Sleepers(latency, workers, scheduler, work, ledger)

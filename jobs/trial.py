@@ -147,6 +147,8 @@ def measure(
         wait=limit,
         look=cluster.offer,
         room=None,
+        asked="tune",
+        died=lambda _: None,
     )
     scheduler = Scheduler(
         divide(range(len(audio)), max(placement.batch, SHORT_RANGE)),

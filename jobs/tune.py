@@ -6,9 +6,9 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from tempfile import TemporaryDirectory
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -21,8 +21,9 @@ from jobs.cluster import Cluster, connect
 from jobs.inputs import Inputs, read_inputs
 from jobs.messages import say, show
 from jobs.options import CompositeOptions, DeviceChoice
-from jobs.placement import Placement, choose_device, place
+from jobs.placement import Placement, choose_device, first_offer, place
 from jobs.profile import Layout, Profile, Trial, profile_key, write_profile
+from jobs.scratch import scratch_folder
 from jobs.trial import measure
 from jobs.tuning import best_of, explain, search
 
@@ -46,8 +47,8 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
     """
     inputs = read_inputs(options)
     until = time.monotonic() + seconds
-    with _scratch(scratch) as (folder, token), connect(options.address, actors) as cluster:
-        there = cluster.offer()
+    with _scratch(scratch) as (folder, token), connect(options.address, actors, console) as cluster:
+        there = first_offer(cluster, options.device, options.wait, console)
         choice = choose_device(options.device, there, own_cluster=cluster.own)
 
         worked: list[Layout] = []
@@ -137,18 +138,18 @@ def _scratch(folder: str | None) -> Iterator[tuple[str, str]]:
     """A new folder for the frames of trials, and the name of a file in it by which nodes know it."""
     token = f".driver-{uuid.uuid4().hex[:12]}"
     parent = None if folder is None else storage.resolve(folder)
-    try:
-        if parent is not None:
-            storage.make_folder(parent)
-        made = TemporaryDirectory(prefix="mouthpiece-tune-", dir=parent, ignore_cleanup_errors=True)
-        storage.write_atomic(storage.join(made.name, token), b"")
-    except OSError as error:
-        where = "the temporary folder" if folder is None else f"--scratch {folder}"
-        raise InputError(
-            where, f"cannot be written ({error})", "name a folder that all nodes see by --scratch"
-        ) from error
-    with made as scratch:
-        yield scratch, token
+    with ExitStack() as held:
+        try:
+            if parent is not None:
+                storage.make_folder(parent)
+            made = held.enter_context(scratch_folder(None if parent is None else Path(parent)))
+            storage.write_atomic(storage.join(str(made), token), b"")
+        except OSError as error:
+            where = "the temporary folder" if folder is None else f"--scratch {folder}"
+            raise InputError(
+                where, f"cannot be written ({error})", "name a folder that all nodes see by --scratch"
+            ) from error
+        yield str(made), token
 
 
 def _print(console: Console, profile: Profile) -> None:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cv2
 import in_process
 import numpy as np
 import pytest
+import ray
 import reference
 import small
 from ray.cluster_utils import Cluster
+from rich.console import Console
 from small import Result, SmallClip
 from stage import Nodes
+
+from actors.core.errors import StoppedError
+from jobs.address import Gcs
+from jobs.cluster import Offer, _OthersServers, connect
+from jobs.options import DeviceChoice
+from jobs.placement import CPU, choose_device, first_offer
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +105,65 @@ def test_a_clip_larger_than_the_object_store(model: Path, nodes: Nodes, tmp_path
         assert np.array_equal(got[start], frame)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["plan"]["blocks"]["capacity"] < record["plan"]["blocks"]["count"]
+
+
+def test_a_program_that_has_called_ray_init_keeps_its_ray(
+    cluster: Cluster, clip: SmallClip, model: Path, tmp_path: Path
+) -> None:
+    base = ["composite", clip.folder, "--model", model, "--device", "cpu", "--frames", ":4", "--out", tmp_path / "run"]
+    ray.init(cluster.address, log_to_driver=False)
+    try:
+        refused = in_process.command(*base, "--address", "192.0.2.1:6379")
+        assert refused.code == 2
+        assert "--address 192.0.2.1:6379: this program has called ray.init" in refused.output
+        result = in_process.command(*base)
+        assert result.code == 0, result.output
+        assert ray.is_initialized()
+        assert ray.nodes()  # type: ignore[no-untyped-call]
+    finally:
+        ray.shutdown()
+    assert len(small.contents(tmp_path / "run")) == 4
+
+
+def test_the_device_is_decided_when_the_first_node_comes(nodes: Nodes) -> None:
+    said = io.StringIO()
+    console = Console(file=said)
+    with connect(nodes.address, None, console) as cluster:
+        with pytest.raises(StoppedError, match="no node that can render joined the cluster within 0 s"):
+            first_offer(cluster, DeviceChoice.AUTO, 0.0, console)
+        there: list[Offer] = []
+        asking = threading.Thread(
+            target=lambda: there.append(first_offer(cluster, DeviceChoice.AUTO, 60.0, console)), daemon=True
+        )
+        asking.start()
+        nodes.add()
+        asking.join(60)
+    assert "waiting for a node that can render" in said.getvalue()
+    assert choose_device(DeviceChoice.AUTO, there[0], own_cluster=False).provider == CPU
+
+
+def test_a_head_may_be_away_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when it is started anew; the time that this process slept itself does not count."""
+    now, there = 0.0, False
+
+    class Head(Gcs):
+        def __init__(self) -> None:
+            """Asks nobody."""
+
+        def answers(self) -> bool:
+            return there
+
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    servers = _OthersServers("head:6379", Head())
+
+    def after(seconds: float) -> StoppedError | None:
+        nonlocal now
+        now += seconds
+        return servers.problem()
+
+    assert [after(4.0) for _ in range(6)] == [None] * 6
+    there = True
+    assert after(4.0) is None
+    there = False
+    assert [after(3600.0), *(after(4.0) for _ in range(5))] == [None] * 6
+    assert "the cluster's head at head:6379 has not answered" in str(after(4.0))

@@ -40,8 +40,6 @@ offers = st.builds(
         (DeviceChoice.CUDA, WORKSTATION, CUDA),
         (DeviceChoice.AUTO, WORKSTATION, CUDA),
         (DeviceChoice.AUTO, LAPTOP, CPU),
-        # A head that does not render: the autoscaler has to be asked for something.
-        (DeviceChoice.AUTO, HEAD_ONLY, CUDA),
     ],
 )
 def test_the_device(wanted: DeviceChoice, offer: Offer, provider: str) -> None:

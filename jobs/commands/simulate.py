@@ -18,8 +18,8 @@ def simulate(
     address: Annotated[str | None, typer.Option(help="Ray cluster. [default: $RAY_ADDRESS, else local]")] = None,
 ) -> int:
     """Measure what scheduling costs: the real scheduler and dispatch loop, and workers that only sleep."""
-    found = run(workers, latency / 1e3, seconds, address)
     console = terminal()
+    found = run(workers, latency / 1e3, seconds, address, console)
     say(console, f"{found.workers} workers, {found.frames} frames in {found.ranges} ranges, {found.seconds:.1f} s")
     say(console, f"{found.efficiency:.1%} of linear")
     say(

@@ -17,6 +17,7 @@ from jobs.models import mouth
 from jobs.models.demo_encoder import build_demo_encoder
 from jobs.models.mouth import build_mouth_model, save_model
 from jobs.recorded import read_speech
+from jobs.scratch import scratch_folder
 
 # More than there are backgrounds, so that the clip runs back as well as forth.
 OUTPUT_FRAMES = 150
@@ -65,8 +66,8 @@ def _write_parts(folder: Path) -> None:
 
 
 def _write_features(recording: Path, path: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="mouthpiece-") as scratch:
-        encoder = Path(scratch) / "encoder.onnx"
+    with scratch_folder() as scratch:
+        encoder = scratch / "encoder.onnx"
         write_demo_encoder(encoder)
         kind = demo_kind()
         speech = read_speech(str(recording), str(encoder), kind)

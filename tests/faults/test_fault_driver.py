@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -64,3 +65,26 @@ def test_rays_own_processes_die_and_the_run_says_so(stage: Stage, server: str) -
     assert stage.record["status"] == "stopped"
     wait_for(partial(is_gone, stage.pids()[0]))
     stage.check_resumes(done)
+
+
+def gcs_of(driver: subprocess.Popen[str]) -> psutil.Process | None:
+    """The first of Ray's own processes that a driver starts."""
+    return next((child for child in psutil.Process(driver.pid).children() if child.name() == "gcs_server"), None)
+
+
+@pytest.mark.parametrize("ended", ["driver", "server"])
+def test_a_run_ends_while_ray_is_starting(stage: Stage, ended: str) -> None:
+    driver = stage.start("--workers", 1, "--address", "local")
+    wait_for(lambda: gcs_of(driver), driver)
+    server = gcs_of(driver)
+    assert server is not None
+    (driver if ended == "driver" else server).send_signal(signal.SIGTERM if ended == "driver" else signal.SIGKILL)
+    said, _ = driver.communicate(timeout=30)
+    if ended == "driver":
+        assert driver.returncode == 130, said
+        assert "interrupted: ending within seconds" in said
+    else:
+        assert driver.returncode == 3, said
+        assert f"Ray's own process {server.pid} died" in said
+    wait_for(partial(is_gone, server.pid))
+    assert not stage.run.exists()

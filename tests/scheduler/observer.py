@@ -131,7 +131,7 @@ class Cluster:
         assert scheduler.finished == (len(self.delivered) + len(failed) == len(self.frames))
         assert not (scheduler.finished and scheduler.stop_reason)
         assert scheduler.ready_workers == len(self.queues)
-        assert [death.partition(": ")[0] for death in scheduler.accounts.deaths] == self.dead
+        assert [str(death).partition(": ")[0] for death in scheduler.accounts.deaths] == self.dead
         assert [failure for failure in scheduler.failures if "died" not in failure.reason] == self.reported
 
     def ready(self, slot: int) -> None:

@@ -141,4 +141,5 @@ def test_a_death_names_the_process_that_died() -> None:
     cluster.die(0)
     cluster.act()
     cluster.die(0, "no such library")
-    assert cluster.scheduler.accounts.deaths == [f"worker 0 (pid {pid}): killed", "worker 0: no such library"]
+    deaths = list(map(str, cluster.scheduler.accounts.deaths))
+    assert deaths == [f"worker 0 (pid {pid}): killed", "worker 0: no such library"]

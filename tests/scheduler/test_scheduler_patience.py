@@ -25,7 +25,7 @@ def test_a_hung_range_is_given_to_another() -> None:
     assert [action.frames for action in actions if isinstance(action, Render)] == hung
     cluster.drain()
     assert sorted(cluster.delivered) == list(range(40))
-    assert any("no progress" in death for death in cluster.scheduler.accounts.deaths)
+    assert any("no progress" in death.reason for death in cluster.scheduler.accounts.deaths)
 
 
 def test_a_range_is_not_hung_before_its_time() -> None:

@@ -1,0 +1,88 @@
+"""Ray on this machine for one process alone: what of Ray's own start has to be different for that."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import ray
+from ray import _raylet
+from ray._private import node, parameter, ray_constants
+
+from actors.core.errors import StoppedError
+
+# By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, just when workers
+# begin to render. That takes a fifth of a second of a core, and starting one for the next block twice as much.
+OWN_SYSTEM = {"idle_worker_killing_time_threshold_ms": 20_000}
+
+POLL_SECONDS = 0.02
+
+
+def start_here(folder: Path) -> None:
+    """Starts Ray with its session in a folder, and with ports that nobody else wants.
+
+    Raises:
+        StoppedError: it could not be started.
+    """
+    # By itself Ray takes 52365, which `ray start` needs.
+    settings = partial(
+        parameter.RayParams, dashboard_agent_listen_port=0, session_name=f"session_{secrets.token_hex(4)}"
+    )
+    with _replaced(parameter, "RayParams", settings), _replaced(node, "wait_for_persisted_port", _port):
+        try:
+            ray.init(
+                "local",
+                include_dashboard=False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+                _temp_dir=str(folder / "r"),
+                _system_config=OWN_SYSTEM,
+            )
+        except Exception as error:  # Ray raises whatever went wrong, down to a plain Exception for a time-out
+            raise StoppedError(f"Ray could not be started ({one_line(error)})", "mend it and run again") from error
+
+
+def one_line(error: Exception) -> str:
+    """The beginning of what Ray says."""
+    return " ".join(str(error).split())[:300]
+
+
+@contextmanager
+def loopback() -> Iterator[None]:
+    """Makes Ray's servers on this machine listen on 127.0.0.1 alone, with the variable that its processes inherit.
+
+    Ray does so by itself on systems where it runs without clusters; its switch for that is read when it is imported.
+    ``_node_ip_address="127.0.0.1"`` would not do: Ray replaces it by an address that others can reach.
+    """
+    with _replaced(ray_constants, "ENABLE_RAY_CLUSTER", value=False):
+        yield
+
+
+@contextmanager
+def _replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
+    before = vars(module)[name]
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
+
+
+def _port(folder: str, node_id: str, server: str, timeout_ms: int) -> int:
+    """The port that a server has written down, as Ray waits for it, but so that other threads run meanwhile.
+
+    Ray waits half a minute with Python's lock held: where the server died, nobody could say so, nor be interrupted.
+    """
+    known: Any = _raylet
+    written = Path(folder) / known.get_port_filename(node_id, server)
+    until = time.monotonic() + timeout_ms / 1e3
+    while not written.exists() and time.monotonic() < until:
+        time.sleep(POLL_SECONDS)
+    return int(known.wait_for_persisted_port(folder, node_id, server, timeout_ms=1000))
