@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import importlib.metadata
 import io
 import tempfile
@@ -311,6 +312,9 @@ def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: 
     try:
         # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
         with tempfile.NamedTemporaryFile(prefix="mouthpiece-", suffix=".onnx") as file:
+            # Should this process be killed, the next run on this machine knows by the lock that nobody wants the file.
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(graph.SerializeToString())
             file.flush()
             # enable_fallback=0: otherwise a provider that fails is replaced by the CPU with only a printed line.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,9 @@ PREFIX = "mouthpiece-"
 
 # Locked by the process whose folder it lies in, for as long as that lives, in whatever container it does.
 MARK = ".mouthpiece"
+
+# A worker locks the file by which it loads its network right after making it, see `actors.session`.
+OLD_SECONDS = 60.0
 
 # What a folder must have room for, or the first log would fill it.
 ROOM = 1 << 20
@@ -91,12 +96,17 @@ def remove_leftovers(base: Path) -> None:
 
 def _remove_if_dead(path: Path) -> None:
     with suppress(OSError):  # gone meanwhile, somebody's, or alive (its lock is held)
-        if path.lstat().st_uid != os.geteuid():
+        found = path.lstat()
+        network = stat.S_ISREG(found.st_mode) and path.suffix == ".onnx" and time.time() - found.st_mtime > OLD_SECONDS
+        if found.st_uid != os.geteuid() or not (network or stat.S_ISDIR(found.st_mode)):
             return
-        lock = os.open(path / MARK, os.O_RDWR | os.O_NOFOLLOW)
+        lock = os.open(path if network else path / MARK, os.O_RDWR | os.O_NOFOLLOW)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path, ignore_errors=True)
+            if network:
+                path.unlink()
+            else:
+                shutil.rmtree(path, ignore_errors=True)
         finally:
             os.close(lock)
 

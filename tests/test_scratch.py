@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import resource
 import signal
 import stat
@@ -43,6 +45,12 @@ def test_only_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
     somebodys.mkdir()
     (somebodys / "text").write_text("mine")
     (tmp_path / "mouthpiece-link").symlink_to(somebodys)
+    networks = [tmp_path / f"mouthpiece-{name}.onnx" for name in ("left", "young", "loading")]
+    for network in networks:
+        network.write_bytes(b"")
+        os.utime(network, (0, 0) if network != networks[1] else None)
+    loading = os.open(networks[2], os.O_RDWR)
+    fcntl.flock(loading, fcntl.LOCK_EX)
     run = [sys.executable, "-c", HOLDER, str(tmp_path)]
     holders = [
         subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=small.ROOT)
@@ -53,7 +61,10 @@ def test_only_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
     killed.kill()
     killed.communicate()
     with scratch_folder(tmp_path):
-        assert [folder.exists() for folder in folders] == [False, True]
+        assert [path.exists() for path in (*folders, *networks)] == [False, True, False, True, True]
+    os.close(loading)
+    for network in networks[1:]:
+        network.unlink()
     alive.communicate(timeout=30)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mouthpiece-link", "mouthpiece-notes"]
     assert (somebodys / "text").read_text() == "mine"
