@@ -14,8 +14,8 @@ from jobs.channels import Levels
 from jobs.recording import Findings, Piece, decoded
 
 # Samples are nominally in [-1, 1]. From 18 dB above on players clip nearly all. Numbers of 16 bits that were stored as
-# floats can still be encoded; of noise as loud as 1e6 FFmpeg's AAC encoder makes no end.
-_LOUD, _LOUDEST = 8.0, 1e5
+# floats can still be encoded; of noise at 3e5, which more channels may add up to, FFmpeg's AAC encoder makes no end.
+_LOUD, _LOUDEST = 8.0, 5e4
 
 
 @dataclass(frozen=True, slots=True)
