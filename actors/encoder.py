@@ -112,6 +112,8 @@ class Encoder:
         self._padded = np.zeros((self._batch, *WINDOW_SHAPE), np.float32)
         self._unsteady: tuple[str, ...] = ()
         self._mixing = ""
+        # Why a batch that the export declares is not run; empty where it is.
+        self._alone = ""
         # Windows that are run together; unknown until the first ones have been compared.
         self._together: int | None = None
 
@@ -149,7 +151,7 @@ class Encoder:
     def remark(self) -> str:
         """What the user should know of how windows were encoded, one line; empty where there is nothing."""
         if self._together != 1 or self._batch == 1:
-            return ""
+            return self._alone
         problem = "the encoder's answers change with what else is in a batch, so windows are encoded alone"
         return f"{problem}; {self._mixing}"
 
@@ -187,19 +189,26 @@ class Encoder:
         if self._session is None:
             session, model = _session(self._config)
             self._unsteady, self._mixing = unsteady_operators(model), mixing_cause(model)
-            try:
-                self._run(session, self._padded)
-            except InputError:
-                raise
-            except Exception as error:  # the runtime's errors share no base class below Exception
-                said = " ".join(str(error).split())
-                raise InputError(
-                    self._config.path,
-                    f"fails when it runs at batch {self._batch} ({said})",
-                    "export it with a dynamic batch throughout",
-                ) from error
+            failed = self._fault(session, self._batch)
+            if failed is not None and self._config.tensors.batch is None and self._fault(session, 1) is None:
+                self._alone = f"the encoder {failed.problem}, so windows are encoded alone"
+                self._batch, self._padded = 1, self._padded[:1]
+            elif failed is not None:
+                raise failed
             self._session = session
         return self._session
+
+    def _fault(self, session: ort.InferenceSession, batch: int) -> InputError | None:
+        """Why so many windows cannot be run at once, if they cannot."""
+        try:
+            self._run(session, self._padded[:batch])
+        except InputError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - the runtime's errors share no base class below Exception
+            said = " ".join(str(error).split())
+            problem = f"fails when it runs at batch {batch} ({said})"
+            return InputError(self._config.path, problem, "export it with a dynamic batch throughout")
+        return None
 
     def _run(self, session: ort.InferenceSession, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         tensors = self._config.tensors

@@ -24,7 +24,7 @@ from ray.cluster_utils import Cluster
 from actors.core.errors import ExitCode, InputError, StoppedError
 from actors.core.kind import Hears
 from actors.core.mel import RATE, mel_spectrogram, mel_windows
-from actors.encoder import BATCH, EncoderConfig, EncoderTensors, read_encoder
+from actors.encoder import BATCH, Encoder, EncoderConfig, EncoderTensors, read_encoder
 from actors.kinds import all_kinds
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.session import CPU
@@ -394,6 +394,32 @@ def test_an_empty_recording_is_refused(tmp_path: Path, encoder: Path) -> None:
 def test_networks_that_are_no_encoders_are_refused(tmp_path: Path, form: dict[str, Any], words: str) -> None:
     path = write_encoder(tmp_path / "other.onnx", **form)
     assert words in refusal(lambda: read_encoder(str(path)))
+
+
+def encoder_of(path: Path) -> Encoder:
+    return Encoder(EncoderConfig(str(path), read_encoder(str(path)), CPU, threads=1, gpus=0))
+
+
+def test_an_encoder_that_cannot_run_the_batch_it_declares_encodes_windows_alone(tmp_path: Path, encoder: Path) -> None:
+    windows = np.random.default_rng(3).uniform(-4, 4, (3, 80, 16)).astype(np.float32)
+    wanted = encoder_of(encoder).encode(windows)
+    proto = onnx.load(str(encoder))
+    name = proto.graph.input[0].name
+    for node in proto.graph.node:
+        node.input[:] = ["viewed" if given == name else given for given in node.input]
+    shape = onnx.numpy_helper.from_array(np.array([1, 1, 80, 16], np.int64), "view")
+    proto.graph.initializer.append(shape)
+    proto.graph.node.insert(0, helper.make_node("Reshape", [name, "view"], ["viewed"]))
+    onnx.save(proto, str(tmp_path / "one.onnx"))
+    alone = encoder_of(tmp_path / "one.onnx")
+    assert np.allclose(alone.encode(windows), wanted, atol=1e-4)
+    assert "fails when it runs at batch 32" in alone.remark()
+    assert "windows are encoded alone" in alone.remark()
+    shape.CopyFrom(onnx.numpy_helper.from_array(np.array([5, 1, 80, 16], np.int64), "view"))
+    del proto.graph.initializer[-1]
+    proto.graph.initializer.append(shape)
+    onnx.save(proto, str(tmp_path / "five.onnx"))
+    assert "fails when it runs at batch 32" in refusal(encoder_of(tmp_path / "five.onnx").prepare)
 
 
 def test_a_network_that_wants_more_than_sound_is_no_encoder(tmp_path: Path, encoder: Path) -> None:
