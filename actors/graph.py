@@ -201,12 +201,17 @@ def _constant(stored: TensorProto | None, node: onnx.NodeProto | None) -> NDArra
     return None if tensor is None else np.asarray(numpy_helper.to_array(tensor), np.int64).reshape(-1)
 
 
-def in_half_precision(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The network with float16 weights and arithmetic, inputs and outputs included."""
+def in_half_precision(model: onnx.ModelProto, *, keep_tensors: bool = False) -> onnx.ModelProto:
+    """The network with float16 weights and arithmetic.
+
+    Args:
+        model: the network; changed.
+        keep_tensors: its inputs and outputs stay float32.
+    """
     # Only asked for by --precision fp16, and slow to import.
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
 
-    halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=False)
+    halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=keep_tensors)
     ordered = in_order(halved.graph.node)
     del halved.graph.node[:]
     halved.graph.node.extend(ordered)

@@ -9,6 +9,7 @@ import onnx
 
 from actors import storage
 from actors.core.kind import ModelKind, ModelTensors, Precision
+from actors.graph import in_half_precision
 from actors.kinds import kinds_named
 from actors.model import read_model, recognise_model
 from actors.weights import load_network
@@ -81,8 +82,5 @@ def make_network(regime: Regime, given: str | None, kind: ModelKind, scratch: Pa
 
 def _write_half(source: str, path: Path) -> str:
     """The network with float16 weights and arithmetic; its inputs and outputs stay float32."""
-    # Imported here: only a card is measured in half precision.
-    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
-
-    onnx.save(convert_float_to_float16(load_network(source), keep_io_types=True), str(path))
+    onnx.save(in_half_precision(load_network(source), keep_tensors=True), str(path))
     return str(path)
