@@ -77,7 +77,7 @@ def refusal(source: ImageFrames | VideoFrames | PlaneFile, count: int) -> InputE
 
 def require_changed(source: ImageFrames | VideoFrames | PlaneFile, path: Path) -> None:
     """Nothing is made of a file that is not what was read before; what it was is a stop, not a bad input."""
-    with pytest.raises(StoppedError, match="changed while the run lived") as caught:
+    with pytest.raises(StoppedError, match="changed while the run lived, or node") as caught:
         load_block(BlockRequest(0, source, rects(0, len(source)), CUBIC, True), UNET_328)
     assert str(path) in caught.value.reason
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import xxhash
 
 from actors.core.errors import StoppedError
@@ -23,4 +25,7 @@ def image_digest(content: bytes) -> str:
 
 def changed(path: str) -> StoppedError:
     """What is to be raised where a file is not what the driver saw: nothing may be made of it."""
-    return StoppedError(f"{path} changed while the run lived", "restore it and run the same command again")
+    return StoppedError(
+        f"{path} changed while the run lived, or node {socket.gethostname()} sees another file",
+        "restore it and run the same command again",
+    )
