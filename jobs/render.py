@@ -124,7 +124,7 @@ class _Run:
             return self._todo
         given = {DeviceChoice.CPU: CPU, DeviceChoice.CUDA: CUDA}.get(self._options.device)
         self._check_same_pixels(given or before.identity.get("device"))
-        self._audit, self._todo = audit_run(self._ledger, self._inputs.frames, self._options.out, self._console)
+        self._audit, self._todo = audit_run(self._ledger, self._inputs.frames, self._out, self._console)
         return self._todo
 
     def finish(self) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from rich.console import Console
 
+from actors import storage
 from actors.core.errors import InputError
 from actors.core.timeline import FrameRange
 from jobs.ledger import Audit, Ledger, missing
 from jobs.messages import say
+from jobs.own_files import folders
 
 # A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
 FAULTS_SHOWN = 10
@@ -19,7 +21,7 @@ def audit_run(ledger: Ledger, wanted: FrameRange, out: str, console: Console) ->
     Args:
         ledger: the run's.
         wanted: the output frames that are asked for now.
-        out: the run's folder as it was given.
+        out: the run's folder.
         console: what was lost is printed there, and how much is left to do.
 
     Returns:
@@ -29,6 +31,9 @@ def audit_run(ledger: Ledger, wanted: FrameRange, out: str, console: Console) ->
         InputError: something in the folder cannot be read, which says nothing of what it holds.
     """
     try:
+        # A folder that cannot be looked into now would be taken for lost frames, each of them.
+        for place in folders(out):
+            storage.children(place)
         audit = ledger.audit()
     except OSError as error:
         raise InputError(f"--out {out}", f"cannot be read ({error})", "mend that, or name another folder") from error
