@@ -37,12 +37,14 @@ def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
         OSError: it cannot be made.
     """
     base = parent or Path(tempfile.gettempdir())
-    remove_leftovers(base)
+    dead = remove_leftovers(base)
     folder, lock = _make(base)
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # What of a killed run took some seconds to end may have made its folder anew.
+        for path in (folder, *dead):
+            shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
 
 
@@ -87,19 +89,23 @@ def ray_folder(longest: int) -> Iterator[Path]:
     )
 
 
-def remove_leftovers(base: Path) -> None:
-    """Removes the folders and files of this user's killed processes; whatever is alive or somebody's stays."""
+def remove_leftovers(base: Path) -> list[Path]:
+    """Removes the folders and files of this user's killed processes; whatever is alive or somebody's stays.
+
+    Returns:
+        What was removed.
+    """
     with suppress(OSError):
-        for path in base.glob(f"{PREFIX}*"):
-            _remove_if_dead(path)
+        return [path for path in base.glob(f"{PREFIX}*") if _remove_if_dead(path)]
+    return []
 
 
-def _remove_if_dead(path: Path) -> None:
+def _remove_if_dead(path: Path) -> bool:
     with suppress(OSError):  # gone meanwhile, somebody's, or alive (its lock is held)
         found = path.lstat()
         network = stat.S_ISREG(found.st_mode) and path.suffix == ".onnx" and time.time() - found.st_mtime > OLD_SECONDS
         if found.st_uid != os.geteuid() or not (network or stat.S_ISDIR(found.st_mode)):
-            return
+            return False
         lock = os.open(path if network else path / MARK, os.O_RDWR | os.O_NOFOLLOW)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,8 +113,10 @@ def _remove_if_dead(path: Path) -> None:
                 path.unlink()
             else:
                 shutil.rmtree(path, ignore_errors=True)
+            return True
         finally:
             os.close(lock)
+    return False
 
 
 def _make(base: Path) -> tuple[Path, int]:

@@ -62,6 +62,9 @@ def test_only_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
     killed.communicate()
     with scratch_folder(tmp_path):
         assert [path.exists() for path in (*folders, *networks)] == [False, True, False, True, True]
+        # A process of the killed one's that has not ended yet writes another line.
+        (folders[0] / "r").mkdir(parents=True)
+    assert not folders[0].exists()
     os.close(loading)
     for network in networks[1:]:
         network.unlink()

@@ -24,6 +24,7 @@ SECONDS = 12.0
 PROGRAM = """
 import sys
 import ray
+from rich.console import Console
 from jobs.cluster import connect
 
 def infer(model):
@@ -37,7 +38,7 @@ class Worker:
     def infer(self, model):
         return infer(model)
 
-with connect(None, None):
+with connect(None, None, Console()):
     worker = ray.remote(Worker).remote()
     print(infer(sys.argv[1]) + ray.get(worker.infer.remote(sys.argv[1])), flush=True)
     sys.stdin.read()

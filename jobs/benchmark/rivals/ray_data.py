@@ -20,6 +20,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,8 @@ def start_ray(address: str | None) -> None:
     if address:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     else:
+        # Otherwise Ray leaves one in the user's home that everybody can read.
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         ray.init("local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
