@@ -22,7 +22,7 @@ from actors.core.warp import warp_crop
 from actors.core.witness import changed, image_digest
 from actors.core.yuv import to_yuv420
 from actors.encoding import Delivery, Prepared, prepare_background
-from actors.proof import NodeProof, prove_model
+from actors.proof import NodeProof, prove_code, prove_model
 from actors.video import decode_video
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class BlockRequest:
         parsing: one image per frame that says what is in front of the face, if there are any.
         keep_originals: whether the frames' own pixels under the squares are needed whatever the blend.
         faces: whose face encoder to run, ``None`` where workers run the whole network for each frame.
+        code: the driver's `actors.digest.code_digest`; empty where loader and driver are one process.
     """
 
     first: int
@@ -76,6 +77,7 @@ class BlockRequest:
     parsing: ImageFrames | None = None
     keep_originals: bool = False
     faces: FaceRequest | None = None
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +135,12 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
     """Decodes a block and makes each background's crop.
 
     Raises:
-        InputError: a file is gone, cannot be decoded or has another size than its header said.
+        InputError: a file is gone, cannot be decoded or has another size than its header said, or this process runs
+            other files than the driver.
     """
     began = time.perf_counter()
+    if request.code:
+        prove_code(request.code)
     block = _load(request, kind)
     loaded = time.thread_time()
     if request.prepare is not None and block.frames is not None:

@@ -1,8 +1,10 @@
-"""The digest by which driver and nodes agree on a model."""
+"""The digests by which driver and nodes agree on a model, and on the program itself."""
 
 from __future__ import annotations
 
 import hashlib
+from functools import cache
+from pathlib import Path
 
 from actors import storage
 
@@ -18,4 +20,19 @@ def model_digest(path: str, external: tuple[str, ...]) -> str:
         with storage.open_input(name) as file:
             while chunk := file.read(1 << 20):
                 digest.update(chunk)
+    return digest.hexdigest()
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 of the names and contents of this package's sources as this process imports them, in hexadecimal.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0".encode())
+        digest.update(path.read_bytes())
     return digest.hexdigest()

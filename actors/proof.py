@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 from actors import storage
 from actors.core.errors import InputError
-from actors.digest import model_digest
+from actors.digest import code_digest, model_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class NodeProof:
         sources: path and size in bytes of files of the clip.
         out: the run's folder.
         token: name of a file that the driver has written there.
+        code: the driver's `actors.digest.code_digest`.
     """
 
     model: str
@@ -30,6 +32,7 @@ class NodeProof:
     sources: tuple[tuple[str, int], ...]
     out: str
     token: str
+    code: str
 
 
 def prove_node(proof: NodeProof) -> None:
@@ -40,6 +43,7 @@ def prove_node(proof: NodeProof) -> None:
     Raises:
         InputError: naming this node and the path that differs.
     """
+    prove_code(proof.code)
     host = socket.gethostname()
     if not storage.is_file(storage.join(proof.out, proof.token)):
         raise InputError("--out", f"node {host} does not see the same {proof.out}", "use a folder that all nodes share")
@@ -54,6 +58,20 @@ def prove_node(proof: NodeProof) -> None:
         storage.remove_file(mark)
     except OSError as error:
         raise InputError("--out", f"node {host} cannot write {proof.out} ({error})", "mend its permissions") from error
+
+
+def prove_code(code: str) -> None:
+    """Checks that this process runs the same files as the driver.
+
+    Raises:
+        InputError: naming this node and where its files are.
+    """
+    if code_digest() != code:
+        raise InputError(
+            str(Path(__file__).parent),
+            f"node {socket.gethostname()} runs these files, and they are not the driver's",
+            "install the same mouthpiece on every node, and take other copies of it out of PYTHONPATH",
+        )
 
 
 def prove_model(proof: NodeProof) -> None:

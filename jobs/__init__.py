@@ -1,9 +1,20 @@
 """The driver's side: reading clips, planning, scheduling, recording and reporting a run."""
 
 import os
+import sys
+from pathlib import Path
 
-# Before anything imports ONNX Runtime, see there.
-import actors as actors
+# Other programs' packages may have the same name.
+PROGRAM = "mouthpiece"
+
+# The current folder and those of PYTHONPATH may hold another `actors`; ours stands beside this package.
+_ROOT = str(Path(__file__).parents[1])
+sys.path.insert(0, _ROOT)
+try:
+    # Before anything imports ONNX Runtime, see there.
+    import actors as actors
+finally:
+    sys.path.remove(_ROOT)
 
 # Read by Ray when it starts: what runs here is told to nobody.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"

@@ -28,6 +28,7 @@ from jobs.address import Gcs, Target, check_cluster, find_cluster, read_target
 from jobs.keeper import WATCH_SECONDS, Hold, kept, watched
 from jobs.local_ray import loopback, one_line, start_here
 from jobs.messages import say
+from jobs.own_code import job_config
 from jobs.scratch import ray_folder
 from jobs.token import MODE, close_token, private_token
 from jobs.within import within
@@ -236,6 +237,7 @@ def _join(target: Target, package: ModuleType | None) -> None:
         ray.init(
             target.address,
             runtime_env=None if package is None else {"py_modules": [package]},
+            job_config=job_config(shipped=package is not None),
             logging_level=logging.ERROR,
             log_to_driver=False,
         )

@@ -20,6 +20,7 @@ from actors.core.timeline import FrameRange
 from jobs.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.cluster import Offer
 from jobs.deaths import Death, account
+from jobs.own_code import prove_workers
 from jobs.scheduler import Scheduler
 from jobs.within import within
 
@@ -306,6 +307,8 @@ class Dispatcher:
             receipt: BlockReceipt = ray.get(ref)
         except ray.exceptions.RayError as error:
             _raise_if_final(error)
+            if isinstance(error, ray.exceptions.RaySystemError) and not self.moments.workers:
+                prove_workers()  # Ray says so where what it was sent cannot be unpacked
             self._lose_block(block, error)
             return
         self.moments.loaded_bytes += receipt.bytes

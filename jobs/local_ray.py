@@ -17,6 +17,7 @@ from ray import _raylet
 from ray._private import node, parameter, ray_constants
 
 from actors.core.errors import StoppedError
+from jobs.own_code import job_config
 
 # By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, just when workers
 # begin to render. That takes a fifth of a second of a core, and starting one for the next block twice as much.
@@ -40,6 +41,7 @@ def start_here(folder: Path) -> None:
             ray.init(
                 "local",
                 include_dashboard=False,
+                job_config=job_config(shipped=False),
                 logging_level=logging.ERROR,
                 log_to_driver=False,
                 _temp_dir=str(folder / "r"),

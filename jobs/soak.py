@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from actors.layout import timings_folder
 from jobs.cluster import connect
 from jobs.folder import clear
 from jobs.messages import say
+from jobs.own_code import own_command
 from jobs.verify import verify_run
 
 # How often the run is looked at between kills.
@@ -80,7 +80,7 @@ def soak(
     rng = random.Random(seed)  # noqa: S311 - victims need no secrecy
     with connect("local", None, console):
         address = ray.get_runtime_context().gcs_address
-        command = [sys.executable, "-m", "jobs", "composite", str(clip), "--model", str(model), "--format", "jpg"]
+        command = [*own_command(), "composite", str(clip), "--model", str(model), "--format", "jpg"]
         command += ["--device", "cpu", "--address", address]
         undisturbed = folder / "undisturbed"
         clear(str(undisturbed))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from actors.backgrounds import BlockRequest, FaceRequest
 from actors.compositor import WorkerConfig
 from actors.core.timeline import FrameRange
+from actors.digest import code_digest
 from actors.encoding import Delivery
 from actors.proof import NodeProof
 from jobs.inputs import Inputs, sources
@@ -60,7 +61,9 @@ def worker_config(
         colour_match=options.colour_match,
         delivery=delivery(options, inputs),
         out=out,
-        proof=NodeProof(inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token),
+        proof=NodeProof(
+            inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token, code_digest()
+        ),
         samples=single_requests(options, inputs, samples),
     )
 
@@ -105,6 +108,7 @@ def block_request(
         parsing=None if inputs.parsing is None else inputs.parsing.part(start, stop),
         keep_originals=inputs.shares is not None,
         faces=faces,
+        code=code_digest(),
     )
 
 

@@ -19,7 +19,7 @@ from actors.core.kind import Precision
 from actors.core.pixels import Interpolation
 from actors.core.report import RangeReport
 from actors.core.timeline import FrameRange, Loop, Pairing
-from actors.digest import model_digest
+from actors.digest import code_digest, model_digest
 from actors.encoding import Delivery, ImageFormat
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
@@ -63,7 +63,7 @@ def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None
         delivery=delivery,
         out=str(out),
         samples=((0, request_of(clip, None)),),
-        proof=NodeProof(str(model), (), model_digest(str(model), ()), (), str(out), ".token"),
+        proof=NodeProof(str(model), (), model_digest(str(model), ()), (), str(out), ".token", code_digest()),
     )
     worker = Compositor(7, config, AudioTrack(clip.features, None))
     worker.prepare()

@@ -16,6 +16,7 @@ from jobs.benchmark.matrix import Device, Output, System
 from jobs.benchmark.networks import Network
 from jobs.benchmark.process import run_process
 from jobs.benchmark.trial import Answer, Assignment
+from jobs.own_code import own_command
 
 WARM_BATCHES = 2
 
@@ -93,7 +94,7 @@ class Runner:
     def command(self, assignment: Assignment, out: Path) -> list[str]:
         """How a user would start ours for this."""
         output, setting = assignment.cell.output, assignment.setting
-        command = [sys.executable, "-m", "jobs", "composite", self.material.clip, *self.material.squares]
+        command = [*own_command(), "composite", self.material.clip, *self.material.squares]
         command += ["--model", self.network.file(setting.precision), "--out", str(out)]
         command += ["--kind", self.material.kind.name, "--loop", Loop.BOUNCE.value]
         command += ["--features", str(self.material.features(assignment.frames)), "--frames", f"0:{assignment.frames}"]
