@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cache
 from pathlib import Path
 
 from actors import storage
@@ -23,9 +22,8 @@ def model_digest(path: str, external: tuple[str, ...]) -> str:
     return digest.hexdigest()
 
 
-@cache
 def code_digest() -> str:
-    """SHA-256 of the names and contents of this package's sources as this process imports them, in hexadecimal.
+    """SHA-256 of the names and contents of this package's sources where this process imports them, in hexadecimal.
 
     Raises:
         OSError: one of them cannot be read.

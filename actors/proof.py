@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,10 @@ from pathlib import Path
 from actors import storage
 from actors.core.errors import InputError
 from actors.digest import code_digest, model_digest
+
+# Where two of Ray's nodes share a machine, the later one unpacks a job's folder again under the earlier one's feet.
+UNPACKING_SECONDS = 10.0
+LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +65,32 @@ def prove_node(proof: NodeProof) -> None:
         raise InputError("--out", f"node {host} cannot write {proof.out} ({error})", "mend its permissions") from error
 
 
-def prove_code(code: str) -> None:
+def prove_code(code: str, patience: float = UNPACKING_SECONDS) -> None:
     """Checks that this process runs the same files as the driver.
+
+    Args:
+        code: the driver's `actors.digest.code_digest`.
+        patience: seconds in which files that are being unpacked may become the same.
 
     Raises:
         InputError: naming this node and where its files are.
     """
-    if code_digest() != code:
+    until = time.monotonic() + patience
+    while not (same := _same_code(code)) and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+    if not same:
         raise InputError(
             str(Path(__file__).parent),
             f"node {socket.gethostname()} runs these files, and they are not the driver's",
             "install the same mouthpiece on every node, and take other copies of it out of PYTHONPATH",
         )
+
+
+def _same_code(code: str) -> bool:
+    try:
+        return code_digest() == code
+    except OSError:
+        return False
 
 
 def prove_model(proof: NodeProof) -> None:

@@ -12,7 +12,9 @@ import typer
 from actors.core.errors import ExitCode
 from jobs.interrupts import answered, end_now, hangs
 from jobs.messages import outlive_listeners, say, terminal
+from jobs.options import CompositeOptions
 from jobs.refusals import refusal
+from jobs.words import must_be
 
 # In the order of the help. Each is the function of its own name in the module of that name in `jobs.commands`.
 COMMANDS = (
@@ -36,7 +38,6 @@ def application(commands: Sequence[str]) -> typer.Typer:
         name="mouthpiece",
         help="Renders lip-sync clips: background frames, face squares, audio features and an ONNX network become "
         "finished frames, a video with sound and a table of timings.",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
@@ -60,10 +61,9 @@ def run(arguments: list[str], begin: Callable[[], None] = lambda: None) -> int:
     try:
         app = application(asked or COMMANDS)
         begin()
-        code = int(app(arguments, standalone_mode=False) or 0)
+        code = int(app(arguments or ["--help"], standalone_mode=False) or 0)
     except typer.TyperException as error:
-        message = error.format_message().replace("Value error, ", "").rstrip(".")
-        say(errors, f"error: {message}; see --help", style="red")
+        say(errors, f"error: {_in_words(error)}; see --help", style="red")
         return ExitCode.BAD_INPUT
     except SystemExit as error:
         if not isinstance(error.__context__, BrokenPipeError):
@@ -86,6 +86,16 @@ def run(arguments: list[str], begin: Callable[[], None] = lambda: None) -> int:
     if code == ExitCode.INTERRUPTED:
         say(errors, "interrupted; the same command goes on from here")
     return code
+
+
+def _in_words(error: typer.TyperException) -> str:
+    """What is wrong with a command line; with the value of an option, in the words of `jobs.options`."""
+    if isinstance(error, typer.BadParameter) and error.param is not None and error.param.name is not None:
+        name = error.param.name.removesuffix("_")
+        field = CompositeOptions.model_fields.get(name)
+        if field is not None and type(error) is typer.BadParameter:
+            return f"--{name.replace('_', '-')}: {must_be(name, field)}"
+    return error.format_message().rstrip(".")
 
 
 def main() -> None:

@@ -7,12 +7,13 @@ import errno
 import fcntl
 import os
 import re
+import shlex
 import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import psutil
 
@@ -28,6 +29,16 @@ from actors.layout import (
 )
 from jobs.cluster import inside_job
 from jobs.own_files import HALF, MARK, folders, is_ours
+
+# What a name ends in that somebody gives to a file.
+FILES = frozenset(
+    {
+        *(".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ts", ".webm", ".wmv"),
+        *(".aac", ".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav"),
+        *(".bmp", ".gif", ".jpeg", ".jpg", ".pdf", ".png", ".tif", ".tiff", ".webp"),
+        *(".csv", ".gz", ".html", ".json", ".npy", ".npz", ".onnx", ".parquet", ".tar", ".toml", ".txt", ".zip"),
+    }
+)
 
 LOCK = ".lock"
 
@@ -57,12 +68,30 @@ class Hold:
     locked: bool
 
 
+def check_folder_name(out: str, fix: str) -> None:
+    """Asks back before a folder gets a name that only files have; one that there is already was meant.
+
+    Args:
+        out: the path as given.
+        fix: what to do instead.
+
+    Raises:
+        InputError: the path ends like a file's, and no folder stands there.
+    """
+    suffix = PurePath(out).suffix.lower()
+    if suffix in FILES and not storage.is_folder(storage.resolve(out)):
+        raise InputError(f"--out {out}", f"would be a folder, and {suffix} is for files", fix)
+
+
 def resolve_out(out: str) -> str:
     """The absolute path of ``--out``.
 
     Raises:
+        InputError: it ends like a file's.
         InputError: inside a submitted job the path would lie in Ray's temporary copy of the working directory.
     """
+    stem = str(PurePath(out).with_suffix(""))
+    check_folder_name(out, f"give --out {shlex.quote(stem)} --video: the video will be {stem}/video.mp4")
     path = storage.resolve(out)
     if inside_job() and storage.is_local(path) and (not Path(out).expanduser().is_absolute() or JOB_COPY in path):
         raise InputError(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from actors import storage
 from actors.core.activity import Silence
 from actors.core.blend import Blend
 from actors.core.clip import FaceRect
@@ -18,6 +16,8 @@ from actors.core.kind import ModelKind, Precision
 from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
 from actors.encoding import Delivery, ImageFormat, default_quality
+from jobs.config import read_config
+from jobs.words import must_be
 
 # Pydantic's words for what people meet most, in ours.
 MESSAGES = {"missing": "must be given", "extra_forbidden": "there is no such option"}
@@ -59,8 +59,10 @@ class CompositeOptions(BaseModel):
     features: Annotated[str | None, Decides(("features",))] = None
     encoder: Annotated[str | None, Decides(("features",))] = None
     rects: Annotated[str | None, Decides(("rects",))] = None
-    rect: Annotated[str | None, Decides(("rects",)), Field(pattern=r"^\d+,\d+,\d+,\d+$")] = None
-    frames: Annotated[str | None, Decides(), Field(pattern=r"^\d*:\d*$")] = None
+    rect: Annotated[
+        str | None, Decides(("rects",)), Field(pattern=r"^([0-9]{1,9},){2}0*[1-9][0-9]{0,8},0*[1-9][0-9]{0,8}$")
+    ] = None
+    frames: Annotated[str | None, Decides(), Field(pattern=r"^[0-9]{0,12}:[0-9]{0,12}$")] = None
     workers: Annotated[int | None, Decides(), Field(ge=1, le=4096)] = None
     threads: Annotated[int | None, Decides(), Field(ge=1, le=1024)] = None
     batch: Annotated[int | None, Decides(), Field(ge=1, le=256)] = None
@@ -173,27 +175,22 @@ def load_options(flags: dict[str, Any], config: str | None) -> CompositeOptions:
     Raises:
         InputError: the file cannot be read, or a value is not valid.
     """
-    values = {**(_read_config(config) if config else {}), **flags}
+    fields = CompositeOptions.model_fields
+    values = {**(read_config(config, fields) if config else {}), **flags}
     try:
         return CompositeOptions.model_validate(values)
     except ValidationError as error:
-        # A misspelt name explains a missing one, so it comes first.
-        first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
-        where = "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        message = MESSAGES.get(first["type"], first["msg"].removeprefix("Value error, "))
-        subject, _, rest = (where, "", message) if where else message.partition(": ")
-        flag = subject if subject == "clip" else f"--{subject}"
-        raise InputError(flag, rest or "not valid", "see --help") from error
-
-
-def _read_config(path: str) -> dict[str, Any]:
-    where = storage.resolve(path)
-    if storage.entry(where) is not None and not storage.is_file(where):
-        raise InputError(path, "cannot be read as TOML (is no regular file)", "name the file with --config")
-    try:
-        values = tomllib.loads(storage.read_bytes(where).decode())
-    except FileNotFoundError as error:
-        raise InputError(path, "there is no such file", "check --config") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(path, f"cannot be read as TOML ({error})", "mend it") from error
-    return {name.replace("-", "_"): value for name, value in values.items()}
+        # A misspelt name explains a missing one, so it comes first, and what is missing last.
+        order = {"extra_forbidden": 0, "missing": 2}
+        first = min(error.errors(), key=lambda fault: order.get(fault["type"], 1))
+        if not first["loc"]:
+            name, _, problem = first["msg"].removeprefix("Value error, ").partition(": ")
+            name = name.replace("-", "_")
+        else:
+            name = str(first["loc"][0])
+            given = name in fields and values.get(name) is not None
+            problem = must_be(name, fields[name]) if given else MESSAGES.get(first["type"], "must be given")
+        flag = f"--{name.replace('_', '-')}"
+        if config is not None and name in values and name not in flags:
+            raise InputError(f"{config}: {name}", problem, "mend it there") from error
+        raise InputError("clip" if name == "clip" else flag, problem, "see --help") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 
 import ray
@@ -10,9 +11,16 @@ from ray.job_config import JobConfig
 
 import actors
 from actors.core.errors import StoppedError
+from actors.digest import code_digest
 
 # A process has to be started for the question.
 PROOF_SECONDS = 60.0
+
+
+@cache
+def own_digest() -> str:
+    """The driver's `actors.digest.code_digest`, as it was when first asked: before Ray starts to unpack anything."""
+    return code_digest()
 
 
 def own_command() -> list[str]:
@@ -29,6 +37,7 @@ def job_config(*, shipped: bool) -> JobConfig:
     Args:
         shipped: whether Ray brings the package to the workers; else they look first where the driver found it.
     """
+    own_digest()
     return _Literal(_py_driver_sys_path=[] if shipped else [str(_root())])
 
 

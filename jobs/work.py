@@ -7,11 +7,11 @@ from dataclasses import replace
 from actors.backgrounds import BlockRequest, FaceRequest
 from actors.compositor import WorkerConfig
 from actors.core.timeline import FrameRange
-from actors.digest import code_digest
 from actors.encoding import Delivery
 from actors.proof import NodeProof
 from jobs.inputs import Inputs, sources
 from jobs.options import CompositeOptions
+from jobs.own_code import own_digest
 from jobs.placement import Placement
 from jobs.plan import BlockPlan
 from jobs.precision import sample_frames
@@ -62,7 +62,7 @@ def worker_config(
         delivery=delivery(options, inputs),
         out=out,
         proof=NodeProof(
-            inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token, code_digest()
+            inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token, own_digest()
         ),
         samples=single_requests(options, inputs, samples),
     )
@@ -108,7 +108,7 @@ def block_request(
         parsing=None if inputs.parsing is None else inputs.parsing.part(start, stop),
         keep_originals=inputs.shares is not None,
         faces=faces,
-        code=code_digest(),
+        code=own_digest(),
     )
 
 

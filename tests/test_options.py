@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import in_process
 import pytest
 import typer
 import typer.main
@@ -43,6 +44,12 @@ def flags_of_composite() -> dict[str, list[str]]:
     """Every parameter of the command and the names that users give it."""
     group: Any = typer.main.get_command(application(COMMANDS))
     return {param.name: param.opts + param.secondary_opts for param in group.commands["composite"].params}
+
+
+def flags_of(command: str) -> set[str]:
+    """The names that users give to a command's parameters."""
+    group: Any = typer.main.get_command(application(COMMANDS))
+    return {flag for param in group.commands[command].params for flag in param.opts}
 
 
 def options(**flags: object) -> CompositeOptions:
@@ -239,12 +246,89 @@ def test_a_flag_beats_the_file_and_the_file_the_default(tmp_path: Path) -> None:
 def test_the_file_alone_is_enough(tmp_path: Path) -> None:
     config = config_of(tmp_path, 'clip = "c"\nmodel = "m"\nout = "o"\ncomposite = false\n')
     merged = load_options({}, str(config))
-    assert (merged.clip, merged.model, merged.out, merged.composite) == ("c", "m", "o", False)
+    # Files stand beside the one that names them, wherever the command runs.
+    expected = (str(tmp_path / "c"), str(tmp_path / "m"), str(tmp_path / "o"), False)
+    assert (merged.clip, merged.model, merged.out, merged.composite) == expected
 
 
 def test_options_that_the_file_does_not_know_are_refused(tmp_path: Path) -> None:
-    assert refusal(config_of(tmp_path, "wrokers = 3\n")).subject == "--wrokers"
-    assert refusal(config_of(tmp_path, "[machine]\nworkers = 3\n")).subject == "--machine"
+    path = tmp_path / "mouth.toml"
+    assert refusal(config_of(tmp_path, "wrokers = 3\n")).subject == f"{path}: wrokers"
+    assert refusal(config_of(tmp_path, "[machine]\nworkers = 3\n")).subject == f"{path}: machine"
+
+
+def test_the_file_takes_every_flag_by_its_name(tmp_path: Path) -> None:
+    text = "no-composite = true\nno_tuned = true\ncolour-match = false\nsmooth_crops = true\nretime = false\n"
+    merged = load_options(NEEDED, str(config_of(tmp_path, text)))
+    assert (merged.composite, merged.tuned, merged.smooth_crops) == (False, False, True)
+    for names in flags_of_composite().values():
+        for flag in names:
+            if flag.startswith("--") and flag not in {"--config", "--help"}:
+                error = refusal(config_of(tmp_path, f"{flag.removeprefix('--')} = [1]\n"))
+                assert error.subject == f"{tmp_path / 'mouth.toml'}: {flag.removeprefix('--')}"
+                assert error.problem.startswith("must be ")
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "problem"),
+    [
+        ('workers = "3"', "workers", "must be a whole number from 1 to 4096"),
+        ("workers = true", "workers", "must be a whole number from 1 to 4096"),
+        ("workers = 1.5", "workers", "must be a whole number from 1 to 4096"),
+        ("workers = 0", "workers", "must be a whole number from 1 to 4096"),
+        ('video = "yes"', "video", "must be true or false"),
+        ("no-tuned = 1", "no-tuned", "must be true or false"),
+        ('format = "gif"', "format", "must be one of png, jpg, webp, none"),
+        ("format = 3", "format", "must be one of png, jpg, webp, none"),
+        ("wait = -1.0", "wait", "must be a number above 0"),
+        ("wait = nan", "wait", "must be a number above 0"),
+        ("gpus-per-worker = 65", "gpus-per-worker", "must be a number above 0 and at most 64"),
+        ("rect = [1, 2, 3, 4]", "rect", "must be X,Y,W,H"),
+        ('rect = "1, 2, 3, 4"', "rect", "must be X,Y,W,H"),
+        ('frames = "9"', "frames", "must be A:B"),
+        ("clip = 3", "clip", "must be text in quotes"),
+        ("parsing = 2026-01-01", "parsing", "must be text in quotes"),
+        ("wait = 1\n'wait' = 2", "", "cannot be read as TOML"),
+        ("gpus-per-worker = 1\ngpus_per_worker = 1", "gpus_per_worker", "is given twice"),
+        ("composite = false\nno-composite = true", "no-composite", "is given twice"),
+    ],
+)
+def test_what_the_file_says_wrongly_is_told_by_file_and_name(text: str, key: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load_options({}, str(config_of(tmp_path, text + "\n")))
+    path = tmp_path / "mouth.toml"
+    assert caught.value.subject.replace("-", "_") == (f"{path}: {key}" if key else str(path)).replace("-", "_")
+    assert caught.value.problem.startswith(problem)
+
+
+WORDS = [
+    ("rect", "300,-2,134,134", "must be X,Y,W,H"),
+    ("rect", "300, 2, 134, 134", "must be X,Y,W,H"),
+    ("rect", "300,2,134", "must be X,Y,W,H"),
+    ("rect", "300,2,0,134", "must be X,Y,W,H"),
+    ("rect", "9" * 5000 + ",2,1,1", "must be X,Y,W,H"),
+    ("frames", "9" * 5000 + ":", "must be A:B"),
+    ("workers", "many", "must be a whole number from 1 to 4096"),
+    ("device", "tpu", "must be one of auto, cpu, cuda"),
+    ("quality", "1e3", "must be a whole number from 1 to 101"),
+    ("wait", "soon", "must be a number above 0"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "problem"), WORDS)
+def test_a_wrong_value_is_told_in_the_same_words_everywhere(
+    name: str, value: str, problem: str, tmp_path: Path, clip: SmallClip
+) -> None:
+    given: dict[str, Any] = {name: value}
+    told = refusal(**given)
+    assert told.problem.startswith(problem)
+    for command in ("composite", "tune", "inspect"):
+        if command != "composite" and f"--{name}" not in flags_of(command):
+            continue
+        needed = {"inspect": ()}.get(command, ("--model", "m.onnx"))
+        result = in_process.command(command, clip.folder, *needed, f"--{name}={value}")
+        assert result.code == 2
+        assert result.output == f"error: {told}\n"
 
 
 @pytest.mark.parametrize("text", ["workers = ", "workers = 3\nworkers = 4\n", "clip = 'a", "="])

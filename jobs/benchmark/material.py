@@ -21,7 +21,7 @@ from actors.core.pixels import Image
 from actors.core.timeline import Loop, background_index
 from jobs.clip import read_clip, read_features
 from jobs.demo.clip import write_demo_clip
-from jobs.options import CompositeOptions
+from jobs.options import load_options
 
 # Output frames repeat with the backgrounds, but not before so many: enough to meet both ends of any short clip.
 LEAST_PERIOD = 128
@@ -125,7 +125,7 @@ def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None
                 path.unlink()
     # Programs run in folders of their own, where a relative path means something else.
     where, squares_file = storage.resolve(clip or str(folder)), storage.resolve(rects) if rects else None
-    options = CompositeOptions(clip=where, model="", out="", rects=squares_file, rect=rect)
+    options = load_options({"clip": where, "model": "none", "out": "none", "rects": squares_file, "rect": rect}, None)
     found = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
     if found.frames is None or found.rects is None:
         raise InputError(options.clip, "holds no full frames", "the benchmark composites, so name a clip that has them")

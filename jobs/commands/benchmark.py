@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from actors import storage
 from actors.core.errors import ExitCode, InputError
 from jobs.benchmark.matrix import Device, Output, Regime, System, cells
+from jobs.folder import check_folder_name
 from jobs.messages import say, terminal
 
 # Repeats, and seconds of rendering in the shortest trials.
@@ -35,23 +37,25 @@ STILLS = (Written.JPG, Written.PNG)
 def benchmark(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the results, and for all files while it runs.")],
-    clip: Annotated[str | None, typer.Option(help="Clip folder or video file. [default: the demo's]")] = None,
-    model: Annotated[str | None, typer.Option(help="ONNX network. [default: one with random weights]")] = None,
+    clip: Annotated[str | None, typer.Option(help="Clip folder or video file. \\[default: the demo's]")] = None,
+    model: Annotated[str | None, typer.Option(help="ONNX network. \\[default: one with random weights]")] = None,
     kind: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Kind of the networks. [default: the model's, else the demo's]")
+        str | None,
+        typer.Option(metavar="NAME", help="Kind of the networks. \\[default: the model's, else the demo's]"),
     ] = None,
-    rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form. [default: the clip's]")] = None,
+    rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form. \\[default: the clip's]")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.CPU,
     full: Annotated[bool, typer.Option("--full", help="Everything: all formats, sweeps, long runs.")] = False,
-    system: Annotated[list[System] | None, typer.Option(help="Only these; may be repeated. [default: all]")] = None,
-    regime: Annotated[list[Regime] | None, typer.Option(help="Only these networks. [default: both]")] = None,
+    system: Annotated[list[System] | None, typer.Option(help="Only these; may be repeated. \\[default: all]")] = None,
+    regime: Annotated[list[Regime] | None, typer.Option(help="Only these networks. \\[default: both]")] = None,
     format_: Annotated[
-        list[Written] | None, typer.Option("--format", help="Only these. [default: jpg and png, with --full all]")
+        list[Written] | None, typer.Option("--format", help="Only these. \\[default: jpg and png, with --full all]")
     ] = None,
-    repeats: Annotated[int | None, typer.Option(min=1, help="Of each trial. [default: 3, with --full 5]")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1, help="Of each trial. \\[default: 3, with --full 5]")] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="Of rendering in the shortest trials. [default: 2, with --full 5]")
+        float | None,
+        typer.Option(min=0.1, help="Of rendering in the shortest trials. \\[default: 2, with --full 5]"),
     ] = None,
 ) -> int:
     """Measure this renderer, the bare network and eight other programs, interleaved, every frame compared.
@@ -87,7 +91,8 @@ def benchmark(
         raise InputError("--device cuda", "NVIDIA's driver finds no card here", "leave it out, or use a GPU machine")
     if not any(cells(one, plan.outputs, plan.systems, full=full) for one in plan.regimes):
         raise InputError("--system", "none of these writes such a --format", "name others, or leave one of the two out")
-    out = out.resolve()
+    check_folder_name(str(out), f"give --out {out.with_suffix('')}")
+    out = Path(storage.resolve(str(out)))
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -21,34 +21,38 @@ INPUT, PICTURE, OUTPUT, MACHINE = "Input", "Picture", "Output", "Machine"
 
 def composite(
     context: typer.Context,
-    clip: Annotated[str | None, typer.Argument(help="Clip folder or video file.", show_default=False)] = None,
-    model: Annotated[str | None, typer.Option(help="ONNX network.", rich_help_panel=INPUT, show_default=False)] = None,
+    clip: Annotated[str | None, typer.Argument(help="Clip folder or video file; required.")] = None,
+    model: Annotated[str | None, typer.Option(help="ONNX network; required.", rich_help_panel=INPUT)] = None,
     kind: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Kind of the network, see `kinds`. [default: by its shapes]", rich_help_panel=INPUT
+            metavar="NAME",
+            help="Kind of the network, see `kinds`. \\[default: by its shapes]",
+            rich_help_panel=INPUT,
         ),
     ] = None,
     output: Annotated[
         str | None,
         typer.Option(
             metavar="NAME",
-            help="The network's output that is the picture. [default: the one of its shape]",
+            help="The network's output that is the picture. \\[default: the one of its shape]",
             rich_help_panel=INPUT,
         ),
     ] = None,
     out: Annotated[
-        str | None, typer.Option(help="Folder of the run, new or to go on with.", rich_help_panel=OUTPUT)
+        str | None,
+        typer.Option(help="Folder of the run, new or to go on with; required.", rich_help_panel=OUTPUT),
     ] = None,
     features: Annotated[
-        str | None, typer.Option(help="Audio features, .npy. [default: the clip's]", rich_help_panel=INPUT)
+        str | None, typer.Option(help="Audio features, .npy. \\[default: the clip's]", rich_help_panel=INPUT)
     ] = None,
     encoder: Annotated[
         str | None,
         typer.Option(help="ONNX encoder that makes the features of the recording.", rich_help_panel=INPUT),
     ] = None,
     rects: Annotated[
-        str | None, typer.Option(help="Face squares, either JSON form. [default: the clip's]", rich_help_panel=INPUT)
+        str | None,
+        typer.Option(help="Face squares, either JSON form. \\[default: the clip's]", rich_help_panel=INPUT),
     ] = None,
     rect: Annotated[
         str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.", rich_help_panel=INPUT)
@@ -58,14 +62,14 @@ def composite(
     ] = None,
     audio: Annotated[
         str | None,
-        typer.Option(help="Recording to hear and to show. [default: the clip's aud.wav]", rich_help_panel=INPUT),
+        typer.Option(help="Recording to hear and to show. \\[default: the clip's aud.wav]", rich_help_panel=INPUT),
     ] = None,
     silence: Annotated[
         Silence | None,
-        typer.Option(help="What is shown where nobody speaks. [default: render]", rich_help_panel=INPUT),
+        typer.Option(help="What is shown where nobody speaks. \\[default: render]", rich_help_panel=INPUT),
     ] = None,
     loop: Annotated[
-        Loop | None, typer.Option(help="How backgrounds repeat. [default: the kind's]", rich_help_panel=INPUT)
+        Loop | None, typer.Option(help="How backgrounds repeat. \\[default: the kind's]", rich_help_panel=INPUT)
     ] = None,
     retime: Annotated[
         bool | None,
@@ -73,11 +77,11 @@ def composite(
     ] = None,
     interpolation: Annotated[
         Interpolation | None,
-        typer.Option(help="Filter of both resizes. [default: the kind's]", rich_help_panel=PICTURE),
+        typer.Option(help="Filter of both resizes. \\[default: the kind's]", rich_help_panel=PICTURE),
     ] = None,
     blend: Annotated[
         Blend | None,
-        typer.Option(help="How the square meets the frame. [default: hard, as upstream]", rich_help_panel=PICTURE),
+        typer.Option(help="How the square meets the frame. \\[default: hard, as upstream]", rich_help_panel=PICTURE),
     ] = None,
     colour_match: Annotated[
         bool | None,
@@ -95,11 +99,11 @@ def composite(
     ] = None,
     format_: Annotated[
         ImageFormat | None,
-        typer.Option("--format", help="Frame files. [default: png]", rich_help_panel=OUTPUT),
+        typer.Option("--format", help="Frame files. \\[default: png]", rich_help_panel=OUTPUT),
     ] = None,
     quality: Annotated[
         int | None,
-        typer.Option(help="jpg 1..100, webp 1..101. [default: jpg 95, webp lossless]", rich_help_panel=OUTPUT),
+        typer.Option(help="jpg 1..100, webp 1..101. \\[default: jpg 95, webp lossless]", rich_help_panel=OUTPUT),
     ] = None,
     video: Annotated[bool | None, typer.Option("--video", help="Also write video.mp4.", rich_help_panel=OUTPUT)] = None,
     composite_: Annotated[
@@ -112,39 +116,38 @@ def composite(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Workers. [default: one per core, or as cards allow]", rich_help_panel=MACHINE),
+        typer.Option(help="Workers. \\[default: one per core, or as cards allow]", rich_help_panel=MACHINE),
     ] = None,
     threads: Annotated[
-        int | None, typer.Option(help="Threads of each worker's session. [default: 1]", rich_help_panel=MACHINE)
+        int | None, typer.Option(help="Threads of each worker's session. \\[default: 1]", rich_help_panel=MACHINE)
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Frames per inference. [default: 1 on CPUs, 4 on CUDA]", rich_help_panel=MACHINE)
+        int | None,
+        typer.Option(help="Frames per inference. \\[default: 1 on CPUs, 4 on CUDA]", rich_help_panel=MACHINE),
     ] = None,
     gpus_per_worker: Annotated[
-        float | None, typer.Option(help="Share of a card per worker. [default: 0.25]", rich_help_panel=MACHINE)
+        float | None, typer.Option(help="Share of a card per worker. \\[default: 0.25]", rich_help_panel=MACHINE)
     ] = None,
     tuned: Annotated[
         bool | None,
-        typer.Option("--tuned/--no-tuned", help="Use what `tune` found. [default: tuned]", rich_help_panel=MACHINE),
+        typer.Option("--tuned/--no-tuned", help="Use what `tune` found. \\[default: tuned]", rich_help_panel=MACHINE),
     ] = None,
     device: Annotated[
-        DeviceChoice | None, typer.Option(help="Where the network runs. [default: auto]", rich_help_panel=MACHINE)
+        DeviceChoice | None, typer.Option(help="Where the network runs. \\[default: auto]", rich_help_panel=MACHINE)
     ] = None,
     precision: Annotated[
         Precision | None,
-        typer.Option(help="What the network calculates with. [default: fp32]", rich_help_panel=MACHINE),
+        typer.Option(help="What the network calculates with. \\[default: fp32]", rich_help_panel=MACHINE),
     ] = None,
     address: Annotated[
         str | None,
-        typer.Option(help="Ray cluster to join. [default: $RAY_ADDRESS, else a local one]", rich_help_panel=MACHINE),
+        typer.Option(help="Ray cluster to join. \\[default: $RAY_ADDRESS, else a local one]", rich_help_panel=MACHINE),
     ] = None,
     wait: Annotated[
         float | None,
-        typer.Option(help="Seconds to wait for a first worker. [default: 900]", rich_help_panel=MACHINE),
+        typer.Option(help="Seconds to wait for a first worker. \\[default: 900]", rich_help_panel=MACHINE),
     ] = None,
-    config: Annotated[
-        str | None, typer.Option(help="TOML file with any of these options; flags beat it.", show_default=False)
-    ] = None,
+    config: Annotated[str | None, typer.Option(help="TOML file with any of these options; flags beat it.")] = None,
 ) -> int:
     """Render a clip: frames, timings and, with --video, a video.
 

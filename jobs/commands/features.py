@@ -21,7 +21,8 @@ def features(
     encoder: Annotated[str, typer.Option(help="ONNX encoder of mel windows.")],
     out: Annotated[str, typer.Option(help="The .npy file to write.")],
     kind: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Kind of network they are for. [default: any that takes them]")
+        str | None,
+        typer.Option(metavar="NAME", help="Kind of network they are for. \\[default: any that takes them]"),
     ] = None,
 ) -> int:
     """Make audio features of a recording, (T, 512), one row for each output frame, on this machine's CPU.

@@ -22,7 +22,7 @@ from actors.model import recognise_model
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
 from jobs.features import window_rows
 from jobs.messages import say, terminal
-from jobs.options import CompositeOptions
+from jobs.options import load_options
 from jobs.placement import CUDA, CUDA_BATCH
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
 from jobs.recorded import Recorded, Speech, read_recorded, read_shown, read_speech
@@ -45,21 +45,23 @@ def inspect(
     clip: Annotated[str, typer.Argument(help="Clip folder or video file.")],
     model: Annotated[str | None, typer.Option(help="ONNX network.")] = None,
     kind: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Kind of the network, see `kinds`. [default: by its shapes]")
+        str | None, typer.Option(metavar="NAME", help="Kind of the network, see `kinds`. \\[default: by its shapes]")
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The network's output that is the picture. [default: the one of its shape]"),
+        typer.Option(
+            metavar="NAME", help="The network's output that is the picture. \\[default: the one of its shape]"
+        ),
     ] = None,
     features: Annotated[str | None, typer.Option(help="Audio features, .npy.")] = None,
-    audio: Annotated[str | None, typer.Option(help="Recording. [default: the clip's aud.wav]")] = None,
+    audio: Annotated[str | None, typer.Option(help="Recording. \\[default: the clip's aud.wav]")] = None,
     encoder: Annotated[str | None, typer.Option(help="ONNX encoder that shall hear the recording.")] = None,
     rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form.")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
     parsing: Annotated[str | None, typer.Option(metavar="DIR", help="Masks of what is in front of the face.")] = None,
     batch: Annotated[
         int | None,
-        typer.Option(min=1, max=256, help="Frames per inference to try. [default: the export's own, else 1]"),
+        typer.Option(min=1, max=256, help="Frames per inference to try. \\[default: the export's own, else 1]"),
     ] = None,
 ) -> int:
     """Say what was recognised in a clip (and a model): counts, sizes, memory needed, provider, and every problem."""
@@ -73,7 +75,7 @@ def inspect(
         else _attempt(lambda: recognise_model(storage.absolute(model), candidates, output), problems)
     )
     taken_for = candidates[0] if kind else _likely_kind(storage.resolve(clip)) if network is None else network[0]
-    options = CompositeOptions(clip=clip, model=model or "", out="", rects=rects, rect=rect)
+    options = load_options({"clip": clip, "model": "none", "out": "none", "rects": rects, "rect": rect}, None)
     found = _attempt(lambda: read_clip(clip, rects=options.rects, rect=options.face_rect, kind=taken_for), problems)
     if found is not None:
         if network is None and kind is None:

@@ -15,7 +15,7 @@ def simulate(
     workers: Annotated[int, typer.Option(help="Workers that sleep instead of rendering.", min=1)] = 64,
     latency: Annotated[float, typer.Option(help="Milliseconds per frame.", min=0.1)] = 20.0,
     seconds: Annotated[float, typer.Option(help="About how long, not counting the start.", min=1)] = 30.0,
-    address: Annotated[str | None, typer.Option(help="Ray cluster. [default: $RAY_ADDRESS, else local]")] = None,
+    address: Annotated[str | None, typer.Option(help="Ray cluster. \\[default: $RAY_ADDRESS, else local]")] = None,
 ) -> int:
     """Measure what scheduling costs: the real scheduler and dispatch loop, and workers that only sleep."""
     console = terminal()

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from actors import storage
 from actors.core.errors import ExitCode
 from jobs.demo.clip import write_demo_clip, write_demo_model
+from jobs.folder import check_folder_name
 from jobs.messages import say, terminal
 from jobs.soak import soak as run_soak
 
@@ -31,7 +33,8 @@ def soak(
     Exit code 0: no frame was lost. 1: frames were.
     """
     console = terminal()
-    folder = out.resolve()
+    check_folder_name(str(out), f"give --out {out.with_suffix('')}")
+    folder = Path(storage.resolve(str(out)))
     clip, model = folder / "clip", folder / "mouth.onnx"
     write_demo_clip(clip)
     write_demo_model(model)

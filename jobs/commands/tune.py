@@ -20,22 +20,24 @@ def tune(
     clip: Annotated[str, typer.Argument(help="Clip folder or video file.")],
     model: Annotated[str, typer.Option(help="ONNX network.")],
     kind: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Kind of the network. [default: by its shapes]")
+        str | None, typer.Option(metavar="NAME", help="Kind of the network. \\[default: by its shapes]")
     ] = None,
     output: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The network's output that is the picture. [default: the one of its shape]"),
+        typer.Option(
+            metavar="NAME", help="The network's output that is the picture. \\[default: the one of its shape]"
+        ),
     ] = None,
-    features: Annotated[str | None, typer.Option(help="Audio features, .npy. [default: the clip's]")] = None,
-    audio: Annotated[str | None, typer.Option(help="Recording. [default: the clip's aud.wav]")] = None,
+    features: Annotated[str | None, typer.Option(help="Audio features, .npy. \\[default: the clip's]")] = None,
+    audio: Annotated[str | None, typer.Option(help="Recording. \\[default: the clip's aud.wav]")] = None,
     encoder: Annotated[str | None, typer.Option(help="ONNX encoder that shall hear the recording.")] = None,
-    rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form. [default: the clip's]")] = None,
+    rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form. \\[default: the clip's]")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
-    format_: Annotated[ImageFormat | None, typer.Option("--format", help="Frame files. [default: png]")] = None,
-    device: Annotated[DeviceChoice | None, typer.Option(help="Where the network runs. [default: auto]")] = None,
-    precision: Annotated[Precision | None, typer.Option(help="What it calculates with. [default: fp32]")] = None,
+    format_: Annotated[ImageFormat | None, typer.Option("--format", help="Frame files. \\[default: png]")] = None,
+    device: Annotated[DeviceChoice | None, typer.Option(help="Where the network runs. \\[default: auto]")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="What it calculates with. \\[default: fp32]")] = None,
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster to join. [default: $RAY_ADDRESS, else local]")
+        str | None, typer.Option(help="Ray cluster to join. \\[default: $RAY_ADDRESS, else local]")
     ] = None,
     seconds: Annotated[float, typer.Option(help="No further trial is begun after this.", min=1)] = 120.0,
     scratch: Annotated[

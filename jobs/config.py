@@ -1,0 +1,68 @@
+"""The file that holds options: TOML, by the names of the flags."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from actors import storage
+from actors.core.errors import InputError
+from jobs.words import is_of_kind, must_be
+
+# They name files, which stand beside this one where it does not say otherwise.
+PATHS = frozenset({"clip", "model", "out", "features", "encoder", "rects", "audio", "parsing"})
+
+# Nobody writes options by the megabyte.
+LONGEST = 1 << 20
+
+
+def read_config(path: str, fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
+    """The options in a file, by field name, relative paths made absolute.
+
+    Args:
+        path: the file.
+        fields: what there is, by name.
+
+    Raises:
+        InputError: the file cannot be read, or an option in it cannot be that; names file and option.
+    """
+    values: dict[str, Any] = {}
+    for key, value in _parsed(path).items():
+        name, given = key.replace("-", "_"), value
+        switch = fields.get(name.removeprefix("no_"))
+        if name.startswith("no_") and switch is not None and switch.annotation is bool:
+            if not isinstance(value, bool):
+                raise InputError(f"{path}: {key}", "must be true or false", "mend it there")
+            name, given = name.removeprefix("no_"), not value
+        if name not in fields:
+            raise InputError(f"{path}: {key}", "there is no such option", "see --help for all of them")
+        if name in values:
+            raise InputError(f"{path}: {key}", "is given twice", "leave one of them out")
+        if not is_of_kind(fields[name], given):
+            raise InputError(f"{path}: {key}", must_be(name, fields[name]), "mend it there")
+        values[name] = _beside(path, given) if name in PATHS else given
+    return values
+
+
+def _beside(path: str, given: str) -> str:
+    """A path in the file as seen from its folder."""
+    if not given or not storage.is_local(given) or given.startswith("~"):
+        return given
+    return str(Path(storage.absolute(path)).parent / given)
+
+
+def _parsed(path: str) -> dict[str, Any]:
+    where = storage.resolve(path)
+    try:
+        found = storage.entry(where)
+        if found is None:
+            raise InputError(path, "there is no such file", "check --config")
+        if not storage.is_file(where) or found.size > LONGEST:
+            raise InputError(path, "cannot be read as TOML (no file, or a very large one)", "check --config")
+        return tomllib.loads(storage.read_bytes(where).decode())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InputError(path, f"cannot be read as TOML ({error})", "mend it") from error
