@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
+from pathlib import PurePosixPath
 
 import av
 import av.error
@@ -34,6 +36,15 @@ _LONGEST_PADDING = 8192
 
 # Seconds by which a recording may be shorter than its header says: headers are often careless about the last frame.
 _SHORTFALL = 1
+
+# Containers whose packets have times of their own; elsewhere a packet's time is what stands before it.
+_CLOCKED = {"mov", "matroska"}
+
+# Seconds by which sound may be behind its clock before silence is put in, as in FFmpeg's resampler: clocks tremble.
+_HOLE = Fraction(1, 10)
+
+# FLAC counts samples, so that nothing trembles; half of its usual blocks at the highest usual rate.
+_LOST = Fraction(1, 100)
 
 # What is handed on is at least as long, so that small packets do not cost more than the sound in them.
 _GATHERED = 1 << 14
@@ -74,7 +85,7 @@ def decoded(path: str, findings: Findings | None = None) -> Iterator[Piece]:
 
     The first sample is the first one that a player would play: what encoders add in front (MP3, AAC, Opus) is left
     out as far as the file says how much it is, and so is what MP4 declares as filling at the end. Beside a picture
-    that begins earlier, silence comes first.
+    that begins earlier, silence comes first. Where the container's clock goes on without sound, silence is put in.
 
     Args:
         path: any of `CONTAINERS`; of a video its first sound track is taken.
@@ -174,7 +185,7 @@ def _pieces(path: str, container: InputContainer, notes: list[str], *, joined: b
     if declared is None and len(container.streams) == 1 and container.duration is not None:
         # Matroska counts it from its clock's zero, not from the first sample.
         declared = Fraction(container.duration, av.time_base) - (stream.start_time or 0) * tick
-    frames = _frames(path, container)
+    frames = _in_time(path, container, _frames(path, container), notes)
     first = next(frames, None)
     if first is None:
         return
@@ -226,6 +237,57 @@ def _frames(path: str, container: InputContainer) -> Iterator[av.AudioFrame]:
             yield frame
     if damage is not None and end is None:
         raise damage
+
+
+def _in_time(
+    path: str, container: InputContainer, frames: Iterator[av.AudioFrame], notes: list[str]
+) -> Iterator[av.AudioFrame]:
+    """The frames with silence where the container's clock goes on without them, as players show them beside a picture.
+
+    In FLAC frames are lost by damage alone.
+
+    Raises:
+        InputError: frames of a FLAC file are lost, or there is a hole as damage leaves.
+    """
+    names = set(container.format.name.split(","))
+    clocked, counted = bool(names & _CLOCKED), names == {"flac"}
+    end: Fraction | None = None
+    holes: list[Fraction] = []
+    for frame in frames:
+        time = None if frame.pts is None or frame.time_base is None else frame.pts * Fraction(frame.time_base)
+        if end is None or (time is not None and time < end - _HOLE):
+            # Where the clock goes back, as in files that were joined, it counts anew.
+            end = time
+        behind = Fraction(0) if end is None or time is None else time - end
+        if end is not None and counted and behind > _LOST:
+            raise InputError(path, f"is damaged before {float(time or 0):.2f} s", "copy or export it again")
+        if end is not None and clocked and behind > _HOLE:
+            if behind > _SHORTFALL:
+                problem = f"its sound stops at {float(end):.2f} s and goes on {float(behind):.2f} s later"
+                raise InputError(
+                    path, problem, f"copy it again; if it was recorded so, put silence in: {_filled(path)}"
+                )
+            holes.append(behind)
+            yield from _silence(round(behind * frame.sample_rate), frame)
+            end += behind
+        yield frame
+        if end is not None:
+            end += Fraction(frame.samples, frame.sample_rate)
+    if holes:
+        places = "one place" if len(holes) == 1 else f"{len(holes)} places"
+        notes.append(f"its clock goes on without sound in {places} ({float(sum(holes)):.2f} s): silence is put in")
+
+
+def _filled(path: str) -> str:
+    """The command that makes a WAV of a recording with silence wherever its clock goes on without sound."""
+    target = f"{PurePosixPath(path).stem}.filled.wav"
+    return f"ffmpeg -i {shlex.quote(path)} -af aresample=async=1 {shlex.quote(target)}"
+
+
+def _silence(count: int, like: av.AudioFrame) -> Iterator[av.AudioFrame]:
+    for start in range(0, count, like.sample_rate):
+        samples = np.zeros((like.layout.nb_channels, min(like.sample_rate, count - start)), np.float32)
+        yield frame_of(samples, like.sample_rate, like.layout.name)
 
 
 def _floats(frames: Iterator[av.AudioFrame], notes: list[str]) -> Iterator[NDArray[np.float32]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ def write(
     *,
     picture: int | None = None,
     at: int = 0,
+    hole: tuple[float, float] = (0.0, 0.0),
     options: dict[str, str] | None = None,
 ) -> Path:
     """``(channels, n)`` float32 by PyAV.
@@ -32,6 +34,7 @@ def write(
         layout: of the channels.
         picture: frame number, at 25 fps, at which a second of black picture begins beside it.
         at: sample number of the first sample.
+        hole: from which second on packets come how many seconds later than they should.
         options: of the container.
     """
     layout = layout or {1: "mono", 2: "stereo"}[len(samples)]
@@ -51,7 +54,10 @@ def write(
         frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T).reshape(1, -1), "flt", layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
         converter = av.AudioResampler(format=stream.format.name, layout=layout, rate=rate)
-        for part in [*converter.resample(frame), *converter.resample(None)]:
-            container.mux(stream.encode(part))
-        container.mux(stream.encode(None))
+        parts = [*converter.resample(frame), *converter.resample(None)]
+        packets = [*chain.from_iterable(map(stream.encode, parts)), *stream.encode(None)]
+        for packet in packets:
+            if packet.pts is not None and packet.pts * packet.time_base >= hole[0]:
+                packet.pts = packet.dts = packet.pts + round(hole[1] / packet.time_base)
+            container.mux(packet)
     return path

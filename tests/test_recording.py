@@ -301,6 +301,36 @@ def test_a_recording_that_was_cut_off_is_refused(tmp_path: Path, form: str) -> N
     refusal(path)
 
 
+@pytest.mark.parametrize("form", ["mka", "m4a", "webm"])
+def test_sound_after_a_hole_in_the_clock_comes_when_it_should(tmp_path: Path, form: str) -> None:
+    """Recorders leave out packets that they lost, or that were silent."""
+    rate, codec = (48_000, "libopus") if form == "webm" else (44_100, FORMS[form])
+    path = write(tmp_path / f"a.{form}", clicks(3.0, rate, [0.5, 2.5])[None], rate, codec, hole=(1.0, 0.4))
+    found = survey(str(path))
+    assert any("clock goes on without sound in one place" in warning for warning in found.warnings)
+    assert float(found.seconds) == pytest.approx(3.4, abs=0.03)
+    assert peak(heard(path), RATE, 0.5) == pytest.approx(0.5, abs=0.003)
+    assert peak(heard(path), RATE, 2.9) == pytest.approx(2.9, abs=0.003)
+
+
+def test_a_long_hole_in_the_clock_is_refused_with_the_command_that_fills_it(tmp_path: Path) -> None:
+    path = write(tmp_path / "a b.mka", tone(3.0, 44_100)[None], 44_100, FORMS["mka"], hole=(1.0, 2.0))
+    said = refusal(path)
+    assert "goes on 2.0" in said.problem
+    assert f"ffmpeg -i '{path}' -af aresample=async=1 'a b.filled.wav'" in said.fix
+
+
+def test_a_flac_file_with_a_frame_that_is_none_is_refused(tmp_path: Path) -> None:
+    """Less than a second would be missing: what comes behind would be heard that much too early."""
+    noise = np.random.default_rng(0).normal(0, 0.1, 2 * 44_100).astype(np.float32)
+    path = write(tmp_path / "a.flac", noise[None], 44_100, "flac")
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 50] = bytes(50)
+    path.write_bytes(content)
+    assert "is damaged" in refusal(path).problem
+
+
 @pytest.mark.parametrize(("form", "words"), [("m4a", "is damaged"), ("mp3", "is damaged"), ("mka", "is cut off")])
 def test_a_recording_with_a_hole_in_it_is_refused(tmp_path: Path, form: str, words: str) -> None:
     noise = np.random.default_rng(0).normal(0, 0.1, 2 * 44_100).astype(np.float32)
