@@ -10,6 +10,7 @@ import numpy as np
 from actors import storage
 from actors.core.errors import InputError
 from actors.core.witness import changed, packet_digest
+from actors.tracks import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +40,6 @@ def decode_video(source: VideoFrames) -> Iterator[Image]:
         InputError: the file cannot be read, or a frame does not decode.
         StoppedError: the file is not the one that the driver saw.
     """
-    # Half of what a worker imports, and most clips are images.
-
     starts = source.packets.starts(min(source.places))
     try:
         with storage.open_input(source.path) as file:
@@ -73,7 +72,7 @@ def _decode_from(file: IO[bytes], start: KeyPacket, source: VideoFrames, *, last
         ):
             packets = _packets(container, start, source, seek=seek)
             if packets is not None:
-                return _decode(container.streams.video[0], packets, source, last=last)
+                return _decode(chosen(container.streams.video), packets, source, last=last)
     raise changed(source.path)
 
 
@@ -111,7 +110,7 @@ def _packets(
     ``None`` if they are not those that the driver saw.
     """
     packets, place = source.packets, start.place
-    if packet_digest(container.streams.video[0].codec_context.extradata or b"") != packets.header:
+    if packet_digest(chosen(container.streams.video).codec_context.extradata or b"") != packets.header:
         return None
     found: list[Packet[VideoStream]] = []
     for packet in _from_key(container, start, source, seek=seek):
@@ -129,7 +128,7 @@ def _from_key(
     container: InputContainer, start: KeyPacket, source: VideoFrames, *, seek: bool
 ) -> Iterator[Packet[VideoStream]]:
     """The stream's packets from the keyframe on, empty ones left out; none where it is not found."""
-    stream = container.streams.video[0]
+    stream = chosen(container.streams.video)
     digest = source.packets.digest(start.place)
     if seek:
         container.seek(start.time, stream=stream, backward=True)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from actors import storage
 from actors.core.errors import InputError
+from actors.tracks import chosen
 from jobs.lengths import is_round, readable_parts
 from jobs.mpeg_audio import sound_parts
 from jobs.spliced import Part, Spliced
@@ -88,7 +89,7 @@ def decoded(path: str, findings: Findings | None = None) -> Iterator[Piece]:
     that begins earlier, silence comes first. Where the container's clock goes on without sound, silence is put in.
 
     Args:
-        path: any of `CONTAINERS`; of a video its first sound track is taken.
+        path: any of `CONTAINERS`; of several sound tracks the one that players play is taken.
         findings: takes what is found on the way.
 
     Raises:
@@ -179,7 +180,7 @@ def _pieces(path: str, container: InputContainer, notes: list[str], *, joined: b
         raise InputError(path, "is damaged or cut off: nothing in it can be read", "copy or export it again")
     if not container.streams.audio:
         raise InputError(path, "has no sound track", "give a recording with a sound track")
-    stream = container.streams.audio[0]
+    stream = chosen(container.streams.audio)
     tick = Fraction(stream.time_base or 1)
     declared = None if stream.duration is None else stream.duration * tick
     if declared is None and len(container.streams) == 1 and container.duration is not None:
@@ -220,7 +221,7 @@ def _check_length(path: str, length: Fraction, declared: Fraction, rate: int, no
 
 def _frames(path: str, container: InputContainer) -> Iterator[av.AudioFrame]:
     """Decoded frames; what cannot be decoded is passed over at the very end only, where tags may follow the sound."""
-    stream = container.streams.audio[0]
+    stream = chosen(container.streams.audio)
     damage: av.error.FFmpegError | None = None
     end: float | None = None
     for packet in container.demux(stream):
@@ -336,7 +337,7 @@ def _without_padding(sound: Iterator[NDArray[np.float32]], end: int) -> Iterator
 
 def _delay(path: str, container: InputContainer, first: av.AudioFrame) -> Fraction:
     """Seconds by which the sound begins later than what is beside it in the file; 0 where it is alone."""
-    own = container.streams.audio[0]
+    own = chosen(container.streams.audio)
     others = [
         stream.start_time * Fraction(stream.time_base)
         for stream in (*container.streams.video, *container.streams.audio)

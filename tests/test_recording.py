@@ -179,6 +179,25 @@ def test_sound_alone_begins_with_its_first_sample_whatever_its_clock_says(tmp_pa
     assert abs(peak(heard(path), RATE, 0.2) - 0.2) < 1e-3
 
 
+def test_of_several_sound_tracks_the_one_that_players_play_is_heard(tmp_path: Path) -> None:
+    """The first one may be a commentary."""
+    names = ["other.m4a", "wanted.m4a"]
+    for name, hertz in zip(names, [440.0, 880.0], strict=True):
+        write(tmp_path / name, tone(1.0, 44_100, hertz)[None], 44_100, "aac")
+    with av.open(str(tmp_path / "a.mka"), "w") as target:
+        sources = [av.open(str(tmp_path / name)) for name in names]
+        tracks = [target.add_stream_from_template(source.streams.audio[0]) for source in sources]
+        tracks[0].disposition, tracks[1].disposition = Disposition(0), Disposition.default
+        for source, track in zip(sources, tracks, strict=True):
+            for packet in source.demux(audio=0):
+                packet.stream = track
+                if packet.size:
+                    target.mux(packet)
+            source.close()
+    spectrum = np.abs(np.fft.rfft(heard(tmp_path / "a.mka")[:RATE]))
+    assert int(spectrum.argmax()) == 880
+
+
 def test_a_cover_is_no_picture_that_sound_could_be_late_for(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
     with av.open(str(path), "w") as container:

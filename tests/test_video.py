@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from blocks import (
     COUNT,
     CUBIC,
@@ -165,6 +166,30 @@ def test_frames_at_the_same_time_are_shown_as_they_are_decoded(tmp_path: Path) -
     video = read_video(str(path))
     assert len(set(video.timestamps)) == COUNT - 2
     require_parts(video, in_sequence(plain))
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("shown", [0, 1])
+def test_of_several_tracks_the_frames_are_those_of_the_one_that_players_show(
+    tmp_path: Path, suffix: str, shown: int
+) -> None:
+    """A preview or a view from another side may stand before it."""
+    wanted = write_video(tmp_path / "wanted.mp4", "libx264", {"g": "8", "bf": "2"})
+    other = write_video(tmp_path / "other.mp4", "mpeg4", {})
+    paths = [other, wanted] if shown else [wanted, other]
+    path = tmp_path / f"both.{suffix}"
+    with av.open(str(path), "w") as target:
+        sources = [av.open(str(source)) for source in paths]
+        tracks = [target.add_stream_from_template(source.streams.video[0]) for source in sources]
+        for number, track in enumerate(tracks):
+            track.disposition = Disposition.default if number == shown else Disposition(0)
+        for source, track in zip(sources, tracks, strict=True):
+            for packet in source.demux(video=0):
+                packet.stream = track
+                if packet.size:
+                    target.mux(packet)
+            source.close()
+    require_parts(read_video(str(path)), in_sequence(wanted))
 
 
 def test_nothing_is_made_of_a_video_with_one_other_byte(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 from actors import storage
 from actors.core.clip import VideoFrames
 from actors.core.errors import InputError
+from actors.tracks import chosen
 from actors.video import CONTAINERS
 from jobs.clip.containers import HEAD_BYTES, foreign, refusal
 from jobs.clip.convert import conversion
@@ -33,7 +34,7 @@ def video_files(folder: str) -> list[storage.Entry]:
 
 
 def read_video(path: str) -> VideoFrames:
-    """Counts and describes the frames of the first video stream.
+    """Counts and describes the frames of the video track that players show.
 
     Where the container does not say when frames are shown, they are decoded once: their order is the decoder's.
 
@@ -111,12 +112,12 @@ def _opened(file: IO[bytes], path: str) -> Iterator[tuple[av.container.InputCont
         with av.open(file, "r", metadata_errors="replace", options=CONTAINERS) as container:
             if not container.streams.video:
                 raise InputError(path, "holds no video", "name a video file")
-            stream = container.streams.video[0]
+            stream = chosen(container.streams.video)
             # Without a decoder the stream has none of its video attributes, whatever the type says.
             if getattr(stream, "codec_context", None) is None:
                 raise InputError(path, "its codec is not known here", REENCODE)
             if stream.disposition & Disposition.attached_pic:
-                raise InputError(path, "its first picture stream is a cover, not a video", REENCODE)
+                raise InputError(path, "its only picture is a cover, not a video", REENCODE)
             yield container, stream
     except av.error.FFmpegError as error:
         reason = one_line(error) if error.strerror is None else error.strerror
