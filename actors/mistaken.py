@@ -17,9 +17,12 @@ UNPACK = "unpack it, and give the .onnx file inside"
 CONVERT = "convert it to ONNX: tf2onnx does"
 SWAPPED = "give the .onnx file: are two options swapped?"
 
+# How a pointer begins that Git leaves where LFS has not fetched a file, and what to do about it.
+LFS_POINTER, LFS_PULL = b"version https://git-lfs", "run: git lfs pull"
+
 # What stands at a place near a file's beginning, what the file is and what to do. The first that fits counts.
 SIGNS: tuple[tuple[int, bytes, str, str], ...] = (
-    (0, b"version https://git-lfs", "is a Git LFS pointer, the model itself was not fetched", "run: git lfs pull"),
+    (0, LFS_POINTER, "is a Git LFS pointer, the model itself was not fetched", LFS_PULL),
     (4, b"ORTM", "is in ONNX Runtime's own ORT format", "give the .onnx file that it was made of"),
     (4, b"TFL3", "is a TensorFlow Lite model", "convert it to ONNX: tf2onnx --tflite does"),
     (0, b"\x89HDF\r\n\x1a\n", "is an HDF5 file, as Keras writes", CONVERT),

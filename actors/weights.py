@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import onnx
 
 from actors import storage
 from actors.core.errors import InputError
+from actors.mistaken import LFS_POINTER, LFS_PULL
 from actors.parts import tensors
 
 # As much of a file's name as a message holds.
 NAMED = 80
+
+# Bytes of what Git leaves where LFS has not fetched a file.
+_LARGEST_POINTER = 1024
+
+# Types whose numbers each have bytes of their own.
+_WHOLE_BYTES = {
+    *(onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE),
+    *(onnx.TensorProto.INT8, onnx.TensorProto.INT16, onnx.TensorProto.INT32, onnx.TensorProto.INT64),
+    *(onnx.TensorProto.UINT8, onnx.TensorProto.UINT16, onnx.TensorProto.UINT32, onnx.TensorProto.UINT64),
+    onnx.TensorProto.BOOL,
+}
 
 
 def external_files(path: str, model: onnx.ModelProto) -> tuple[str, ...]:
@@ -30,7 +43,7 @@ def external_files(path: str, model: onnx.ModelProto) -> tuple[str, ...]:
             name = settings.get("location", "")
             if name not in sizes:
                 sizes[name] = _size(path, name)
-            _span(path, settings, sizes[name])
+            _span(path, tensor, sizes[name])
     return tuple(sorted(sizes))
 
 
@@ -61,17 +74,24 @@ def _size(path: str, name: str) -> int:
     found = storage.entry(place)
     if found is None or not storage.is_file(place):
         raise InputError(path, f"its weights are missing ({name[:NAMED]})", "put that file beside the model")
+    if found.size <= _LARGEST_POINTER:
+        with storage.open_input(place) as file:
+            if file.read(len(LFS_POINTER)) == LFS_POINTER:
+                problem = f"its weights were not fetched ({name[:NAMED]} is a Git LFS pointer)"
+                raise InputError(path, problem, LFS_PULL)
     return found.size
 
 
-def _span(path: str, settings: dict[str, str], size: int) -> tuple[int, int]:
-    """First byte of a tensor in its file of ``size`` bytes, and how many it has."""
+def _span(path: str, tensor: onnx.TensorProto, size: int) -> tuple[int, int]:
+    """First byte of a tensor in its file of ``size`` bytes, and how many it has, which its shape says at least."""
+    settings = _settings(tensor)
+    needed = _bytes(tensor)
     try:
         start = int(settings.get("offset") or 0)
-        length = int(settings["length"]) if settings.get("length") else size - start
+        length = int(settings.get("length") or 0) or (size - start if needed is None else needed)
     except ValueError:
         start = length = -1
-    if start < 0 or length < 0 or start + length > size:
+    if start < 0 or length < (needed or 0) or start + length > size:
         problem = f"its weights are not all there ({settings['location'][:NAMED]} has {size} bytes)"
         raise InputError(path, problem, "fetch that file again, or export the model again")
     return start, length
@@ -79,14 +99,21 @@ def _span(path: str, settings: dict[str, str], size: int) -> tuple[int, int]:
 
 def _read_inside(path: str, tensor: onnx.TensorProto) -> None:
     """Puts what a tensor's file holds of it into the tensor itself."""
-    settings = _settings(tensor)
-    name = settings["location"]
-    start, length = _span(path, settings, _size(path, name))
+    name = _settings(tensor)["location"]
+    start, length = _span(path, tensor, _size(path, name))
     with storage.open_input(storage.beside(path, name)) as file:
         file.seek(start)
         tensor.raw_data = file.read(length)
     tensor.data_location = onnx.TensorProto.DEFAULT
     del tensor.external_data[:]
+
+
+def _bytes(tensor: onnx.TensorProto) -> int | None:
+    """What a tensor's numbers take by its shape; ``None`` where their type is packed, or of no known size."""
+    if tensor.data_type not in _WHOLE_BYTES:
+        return None
+    each = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    return int(math.prod(tensor.dims) * each)
 
 
 def _is_outside(tensor: onnx.TensorProto) -> bool:
@@ -102,5 +129,9 @@ def _is_contained(path: str, name: str) -> bool:
         return ".." not in name.split("/") and not name.startswith("/") and "\\" not in name
     if Path(name).is_absolute():
         return False
-    wanted = Path(storage.beside(path, name)).resolve()
+    try:
+        wanted = Path(storage.beside(path, name)).resolve()
+    except RuntimeError:
+        # Links that lead to each other; there is nothing, wherever it is.
+        return True
     return any(wanted.is_relative_to(folder) for folder in (Path(path).parent.resolve(), Path(path).resolve().parent))

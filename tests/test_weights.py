@@ -166,3 +166,30 @@ def test_a_tensor_that_its_file_does_not_hold_is_refused(tmp_path: Path, more: d
     for read in (load_network, lambda path: read_model(path, UNET_328)):
         with pytest.raises(InputError, match=r"not all there \(w.bin has 72 bytes\)"):
             read(path)
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"offset": 0}, {"offset": 40}, {"length": 36}, {"offset": 44, "length": 72}], ids=str
+)
+@pytest.mark.parametrize("size", [36, 72, 116])
+def test_where_a_file_says_no_length_the_tensors_shape_does(tmp_path: Path, more: dict[str, int], size: int) -> None:
+    """The file of several tensors goes on behind each; one that is cut off is told before the runtime sees it."""
+    (tmp_path / "w.bin").write_bytes((WEIGHT.tobytes() * 2)[:size])
+    path = write(tmp_path / "m.onnx", outside("w.bin", **more))
+    assert we_load(path) is runtime_loads(path)
+    if we_load(path):
+        assert ort.InferenceSession(load_network(str(path)).SerializeToString(), providers=["CPUExecutionProvider"])
+
+
+def test_weights_that_git_has_not_fetched_are_named_with_the_command_that_does(tmp_path: Path) -> None:
+    (tmp_path / "w.bin").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 72\n")
+    path = str(write(tmp_path / "m.onnx", outside("w.bin", length=72)))
+    with pytest.raises(InputError, match=r"not fetched \(w.bin is a Git LFS pointer\); run: git lfs pull"):
+        read_model(path, UNET_328)
+
+
+def test_links_that_lead_to_each_other_are_missing_weights(tmp_path: Path) -> None:
+    (tmp_path / "w.bin").symlink_to("v.bin")
+    (tmp_path / "v.bin").symlink_to("w.bin")
+    with pytest.raises(InputError, match=r"weights are missing \(w.bin\)"):
+        read_model(str(write(tmp_path / "m.onnx", outside("w.bin"))), UNET_328)
