@@ -10,7 +10,7 @@ import re
 import shlex
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -83,11 +83,16 @@ def check_folder_name(out: str, fix: str) -> None:
         raise InputError(f"--out {out}", f"would be a folder, and {suffix} is for files", fix)
 
 
-def resolve_out(out: str) -> str:
+def resolve_out(out: str, inputs: Mapping[str, str]) -> str:
     """The absolute path of ``--out``.
+
+    Args:
+        out: as given.
+        inputs: the paths of what the run is made of as given, by their flags, "" for the clip.
 
     Raises:
         InputError: it ends like a file's.
+        InputError: an input is a file of a run there, which would replace or remove it.
         InputError: inside a submitted job the path would lie in Ray's temporary copy of the working directory.
     """
     stem = str(PurePath(out).with_suffix(""))
@@ -99,6 +104,7 @@ def resolve_out(out: str) -> str:
             "inside a submitted job this lies in Ray's temporary copy of the working directory",
             "give an absolute path on storage that all nodes share",
         )
+    _check_apart(path, inputs)
     return path
 
 
@@ -120,6 +126,22 @@ def holds_run(out: str) -> bool:
     if foreign:
         raise InputError(f"--out {out}", "is not empty and holds no run of mouthpiece", "name a new or empty folder")
     return False
+
+
+def _check_apart(out: str, inputs: Mapping[str, str]) -> None:
+    """Sees that the run neither removes nor replaces what it is made of."""
+    ours = {_real(path) for path in (out, *folders(out), video_path(out), report_path(out), record_path(out))}
+    inside = tuple(f"{_real(path)}/" for path in folders(out))
+    for flag, given in inputs.items():
+        path = _real(storage.resolve(given))
+        if path in ours or path.startswith(inside):
+            raise InputError(
+                f"{flag} {given}".lstrip(), f"is where a run in {out} has its own files", "name another --out"
+            )
+
+
+def _real(path: str) -> str:
+    return os.path.realpath(path) if storage.is_local(path) else path
 
 
 def clear_data(out: str) -> None:

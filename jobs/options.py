@@ -16,7 +16,7 @@ from actors.core.kind import ModelKind, Precision
 from actors.core.pixels import Interpolation
 from actors.core.timeline import Loop
 from actors.encoding import Delivery, ImageFormat, default_quality
-from jobs.config import read_config
+from jobs.config import PATHS, read_config
 from jobs.words import must_be
 
 # Pydantic's words for what people meet most, in ours.
@@ -115,6 +115,12 @@ class CompositeOptions(BaseModel):
             if given:
                 raise ValueError(f"{name}: nothing is pasted with --no-composite")
         return self
+
+    @property
+    def inputs(self) -> dict[str, str]:
+        """The paths of what a run is made of as given, by their flags, "" for the clip."""
+        given = {name: getattr(self, name) for name in sorted(PATHS - {"out"})}
+        return {"" if name == "clip" else f"--{name}": path for name, path in given.items() if path is not None}
 
     @property
     def face_rect(self) -> FaceRect | None:

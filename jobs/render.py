@@ -56,7 +56,7 @@ def render(options: CompositeOptions, console: Console) -> ExitCode:
         KeyboardInterrupt: the run was interrupted; what is finished stays valid.
     """
     clock = Clock()
-    out = folder.resolve_out(options.out)
+    out = folder.resolve_out(options.out, options.inputs)
     inputs = read_inputs(options)
     for warning in inputs.warnings:
         say(console, f"warning: {warning}", style="yellow")

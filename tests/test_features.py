@@ -471,8 +471,14 @@ def test_the_command_makes_the_file_and_says_so(tmp_path: Path, recording: Path,
 
 
 def test_the_command_refuses_in_one_line(tmp_path: Path, recording: Path, encoder: Path) -> None:
-    for out, words in ((tmp_path / "no" / "f.npy", "there is no folder"), (tmp_path, "is a folder")):
+    before = recording.read_bytes()
+    for out, words in (
+        (tmp_path / "no" / "f.npy", "there is no folder"),
+        (tmp_path, "is a folder"),
+        (recording, f"give --out {recording.stem}.npy"),
+    ):
         result = small.command("features", recording, "--encoder", encoder, "--out", out)
         assert result.code == ExitCode.BAD_INPUT
         assert words in result.output
         assert len(result.output.strip().splitlines()) == 1
+    assert recording.read_bytes() == before

@@ -286,14 +286,14 @@ def test_only_the_folders_that_are_used_are_made(tmp_path: Path, frames: bool, s
 def test_a_relative_out_is_fine_outside_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(cluster.JOB_MARK, raising=False)
     monkeypatch.chdir(tmp_path)
-    assert resolve_out("run") == str(tmp_path / "run")
+    assert resolve_out("run", {}) == str(tmp_path / "run")
 
 
 @pytest.mark.parametrize("out", ["run", "./run", "../run"])
 def test_a_relative_out_is_refused_inside_of_a_job(monkeypatch: pytest.MonkeyPatch, out: str) -> None:
     monkeypatch.setenv(cluster.JOB_MARK, "{}")
     with pytest.raises(InputError) as caught:
-        resolve_out(out)
+        resolve_out(out, {})
     assert caught.value.subject == f"--out {out}"
     assert "temporary copy" in caught.value.problem
     assert "absolute path" in caught.value.fix
@@ -304,7 +304,19 @@ def test_rays_copy_of_the_working_directory_is_refused_even_if_named_in_full(
 ) -> None:
     monkeypatch.setenv(cluster.JOB_MARK, "{}")
     with pytest.raises(InputError, match="temporary copy"):
-        resolve_out(str(tmp_path / "runtime_resources" / "working_dir_files" / "_ray_pkg_0a1b" / "run"))
-    assert resolve_out(str(tmp_path / "run")) == str(tmp_path / "run")
-    assert resolve_out("s3://bucket/run") == "s3://bucket/run"
+        resolve_out(str(tmp_path / "runtime_resources" / "working_dir_files" / "_ray_pkg_0a1b" / "run"), {})
+    assert resolve_out(str(tmp_path / "run"), {}) == str(tmp_path / "run")
+    assert resolve_out("s3://bucket/run", {}) == "s3://bucket/run"
     assert storage.is_local(str(tmp_path))
+
+
+@pytest.mark.parametrize("flag", ["", "--audio"])
+@pytest.mark.parametrize("name", ["frames", "frames/frame_000000.png", "video.mp4", "features/a.npy", "run.json", "."])
+def test_what_a_run_writes_is_no_input_of_it(tmp_path: Path, flag: str, name: str) -> None:
+    (tmp_path / "other").symlink_to(tmp_path / "run")
+    for run in ("run", "other"):
+        with pytest.raises(InputError) as caught:
+            resolve_out(str(tmp_path / "run"), {"--model": "m.onnx", flag: str(tmp_path / run / name)})
+        assert caught.value.subject == f"{flag} {tmp_path / run / name}".strip()
+    for apart in ("run/clip", "run.mp4", "frames"):
+        assert resolve_out(str(tmp_path / "run"), {flag: str(tmp_path / apart)}) == str(tmp_path / "run")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Annotated
 
 import typer
@@ -52,9 +53,11 @@ def features(
 
 
 def _check_out(out: str, target: str) -> None:
-    """Refuses at once what could not be written after a long time of work."""
+    """Refuses at once what could not be written after a long time of work, or would replace a file of another sort."""
     if storage.is_folder(target):
         raise InputError(f"--out {out}", "is a folder", "name a .npy file")
+    if PurePath(out).suffix.lower() != ".npy":
+        raise InputError(f"--out {out}", "is not the name of a .npy file", f"give --out {PurePath(out).stem}.npy")
     if storage.is_local(target) and not storage.is_folder(target.rpartition("/")[0] or "/"):
         raise InputError(f"--out {out}", "there is no folder to put it into", "make it first, or name another")
 
