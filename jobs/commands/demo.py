@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from actors import storage
 from actors.encoding import ImageFormat
-from jobs.demo.clip import write_demo_clip, write_demo_encoder, write_demo_model
-from jobs.folder import check_folder_name
+from jobs.demo.clip import demo_folder, write_demo_clip, write_demo_encoder, write_demo_model
 from jobs.messages import say, terminal
 from jobs.options import CompositeOptions
 from jobs.render import render
@@ -24,14 +22,13 @@ def demo(
 ) -> int:
     """Make a presenter, a voice, an encoder and a small model, and render them to frames, timings and a video."""
     console = terminal()
-    check_folder_name(str(out), f"give --out {out.with_suffix('')}")
-    folder = Path(storage.resolve(str(out)))
+    folder = demo_folder(out, ("clip", "mouth.onnx", "encoder.onnx", "run"))
     clip, model, encoder = folder / "clip", folder / "mouth.onnx", folder / "encoder.onnx"
+    write_demo_model(model)
+    write_demo_encoder(encoder)
     if not clip.is_dir():
         say(console, f"drawing the demo clip into {clip}")
     write_demo_clip(clip)
-    write_demo_model(model)
-    write_demo_encoder(encoder)
     options = CompositeOptions(
         clip=str(clip),
         model=str(model),

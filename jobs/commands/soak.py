@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from actors import storage
 from actors.core.errors import ExitCode
-from jobs.demo.clip import write_demo_clip, write_demo_model
-from jobs.folder import check_folder_name
+from jobs.demo.clip import demo_folder, write_demo_clip, write_demo_model
 from jobs.messages import say, terminal
 from jobs.soak import soak as run_soak
 
@@ -33,11 +31,10 @@ def soak(
     Exit code 0: no frame was lost. 1: frames were.
     """
     console = terminal()
-    check_folder_name(str(out), f"give --out {out.with_suffix('')}")
-    folder = Path(storage.resolve(str(out)))
+    folder = demo_folder(out, ("clip", "mouth.onnx", "undisturbed", "run"))
     clip, model = folder / "clip", folder / "mouth.onnx"
-    write_demo_clip(clip)
     write_demo_model(model)
+    write_demo_clip(clip)
     tally = run_soak(clip, model, folder, minutes, kill_every, seed, console)
     say(console, f"renders: {tally.renders}")
     say(console, f"kills survived: {tally.workers_killed} workers, {tally.drivers_killed} drivers")

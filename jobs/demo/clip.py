@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 
+from actors import storage
+from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.kinds import all_kinds
 from jobs.demo.presenter import FRAMES, Presenter, landmarks
 from jobs.demo.voice import FPS, make_voice, write_wav
 from jobs.features import feature_rows, local_encoder, write_features
+from jobs.folder import check_folder_name
 from jobs.models import mouth
 from jobs.models.demo_encoder import build_demo_encoder
 from jobs.models.mouth import build_mouth_model, save_model
@@ -27,6 +33,34 @@ JPEG_QUALITY = 95
 def demo_kind() -> ModelKind:
     """The kind of the demo's model: the one of its shapes."""
     return next(kind for kind in all_kinds() if (kind.inner, kind.audio) == (mouth.SIDE, mouth.AUDIO))
+
+
+def demo_folder(out: Path, names: Sequence[str]) -> Path:
+    """The absolute folder of a demo.
+
+    Its model is written first and is what tells it from a folder of somebody's own.
+
+    Args:
+        out: the folder as given.
+        names: what will be written there, or removed.
+
+    Raises:
+        InputError: it ends like a file's, or something of these names is there and no demo's model, of this or of an
+            earlier version.
+    """
+    check_folder_name(str(out), f"give --out {out.with_suffix('')}")
+    folder = Path(storage.resolve(str(out)))
+    taken = [name for name in names if os.path.lexists(folder / name)]
+    if taken and not _is_demo_model(folder / "mouth.onnx"):
+        problem = f"holds {' and '.join(taken)} that no demo has made"
+        raise InputError(f"--out {out}", problem, "name a new folder, or an earlier demo's")
+    return folder
+
+
+def _is_demo_model(path: Path) -> bool:
+    # Whose model it is stands in front of its graph.
+    with path.open("rb") if path.is_file() else io.BytesIO() as file:
+        return mouth.PRODUCER.encode() in file.read(64)
 
 
 def write_demo_clip(folder: Path) -> None:

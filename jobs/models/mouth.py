@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 OPSET = 17
 IR_VERSION = 8
+PRODUCER = "mouthpiece"
 
 # The contract that it honours: pixels along a side of what it sees, of the crop beyond them, and the audio window.
 SIDE = 320
@@ -304,7 +305,7 @@ def build_mouth_model() -> onnx.ModelProto:
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
-        producer_name="mouthpiece",
+        producer_name=PRODUCER,
     )
     onnx.checker.check_model(model, full_check=True)
     return model

@@ -14,10 +14,14 @@ import numpy.typing as npt
 import onnxruntime as ort
 import pytest
 
-from jobs.demo.clip import OUTPUT_FRAMES, write_demo_clip, write_demo_model
+from actors.core.errors import InputError
+from jobs.commands.demo import demo
+from jobs.commands.soak import soak
+from jobs.demo.clip import OUTPUT_FRAMES, demo_folder, write_demo_clip, write_demo_model
 from jobs.demo.presenter import FRAMES, face_rect, landmarks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 Bytes = npt.NDArray[np.uint8]
@@ -138,3 +142,22 @@ def test_the_mouth_opens_with_the_sound(demo_clip: Path, tmp_path: Path) -> None
     assert np.corrcoef(areas, envelope)[0, 1] > 0.9
     assert max(areas) > 800
     assert min(areas) < 30
+
+
+@pytest.mark.parametrize("command", [demo, soak])
+@pytest.mark.parametrize("name", ["clip/0.jpg", "mouth.onnx", "run/run.json"])
+def test_a_folder_of_somebodys_own_is_no_demos(tmp_path: Path, command: Callable[..., int], name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_bytes(b"years of work")
+    with pytest.raises(InputError, match="that no demo has made"):
+        command(out=tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [tmp_path / name]
+    assert (tmp_path / name).read_bytes() == b"years of work"
+
+
+def test_an_earlier_demos_folder_is_a_demos(tmp_path: Path) -> None:
+    names = ("clip", "mouth.onnx")
+    assert demo_folder(tmp_path, names) == tmp_path
+    write_demo_model(tmp_path / "mouth.onnx")
+    (tmp_path / "clip").mkdir()
+    assert demo_folder(tmp_path, names) == tmp_path
