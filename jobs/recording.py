@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from actors import storage
 from actors.core.errors import InputError
 from actors.tracks import chosen
+from jobs.foreign_sound import not_sound
 from jobs.lengths import is_round, readable_parts
 from jobs.mpeg_audio import sound_parts
 from jobs.spliced import Part, Spliced
@@ -113,7 +114,7 @@ def decoded(path: str, findings: Findings | None = None) -> Iterator[Piece]:
             with av.open(source, "r", metadata_errors="replace", options=CONTAINERS) as container:
                 yield from _pieces(path, container, notes, joined=joined is not None)
     except (av.error.FFmpegError, OSError) as error:
-        raise InputError(path, f"cannot be decoded as sound ({error.strerror or error})", "give a wav file") from error
+        raise not_sound(path, error.strerror or str(error)) from error
 
 
 def mono(path: str, rate: int, channels: tuple[int, ...] | None = None) -> Iterator[NDArray[np.float32]]:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 import small
@@ -292,6 +293,29 @@ def test_what_is_no_recording_is_named(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     error = refusal(path)
     assert (error.problem == "is empty") == (not content)
+
+
+@pytest.mark.parametrize(
+    ("form", "codec", "name"),
+    [
+        ("wv", "wavpack", "a WavPack file"),
+        ("ac3", "ac3", "an AC-3 file"),
+        ("ts", "aac", "an MPEG transport stream"),
+        ("flv", "libmp3lame", "a Flash video (FLV)"),
+    ],
+)
+def test_a_recording_of_a_kind_that_is_not_read_is_named_with_the_command_that_converts_it(
+    tmp_path: Path, form: str, codec: str, name: str
+) -> None:
+    path = write(tmp_path / f"a b.{form}", tone(1.0, 44_100)[None], 44_100, codec)
+    said = refusal(path)
+    assert said.problem == f"is {name}, which is not read"
+    assert said.fix == f"convert it: ffmpeg -i '{path}' 'a b.wav'"
+
+
+def test_a_picture_in_the_place_of_a_recording_is_named(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8, 3), np.uint8))
+    assert refusal(tmp_path / "a.png").problem == "is a still image (PNG), not a recording"
 
 
 def test_a_picture_without_sound_is_refused(tmp_path: Path) -> None:
