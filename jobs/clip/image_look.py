@@ -15,7 +15,7 @@ from actors.core.errors import InputError
 from actors.core.picture import FRAME_DEPTH, Picture
 from jobs.clip.convert import TONE_MAP_STILL, still_conversion
 from jobs.clip.files import one_line, readable
-from jobs.clip.look import HDR, PRIMARIES, TRANSFERS
+from jobs.clip.look import HDR, PRIMARIES, READ_TRANSFERS, TRANSFERS
 from jobs.clip.notes import Notes
 
 # Only what OpenCV decodes as well; Pillow's other parsers never see the user's file.
@@ -34,6 +34,10 @@ _ROUNDINGS = 400
 _ICC_HEADER, _ICC_TAG, _ICC_XYZ = 128, struct.Struct(">4sII"), struct.Struct(">3i")
 _MOST_TAGS = 100
 _MOST_DENSE = 1 << 20
+# How much nearer to 1 than sRGB's a gamma is before it is another one (PNG 3, 11.3.2.2), and sRGB's primaries as a cHRM
+# chunk gives them, red first, with how far roundings and standard definition's own primaries lie from them.
+_SRGB_GAMMA, _OTHER_GAMMA = 1 / 2.2, 0.15
+_SRGB_CHROMATICITY, _OTHER_CHROMATICITY = (0.64, 0.33, 0.3, 0.6, 0.15, 0.06), 0.04
 # Densities are rounded to whole pixels per metre or inch.
 _SQUARE = Fraction(1, 50)
 
@@ -126,6 +130,9 @@ def tell_images(name: str, looks: Sequence[ImageLook], notes: Notes) -> None:
         "have colours that are not sRGB's, by their profile, and are rendered as if they were; save them as sRGB": (
             lambda look: look.picture.primaries not in {None, "bt709"}
         ),
+        "say that their brightness is not coded as sRGB's is, and are rendered as if it were; save them as sRGB": (
+            lambda look: look.picture.transfer not in READ_TRANSFERS
+        ),
         "are CMYK, which is made RGB without a profile; save them as sRGB": lambda look: look.picture.matrix == "cmyk",
         f"say that their pixels are not square ({', '.join(map(str, dense))}), and are taken as if they were": (
             lambda look: look.density in dense
@@ -144,17 +151,35 @@ def _picture(image: Image.Image) -> Picture:
     primaries = None
     if isinstance(profile, bytes):
         primaries = "bt709" if _is_srgb(profile) else "of a profile"
+    elif _is_other(image.info.get("chromaticity"), _SRGB_CHROMATICITY) and "srgb" not in image.info:
+        primaries = "of its own"
     return Picture(
         stored=f"{image.format} {image.mode}",
         depth=2 * FRAME_DEPTH if deep else FRAME_DEPTH,
         matrix="cmyk" if image.mode == "CMYK" else "rgb",
         primaries=primaries,
+        transfer=None if profile or "srgb" in image.info else _transfer(image.info.get("gamma")),
         alpha="A" in image.mode or "transparency" in image.info,
     )
 
 
+def _transfer(gamma: object) -> str | None:
+    """What a PNG's gAMA chunk says; ``None`` where that is sRGB's, near enough, or makes no sense."""
+    if not isinstance(gamma, float) or not 0 < gamma < 10 or abs(gamma - _SRGB_GAMMA) < _OTHER_GAMMA:
+        return None
+    return f"gamma {gamma:g}"
+
+
+def _is_other(given: object, srgb: tuple[float, ...]) -> bool:
+    """Whether a PNG's cHRM chunk (white, red, green, blue) says other primaries."""
+    if not isinstance(given, tuple) or len(given) != 2 + len(srgb):
+        return False
+    return any(abs(side - wanted) > _OTHER_CHROMATICITY for side, wanted in zip(given[2:], srgb, strict=True))
+
+
 def _density(image: Image.Image) -> Fraction:
-    density = image.info.get("jfif_density") or image.info.get("dpi")
+    # PNG may say of its densities only how they stand to each other.
+    density = image.info.get("jfif_density") or image.info.get("dpi") or image.info.get("aspect")
     if not isinstance(density, tuple) or not all(0 < side < _MOST_DENSE for side in density):
         return Fraction(1)
     across, down = (Fraction(side).limit_denominator(100) for side in density)

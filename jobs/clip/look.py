@@ -68,7 +68,7 @@ _PROGRESSIVE = 1
 # Y'CbCr that swscale makes RGB of.
 _READ_MATRICES: set[str | None] = {None, "rgb", "bt709", "fcc", "bt601", "smpte240m", "bt2020nc"}
 # What screens show much like BT.709, and players leave as it is.
-_READ_TRANSFERS: set[str | None] = {
+READ_TRANSFERS: set[str | None] = {
     None,
     *("bt709", "gamma22", "gamma28", "smpte170m", "smpte240m", "iec61966-2-4", "bt1361e", "iec61966-2-1"),
     *("bt2020-10", "bt2020-12"),
@@ -125,7 +125,7 @@ def require_readable(path: str, picture: Picture) -> None:
         raise InputError(path, f"is {HDR[picture.transfer]}, which is not rendered", f"tone-map it: {command}")
     checked = (
         ("matrix", picture.matrix, _READ_MATRICES),
-        ("transfer", picture.transfer, _READ_TRANSFERS),
+        ("transfer", picture.transfer, READ_TRANSFERS),
         ("primaries", picture.primaries, {*_READ_PRIMARIES, *_WIDE}),
     )
     odd = [f"{what} {value}" for what, value, read in checked if value not in read]

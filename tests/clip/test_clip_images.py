@@ -189,9 +189,52 @@ def test_an_animation_among_images_is_refused(tmp_path: Path, suffix: str) -> No
 @pytest.mark.parametrize(("points", "named"), [((9, 16), "HDR (PQ)"), ((9, 18), "HDR (HLG)")])
 def test_an_image_in_hdr_is_refused_with_the_command(tmp_path: Path, points: tuple[int, int], named: str) -> None:
     (path,) = write_images(tmp_path, 1)
-    content = path.read_bytes()
-    chunk = b"cICP" + bytes([*points, 0, 1])
-    path.write_bytes(content[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + content[33:])
+    say(path, b"cICP" + bytes([*points, 0, 1]))
     with pytest.raises(InputError, match=re.escape(named)) as caught:
         read(tmp_path)
     assert f"tone-map each image: ffmpeg -i {path} -vf zscale" in str(caught.value)
+
+
+def say(path: Path, *chunks: bytes) -> None:
+    """Puts chunks, each its name and its content, in front of a PNG's pixels."""
+    content = path.read_bytes()
+    framed = (struct.pack(">I", len(one) - 4) + one + struct.pack(">I", zlib.crc32(one)) for one in chunks)
+    path.write_bytes(content[:33] + b"".join(framed) + content[33:])
+
+
+LINEAR = b"gAMA" + struct.pack(">I", 100_000)
+WIDE = b"cHRM" + struct.pack(">8I", 31_270, 32_900, 70_800, 29_200, 17_000, 79_700, 13_100, 4_600)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "words"),
+    [
+        (LINEAR, "their brightness is not coded as sRGB's"),
+        (b"cICP" + bytes([1, 8, 0, 1]), "their brightness is not coded as sRGB's"),
+        (WIDE, "have colours that are not sRGB's"),
+        (b"pHYs" + struct.pack(">IIB", 2, 1, 0), "their pixels are not square (2)"),
+    ],
+    ids=["gAMA", "cICP", "cHRM", "pHYs"],
+)
+def test_what_a_png_says_by_chunks_of_its_own_is_warned_of(tmp_path: Path, chunk: bytes, words: str) -> None:
+    (path,) = write_images(tmp_path, 1)
+    say(path, chunk)
+    (line,) = warnings_of(tmp_path)
+    assert words in line
+
+
+def test_chunks_that_say_srgb_or_are_overruled_are_not(tmp_path: Path) -> None:
+    """An sRGB chunk stands above gAMA and cHRM (PNG 3, 11.3.2)."""
+    usual = b"cHRM" + struct.pack(">8I", 31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
+    said = [(b"gAMA" + struct.pack(">I", 45_455), usual), (b"sRGB\0", LINEAR, WIDE)]
+    for number, chunks in enumerate(said):
+        (tmp_path / str(number)).mkdir()
+        (path,) = write_images(tmp_path / str(number), 1)
+        say(path, *chunks)
+        assert warnings_of(tmp_path / str(number)) == []
+
+
+def warnings_of(folder: Path) -> list[str]:
+    notes = Notes()
+    read_images(str(folder), image_files(str(folder)), notes)
+    return notes.warnings
