@@ -15,6 +15,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from actors.core.errors import printable
 from actors.core.timings import STAGES
 from jobs.report import charts, cold, facts
 from jobs.report.advice import Layout, Limit, limit
@@ -62,9 +63,15 @@ def render_page(run: Run) -> str:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_literal,
     )
     environment.filters["flags"] = _mark_flags
     return environment.get_template("page.html").render(_context(run))
+
+
+def _literal(value: object) -> object:
+    """A value of the template as a reader is to see it: of text, what a browser would act on is written out."""
+    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _mark_flags(text: str) -> Markup:

@@ -130,7 +130,9 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
     assert Path(write_report(str(run))).read_bytes() == first
 
 
-EVIL = "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(2)><b a='{{ 7*191 }}' \x00"
+EVIL = (
+    "</title></style><script>alert(1)</script>\"'><img src=x onerror=alert(2)><b a='{{ 7*191 }}' \x00\x1b[31m\u202e\n"
+)
 
 
 def test_whatever_files_say_is_text(tmp_path: Path) -> None:
@@ -155,7 +157,8 @@ def test_whatever_files_say_is_text(tmp_path: Path) -> None:
     rows = [timing(i, BEGAN + i, node=EVIL.replace("\x00", ""), range_id=EVIL, device=EVIL) for i in range(20)]
     # A second node, so that nodes are named.
     rows.append(timing(20, BEGAN + 3, node="other"))
-    page = page_of(write_run(tmp_path / "<img src=x onerror=alert(3)>", rows, spoilt))
+    run = write_run(tmp_path / "<img src=x onerror=alert(3)>", rows, spoilt)
+    page = page_of(run)
     assert not [tag for tag, _ in page.tags if tag in {"script", "b"}]
     for tag, attributes in page.tags:
         assert not [name for name in attributes if name.startswith("on")]
@@ -165,6 +168,9 @@ def test_whatever_files_say_is_text(tmp_path: Path) -> None:
     assert "<img src=x onerror=alert(3)>" in page.text
     assert "{{ 7*191 }}" in page.text
     assert "1337" not in page.text
+    # What would turn or colour the words around it is written out.
+    assert page.text.count("\\x1b[31m\\u202e\\n") > 20
+    assert (run / "report.html").read_text(encoding="utf-8").replace("\n", "").isprintable()
 
 
 def test_a_run_without_any_frame_has_a_page(tmp_path: Path) -> None:
