@@ -40,6 +40,9 @@ pytest_plugins = ["stage"]
 
 # A suite that is started in the background inherits an ignored SIGINT, and would hand it on to the programs it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Under `nohup` the same goes for SIGHUP: what is started gets the default in place of a handler that does nothing.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 # A busy machine is slow now and then; pytest's own time limit catches what hangs.
 hypothesis.settings.register_profile("suite", deadline=None)

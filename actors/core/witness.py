@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import platform
 
 import xxhash
 
@@ -26,6 +26,6 @@ def image_digest(content: bytes) -> str:
 def changed(path: str) -> StoppedError:
     """What is to be raised where a file is not what the driver saw: nothing may be made of it."""
     return StoppedError(
-        f"{path} changed while the run lived, or node {socket.gethostname()} sees another file",
+        f"{path} changed while the run lived, or node {platform.node()} sees another file",
         "restore it and run the same command again",
     )
