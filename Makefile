@@ -9,8 +9,9 @@ demo: .venv/installed
 
 install: .venv/installed
 
+# In two processes, each with a cluster of its own: most tests wait for Ray, not for a core.
 test: .venv/installed-dev lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # What needs thousands of frames, and minutes.
 test-long: .venv/installed-dev

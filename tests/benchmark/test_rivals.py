@@ -282,7 +282,7 @@ def test_a_frame_that_cannot_be_written_is_not_passed_over(program: str, t: int,
     assert "fps_steady" not in failed.stdout
 
 
-@pytest.mark.parametrize("program", [*SHARED, *PROGRAMS])
+@pytest.mark.parametrize("program", sorted({*SHARED, *PROGRAMS}))
 def test_a_rival_uses_nothing_of_ours(program: str) -> None:
     tree = ast.parse((RIVALS / f"{program}.py").read_text(encoding="utf-8"))
     for_types = {
