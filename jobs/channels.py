@@ -26,6 +26,9 @@ _SAME = 0.9
 # A second is lost where the mean is so far below its loudest channel (12 dB), and that one is no silence (-60 dB).
 _LOST, _SILENCE = 10 ** (-12 / 10), 1e-6
 
+# One channel holds nearly all where all others together have so much less energy (12 dB).
+_REST = 10 ** (-12 / 10)
+
 # From this share of the seconds with sound on it is said.
 _LOST_SHARE = 0.05
 
@@ -115,6 +118,13 @@ class Levels:
                 tuple(map(int, heard)), f"only {names} of its {len(powers)} channels {verb} sound: no other is heard"
             )
         if self._lost > _LOST_SHARE * self._loud:
+            if powers.sum() < (1 + _REST) * powers[loudest]:
+                fall = 10 * math.log10(powers[loudest] / products.mean())
+                return Choice(
+                    (loudest,),
+                    f"{self._name(loudest)} holds nearly all of its sound and is heard alone: the mean of all"
+                    f" {len(powers)} channels would be {fall:.0f} dB quieter",
+                )
             return Choice(
                 None,
                 f"in {self._lost} of {self._loud} seconds its channels cancel each other in their mean, which is heard",

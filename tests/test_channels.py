@@ -61,6 +61,18 @@ def test_of_opposed_channels_the_loudest_is_heard(gain: float, hiss: float) -> N
     assert quad.channels == (2,)
 
 
+@pytest.mark.parametrize("layout", ["8 channels", "6 channels", "octagonal"])
+def test_a_channel_that_holds_nearly_all_is_heard_alone(layout: str) -> None:
+    """A voice on one track of many, where nothing says which; the others have hiss, so that none is empty."""
+    count = len(av.AudioLayout(layout).channels)
+    channels = [noise(10 + place, level=0.004) for place in range(count)]
+    channels[3] = VOICE
+    found = choice(layout, *channels)
+    assert found.channels == (3,)
+    assert "holds nearly all of its sound" in found.warning
+    assert f"would be {16 if count == 6 else 18} dB quieter" in found.warning
+
+
 def test_partly_opposed_channels_are_averaged_with_a_warning() -> None:
     found = choice("stereo", 0.3 * VOICE + OTHER, 0.3 * VOICE - OTHER)
     assert found.channels is None
