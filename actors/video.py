@@ -9,6 +9,7 @@ import numpy as np
 
 from actors import storage
 from actors.core.errors import InputError
+from actors.core.picture import HDR_NUMBERS
 from actors.core.witness import changed, packet_digest
 from actors.tracks import chosen
 
@@ -93,6 +94,10 @@ def _decode(
         for packet in (*packets, None):
             for frame in stream.codec_context.decode(packet):
                 if frame.pts in wanted and (last or not frame.is_corrupt):
+                    # What the beginning says is looked at before a run; joined files may go on otherwise.
+                    if hdr := HDR_NUMBERS.get(int(frame.color_trc)):
+                        fix = "mouthpiece inspect names the first such frame: tone-map or cut off that part"
+                        raise InputError(source.path, f"goes on as {hdr}, which is not rendered", fix)
                     frames[frame.pts] = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
             if len(frames) == len(wanted):
                 return [frames[place] for place in source.places]

@@ -8,6 +8,9 @@ from fractions import Fraction
 # Frames are made with so many bits for each colour.
 FRAME_DEPTH = 8
 
+# Transfer functions that frames are not made of, by their numbers in ITU-T H.273.
+HDR_NUMBERS = {16: "HDR (PQ)", 18: "HDR (HLG)"}
+
 
 @dataclass(frozen=True, slots=True)
 class Picture:

@@ -16,10 +16,11 @@ from av.video.stream import VideoStream
 from actors import storage
 from actors.core.clip import VideoFrames
 from actors.core.errors import InputError
+from actors.core.picture import HDR_NUMBERS
 from actors.tracks import chosen
 from actors.video import CONTAINERS
 from jobs.clip.containers import HEAD_BYTES, foreign, refusal
-from jobs.clip.convert import conversion
+from jobs.clip.convert import TONE_MAP, conversion
 from jobs.clip.files import file_at, files_in, one_line, readable
 from jobs.clip.look import look, require_readable
 from jobs.clip.packets import COPY_AGAIN, REENCODE, decoded_frames, decoded_order, list_packets
@@ -84,7 +85,7 @@ def read_video(path: str) -> VideoFrames:
 
 
 def check_video(video: VideoFrames) -> None:
-    """Decodes a whole video, as loaders will, to see that all of its frames are there and of one size.
+    """Decodes a whole video, as loaders will, to see that all of its frames are there, of one size and not HDR.
 
     Raises:
         InputError: the first frame that is not.
@@ -94,11 +95,19 @@ def check_video(video: VideoFrames) -> None:
     with readable(path), storage.open_input(path) as file, _opened(file, path) as (container, stream):
         for place, frame in decoded_frames(container, stream, path):
             number = numbers.pop(place, None)
-            if number is not None and (frame.width, frame.height) != size:
+            if number is None:
+                continue
+            if (frame.width, frame.height) != size:
                 raise InputError(
                     path,
                     f"frame {number} is {frame.width}x{frame.height}, the first is {size[0]}x{size[1]}",
                     f"make all of one size: {conversion(path)}",
+                )
+            if hdr := HDR_NUMBERS.get(int(frame.color_trc)):
+                raise InputError(
+                    path,
+                    f"from frame {number} on it is {hdr}, which is not rendered",
+                    f"tone-map that part, or cut it off: ffmpeg's filters for it are {TONE_MAP}",
                 )
     if numbers:
         raise InputError(path, f"frame {min(numbers.values())} does not decode", REENCODE)

@@ -218,6 +218,36 @@ def test_a_matrix_that_turns_is_refused_with_the_whole_command(
     assert command_in(str(caught.value))[-1] == "a.converted.mp4"
 
 
+def test_a_video_that_goes_on_in_hdr_is_named_with_the_frame(tmp_path: Path) -> None:
+    """Two recordings joined without being encoded again; the beginning is what a reader looks at."""
+    path, late = tmp_path / "a.mkv", 0
+    with av.open(str(path), "w") as target:
+        stream = None
+        for name, transfer in (("b.mkv", 1), ("c.mkv", 16)):
+            with av.open(str(tmp_path / name), "w") as container:
+                part = container.add_stream("mpeg2video", rate=25)
+                part.width, part.height, part.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+                part.codec_context.color_trc = transfer
+                for i in range(5):
+                    container.mux(part.encode(av.VideoFrame.from_ndarray(picture(i), format="bgr24")))
+                container.mux(part.encode(None))
+            with av.open(str(tmp_path / name)) as source:
+                stream = stream or target.add_stream_from_template(source.streams.video[0])
+                for packet in source.demux(video=0):
+                    if packet.pts is not None and packet.dts is not None:
+                        packet.pts, packet.dts, packet.stream = packet.pts + late, packet.dts + late, stream
+                        target.mux(packet)
+            late += 200
+    video = read_video(str(path))
+    assert len(video) == 10
+    with pytest.raises(InputError, match=r"from frame 5 on it is HDR \(PQ\)"):
+        check_video(video)
+    square = (FaceRect(4, 6, 24, 26),)
+    load_block(BlockRequest(2, video.part(2, 3), square, Interpolation.LINEAR, keep_frames=True), SMALL)
+    with pytest.raises(InputError, match=r"goes on as HDR \(PQ\)"):
+        load_block(BlockRequest(7, video.part(7, 8), square, Interpolation.LINEAR, keep_frames=True), SMALL)
+
+
 def test_a_video_that_changes_its_size_is_named_with_the_frame(tmp_path: Path) -> None:
     path = tmp_path / "a.webm"
     halves = [write(tmp_path / "b.webm", "libvpx"), tmp_path / "c.webm"]
