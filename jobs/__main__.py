@@ -6,6 +6,7 @@ import importlib
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -14,7 +15,7 @@ from jobs.interrupts import answered, end_now, hangs
 from jobs.messages import outlive_listeners, say, terminal
 from jobs.options import CompositeOptions
 from jobs.refusals import refusal
-from jobs.words import must_be
+from jobs.words import must_be, of_kind
 
 # In the order of the help. Each is the function of its own name in the module of that name in `jobs.commands`.
 COMMANDS = (
@@ -95,7 +96,19 @@ def _in_words(error: typer.TyperException) -> str:
         field = CompositeOptions.model_fields.get(name)
         if field is not None and type(error) is typer.BadParameter:
             return f"--{name.replace('_', '-')}: {must_be(name, field)}"
+        if type(error) is typer.BadParameter and error.ctx is not None and error.ctx.command.callback is not None:
+            return f"{error.param.opts[0]}: {_declared(error.ctx.command.callback, error.param.name)}"
     return error.format_message().rstrip(".")
+
+
+def _declared(command: Callable[..., Any], name: str) -> str:
+    """What the value of a command's own parameter has to be, by its declaration."""
+    annotation = get_type_hints(command, include_extras=True)[name]
+    told, *more = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
+    while get_args(told):
+        told = get_args(told)[0]
+    limits = {"ge": getattr(more[0], "min", None), "le": getattr(more[0], "max", None)} if more else {}
+    return of_kind(told, {bound: limit for bound, limit in limits.items() if limit is not None})
 
 
 def main() -> None:

@@ -57,3 +57,20 @@ def test_a_folder_that_has_such_a_name_already_is_gone_on_with(tmp_path: Path) -
     (tmp_path / "film.mp4").mkdir()
     result = in_process.command("composite", "clip", "--model", "m.onnx", "--out", tmp_path / "film.mp4")
     assert "would be a folder" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("soak", "--minutes", "nan"), "--minutes: must be a number from 0.01"),
+        (("soak", "--seed", "1.5"), "--seed: must be a whole number"),
+        (("benchmark", "--out", "b", "--system", "x"), "--system: must be one of bare, "),
+        (("benchmark", "--out", "b", "--format", "x"), "--format: must be one of png, jpg, webp, none"),
+        (("tune", "c", "--model", "m", "--seconds", "x"), "--seconds: must be a number from 1"),
+    ],
+)
+def test_values_of_every_command_are_refused_in_our_words(arguments: tuple[str, ...], words: str) -> None:
+    result = in_process.command(*arguments)
+    assert result.code == 2
+    assert result.output.startswith(f"error: {words}")
+    assert "Value error" not in result.output
