@@ -51,7 +51,10 @@ def check_same_pixels(before: RunRecord, options: CompositeOptions, identity: Ma
     if given:
         raise InputError(", ".join(given), f"{run} with {', '.join(begun)}", FIX)
     files = dict.fromkeys(_file(options, name) for name in differ)
-    raise InputError(", ".join(files), f"not what it was when {run}: the content has changed", FIX)
+    problem = (
+        f"not what it was when {run}: the content has changed, or an earlier version of mouthpiece read it otherwise"
+    )
+    raise InputError(", ".join(files), problem, FIX)
 
 
 def deciding(name: str) -> list[str]:
