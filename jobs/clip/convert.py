@@ -36,6 +36,11 @@ def conversion(path: str, filters: str = "", *, tagged: bool = False) -> str:
     return f"ffmpeg -i {shlex.quote(path)} {through}{_ENCODED}{said} -c:a aac {shlex.quote(target)}"
 
 
+def reencoded(path: str) -> str:
+    """What to do about a video whose packets are not as they should be."""
+    return f"re-encode it: {conversion(path)}"
+
+
 def still_conversion(path: str, filters: str) -> str:
     """The command that makes a PNG of an image which is read as it is."""
     return f"ffmpeg -i {shlex.quote(path)} -vf {shlex.quote(filters)} {shlex.quote(PurePosixPath(path).stem)}.sdr.png"

@@ -14,9 +14,9 @@ from av.video.stream import VideoStream
 from actors.core.errors import InputError
 from actors.core.packets import KeyPacket, Packets
 from actors.core.witness import packet_digest
+from jobs.clip.convert import reencoded
 
 COPY_AGAIN = "copy or download the whole file again"
-REENCODE = "re-encode it, for instance: ffmpeg -i IN -c:v libx264 -pix_fmt yuv420p OUT.mp4"
 # The profile of VP9 whose number is followed by a reserved bit.
 _RESERVED_BIT_PROFILE = 3
 
@@ -88,10 +88,12 @@ class PacketTable:
             InputError: there are none, or some that nothing can be decoded from.
         """
         if not self.frames:
-            raise InputError(path, "holds no frames", REENCODE)
+            raise InputError(path, "holds no frames", reencoded(path))
         first = min(self.frames)
         if not self.keys or self.keys[0] > first or self._time(self.keys[0]) > self.times[0]:
-            raise InputError(path, "it starts with frames that cannot be decoded (no keyframe before them)", REENCODE)
+            raise InputError(
+                path, "it starts with frames that cannot be decoded (no keyframe before them)", reencoded(path)
+            )
 
     def _time(self, place: int) -> int:
         return self._moments(place)[0 if self.guessed else 1]
@@ -125,9 +127,9 @@ def list_packets(container: av.container.InputContainer, stream: VideoStream, pa
             continue
         place = len(shown)
         if packet.is_corrupt:
-            raise InputError(path, f"damaged or truncated at frame {place}", f"{COPY_AGAIN}, or {REENCODE}")
+            raise InputError(path, f"damaged or truncated at frame {place}", f"{COPY_AGAIN}, or {reencoded(path)}")
         if packet.pts is None and packet.dts is None:
-            raise InputError(path, f"frame {place} has no timestamp", REENCODE)
+            raise InputError(path, f"frame {place} has no timestamp", reencoded(path))
         content = bytes(packet)
         shown.append(packet.pts)
         decoded.append(packet.dts)
@@ -193,7 +195,7 @@ def _frames(
     try:
         frames = stream.codec_context.decode(packet)
     except av.error.FFmpegError as error:
-        raise InputError(path, f"damaged at frame {place}", f"{COPY_AGAIN}, or {REENCODE}") from error
+        raise InputError(path, f"damaged at frame {place}", f"{COPY_AGAIN}, or {reencoded(path)}") from error
     yield from ((frame.pts, frame) for frame in frames if frame.pts is not None)
 
 

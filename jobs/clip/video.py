@@ -20,10 +20,10 @@ from actors.core.picture import HDR_NUMBERS
 from actors.tracks import chosen
 from actors.video import CONTAINERS
 from jobs.clip.containers import HEAD_BYTES, foreign, refusal
-from jobs.clip.convert import TONE_MAP, conversion
+from jobs.clip.convert import TONE_MAP, conversion, reencoded
 from jobs.clip.files import file_at, files_in, one_line, readable
 from jobs.clip.look import look, require_readable
-from jobs.clip.packets import COPY_AGAIN, REENCODE, decoded_frames, decoded_order, list_packets
+from jobs.clip.packets import COPY_AGAIN, decoded_frames, decoded_order, list_packets
 from jobs.clip.truncation import missing_bytes
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".3gp", ".3g2")
@@ -68,7 +68,7 @@ def read_video(path: str) -> VideoFrames:
                 table = table.as_decoded(*decoded_order(container, stream, path))
     table.require_decodable(path)
     if time_base is None:
-        raise InputError(path, "does not say how long its frames are shown", REENCODE)
+        raise InputError(path, "does not say how long its frames are shown", reencoded(path))
     times = table.times
     return VideoFrames(
         path=path,
@@ -110,7 +110,7 @@ def check_video(video: VideoFrames) -> None:
                     f"tone-map that part, or cut it off: ffmpeg's filters for it are {TONE_MAP}",
                 )
     if numbers:
-        raise InputError(path, f"frame {min(numbers.values())} does not decode", REENCODE)
+        raise InputError(path, f"frame {min(numbers.values())} does not decode", reencoded(path))
 
 
 @contextmanager
@@ -124,19 +124,19 @@ def _opened(file: IO[bytes], path: str) -> Iterator[tuple[av.container.InputCont
             stream = chosen(container.streams.video)
             # Without a decoder the stream has none of its video attributes, whatever the type says.
             if getattr(stream, "codec_context", None) is None:
-                raise InputError(path, "its codec is not known here", REENCODE)
+                raise InputError(path, "its codec is not known here", reencoded(path))
             if stream.disposition & Disposition.attached_pic:
-                raise InputError(path, "its only picture is a cover, not a video", REENCODE)
+                raise InputError(path, "its only picture is a cover, not a video", reencoded(path))
             yield container, stream
     except av.error.FFmpegError as error:
         reason = one_line(error) if error.strerror is None else error.strerror
-        raise InputError(path, f"not a readable video ({reason})", f"{COPY_AGAIN}, or {REENCODE}") from error
+        raise InputError(path, f"not a readable video ({reason})", f"{COPY_AGAIN}, or {reencoded(path)}") from error
 
 
 def _first_frame(container: av.container.InputContainer, stream: VideoStream, path: str) -> av.VideoFrame:
     frame = next(container.decode(stream), None)
     if frame is None:
-        raise InputError(path, "not one frame of it can be decoded", f"{COPY_AGAIN}, or {REENCODE}")
+        raise InputError(path, "not one frame of it can be decoded", f"{COPY_AGAIN}, or {reencoded(path)}")
     return frame
 
 
