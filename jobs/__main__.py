@@ -94,10 +94,12 @@ def _in_words(error: typer.TyperException) -> str:
     if isinstance(error, typer.BadParameter) and error.param is not None and error.param.name is not None:
         name = error.param.name.removesuffix("_")
         field = CompositeOptions.model_fields.get(name)
-        if field is not None and type(error) is typer.BadParameter:
-            return f"--{name.replace('_', '-')}: {must_be(name, field)}"
-        if type(error) is typer.BadParameter and error.ctx is not None and error.ctx.command.callback is not None:
-            return f"{error.param.opts[0]}: {_declared(error.ctx.command.callback, error.param.name)}"
+        command = None if error.ctx is None else error.ctx.command.callback
+        if type(error) is typer.BadParameter and command is not None:
+            declared = _declared(command, error.param.name)
+            # Of several commands' options of one name a list of choices is each command's own.
+            words = declared if field is None or "one of" in declared else must_be(name, field)
+            return f"--{name.replace('_', '-')}: {words}"
     return error.format_message().rstrip(".")
 
 
