@@ -56,6 +56,8 @@ def _beside(path: str, given: str) -> str:
 
 
 def _parsed(path: str) -> dict[str, Any]:
+    if not path:
+        raise InputError("--config", "names no file", "give the path of a TOML file")
     where = storage.resolve(path)
     try:
         found = storage.entry(where)
@@ -63,6 +65,7 @@ def _parsed(path: str) -> dict[str, Any]:
             raise InputError(path, "there is no such file", "check --config")
         if not storage.is_file(where) or found.size > LONGEST:
             raise InputError(path, "cannot be read as TOML (no file, or a very large one)", "check --config")
-        return tomllib.loads(storage.read_bytes(where).decode())
+        # Editors of Windows put a mark of the encoding in front.
+        return tomllib.loads(storage.read_bytes(where).decode("utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise InputError(path, f"cannot be read as TOML ({error})", "mend it") from error

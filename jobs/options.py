@@ -182,7 +182,7 @@ def load_options(flags: dict[str, Any], config: str | None) -> CompositeOptions:
         InputError: the file cannot be read, or a value is not valid.
     """
     fields = CompositeOptions.model_fields
-    values = {**(read_config(config, fields) if config else {}), **flags}
+    values = {**({} if config is None else read_config(config, fields)), **flags}
     try:
         return CompositeOptions.model_validate(values)
     except ValidationError as error:

@@ -251,6 +251,15 @@ def test_the_file_alone_is_enough(tmp_path: Path) -> None:
     assert (merged.clip, merged.model, merged.out, merged.composite) == expected
 
 
+def test_a_mark_of_the_encoding_is_no_part_of_the_file(tmp_path: Path) -> None:
+    assert load_options(NEEDED, str(config_of(tmp_path, "\ufeffworkers = 3\n"))).workers == 3
+
+
+def test_no_path_is_no_file() -> None:
+    with pytest.raises(InputError, match="names no file"):
+        load_options(NEEDED, "")
+
+
 def test_options_that_the_file_does_not_know_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "mouth.toml"
     assert refusal(config_of(tmp_path, "wrokers = 3\n")).subject == f"{path}: wrokers"
