@@ -269,12 +269,13 @@ def seam(shape: Shape, before: Image, after: Image, box: Box) -> tuple[float, st
 
 
 def edges_of(shape: Shape, box: Box) -> dict[str, tuple[int, int, int, int]]:
-    """Left, top, right, bottom of the three rectangles on the frame, each at the nearest line between pixels."""
+    """Left, top, right, bottom of the three rectangles on the frame, each at the nearest line between its pixels."""
     scale = (box[2] - box[0]) / shape.crop, (box[3] - box[1]) / shape.crop
     edges = {"square": pixels_of(box)}
     for name, sides in {"inner": (0, 0, shape.side, shape.side), "mask": shape.black}.items():
         places = [math.floor(box[i % 2] + (shape.border + side) * scale[i % 2] + 0.5) for i, side in enumerate(sides)]
-        edges[name] = (places[0], places[1], places[2], places[3])
+        last = edges["square"][2:]
+        edges[name] = (places[0], places[1], min(places[2], last[0]), min(places[3], last[1]))
     return edges
 
 

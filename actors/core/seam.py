@@ -230,7 +230,8 @@ class _Side:
         ]
 
     def _place(self, crop: int) -> int:
-        return int(np.floor(self.origin - self.start + crop * self.scale + 0.5))
+        # Where the square's own end lies in the middle of a pixel, `FaceSquare.pixels` decides, which rounds it down.
+        return min(int(np.floor(self.origin - self.start + crop * self.scale + 0.5)), self.stop - self.start)
 
 
 def _needed(lines: list[tuple[int, int]]) -> list[int]:
