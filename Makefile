@@ -11,7 +11,7 @@ install: .venv/installed
 
 # In two processes, each with a cluster of its own: most tests wait for Ray, not for a core.
 test: .venv/installed-dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # What needs thousands of frames, and minutes.
 test-long: .venv/installed-dev

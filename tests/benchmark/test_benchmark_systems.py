@@ -87,7 +87,7 @@ def test_ours_is_started_as_users_start_it(
 ) -> None:
     how = runner(material[0], model, tmp_path, device)
     command = how.command(task(System.OURS, output, Setting(4, 1, 8), chosen=chosen), tmp_path / "run")
-    assert command[1:4] == ["-m", "jobs", "composite"]
+    assert command[1:4] == ["-P", str(small.ROOT / "mouthpiece.py"), "composite"]
     if output is Output.VIDEO:
         assert command.pop() == "--video"
     flags = {
