@@ -311,7 +311,7 @@ def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: 
         providers = [(CUDA, _cuda_options(options)), CPU]
     try:
         # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
-        with tempfile.NamedTemporaryFile(prefix="mouthpiece-", suffix=".onnx") as file:
+        with tempfile.NamedTemporaryFile(prefix="mouthpiece-loading-", suffix=".onnx") as file:
             # Should this process be killed, the next run on this machine knows by the lock that nobody wants the file.
             with contextlib.suppress(OSError):
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -21,6 +22,7 @@ MARK = ".mouthpiece"
 
 # A worker locks the file by which it loads its network right after making it, see `actors.session`.
 OLD_SECONDS = 60.0
+NETWORK = re.compile(r"mouthpiece-loading-[a-z0-9_]{8}\.onnx")
 
 # What a folder must have room for, or the first log would fill it.
 ROOM = 1 << 20
@@ -103,7 +105,8 @@ def remove_leftovers(base: Path) -> list[Path]:
 def _remove_if_dead(path: Path) -> bool:
     with suppress(OSError):  # gone meanwhile, somebody's, or alive (its lock is held)
         found = path.lstat()
-        network = stat.S_ISREG(found.st_mode) and path.suffix == ".onnx" and time.time() - found.st_mtime > OLD_SECONDS
+        ours = stat.S_ISREG(found.st_mode) and NETWORK.fullmatch(path.name) is not None
+        network = ours and time.time() - found.st_mtime > OLD_SECONDS
         if found.st_uid != os.geteuid() or not (network or stat.S_ISDIR(found.st_mode)):
             return False
         lock = os.open(path if network else path / MARK, os.O_RDWR | os.O_NOFOLLOW)

@@ -45,7 +45,10 @@ def test_only_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
     somebodys.mkdir()
     (somebodys / "text").write_text("mine")
     (tmp_path / "mouthpiece-link").symlink_to(somebodys)
-    networks = [tmp_path / f"mouthpiece-{name}.onnx" for name in ("left", "young", "loading")]
+    networks = [tmp_path / f"mouthpiece-loading-{name}.onnx" for name in ("left_1_x", "young_12", "in_use_3")]
+    export = tmp_path / "mouthpiece-wav2lip.onnx"
+    export.write_bytes(b"somebody's own")
+    os.utime(export, (0, 0))
     for network in networks:
         network.write_bytes(b"")
         os.utime(network, (0, 0) if network != networks[1] else None)
@@ -66,6 +69,7 @@ def test_only_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
         (folders[0] / "r").mkdir(parents=True)
     assert not folders[0].exists()
     os.close(loading)
+    export.unlink()
     for network in networks[1:]:
         network.unlink()
     alive.communicate(timeout=30)
