@@ -73,7 +73,8 @@ class Findings:
 
     Attributes:
         notes: what the user should know, without the path.
-        spliced: whether it was read otherwise than it stands there: past tags, or with a true header.
+        spliced: whether it was read otherwise than it stands there: past tags, with a true header, another track than
+            the first, or with silence put in.
     """
 
     notes: list[str] = field(default_factory=list)
@@ -112,7 +113,7 @@ def decoded(path: str, findings: Findings | None = None) -> Iterator[Piece]:
             file.seek(0)
             source = file if parts is None else Spliced(file, parts)
             with av.open(source, "r", metadata_errors="replace", options=CONTAINERS) as container:
-                yield from _pieces(path, container, notes, joined=joined is not None)
+                yield from _pieces(path, container, findings, joined=joined is not None)
     except (av.error.FFmpegError, OSError) as error:
         raise not_sound(path, error.strerror or str(error)) from error
 
@@ -176,18 +177,20 @@ def frame_of(samples: NDArray[np.float32], rate: int, layout: str) -> av.AudioFr
     return frame
 
 
-def _pieces(path: str, container: InputContainer, notes: list[str], *, joined: bool) -> Iterator[Piece]:
+def _pieces(path: str, container: InputContainer, findings: Findings, *, joined: bool) -> Iterator[Piece]:
+    notes = findings.notes
     if not len(container.streams):
         raise InputError(path, "is damaged or cut off: nothing in it can be read", "copy or export it again")
     if not container.streams.audio:
         raise InputError(path, "has no sound track", "give a recording with a sound track")
     stream = chosen(container.streams.audio)
+    findings.spliced |= stream.index != container.streams.audio[0].index
     tick = Fraction(stream.time_base or 1)
     declared = None if stream.duration is None else stream.duration * tick
     if declared is None and len(container.streams) == 1 and container.duration is not None:
         # Matroska counts it from its clock's zero, not from the first sample.
         declared = Fraction(container.duration, av.time_base) - (stream.start_time or 0) * tick
-    frames = _in_time(path, container, _frames(path, container), notes)
+    frames = _in_time(path, container, _frames(path, container), findings)
     first = next(frames, None)
     if first is None:
         return
@@ -242,7 +245,7 @@ def _frames(path: str, container: InputContainer) -> Iterator[av.AudioFrame]:
 
 
 def _in_time(
-    path: str, container: InputContainer, frames: Iterator[av.AudioFrame], notes: list[str]
+    path: str, container: InputContainer, frames: Iterator[av.AudioFrame], findings: Findings
 ) -> Iterator[av.AudioFrame]:
     """The frames with silence where the container's clock goes on without them, as players show them beside a picture.
 
@@ -277,7 +280,10 @@ def _in_time(
             end += Fraction(frame.samples, frame.sample_rate)
     if holes:
         places = "one place" if len(holes) == 1 else f"{len(holes)} places"
-        notes.append(f"its clock goes on without sound in {places} ({float(sum(holes)):.2f} s): silence is put in")
+        findings.spliced = True
+        findings.notes.append(
+            f"its clock goes on without sound in {places} ({float(sum(holes)):.2f} s): silence is put in"
+        )
 
 
 def _filled(path: str) -> str:
