@@ -182,8 +182,8 @@ def _density(image: Image.Image) -> Fraction:
     density = image.info.get("jfif_density") or image.info.get("dpi") or image.info.get("aspect")
     if not isinstance(density, tuple) or not all(0 < side < _MOST_DENSE for side in density):
         return Fraction(1)
-    across, down = (Fraction(side).limit_denominator(100) for side in density)
-    return (across / down).limit_denominator(100)
+    across, down = map(Fraction, density)
+    return (across / down).limit_denominator(100) or Fraction(1)
 
 
 def _with_code_points(picture: Picture, file: IO[bytes]) -> Picture:

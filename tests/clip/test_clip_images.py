@@ -11,10 +11,11 @@ from clip_inputs import HEIGHT, PATIENT, WIDTH, given_or_refused, picture, write
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.TiffImagePlugin import IFDRational
 
 from actors.core.clip import ImageFrames
 from actors.core.errors import InputError
-from jobs.clip.image_look import image_size
+from jobs.clip.image_look import image_size, look_at_image
 from jobs.clip.images import image_files, read_images
 from jobs.clip.notes import Notes
 
@@ -177,6 +178,18 @@ def test_what_images_say_and_frames_keep_is_not(tmp_path: Path) -> None:
         assert looks(tmp_path / str(number), plain, **options)[1] == []
     assert looks(tmp_path / "grey", plain.convert("L"))[1] == []
     assert looks(tmp_path / "few", plain.convert("P"))[1] == []
+
+
+def test_sides_of_next_to_no_density_are_alike(tmp_path: Path) -> None:
+    sparse = Image.Exif()
+    sparse[0x011A] = sparse[0x011B] = IFDRational(1, 1000)
+    path = tmp_path / "0.jpg"
+    Image.fromarray(picture(0)).save(path, exif=sparse)
+    content = path.read_bytes()
+    # Without the JFIF segment, whose density goes before.
+    assert content[2:4] == b"\xff\xe0"
+    path.write_bytes(content[:2] + content[4 + int.from_bytes(content[4:6]) :])
+    assert look_at_image(str(path)).density == 1
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp"])
