@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import onnx
@@ -66,11 +67,15 @@ class _Calls:
         return count
 
 
-def is_plain(model: onnx.ModelProto) -> bool:
+def is_plain(model: onnx.ModelProto, fed: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether a network surely ends in a time and within a memory that its file's size and its shapes tell.
 
     It does where it has no loops, branches or functions, not very many nodes, and all of its tensors' sizes are known
     from those of its inputs and are not immense.
+
+    Args:
+        model: the network.
+        fed: for its inputs the sides behind the batch, which the file may leave open.
     """
     if (
         len(model.graph.node) > MOST_NODES
@@ -78,5 +83,5 @@ def is_plain(model: onnx.ModelProto) -> bool:
         or any(True for node in nodes(model) for _ in graphs(node))
     ):
         return False
-    sizes = all_bytes(model)
+    sizes = all_bytes(model, fed)
     return sizes is not None and sum(sizes) <= PLAIN_BYTES

@@ -98,7 +98,9 @@ def read_encoder(path: str) -> EncoderTensors:
         )
     names = (mel[0], features[0])
     check_floats(network, names, ("float",))
-    return EncoderTensors(*names, fixed_batch(network, names), network.external, is_plain(network.model))
+    return EncoderTensors(
+        *names, fixed_batch(network, names), network.external, is_plain(network.model, {mel[0]: WINDOW_SHAPE})
+    )
 
 
 class Encoder:

@@ -124,7 +124,8 @@ def _at(model: onnx.ModelProto, sides: Mapping[str, tuple[int, ...]], batch: int
     constants = {
         tensor.name: numpy_helper.to_array(tensor)
         for tensor in model.graph.initializer
-        if math.prod(tensor.dims) <= MOST_NUMBERS
+        # What lies in another file is not read: here and on a worker the same must be folded.
+        if math.prod(tensor.dims) <= MOST_NUMBERS and not tensor.external_data
     }
     values: Values = {}
     for _ in range(MOST_ROUNDS):
@@ -174,7 +175,9 @@ def _value(node: onnx.NodeProto, known: Mapping[str, NDArray[Any]], sizes: Sizes
     if node.op_type in SIZES:
         return _size(node, settings, sizes.get(node.input[0]))
     if node.op_type == "Constant" and set(settings) == {"value"}:
-        return numpy_helper.to_array(settings["value"]) if math.prod(settings["value"].dims) <= MOST_NUMBERS else None
+        value = settings["value"]
+        here = math.prod(value.dims) <= MOST_NUMBERS and not value.external_data
+        return numpy_helper.to_array(value) if here else None
     given = [name for name in node.input if name]
     if node.op_type not in ARITHMETIC or not given or any(name not in known for name in given):
         return None

@@ -65,7 +65,7 @@ def recognise_model(path: str, kinds: Sequence[ModelKind], output: str | None = 
     check_floats(network, names, FLOATS)
     batch = fixed_batch(network, names)
     model = ready_network(network.model, found.image, found.audio, found.kind)
-    plain = is_plain(model)
+    plain = is_plain(model, found.sides)
     # A network that may be immense is not taken apart.
     face = face_tensors(model, *names) if plain else ()
     quantised = quantised_operators(network.model)

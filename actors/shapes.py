@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import onnx
@@ -34,19 +35,21 @@ def tensor_sides(model: onnx.ModelProto) -> dict[str, Sides]:
         return {}
 
 
-def all_bytes(model: onnx.ModelProto) -> list[int] | None:
+def all_bytes(model: onnx.ModelProto, fed: Mapping[str, tuple[int, ...]]) -> list[int] | None:
     """Bytes of everything that a network's nodes make for one frame; ``None`` where they do not all follow from it.
 
     Args:
-        model: the network; an axis that a graph input leaves open is taken for the batch, and for 1.
+        model: the network.
+        fed: for its inputs the sides behind the batch; another axis that an input leaves open is taken for 1.
     """
     asked = outline(model)
     stored = {tensor.name for tensor in asked.graph.initializer}
     del asked.graph.value_info[:]
     for value in asked.graph.input:
-        for dim in value.type.tensor_type.shape.dim:
+        given = (1, *fed.get(value.name, ()))
+        for place, dim in enumerate(value.type.tensor_type.shape.dim):
             if value.name not in stored and dim.dim_value <= 0:
-                dim.dim_value = 1
+                dim.dim_value = given[place] if place < len(given) else 1
     for value in asked.graph.output:
         value.type.tensor_type.ClearField("shape")
     try:

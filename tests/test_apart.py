@@ -159,9 +159,25 @@ def test_an_encoder_is_tried_likewise(tmp_path: Path) -> None:
         try_encoder(str(path), tensors)
 
 
+def test_sides_that_a_file_leaves_open_are_those_that_it_will_be_fed() -> None:
+    def enlarging(factor: float) -> onnx.ModelProto:
+        scales = numpy_helper.from_array(np.array([1, 1, factor, factor], np.float32), "scales")
+        graph = helper.make_graph(
+            [helper.make_node("Resize", ["picture", "", "scales"], ["large"])],
+            "open",
+            [helper.make_tensor_value_info("picture", TensorProto.FLOAT, ["n", 6, "h", "w"])],
+            [helper.make_tensor_value_info("large", TensorProto.FLOAT, ["n", 6, "y", "x"])],
+            [scales],
+        )
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+    assert is_plain(enlarging(2), {"picture": (6, 320, 320)})
+    assert not is_plain(enlarging(300), {"picture": (6, 320, 320)})
+
+
 def test_networks_of_the_family_need_no_trial() -> None:
-    assert is_plain(build_light_model(UNET_328))
-    assert is_plain(ready_network(build_stand_in(UNET_328), "input", "audio", UNET_328))
+    assert is_plain(build_light_model(UNET_328), {})
+    assert is_plain(ready_network(build_stand_in(UNET_328), "input", "audio", UNET_328), {})
 
 
 def test_a_graph_of_very_many_nodes_is_not_looked_through(tmp_path: Path) -> None:
