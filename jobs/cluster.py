@@ -96,6 +96,10 @@ class Cluster:
         """Why it is no more, or ``None``."""
         return self._hold.lost
 
+    def hurry(self) -> None:
+        """Lets nobody wait for Ray's leave any more."""
+        self._hold.hurry = True
+
     def offer(self) -> Offer:
         """What is there right now.
 
@@ -131,7 +135,11 @@ class Cluster:
         """
         say(console, "waiting for a node that can render: the cluster has none yet")
         until = time.monotonic() + seconds
-        within(ASK_SECONDS, partial(request_resources, num_cpus=1))
+        try:
+            within(ASK_SECONDS, partial(request_resources, num_cpus=1))
+        except TimeoutError as error:
+            self._hold.lost = self.lost or _silence("the cluster", ASK_SECONDS)
+            raise self._hold.lost from error
         try:
             while not (there := self.offer()).rendering:
                 if time.monotonic() > until:
@@ -293,12 +301,15 @@ class _OwnServers:
 
     def __init__(self) -> None:
         self._seen: dict[int, psutil.Process] = {}
+        # Made before Ray starts: what runs by then belongs to the program that calls us.
+        self._others = {child.pid for child in psutil.Process().children()}
 
     def problem(self) -> StoppedError | None:
         """Which of them died."""
         if len(self._seen) < len(SERVERS):
             # Those seen before stay: what has died is listed no more.
-            self._seen |= {child.pid: child for child in psutil.Process().children() if _name(child) in SERVERS}
+            children = [child for child in psutil.Process().children() if child.pid not in self._others]
+            self._seen |= {child.pid: child for child in children if _name(child) in SERVERS}
         for server in self._seen.values():
             if _is_gone(server):
                 return StoppedError(

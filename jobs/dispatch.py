@@ -19,7 +19,7 @@ from actors.core.report import RangeReport, WorkerReport
 from actors.core.timeline import FrameRange
 from jobs.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.cluster import Offer
-from jobs.deaths import Death, account
+from jobs.deaths import Death, account, cause
 from jobs.own_code import prove_workers
 from jobs.scheduler import Scheduler
 from jobs.within import within
@@ -288,7 +288,7 @@ class Dispatcher:
         except ray.exceptions.RayError as error:
             cause = getattr(error, "cause", None)
             # What the first worker cannot use, none can. One that comes later is alone with its trouble.
-            if isinstance(cause, InputError) and not self.moments.workers:
+            if isinstance(cause, (InputError, StoppedError)) and not self.moments.workers:
                 raise cause from error
             self._died(slot, error)
             return
@@ -342,7 +342,7 @@ class Dispatcher:
     def _lose_block(self, block: int, error: Exception) -> None:
         self._blocks.pop(block, None)
         self._drop_calls(("load", block))
-        self._scheduler.block_lost(block, account(error)[:200])
+        self._scheduler.block_lost(block, cause(account(error)))
 
     def _died(self, slot: int, error: Exception) -> None:
         self._forget(slot)

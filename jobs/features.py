@@ -249,7 +249,7 @@ def _answer(reference: Any, wait: float | None = None) -> Any:  # noqa: ANN401 -
             f"no encoder became ready within {wait:g} s", "see ray status; --wait waits longer"
         ) from error
     except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, InputError):
+        if isinstance(error.cause, (InputError, StoppedError)):
             raise error.cause from error
         raise
 

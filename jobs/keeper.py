@@ -40,10 +40,12 @@ class Hold:
 
     Attributes:
         lost: why it is no more, or ``None``.
+        hurry: somebody waits for the end, so Ray is given little time to be left.
     """
 
     def __init__(self) -> None:
         self.lost: StoppedError | None = None
+        self.hurry = False
 
 
 @contextmanager
@@ -69,7 +71,7 @@ def kept(
         keeper.wait(starting)
         with watched(hold, running):
             yield hold
-        calm = True
+        calm = hold.lost is None and not hold.hurry
     except Exception:
         calm = hold.lost is None and keeper.failure is None and keeper.started.is_set()
         raise
@@ -143,11 +145,13 @@ def watched(hold: Hold, problem: Problem) -> Iterator[None]:
 
     def watch() -> None:
         while not done.wait(WATCH_SECONDS):
-            hold.lost = problem()
-            if hold.lost is not None:
-                if main:
-                    _thread.interrupt_main(POKE)
-                return
+            found = problem()
+            if found is None:
+                continue
+            hold.lost = hold.lost or found
+            if main and not done.is_set():
+                _thread.interrupt_main(POKE)
+            return
 
     before = signal.signal(POKE, _interrupt) if main else None
     watcher = threading.Thread(target=watch, name="watch", daemon=True)

@@ -112,6 +112,9 @@ class _Run:
         # But for the device, which the cluster may have to decide.
         self._identity = inputs.identity(options, "")
         self._record = record.opening(options, inputs, before)
+        if before is not None and before.video is not None and not options.video:
+            # It stays part of the run when nobody asks for another.
+            self._record["video"] = before.as_written()["video"]
 
     def look(self) -> list[int]:
         """Finds the frames that are to be rendered. Nothing is started or written.
@@ -197,18 +200,25 @@ class _Run:
             self._prepare_folder(clear=self._options.restart)
             self._dispatch(outcome, placement, ahead, choice, cluster, there)
         except InputError as error:
-            if (outcome.scheduler is None or outcome.scheduler.done == 0) and before is None:
+            if outcome.scheduler is None or (outcome.scheduler.done == 0 and before is None):
                 raise
             # Frames have been delivered, so this is no longer a run that never began.
             outcome.error = StoppedError(str(error), "then run the same command again")
-        except (StoppedError, KeyboardInterrupt) as error:
+        except KeyboardInterrupt as error:
+            cluster.hurry()
             outcome.error = cluster.lost or error
-        except OSError as error:
-            outcome.error = _unwritable(error)
+        except StoppedError as error:
+            outcome.error = cluster.lost or error
+        # Before OSError, which some of Ray's are as well.
         except ray.exceptions.RayError as error:
             outcome.error = cluster.lost or StoppedError(
                 f"Ray failed ({' '.join(str(error).split())[:300]})", "then run again"
             )
+        except OSError as error:
+            outcome.error = _unwritable(error)
+        if outcome.scheduler is None and outcome.error is not None:
+            # It never came to rendering: an earlier run's record stays, and a new one would lack its plan.
+            raise outcome.error
         return outcome
 
     def report(self, outcome: Outcome) -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 import small
 from stage import ROWS, Stage
 
+import jobs.render
 from jobs.attempts import KEPT
 from jobs.verify import verify_run
 
@@ -36,6 +38,21 @@ def test_frames_damaged_between_runs(stage: Stage) -> None:
     assert f"37 of {ROWS} done, rendering {ROWS - 37}" in result.output
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     stage.check_whole()
+
+
+def test_what_ends_before_it_renders_leaves_the_record(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stage.render("--frames", ":4").code == 0
+    before = stage.record
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as now:
+        now.setattr(jobs.render, "plan_ahead", interrupted)
+        assert stage.render("--frames", ":8").code == 130
+    assert stage.record == before
+    assert stage.render("--frames", ":8").code == 0
+    stage.check_whole(range(8))
 
 
 def test_a_video_is_mended_from_its_segments(stage: Stage) -> None:
