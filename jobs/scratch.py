@@ -22,6 +22,7 @@ MARK = ".mouthpiece"
 
 # A worker locks the file by which it loads its network right after making it, see `actors.session`.
 OLD_SECONDS = 60.0
+SHELL = re.compile(r"mouthpiece-[a-z0-9_]{8}")
 NETWORK = re.compile(r"mouthpiece-loading-[a-z0-9_]{8}\.onnx")
 
 # What a folder must have room for, or the first log would fill it.
@@ -109,6 +110,8 @@ def _remove_if_dead(path: Path) -> bool:
         network = ours and time.time() - found.st_mtime > OLD_SECONDS
         if found.st_uid != os.geteuid() or not (network or stat.S_ISDIR(found.st_mode)):
             return False
+        if SHELL.fullmatch(path.name) and not (path / MARK).exists() and time.time() - found.st_mtime > OLD_SECONDS:
+            return _remove_shell(path)
         lock = os.open(path if network else path / MARK, os.O_RDWR | os.O_NOFOLLOW)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -120,6 +123,13 @@ def _remove_if_dead(path: Path) -> bool:
         finally:
             os.close(lock)
     return False
+
+
+def _remove_shell(path: Path) -> bool:
+    """Removes a folder that holds nothing but empty folders, as a killed run's last processes make it anew."""
+    for folder, _, _ in os.walk(path, topdown=False):
+        Path(folder).rmdir()  # fails where something is in it
+    return True
 
 
 def _make(base: Path) -> tuple[Path, int]:

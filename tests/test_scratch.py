@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import resource
+import shutil
 import signal
 import stat
 import subprocess
@@ -54,6 +55,12 @@ def test_only_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
         os.utime(network, (0, 0) if network != networks[1] else None)
     loading = os.open(networks[2], os.O_RDWR)
     fcntl.flock(loading, fcntl.LOCK_EX)
+    shell, used, young = (tmp_path / f"mouthpiece-{name}" for name in ("made_new", "has_text", "just_now"))
+    for folder in (shell, used, young):
+        (folder / "r" / "session_1").mkdir(parents=True)
+    (used / "r" / "text").write_text("mine")
+    for folder in (shell, used):
+        os.utime(folder, (0, 0))
     run = [sys.executable, "-c", HOLDER, str(tmp_path)]
     holders = [
         subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=small.ROOT)
@@ -68,6 +75,9 @@ def test_only_what_killed_processes_left_is_removed(tmp_path: Path) -> None:
         # A process of the killed one's that has not ended yet writes another line.
         (folders[0] / "r").mkdir(parents=True)
     assert not folders[0].exists()
+    assert [folder.exists() for folder in (shell, used, young)] == [False, True, True]
+    for folder in (used, young):
+        shutil.rmtree(folder)
     os.close(loading)
     export.unlink()
     for network in networks[1:]:
