@@ -22,6 +22,7 @@ from actors.core.timeline import FrameRange, Loop, Pairing, divide, retimed
 from actors.digest import model_digest
 from actors.kinds import kinds_named
 from actors.model import recognise_model
+from actors.tracks import LATEST_START
 from jobs.clip import clock_warnings, read_clip, read_features, read_parsing, read_windows
 from jobs.clip.files import readable
 from jobs.digest import array_digest, backgrounds_digest, images_digest, text_digest, witnessed
@@ -29,9 +30,6 @@ from jobs.options import CompositeOptions
 from jobs.recorded import Recorded, read_recorded, read_shown, read_speech
 from jobs.recording import mono
 from jobs.survey import Survey
-
-# Seconds. A picture that begins later than that has nothing to do with the sound beside it.
-LATEST_START = 3600
 
 
 @dataclass(frozen=True, slots=True)

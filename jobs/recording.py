@@ -13,12 +13,11 @@ import av
 import av.error
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 from numpy.typing import NDArray
 
 from actors import storage
 from actors.core.errors import InputError
-from actors.tracks import chosen
+from actors.tracks import LATEST_START, chosen, others_start
 from jobs.foreign_sound import not_sound
 from jobs.lengths import is_round, readable_parts
 from jobs.mpeg_audio import sound_parts
@@ -29,9 +28,6 @@ CONTAINERS = {"format_whitelist": "wav,w64,flac,mp3,mov,mp4,ogg,aiff,au,matroska
 
 # Below there is no speech, above no microphone; either would make a small file ask for endless sound or memory.
 _LOWEST_RATE, _HIGHEST_RATE = 4_000, 768_000
-
-# A track that begins later beside a picture is no recording of it.
-_LATEST_START = 3600
 
 # Codecs with frames of fixed length fill up the last one; more than this behind the end is not filling.
 _LONGEST_PADDING = 8192
@@ -345,18 +341,11 @@ def _without_padding(sound: Iterator[NDArray[np.float32]], end: int) -> Iterator
 def _delay(path: str, container: InputContainer, first: av.AudioFrame) -> Fraction:
     """Seconds by which the sound begins later than what is beside it in the file; 0 where it is alone."""
     own = chosen(container.streams.audio)
-    others = [
-        stream.start_time * Fraction(stream.time_base)
-        for stream in (*container.streams.video, *container.streams.audio)
-        if stream is not own
-        and stream.start_time is not None
-        and stream.time_base is not None
-        and not stream.disposition & Disposition.attached_pic
-    ]
-    if not others or first.pts is None or first.time_base is None:
+    began = others_start(container, own)
+    if began is None or first.pts is None or first.time_base is None:
         return Fraction(0)
-    delay = max(Fraction(0), first.pts * Fraction(first.time_base) - min(others))
-    if delay > _LATEST_START:
+    delay = max(Fraction(0), first.pts * Fraction(first.time_base) - began)
+    if delay > LATEST_START:
         raise InputError(path, f"its sound begins {float(delay):.0f} s after its picture", "export the sound alone")
     return delay
 

@@ -17,7 +17,7 @@ from actors import storage
 from actors.core.clip import VideoFrames
 from actors.core.errors import InputError
 from actors.core.picture import HDR_NUMBERS
-from actors.tracks import chosen
+from actors.tracks import chosen, others_start
 from actors.video import CONTAINERS
 from jobs.clip.containers import HEAD_BYTES, foreign, refusal
 from jobs.clip.convert import TONE_MAP, conversion, reencoded
@@ -57,7 +57,7 @@ def read_video(path: str) -> VideoFrames:
         file.seek(0)
         with _opened(file, path) as (container, stream):
             table = list_packets(container, stream, path)
-            rate, time_base, started = stream.average_rate, stream.time_base, _others_start(container, stream)
+            rate, time_base, started = stream.average_rate, stream.time_base, others_start(container, stream)
             knows_order = table.says_order(reorders=reorders)
             reordered = stream.codec_context.codec.reorder
         if knows_order:
@@ -138,18 +138,3 @@ def _first_frame(container: av.container.InputContainer, stream: VideoStream, pa
     if frame is None:
         raise InputError(path, "not one frame of it can be decoded", f"{COPY_AGAIN}, or {reencoded(path)}")
     return frame
-
-
-def _others_start(container: av.container.InputContainer, own: VideoStream) -> Fraction | None:
-    """When the earliest of the other streams of picture and sound begins, in seconds; ``None`` where it is alone."""
-    return min(
-        (
-            stream.start_time * Fraction(stream.time_base)
-            for stream in (*container.streams.video, *container.streams.audio)
-            if stream is not own
-            and stream.start_time is not None
-            and stream.time_base is not None
-            and not stream.disposition & Disposition.attached_pic
-        ),
-        default=None,
-    )
