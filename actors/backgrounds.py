@@ -12,16 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors import storage
-from actors.core.blend import Blend
+from actors.core.choices import Blend, Delivery, Interpolation
 from actors.core.clip import FaceRect, ImageFrames, PlaneFile, VideoFrames
+from actors.core.compositing import Backing, make_backing
 from actors.core.errors import InputError
-from actors.core.finish import Backing, make_backing
-from actors.core.pixels import Image, Interpolation, Planes, crop_face, to_planes
-from actors.core.squares import FaceSquare
+from actors.core.face_box import FaceSquare
+from actors.core.fingerprints import changed, image_digest
+from actors.core.pixels import Image, Planes, crop_face, to_planes
 from actors.core.warp import warp_crop
-from actors.core.witness import changed, image_digest
 from actors.core.yuv import to_yuv420
-from actors.encoding import Delivery, Prepared, prepare_background
+from actors.encoding import Prepared, prepare_background
 from actors.proof import NodeProof, prove_code, prove_model
 from actors.video import decode_video
 

@@ -18,16 +18,18 @@ from numpy.typing import NDArray
 
 from actors import storage
 from actors.backgrounds import Block, BlockRequest
+from actors.core.choices import Delivery, ImageFormat, Interpolation
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
-from actors.core.finish import finish_square
-from actors.core.pixels import ColourPlanes, Image, Interpolation, Planes, PredictionFault, from_planes, paste
-from actors.core.report import FrameFailure, RangeReport, WorkerReport
+from actors.core.compositing import finish_square
+from actors.core.pairing import Pairing
+from actors.core.pixels import ColourPlanes, Image, Planes, PredictionFault, from_planes, paste
+from actors.core.ranges import FrameRange
 from actors.core.seam import Seam, edge_pixels
-from actors.core.timeline import FrameRange, Pairing
 from actors.core.timings import FrameTiming
+from actors.core.worker_reports import FrameFailure, RangeReport, WorkerReport
 from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.device import Device, own_device
-from actors.encoding import Delivery, ImageFormat, encode_frame, splice_frame
+from actors.encoding import encode_frame, splice_frame
 from actors.film import Batch, Film, FinishedFrame, charge, measured, milliseconds
 from actors.layout import frame_path, segment_name, segment_path
 from actors.overlap import executor
@@ -38,8 +40,9 @@ from actors.proof import NodeProof, prove_node
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-    from actors.core.audio import AudioTrack
-    from actors.core.kind import ModelKind, ModelTensors, Precision
+    from actors.core.audio_track import AudioTrack
+    from actors.core.choices import Precision
+    from actors.core.kind import ModelKind, ModelTensors
     from actors.session import Session
 
 # Batches that may be on their way to disk while the network runs the next one: enough to keep it busy, and few enough

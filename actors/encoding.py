@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-from fractions import Fraction
 from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
 
+from actors.core.choices import Delivery, ImageFormat
 from actors.core.jpeg import JpegBackground, encode_jpeg, prepare_jpeg, splice_jpeg
 from actors.core.pixels import paste
 from actors.core.png import PngBackground, encode_png, prepare_png, splice_png
@@ -18,41 +16,6 @@ if TYPE_CHECKING:
     from actors.core.pixels import Image
 
 Prepared: TypeAlias = JpegBackground | PngBackground
-
-
-class ImageFormat(StrEnum):
-    """What frames are written as; ``none`` writes no frame files."""
-
-    PNG = "png"
-    JPG = "jpg"
-    WEBP = "webp"
-    NONE = "none"
-
-
-# OpenCV's scale for WebP: above 100 means lossless.
-_WEBP_LOSSLESS = 101
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """What finished frames become.
-
-    Attributes:
-        image_format: format of the frame files.
-        quality: 1..100 for jpg and webp (webp above 100: lossless); ignored for png, which is lossless.
-        video: whether each range is also encoded into a segment of a video.
-        aspect: width of a pixel over its height, which the video says.
-    """
-
-    image_format: ImageFormat
-    quality: int
-    video: bool
-    aspect: Fraction = Fraction(1)
-
-
-def default_quality(image_format: ImageFormat) -> int:
-    """The quality used when none is given: 95 for jpg, lossless for webp; png has none."""
-    return {ImageFormat.JPG: 95, ImageFormat.WEBP: _WEBP_LOSSLESS}.get(image_format, 0)
 
 
 def prepare_background(frame: Image, rect: FaceRect, delivery: Delivery) -> Prepared | None:

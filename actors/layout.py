@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from actors import storage
 
 if TYPE_CHECKING:
-    from actors.core.timeline import FrameRange
-    from actors.encoding import ImageFormat
+    from actors.core.choices import ImageFormat
+    from actors.core.ranges import FrameRange
 
 
 def frames_folder(out: str) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actors.backgrounds import Block, network_view
-from actors.core.timeline import FrameRange, divide
+from actors.core.ranges import FrameRange, divide
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from actors.core.audio import AudioTrack
+    from actors.core.audio_track import AudioTrack
     from actors.core.kind import ModelKind
     from actors.core.pixels import Planes
 

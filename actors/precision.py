@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.backgrounds import BlockRequest, load_block, network_view
-from actors.core.kind import Precision
+from actors.core.choices import Precision
 
 if TYPE_CHECKING:
     from actors.compositor import WorkerConfig
-    from actors.core.audio import AudioTrack
+    from actors.core.audio_track import AudioTrack
 
 
 @dataclass(frozen=True, slots=True)

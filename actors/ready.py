@@ -21,7 +21,7 @@ from actors.session import CUDA, FaceEncoder, Session, SessionOptions, levels_of
 
 if TYPE_CHECKING:
     from actors.compositor import WorkerConfig
-    from actors.core.audio import AudioTrack
+    from actors.core.audio_track import AudioTrack
     from actors.core.kind import ModelKind
     from actors.core.pixels import Planes
     from actors.prediction import Prediction

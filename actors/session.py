@@ -17,8 +17,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from actors.binding import Binding
+from actors.core.choices import Precision
 from actors.core.errors import InputError, NoCudaError, StoppedError
-from actors.core.kind import Precision
 from actors.core.pixels import Planes, prediction_fault
 from actors.face_encoder import face_decoder, face_encoder
 from actors.fold import ready_network

@@ -9,8 +9,8 @@ import numpy as np
 
 from actors import storage
 from actors.core.errors import InputError
-from actors.core.picture import HDR_NUMBERS
-from actors.core.witness import changed, packet_digest
+from actors.core.fingerprints import changed, packet_digest
+from actors.core.picture_metadata import HDR_NUMBERS
 from actors.tracks import chosen
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
     from actors.core.clip import VideoFrames
-    from actors.core.packets import KeyPacket
     from actors.core.pixels import Image
+    from actors.core.video_packets import KeyPacket
 
 
 # The containers that may be opened, as an option of FFmpeg's. Playlists (HLS, DASH, concat) are left out: they make it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from actors.core.timeline import FrameRange
+from actors.core.ranges import FrameRange
 
 
 @dataclass(frozen=True, slots=True)

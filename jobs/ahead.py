@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actors.core.blend import Blend
-from actors.core.kind import Precision
+from actors.core.choices import Blend, Precision
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
 from jobs.placement import CPU

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from actors import storage
 from actors.core.clip import Clip, ImageFrames
-from actors.core.witness import image_digest
+from actors.core.fingerprints import image_digest
 from jobs.clip.files import readable
 from jobs.clip.many import read_many
 

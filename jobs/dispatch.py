@@ -15,8 +15,8 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from actors.backgrounds import BlockReceipt, BlockRequest, load_block
 from actors.compositor import Compositor, WorkerConfig
 from actors.core.errors import InputError, StoppedError
-from actors.core.report import RangeReport, WorkerReport
-from actors.core.timeline import FrameRange
+from actors.core.ranges import FrameRange
+from actors.core.worker_reports import RangeReport, WorkerReport
 from jobs.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.cluster import Offer
 from jobs.deaths import Death, account, cause

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from actors.core.errors import StoppedError
 from actors.core.pixels import guess_output
-from actors.core.report import FrameFailure
-from actors.core.timeline import FrameRange, divide
+from actors.core.ranges import FrameRange, divide
+from actors.core.worker_reports import FrameFailure
 
 # So many failures without one frame that succeeded are the network's fault, not that of single frames.
 LEAST_FAILURES = 32

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from actors import storage
 from actors.apart import try_network
-from actors.core.activity import RATE, Silence, hop_powers, rendered_shares, speech_hops
-from actors.core.audio import AudioTrack
+from actors.core.audio_track import AudioTrack
+from actors.core.choices import Hears, Loop, Precision
 from actors.core.clip import Clip, ImageFrames, VideoFrames
 from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
-from actors.core.kind import Hears, ModelKind, ModelTensors, Precision
-from actors.core.squares import FaceSquare, smooth_squares
-from actors.core.timeline import FrameRange, Loop, Pairing, divide, retimed
+from actors.core.face_box import FaceSquare, smooth_squares
+from actors.core.kind import ModelKind, ModelTensors
+from actors.core.pairing import Pairing, retimed
+from actors.core.ranges import FrameRange, divide
+from actors.core.voice_activity import RATE, Silence, hop_powers, rendered_shares, speech_hops
 from actors.digest import model_digest
 from actors.kinds import kinds_named
 from actors.model import recognise_model

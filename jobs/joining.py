@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from actors import storage
-from actors.core.timeline import FrameRange
+from actors.core.ranges import FrameRange
 from actors.layout import segment_path, video_path
 from jobs import mux
 from jobs.digest import content_digest, file_facts

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from actors import storage
-from actors.core.report import FrameFailure, RangeReport
-from actors.core.timeline import FrameRange
+from actors.core.choices import ImageFormat
+from actors.core.ranges import FrameRange
 from actors.core.timings import MOST_BYTES, SCHEMA, column, from_parquet, numbers, to_parquet
-from actors.encoding import ImageFormat
+from actors.core.worker_reports import FrameFailure, RangeReport
 from actors.layout import frame_path, segment_name, segments_folder, timings_folder, timings_path
 from jobs.digest import stream_checksum
 

@@ -8,14 +8,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from actors.core.activity import Silence
-from actors.core.blend import Blend
+from actors.core.choices import Blend, Delivery, ImageFormat, Interpolation, Loop, Precision, default_quality
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
-from actors.core.kind import ModelKind, Precision
-from actors.core.pixels import Interpolation
-from actors.core.timeline import Loop
-from actors.encoding import Delivery, ImageFormat, default_quality
+from actors.core.kind import ModelKind
+from actors.core.voice_activity import Silence
 from jobs.config import PATHS, read_config
 from jobs.words import must_be
 

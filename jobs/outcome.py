@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from rich.console import Console
 
 from actors.core.errors import StoppedError
-from actors.core.report import FrameFailure
 from actors.core.timings import column, numbers
+from actors.core.worker_reports import FrameFailure
 from jobs import record, summary
 from jobs.attempts import attempt_of, cpu_kinds
 from jobs.clock import STARTED

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from actors.core.choices import Delivery, ImageFormat
 from actors.core.clip import Clip
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
-from actors.core.timeline import FrameRange, divide
-from actors.encoding import Delivery, ImageFormat
+from actors.core.ranges import FrameRange, divide
 
 # A block is what is pulled, spilled, lost and loaded again at once.
 BLOCK_FRAMES = 64

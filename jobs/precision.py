@@ -10,7 +10,7 @@ import ray.exceptions
 from actors.backgrounds import BlockRequest
 from actors.compositor import WorkerConfig
 from actors.core.errors import InputError, StoppedError
-from actors.core.timeline import FrameRange
+from actors.core.ranges import FrameRange
 from actors.precision import PrecisionReport, compare_precisions
 
 SAMPLES = 8

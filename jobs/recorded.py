@@ -7,8 +7,9 @@ from fractions import Fraction
 
 from actors import storage
 from actors.apart import try_encoder
+from actors.core.choices import Hears
 from actors.core.errors import InputError
-from actors.core.kind import Hears, ModelKind
+from actors.core.kind import ModelKind
 from actors.digest import model_digest
 from actors.encoder import EncoderTensors, read_encoder
 from actors.kinds import kinds_named

@@ -15,11 +15,10 @@ from rich.console import Console
 
 import actors
 from actors import storage
-from actors.core.audio import AudioTrack
+from actors.core.audio_track import AudioTrack
+from actors.core.choices import ImageFormat, Precision
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
-from actors.core.kind import Precision
 from actors.encoder import EncoderConfig
-from actors.encoding import ImageFormat
 from actors.layout import features_folder, frames_folder, timings_folder, video_path
 from jobs import folder, record
 from jobs.ahead import Ahead, plan_ahead

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from actors import storage
 from actors.core.errors import InputError
-from actors.core.timeline import FrameRange
+from actors.core.ranges import FrameRange
 from jobs.ledger import Audit, Ledger, missing
 from jobs.messages import say
 from jobs.own_files import folders

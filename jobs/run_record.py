@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from actors import storage
+from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
-from actors.core.timeline import FrameRange
-from actors.encoding import ImageFormat
+from actors.core.ranges import FrameRange
 from actors.layout import record_path
 from jobs.clip.files import is_file, load, parse_json, show
 
@@ -97,7 +97,7 @@ class Cluster(_Part):
 
 
 class ReadyWorker(_Part):
-    """One worker process that became ready; see `actors.core.report.WorkerReport`."""
+    """One worker process that became ready; see `actors.core.worker_reports.WorkerReport`."""
 
     worker: Count
     node: str
@@ -111,7 +111,7 @@ class ReadyWorker(_Part):
 
 
 class Failure(_Part):
-    """One frame that was not delivered; see `actors.core.report.FrameFailure`."""
+    """One frame that was not delivered; see `actors.core.worker_reports.FrameFailure`."""
 
     frame: Count
     reason: str

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.backgrounds import BlockRequest, load_block, network_view
-from actors.core.audio import AudioTrack
+from actors.core.audio_track import AudioTrack
 from actors.core.clip import Clip
 from actors.core.kind import ModelKind
 

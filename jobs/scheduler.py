@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from actors.core.report import FrameFailure
-from actors.core.timeline import FrameRange
+from actors.core.ranges import FrameRange
+from actors.core.worker_reports import FrameFailure
 from jobs.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.deaths import Death, cause
 

@@ -11,11 +11,12 @@ from typing import Any
 import ray
 from rich.console import Console
 
+from actors.core.choices import ImageFormat, Loop
 from actors.core.errors import StoppedError
-from actors.core.report import RangeReport, WorkerReport
-from actors.core.timeline import FrameRange, Loop, background_index
+from actors.core.pairing import background_index
+from actors.core.ranges import FrameRange
 from actors.core.timings import FrameTiming
-from actors.encoding import ImageFormat
+from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.layout import timings_folder
 from actors.storage import make_folder
 from jobs.cluster import connect

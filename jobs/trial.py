@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import ray
 
-from actors.core.audio import AudioTrack
+from actors.core.audio_track import AudioTrack
+from actors.core.choices import Loop
 from actors.core.errors import InputError, NoCudaError, StoppedError
 from actors.core.kind import ModelKind
-from actors.core.report import RangeReport
-from actors.core.timeline import Loop, Pairing, divide
+from actors.core.pairing import Pairing
+from actors.core.ranges import divide
 from actors.core.timings import FrameTiming
+from actors.core.worker_reports import RangeReport
 from jobs.ahead import plan_ahead
 from jobs.cluster import Cluster
 from jobs.dispatch import Dispatcher, Moments, Work

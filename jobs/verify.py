@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from actors import storage
+from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
-from actors.core.timeline import FrameRange
-from actors.encoding import ImageFormat
+from actors.core.ranges import FrameRange
 from actors.layout import features_folder, frame_path, segments_folder, timings_folder, video_path
 from jobs.attempts import history
 from jobs.digest import file_facts

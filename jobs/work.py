@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from actors.backgrounds import BlockRequest, FaceRequest
 from actors.compositor import WorkerConfig
-from actors.core.timeline import FrameRange
-from actors.encoding import Delivery
+from actors.core.choices import Delivery
+from actors.core.ranges import FrameRange
 from actors.proof import NodeProof
 from jobs.inputs import Inputs, sources
 from jobs.options import CompositeOptions

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from actors.backgrounds import Block, load_block
 from actors.compositor import Compositor
-from actors.core.audio import AudioTrack
-from actors.encoding import Delivery
+from actors.core.audio_track import AudioTrack
+from actors.core.choices import Delivery
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
 from jobs.placement import CPU, Placement

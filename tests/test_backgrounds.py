@@ -28,9 +28,9 @@ from blocks import (
 
 from actors import storage
 from actors.backgrounds import BlockRequest, load_block
+from actors.core.choices import Interpolation
 from actors.core.clip import ImageFrames, PlaneFile
 from actors.core.errors import InputError, StoppedError
-from actors.core.pixels import Interpolation
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip.video import read_video
 from jobs.digest import witnessed

@@ -13,14 +13,13 @@ from small import SmallClip
 
 from actors.backgrounds import Block, BlockRequest, load_block
 from actors.compositor import BATCHES_BEHIND, Compositor, WorkerConfig
-from actors.core.audio import AudioTrack
+from actors.core.audio_track import AudioTrack
+from actors.core.choices import Delivery, ImageFormat, Interpolation, Loop, Precision
 from actors.core.clip import FaceRect, ImageFrames
-from actors.core.kind import Precision
-from actors.core.pixels import Interpolation
-from actors.core.report import RangeReport
-from actors.core.timeline import FrameRange, Loop, Pairing
+from actors.core.pairing import Pairing
+from actors.core.ranges import FrameRange
+from actors.core.worker_reports import RangeReport
 from actors.digest import code_digest, model_digest
-from actors.encoding import Delivery, ImageFormat
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.proof import NodeProof

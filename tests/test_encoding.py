@@ -4,16 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from actors.core.choices import Delivery, ImageFormat, default_quality
 from actors.core.clip import FaceRect
 from actors.core.pixels import Image
-from actors.encoding import (
-    Delivery,
-    ImageFormat,
-    default_quality,
-    encode_frame,
-    prepare_background,
-    splice_frame,
-)
+from actors.encoding import encode_frame, prepare_background, splice_frame
 
 
 def noise(height: int, width: int) -> Image:

@@ -18,8 +18,8 @@ from small import Result, SmallClip
 
 from actors.backgrounds import load_block
 from actors.core.errors import InputError
-from actors.core.report import RangeReport
-from actors.core.timeline import FrameRange
+from actors.core.ranges import FrameRange
+from actors.core.worker_reports import RangeReport
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.places import Places

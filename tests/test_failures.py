@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from actors.core.report import FrameFailure
+from actors.core.worker_reports import FrameFailure
 from jobs.failures import LEAST_FAILURES, RUNS_NAMED, hopeless, listed
 
 UNIT = (0.0, 1.0)

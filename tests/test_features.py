@@ -21,8 +21,8 @@ from mixing import SORTS, mix
 from onnx import TensorProto, helper, numpy_helper
 from ray.cluster_utils import Cluster
 
+from actors.core.choices import Hears
 from actors.core.errors import ExitCode, InputError, StoppedError
-from actors.core.kind import Hears
 from actors.core.mel import RATE, mel_spectrogram, mel_windows
 from actors.encoder import BATCH, Encoder, EncoderConfig, EncoderTensors, read_encoder
 from actors.kinds import all_kinds

@@ -19,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import actors.kinds
-from actors.core.blend import Blend
+from actors.core.audio_track import audio_windows
+from actors.core.choices import Blend, Hears
 from actors.core.clip import FaceRect
 from actors.core.colour import fit_colours
+from actors.core.compositing import finish_square, make_backing
 from actors.core.errors import InputError
-from actors.core.finish import finish_square, make_backing
-from actors.core.kind import Hears
+from actors.core.pairing import background_index
 from actors.core.pixels import crop_face, network_planes, paste, render_square, to_pixels
-from actors.core.timeline import audio_windows, background_index
 from actors.encoder import ROW_SHAPE
 from actors.kinds import all_kinds, kinds_named
 from actors.model import recognise_model

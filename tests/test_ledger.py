@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors import storage
-from actors.core.report import FrameFailure, RangeReport
-from actors.core.timeline import FrameRange
+from actors.core.choices import ImageFormat
+from actors.core.ranges import FrameRange
 from actors.core.timings import MOST_BYTES, SCHEMA, STAGES, FrameTiming, to_table
-from actors.encoding import ImageFormat
+from actors.core.worker_reports import FrameFailure, RangeReport
 from actors.layout import (
     frame_path,
     frames_folder,

@@ -18,7 +18,7 @@ from small import SmallClip
 from test_compositor import block_of, worker_of
 
 from actors.backgrounds import Block
-from actors.encoding import Delivery, ImageFormat
+from actors.core.choices import Delivery, ImageFormat
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 

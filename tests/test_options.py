@@ -11,12 +11,9 @@ import typer
 import typer.main
 from small import SmallClip
 
-from actors.core.blend import Blend
+from actors.core.choices import Blend, ImageFormat, Interpolation, Loop
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
-from actors.core.pixels import Interpolation
-from actors.core.timeline import Loop
-from actors.encoding import ImageFormat
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.__main__ import COMMANDS, application
 from jobs.inputs import read_inputs

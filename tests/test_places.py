@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.audio import AudioTrack
-from actors.core.timeline import FrameRange, divide
+from actors.core.audio_track import AudioTrack
+from actors.core.ranges import FrameRange, divide
 from actors.places import batches
 
 ROWS = np.zeros((80, 1), np.float32)

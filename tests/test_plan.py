@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.core.choices import Delivery, ImageFormat, Loop
 from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile
 from actors.core.errors import InputError
-from actors.core.timeline import FrameRange, Loop, Pairing, background_index, retimed
-from actors.encoding import Delivery, ImageFormat
+from actors.core.pairing import Pairing, background_index, retimed
+from actors.core.ranges import FrameRange
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.plan import (
     BLOCK_BYTES,

@@ -17,7 +17,7 @@ from mixing import SORTS, UNSTEADY, mix, write_mixing
 from small import Result, SmallClip
 
 import actors.ready
-from actors.core.audio import AudioTrack
+from actors.core.audio_track import AudioTrack
 from actors.core.errors import InputError
 from actors.nature import mixing_cause, quantised_operators, unsteady_operators
 from actors.processor import cpu_kind

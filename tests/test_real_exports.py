@@ -12,7 +12,8 @@ import pytest
 import reference_kinds as kinds
 from numpy.typing import NDArray
 
-from actors.core.kind import ModelKind, Precision
+from actors.core.choices import Precision
+from actors.core.kind import ModelKind
 from actors.kinds import all_kinds
 from actors.model import recognise_model
 from actors.session import CPU, Session, SessionOptions

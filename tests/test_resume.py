@@ -9,9 +9,9 @@ import pytest
 from made_run import BEGAN, one_range, record, write_run
 from rich.console import Console
 
+from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
-from actors.core.timeline import FrameRange
-from actors.encoding import ImageFormat
+from actors.core.ranges import FrameRange
 from jobs.ledger import Ledger
 from jobs.resume import FAULTS_SHOWN, audit_run
 

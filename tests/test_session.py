@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 import actors.session
+from actors.core.choices import Precision
 from actors.core.errors import InputError, StoppedError
-from actors.core.kind import ModelTensors, Precision
+from actors.core.kind import ModelTensors
 from actors.core.pixels import PredictionFault
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model

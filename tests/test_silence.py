@@ -18,7 +18,7 @@ import small
 from numpy.typing import NDArray
 from small import Result, SmallClip
 
-from actors.core.activity import RATE, hop_powers, rendered_shares, speech_hops
+from actors.core.voice_activity import RATE, hop_powers, rendered_shares, speech_hops
 from jobs.inputs import read_inputs
 from jobs.options import load_options
 

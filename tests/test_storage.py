@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors import storage
-from actors.core.timeline import FrameRange
-from actors.encoding import ImageFormat
+from actors.core.choices import ImageFormat
+from actors.core.ranges import FrameRange
 from actors.layout import frame_path, record_path, segment_name, segment_path, timings_path, video_path
 
 ROOT = Path(__file__).parents[1]

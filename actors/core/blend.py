@@ -6,7 +6,6 @@ are mixed.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import cv2
@@ -14,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from actors.core.face_box import FaceSquare
     from actors.core.kind import ModelKind
     from actors.core.pixels import Image
-    from actors.core.squares import FaceSquare
 
 # The longest ramp, in sides of the inner region. It is longer than the margins of the UNets, which are used to their
 # full width; where more is seen unmasked, as above a mouth whose lower half alone is masked, the frame stays as it is.
@@ -24,13 +23,6 @@ LONGEST_RAMP = 1 / 16
 
 # Colours of a face parsing (B, G, R) that stand for what is in front of the face.
 KEPT = ((0, 0, 255), (255, 255, 255))
-
-
-class Blend(StrEnum):
-    """How the finished square meets the frame."""
-
-    HARD = "hard"
-    FEATHER = "feather"
 
 
 def feather_weights(square: FaceSquare, kind: ModelKind) -> NDArray[np.uint8]:

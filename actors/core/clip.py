@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
-from actors.core.packets import Packets
-from actors.core.picture import NOTHING_SAID, Picture
+from actors.core.picture_metadata import NOTHING_SAID, Picture
+from actors.core.video_packets import Packets
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class ImageFrames:
         width: pixels, the same for every frame.
         height: pixels, the same for every frame.
         picture: what the images say about themselves.
-        digests: `actors.core.witness.image_digest` of every file as the driver saw it; empty until it has looked.
+        digests: `actors.core.fingerprints.image_digest` of every file as the driver saw it; empty until it has looked.
     """
 
     paths: tuple[str, ...]

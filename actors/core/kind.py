@@ -5,23 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from enum import StrEnum
 
+from actors.core.choices import Hears, Interpolation, Loop
 from actors.core.clip import FaceRect
 from actors.core.mel import BANDS, WINDOW_ROWS
-from actors.core.pixels import Interpolation
-from actors.core.timeline import Loop
-
-
-class Hears(StrEnum):
-    """Where the audio of a kind can come from."""
-
-    FEATURES = "features"
-    """Files of features alone: they are made elsewhere, by a speech model of another sort."""
-    ENCODER = "encoder"
-    """Files of features, or an encoder of mel windows that hears a recording."""
-    MEL = "mel"
-    """The recording itself: its rows are the mel windows of `actors.core.mel.mel_windows`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +88,6 @@ class ModelKind:
     def output(self) -> tuple[int, int, int]:
         """Shape of one frame's prediction: B, G, R."""
         return (3, self.inner, self.inner)
-
-
-class Precision(StrEnum):
-    """The numbers that a network calculates with; what it takes and gives stays float32."""
-
-    FP32 = "fp32"
-    FP16 = "fp16"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ programs that the kinds come from; each step is exact or uses OpenCV's own resiz
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from actors.core.choices import Interpolation
 
 if TYPE_CHECKING:
     from actors.core.clip import FaceRect
@@ -25,19 +26,6 @@ Planes = NDArray[np.float32]
 
 # What black and white are to most networks.
 UNIT = (0.0, 1.0)
-
-
-class Interpolation(StrEnum):
-    """Filter of a resize, from square to crop or from crop back to square."""
-
-    CUBIC = "cubic"
-    LINEAR = "linear"
-    AREA = "area"
-
-    @property
-    def flag(self) -> int:
-        """OpenCV's constant."""
-        return {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}[self.value]
 
 
 def crop_face(frame: Image, rect: FaceRect, kind: ModelKind, interpolation: Interpolation) -> Image:

@@ -32,9 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from actors.core.face_box import FaceSquare
     from actors.core.kind import ModelKind
     from actors.core.pixels import Image
-    from actors.core.squares import FaceSquare
 
 SEGMENT = 8
 FLOOR = 1.0

@@ -1,7 +1,7 @@
 """Crop and paste of a face square whose edges lie between pixels: both resizes as affine warps.
 
 Centres of pixels correspond, as in OpenCV's resize: pixel ``i`` of the crop shows the frame at column
-``x0 + (i + 0.5) * width / crop``, measured as in `actors.core.squares`. Taps outside of the written pixels repeat the
+``x0 + (i + 0.5) * width / crop``, measured as in `actors.core.face_box`. Taps outside of the written pixels repeat the
 outermost one, as a resize of these pixels does. Where the square's edges are whole numbers, OpenCV 5 gives what its
 resize gives, to within one level.
 """
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from actors.core.pixels import Interpolation
+from actors.core.choices import Interpolation
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from actors.core.face_box import FaceSquare
     from actors.core.kind import ModelKind
     from actors.core.pixels import Image
-    from actors.core.squares import FaceSquare
 
 
 def warp_crop(frame: Image, square: FaceSquare, kind: ModelKind, interpolation: Interpolation) -> Image:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.core.kind import Hears, ModelKind
-from actors.core.pixels import Interpolation
-from actors.core.timeline import Loop
+from actors.core.choices import Hears, Interpolation, Loop
+from actors.core.kind import ModelKind
 
 # Pixels of the crop on each side that the network does not see.
 BORDER = 4

@@ -1,6 +1,6 @@
 """SyncTalk_2D's UNet that sees 160 x 160 and hears HuBERT in windows of 16 rows."""
 
-from actors.core.pixels import Interpolation
+from actors.core.choices import Interpolation
 from actors.kinds._unet import HUBERT_16, unet
 
 # The program means area averaging, but OpenCV takes that argument for another and resizes bilinearly.

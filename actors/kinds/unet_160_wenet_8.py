@@ -1,6 +1,6 @@
 """Ultralight-Digital-Human's UNet that sees 160 x 160 and hears WeNet in windows of 8 rows."""
 
-from actors.core.pixels import Interpolation
+from actors.core.choices import Interpolation
 from actors.kinds._unet import WENET_8, unet
 
 # The program asks for area averaging on the way in and for nothing on the way back.

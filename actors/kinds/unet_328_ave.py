@@ -1,6 +1,6 @@
 """SyncTalk_2D's UNet that sees 320 x 320 and hears Wav2Lip's audio features (mode ave)."""
 
-from actors.core.pixels import Interpolation
+from actors.core.choices import Interpolation
 from actors.kinds._unet import AVE, unet
 
 # As SyncTalk_2D's own inference resizes; it was trained on bilinear crops.

@@ -1,8 +1,7 @@
 """Wav2Lip's generator: the face box of any shape, its lower half black, and the mel windows of the recording itself."""
 
-from actors.core.kind import Hears, ModelKind
-from actors.core.pixels import Interpolation
-from actors.core.timeline import Loop
+from actors.core.choices import Hears, Interpolation, Loop
+from actors.core.kind import ModelKind
 
 KIND = ModelKind(
     name="wav2lip-96",

@@ -19,8 +19,8 @@ import numpy as np
 
 from actors.backgrounds import load_block
 from actors.compositor import Compositor
-from actors.core.audio import AudioTrack
-from actors.core.timeline import FrameRange
+from actors.core.audio_track import AudioTrack
+from actors.core.ranges import FrameRange
 from actors.core.timings import STAGES, FrameTiming
 from jobs.benchmark.material import Material
 from jobs.benchmark.process import run_process

@@ -12,7 +12,7 @@ import av.error
 import cv2
 import numpy as np
 
-from actors.core.kind import Precision
+from actors.core.choices import Precision
 from actors.core.pixels import Image
 from jobs.benchmark.material import Material
 from jobs.benchmark.matrix import Device, Output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from actors.core.kind import Precision
+from actors.core.choices import Precision
 from jobs.benchmark.matrix import Device, Regime, System
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from actors.core.timeline import Loop
+from actors.core.choices import Loop
 from jobs.benchmark import rivals
 from jobs.benchmark.material import Material
 from jobs.benchmark.matrix import Device, Output, System

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from actors import storage
 from actors.core.errors import InputError
-from actors.core.picture import FRAME_DEPTH, Picture
+from actors.core.picture_metadata import FRAME_DEPTH, Picture
 from jobs.clip.convert import TONE_MAP_STILL, still_conversion
 from jobs.clip.files import one_line, readable
 from jobs.clip.look import HDR, PRIMARIES, READ_TRANSFERS, TRANSFERS

@@ -10,7 +10,7 @@ from av.buffer import Buffer
 from av.video.stream import VideoStream
 
 from actors.core.errors import InputError
-from actors.core.picture import FRAME_DEPTH, Picture
+from actors.core.picture_metadata import FRAME_DEPTH, Picture
 from jobs.clip.convert import DEINTERLACE, TO_BT709, TONE_MAP, conversion
 from jobs.clip.notes import Notes
 

@@ -12,8 +12,8 @@ from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from actors.core.errors import InputError
-from actors.core.packets import KeyPacket, Packets
-from actors.core.witness import packet_digest
+from actors.core.fingerprints import packet_digest
+from actors.core.video_packets import KeyPacket, Packets
 from jobs.clip.convert import reencoded
 
 COPY_AGAIN = "copy or download the whole file again"
@@ -30,9 +30,9 @@ class PacketTable:
         decoded: when it says that each is decoded.
         frames: places of those that become frames, in the order in which they are shown.
         keys: places of those that decoding can begin with, ascending.
-        digests: `actors.core.witness.packet_digest` of all, one behind the other.
+        digests: `actors.core.fingerprints.packet_digest` of all, one behind the other.
         guessed: the container says when packets are decoded; when they are shown FFmpeg has guessed.
-        header: `actors.core.witness.packet_digest` of what the container tells decoders.
+        header: `actors.core.fingerprints.packet_digest` of what the container tells decoders.
     """
 
     shown: tuple[int | None, ...]

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from actors import storage
 from actors.core.clip import VideoFrames
 from actors.core.errors import InputError
-from actors.core.picture import HDR_NUMBERS
+from actors.core.picture_metadata import HDR_NUMBERS
 from actors.tracks import chosen, others_start
 from actors.video import CONTAINERS
 from jobs.clip.containers import HEAD_BYTES, foreign, refusal

@@ -6,12 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from actors.core.activity import Silence
-from actors.core.blend import Blend
-from actors.core.kind import Precision
-from actors.core.pixels import Interpolation
-from actors.core.timeline import Loop
-from actors.encoding import ImageFormat
+from actors.core.choices import Blend, ImageFormat, Interpolation, Loop, Precision
+from actors.core.voice_activity import Silence
 from jobs.messages import terminal
 from jobs.options import DeviceChoice, load_options
 from jobs.render import render

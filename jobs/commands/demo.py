@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from actors.encoding import ImageFormat
+from actors.core.choices import ImageFormat
 from jobs.demo.clip import demo_folder, write_demo_clip, write_demo_encoder, write_demo_model
 from jobs.messages import say, terminal
 from jobs.options import CompositeOptions

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from actors.core.choices import Hears
 from actors.core.errors import ExitCode
-from actors.core.kind import Hears, ModelKind
+from actors.core.kind import ModelKind
 from actors.kinds import all_kinds
 from jobs.messages import show, terminal
 

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
+from actors.core.choices import ImageFormat, Precision
 from actors.core.errors import ExitCode
-from actors.core.kind import Precision
-from actors.encoding import ImageFormat
 from jobs.commands.composite import given
 from jobs.messages import terminal
 from jobs.options import DeviceChoice, load_options

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import onnx
 
+from actors.core.choices import Hears
 from actors.core.errors import InputError
-from actors.core.kind import Hears, ModelKind
+from actors.core.kind import ModelKind
 from jobs.models import unet, wav2lip
 
 

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.core.report import FrameFailure
-from actors.encoding import ImageFormat
+from actors.core.choices import ImageFormat
+from actors.core.worker_reports import FrameFailure
 from jobs.failures import listed
 from jobs.options import CompositeOptions
 from jobs.report.run import Run

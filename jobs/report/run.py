@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 
 import pandas as pd
 
+from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.seam import EDGES
 from actors.core.timings import STAGES
-from actors.encoding import ImageFormat
 from actors.layout import timings_folder
 from jobs.ledger import Ledger
 from jobs.report.strip import Strip, read_strip

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from actors import storage
+from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.pixels import Image
-from actors.encoding import ImageFormat
 from actors.layout import frame_path, video_path
 from jobs.clip.image_look import image_size
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actors.core.kind import Precision
+from actors.core.choices import Precision
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.benchmark.material import LEAST_PERIOD, Material, period_of
 from jobs.benchmark.matrix import Device, Output

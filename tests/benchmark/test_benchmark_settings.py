@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.kind import Precision
+from actors.core.choices import Precision
 from jobs.benchmark.matrix import Device, Regime, System
 from jobs.benchmark.settings import (
     FINALISTS,

@@ -16,8 +16,9 @@ import pytest
 import reference_kinds
 import small
 
+from actors.core.choices import Precision
 from actors.core.errors import InputError
-from actors.core.kind import ModelTensors, Precision
+from actors.core.kind import ModelTensors
 from actors.kinds import all_kinds, kinds_named
 from actors.model import read_model, recognise_model
 from jobs.benchmark.material import Material, prepare

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from actors.core.clip import Clip, FaceRect
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
-from actors.core.picture import Picture
+from actors.core.picture_metadata import Picture
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip import read_clip
 

@@ -16,10 +16,10 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from clip_inputs import HEIGHT, SMALL, WIDTH, picture
 
 from actors.backgrounds import BlockRequest, load_block
+from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
-from actors.core.picture import Picture
-from actors.core.pixels import Interpolation
+from actors.core.picture_metadata import Picture
 from actors.video import decode_video
 from jobs.clip.look import describe, tell
 from jobs.clip.notes import Notes

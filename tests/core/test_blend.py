@@ -13,9 +13,9 @@ from reference_blend import UNET, WAV2LIP, Shape
 
 from actors.core.blend import KEPT, blended, feather_weights, without_kept
 from actors.core.clip import FaceRect
+from actors.core.face_box import FaceSquare
 from actors.core.kind import ModelKind
 from actors.core.pixels import Image
-from actors.core.squares import FaceSquare
 from actors.kinds.unet_328_ave import KIND as UNET_328
 
 # The lower half is masked and there is no border: on three sides the mask touches the edge.

@@ -8,10 +8,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect
 from actors.core.pixels import (
     Image,
-    Interpolation,
     Planes,
     PredictionFault,
     crop_face,

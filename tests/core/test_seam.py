@@ -14,10 +14,10 @@ from pictures import CONTENTS, picture
 from reference_blend import UNET, WAV2LIP, Shape
 
 from actors.core.clip import FaceRect
+from actors.core.face_box import FaceSquare
 from actors.core.kind import ModelKind
 from actors.core.pixels import Image
 from actors.core.seam import EDGES, edge_pixels, seam_lines, seams
-from actors.core.squares import FaceSquare
 from actors.kinds.unet_328_ave import KIND as UNET_328
 
 LOWER_HALF = replace(UNET_328, name="lower-half", crop=96, inner=96, mask=(0, 48, 96, 48))

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError, printable
-from actors.core.packets import KeyPacket, Packets
 from actors.core.timings import SCHEMA, STAGES, FrameTiming, to_table
+from actors.core.video_packets import KeyPacket, Packets
 from actors.kinds.unet_328_ave import KIND as UNET_328
 
 SOURCES = [

@@ -12,7 +12,7 @@ from fuzz_base import HEIGHT, WIDTH, FileReader, require_lines
 from mutations import mutate_bytes, mutate_json, mutate_numbers
 
 from actors.core.clip import VideoFrames
-from actors.core.packets import Packets
+from actors.core.video_packets import Packets
 from jobs.clip.landmarks import landmark_files, read_landmarks
 from jobs.clip.notes import Notes
 from jobs.clip.package_info import check_package_info

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from actors.backgrounds import BlockRequest, load_block
+from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect, ImageFrames
 from actors.core.errors import InputError
-from actors.core.pixels import Interpolation
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.session import CPU, Session, SessionOptions

@@ -7,8 +7,8 @@ import numpy.typing as npt
 import onnxruntime as ort
 import pytest
 
+from actors.core.audio_track import audio_windows
 from actors.core.mel import RATE, mel_windows
-from actors.core.timeline import audio_windows
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.demo.voice import frame_loudness, make_voice
 from jobs.features import sequence

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.encoding import ImageFormat
+from actors.core.choices import ImageFormat
 from jobs.report.strip import FRAMES, Picture, read_strip, spread
 
 

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from actors.core.report import FrameFailure
-from actors.core.timeline import FrameRange, Loop, Pairing, divide
+from actors.core.choices import Loop
+from actors.core.pairing import Pairing
+from actors.core.ranges import FrameRange, divide
+from actors.core.worker_reports import FrameFailure
 from jobs.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.plan import BlockPlan, plan_ranges
 from jobs.scheduler import MAX_RANGE, RANGES_IN_FLIGHT, Patience, Scheduler

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from observer import Cluster, blocks_by, running
 
-from actors.core.timeline import FrameRange, divide
+from actors.core.ranges import FrameRange, divide
 from jobs.actions import DropBlock, LoadBlock, Render
 from jobs.scheduler import MAX_BLOCK_LOSSES
 

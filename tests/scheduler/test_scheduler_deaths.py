@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from observer import Cluster, blocks_by, isolate, running
 
-from actors.core.timeline import FrameRange, divide
+from actors.core.ranges import FrameRange, divide
 from jobs.scheduler import (
     DEATHS_TO_FAIL,
     MAX_DEATHS_IN_A_ROW,

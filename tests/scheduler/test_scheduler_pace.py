@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from observer import Cluster, Layout, blocks_by, layouts, running
 
-from actors.core.timeline import FrameRange, divide
+from actors.core.ranges import FrameRange, divide
 from jobs.actions import Render
 from jobs.scheduler import CALL_SECONDS, CALL_SHARE, LEAST_CALL_SECONDS, MAX_RANGE
 

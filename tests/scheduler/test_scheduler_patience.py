@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from observer import PATIENCE, Cluster, blocks_by, running
 
-from actors.core.timeline import divide
+from actors.core.ranges import divide
 from jobs.actions import KillWorker, Render
 from jobs.scheduler import MAX_BLOCK_LOSSES
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 from observer import Cluster, blocks_by, running
 
-from actors.core.timeline import FrameRange, divide
+from actors.core.ranges import FrameRange, divide
 from jobs.scheduler import (
     MAX_RANGE,
     MAX_START_DEATHS,

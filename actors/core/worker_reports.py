@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from actors.core.timings import FrameTiming, from_parquet, to_parquet, to_table
 
 if TYPE_CHECKING:
-    from actors.core.timeline import FrameRange
+    from actors.core.ranges import FrameRange
 
 
 @dataclass(frozen=True, slots=True)

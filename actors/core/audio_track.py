@@ -1,4 +1,4 @@
-"""What drives the mouth: a sequence of feature rows, or ready-made windows."""
+"""What drives the mouth: a sequence of feature rows or ready-made windows, and the audio tensors cut from them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-
-from actors.core.timeline import audio_windows
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind
@@ -22,7 +20,7 @@ class AudioTrack:
         features: ``(T, *kind.feature)`` float32, one row per output frame.
         windows: ``(N, *kind.audio)`` float32, one tensor per output frame (binary export).
         shares: ``(T,)`` uint8 in 255ths, how much of the rendered face each output frame shows, from
-            `actors.core.activity.rendered_shares`; ``None`` shows all of it everywhere.
+            `actors.core.voice_activity.rendered_shares`; ``None`` shows all of it everywhere.
     """
 
     features: NDArray[np.float32] | None
@@ -49,3 +47,27 @@ class AudioTrack:
         if self.features is not None:
             return audio_windows(self.features, start, stop, kind)
         return self.rows[start:stop]
+
+
+def audio_windows(features: NDArray[np.float32], start: int, stop: int, kind: ModelKind) -> NDArray[np.float32]:
+    """The audio tensors of output frames ``start <= i < stop``.
+
+    The window of frame ``i`` holds ``rows`` feature rows from ``i - rows // 2`` on; rows before the first and after
+    the last are zeros (not copies of the edge), as in the network's training.
+
+    Args:
+        features: ``(T, *kind.feature)`` float32.
+        start: first output frame, ``0 <= start``.
+        stop: end of the output frames, ``start < stop <= T``.
+        kind: says how many rows a window has and which shape the network wants.
+
+    Returns:
+        ``(stop - start, *kind.audio)`` float32, a row-major view of each window.
+    """
+    first = start - kind.rows // 2
+    last = first + stop - start - 1 + kind.rows
+    padded = np.zeros((last - first, *features.shape[1:]), np.float32)
+    inside = slice(max(first, 0), min(last, len(features)))
+    padded[inside.start - first : inside.stop - first] = features[inside]
+    windows = [padded[i : i + kind.rows].reshape(kind.audio) for i in range(stop - start)]
+    return np.stack(windows)

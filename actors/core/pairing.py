@@ -1,33 +1,18 @@
-"""Which background and which audio window belong to an output frame, and how output frames divide into ranges."""
+"""Which background belongs to an output frame: the rules by which backgrounds repeat, and other frame rates."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from actors.core.kind import ModelKind
-
+from actors.core.choices import Loop
+from actors.core.ranges import FrameRange
 
 # Seconds. Containers round times to their clock, of which the slowest in use ticks in milliseconds: a frame that is due
 # as soon as this is on show.
 _CLOCK = Fraction(1, 1000)
-
-
-class Loop(StrEnum):
-    """How backgrounds repeat when there are more output frames than backgrounds."""
-
-    BOUNCE = "bounce"
-    MIRROR = "mirror"
-    WRAP = "wrap"
-    ONCE = "once"
 
 
 def background_index(loop: Loop, frame: int, backgrounds: int) -> int:
@@ -93,74 +78,6 @@ def retimed(timestamps: Sequence[int], time_base: Fraction, fps: int, delay: Fra
     return tuple(shown) or (0,)
 
 
-def audio_windows(features: NDArray[np.float32], start: int, stop: int, kind: ModelKind) -> NDArray[np.float32]:
-    """The audio tensors of output frames ``start <= i < stop``.
-
-    The window of frame ``i`` holds ``rows`` feature rows from ``i - rows // 2`` on; rows before the first and after
-    the last are zeros (not copies of the edge), as in the network's training.
-
-    Args:
-        features: ``(T, *kind.feature)`` float32.
-        start: first output frame, ``0 <= start``.
-        stop: end of the output frames, ``start < stop <= T``.
-        kind: says how many rows a window has and which shape the network wants.
-
-    Returns:
-        ``(stop - start, *kind.audio)`` float32, a row-major view of each window.
-    """
-    first = start - kind.rows // 2
-    last = first + stop - start - 1 + kind.rows
-    padded = np.zeros((last - first, *features.shape[1:]), np.float32)
-    inside = slice(max(first, 0), min(last, len(features)))
-    padded[inside.start - first : inside.stop - first] = features[inside]
-    windows = [padded[i : i + kind.rows].reshape(kind.audio) for i in range(stop - start)]
-    return np.stack(windows)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class FrameRange:
-    """Output frames ``start <= i < stop``."""
-
-    start: int
-    stop: int
-
-    def __len__(self) -> int:
-        return self.stop - self.start
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.start, self.stop))
-
-    def __contains__(self, frame: object) -> bool:
-        return isinstance(frame, int) and self.start <= frame < self.stop
-
-    def __str__(self) -> str:
-        return f"{self.start}:{self.stop}"
-
-    @property
-    def id(self) -> str:
-        """Name of the range in files and tables; sorts by first frame."""
-        return f"{self.start:09d}-{self.stop:09d}"
-
-    @classmethod
-    def parse(cls, name: str) -> FrameRange:
-        """The range that an `id` names."""
-        start, _, stop = name.partition("-")
-        return cls(int(start), int(stop))
-
-    def widened(self, by: int, end: int) -> FrameRange:
-        """The range with ``by`` frames more on both sides, as far as there are any in ``0 <= i < end``."""
-        return FrameRange(max(0, self.start - by), min(self.stop + by, end))
-
-    def covers(self, other: FrameRange) -> bool:
-        """Whether every frame of ``other`` is in this range."""
-        return self.start <= other.start and other.stop <= self.stop
-
-    def split(self) -> tuple[FrameRange, FrameRange]:
-        """The two halves of a range of at least two frames."""
-        middle = self.start + len(self) // 2
-        return FrameRange(self.start, middle), FrameRange(middle, self.stop)
-
-
 @dataclass(frozen=True, slots=True)
 class Pairing:
     """Which background each output frame is drawn on.
@@ -201,14 +118,3 @@ class Pairing:
             heard: how many output frames there is sound for.
         """
         return frames.widened(reach, min(len(self), heard) if self.loop is Loop.ONCE else heard)
-
-
-def divide(frames: Sequence[int], size: int) -> tuple[FrameRange, ...]:
-    """Cuts ascending output frames into ranges of at most ``size`` frames; a gap always ends a range."""
-    ranges: list[FrameRange] = []
-    for frame in frames:
-        if ranges and ranges[-1].stop == frame and len(ranges[-1]) < size:
-            ranges[-1] = FrameRange(ranges[-1].start, frame + 1)
-        else:
-            ranges.append(FrameRange(frame, frame + 1))
-    return tuple(ranges)

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actors.core.blend import Blend, blended, feather_weights, without_kept
+from actors.core.blend import blended, feather_weights, without_kept
+from actors.core.choices import Blend
+from actors.core.face_box import FaceSquare
 from actors.core.pixels import render_square, with_mouth
 from actors.core.seam import SeamLines, seam_lines
-from actors.core.squares import FaceSquare
 from actors.core.warp import warp_square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from actors.core.choices import Interpolation
     from actors.core.clip import FaceRect
     from actors.core.kind import ModelKind
-    from actors.core.pixels import Image, Interpolation
+    from actors.core.pixels import Image
 
 
 @dataclass(frozen=True, slots=True)

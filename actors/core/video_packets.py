@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from actors.core.witness import DIGEST_BYTES, packet_digest
+from actors.core.fingerprints import DIGEST_BYTES, packet_digest
 
 # How many keyframes before a frame decoding may have to begin: with open groups of pictures at the one before the last,
 # where pictures are refreshed bit by bit (x264's intra-refresh) still earlier.
@@ -32,10 +32,10 @@ class Packets:
 
     Attributes:
         first: place of the first of them in the whole stream.
-        digests: what the driver saw, `actors.core.witness.packet_digest` of each, one behind the other.
+        digests: what the driver saw, `actors.core.fingerprints.packet_digest` of each, one behind the other.
         keys: those that decoding can begin with, ascending.
         reach: so many packets in a row may hold one frame: two fields, say.
-        header: `actors.core.witness.packet_digest` of what decoders are told before the first packet.
+        header: `actors.core.fingerprints.packet_digest` of what decoders are told before the first packet.
     """
 
     first: int

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actors.core.audio import AudioTrack
-from actors.core.timeline import FrameRange, Loop, Pairing, audio_windows, background_index, divide, retimed
+from actors.core.audio_track import AudioTrack, audio_windows
+from actors.core.choices import Loop
+from actors.core.pairing import Pairing, background_index, retimed
+from actors.core.ranges import FrameRange, divide
 from actors.kinds.unet_328_ave import KIND as UNET_328
 
 # Every row of these features is told from every other, and no row is zero.

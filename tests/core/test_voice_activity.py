@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actors.core.activity import RATE, hop_powers, rendered_shares, speech_hops
+from actors.core.voice_activity import RATE, hop_powers, rendered_shares, speech_hops
 
 Samples = NDArray[np.float32]
 HOP = 160

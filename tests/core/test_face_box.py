@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_blend import UNET
 
+from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect
-from actors.core.pixels import Image, Interpolation, crop_face, render_square, with_mouth
-from actors.core.squares import CUT, TAPS, FaceSquare, smooth_squares
+from actors.core.face_box import CUT, TAPS, FaceSquare, smooth_squares
+from actors.core.pixels import Image, crop_face, render_square, with_mouth
 from actors.core.warp import warp_crop, warp_square
 from actors.kinds.unet_328_ave import KIND as UNET_328
 

@@ -1,0 +1,91 @@
+"""What a user can choose between, each with its words on the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+
+import cv2
+
+
+class Hears(StrEnum):
+    """Where the audio of a kind can come from."""
+
+    FEATURES = "features"
+    """Files of features alone: they are made elsewhere, by a speech model of another sort."""
+    ENCODER = "encoder"
+    """Files of features, or an encoder of mel windows that hears a recording."""
+    MEL = "mel"
+    """The recording itself: its rows are the mel windows of `actors.core.mel.mel_windows`."""
+
+
+class Precision(StrEnum):
+    """The numbers that a network calculates with; what it takes and gives stays float32."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
+
+class Interpolation(StrEnum):
+    """Filter of a resize, from square to crop or from crop back to square."""
+
+    CUBIC = "cubic"
+    LINEAR = "linear"
+    AREA = "area"
+
+    @property
+    def flag(self) -> int:
+        """OpenCV's constant."""
+        return {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}[self.value]
+
+
+class Loop(StrEnum):
+    """How backgrounds repeat when there are more output frames than backgrounds."""
+
+    BOUNCE = "bounce"
+    MIRROR = "mirror"
+    WRAP = "wrap"
+    ONCE = "once"
+
+
+class Blend(StrEnum):
+    """How the finished square meets the frame."""
+
+    HARD = "hard"
+    FEATHER = "feather"
+
+
+class ImageFormat(StrEnum):
+    """What frames are written as; ``none`` writes no frame files."""
+
+    PNG = "png"
+    JPG = "jpg"
+    WEBP = "webp"
+    NONE = "none"
+
+
+# OpenCV's scale for WebP: above 100 means lossless.
+_WEBP_LOSSLESS = 101
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What finished frames become.
+
+    Attributes:
+        image_format: format of the frame files.
+        quality: 1..100 for jpg and webp (webp above 100: lossless); ignored for png, which is lossless.
+        video: whether each range is also encoded into a segment of a video.
+        aspect: width of a pixel over its height, which the video says.
+    """
+
+    image_format: ImageFormat
+    quality: int
+    video: bool
+    aspect: Fraction = Fraction(1)
+
+
+def default_quality(image_format: ImageFormat) -> int:
+    """The quality used when none is given: 95 for jpg, lossless for webp; png has none."""
+    return {ImageFormat.JPG: 95, ImageFormat.WEBP: _WEBP_LOSSLESS}.get(image_format, 0)
