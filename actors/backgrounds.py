@@ -11,7 +11,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actors import storage
 from actors.core.choices import Blend, Delivery, Interpolation
 from actors.core.clip import FaceRect, ImageFrames, PlaneFile, VideoFrames
 from actors.core.compositing import Backing, make_backing
@@ -22,7 +21,8 @@ from actors.core.pixels import Image, Planes, crop_face, to_planes
 from actors.core.warp import warp_crop
 from actors.core.yuv import to_yuv420
 from actors.encoding import Prepared, prepare_background
-from actors.proof import NodeProof, prove_code, prove_model
+from actors.files import storage
+from actors.files.node_check import NodeProof, prove_code, prove_model
 from actors.video import decode_video
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class BlockRequest:
         parsing: one image per frame that says what is in front of the face, if there are any.
         keep_originals: whether the frames' own pixels under the squares are needed whatever the blend.
         faces: whose face encoder to run, ``None`` where workers run the whole network for each frame.
-        code: the driver's `actors.digest.code_digest`; empty where loader and driver are one process.
+        code: the driver's `actors.files.digests.code_digest`; empty where loader and driver are one process.
     """
 
     first: int

@@ -16,7 +16,6 @@ import cv2
 import xxhash
 from numpy.typing import NDArray
 
-from actors import storage
 from actors.backgrounds import Block, BlockRequest
 from actors.core.choices import Delivery, ImageFormat, Interpolation
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
@@ -30,12 +29,13 @@ from actors.core.worker_reports import FrameFailure, RangeReport, WorkerReport
 from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.device import Device, own_device
 from actors.encoding import encode_frame, splice_frame
+from actors.files import storage
+from actors.files.node_check import NodeProof, prove_node
+from actors.files.run_layout import frame_path, segment_name, segment_path
 from actors.film import Batch, Film, FinishedFrame, charge, measured, milliseconds
-from actors.layout import frame_path, segment_name, segment_path
 from actors.overlap import executor
 from actors.places import Places, batches
 from actors.processor import cpu_kind
-from actors.proof import NodeProof, prove_node
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future

@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import onnx
 
-from actors import storage
 from actors.bounds import check_calls
 from actors.core.errors import InputError
+from actors.files import storage
 from actors.mistaken import check_head, mistaken
 from actors.parts import nodes, used_names
 from actors.weights import external_files

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actors import storage
 from actors.core.errors import InputError
 from actors.core.fingerprints import changed, packet_digest
 from actors.core.picture_metadata import HDR_NUMBERS
-from actors.tracks import chosen
+from actors.files import storage
+from actors.files.media_tracks import chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

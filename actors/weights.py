@@ -7,8 +7,8 @@ from pathlib import Path
 
 import onnx
 
-from actors import storage
 from actors.core.errors import InputError
+from actors.files import storage
 from actors.mistaken import LFS_POINTER, LFS_PULL
 from actors.parts import tensors
 

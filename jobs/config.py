@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from actors import storage
 from actors.core.errors import InputError
+from actors.files import storage
 from jobs.words import is_of_kind, must_be
 
 # They name files, which stand beside this one where it does not say otherwise.

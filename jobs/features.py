@@ -16,13 +16,13 @@ import ray
 import ray.exceptions
 from numpy.typing import NDArray
 
-from actors import storage
 from actors.core.errors import InputError, StoppedError
 from actors.core.kind import ModelKind
 from actors.core.mel import RATE, mel_windows
 from actors.encoder import BATCH, Encoder, EncoderConfig
+from actors.files import storage
+from actors.files.digests import content_digest
 from jobs.clip.features import read_features
-from jobs.digest import content_digest
 from jobs.recorded import Recorded, Speech
 from jobs.recording import mono
 from jobs.scratch import scratch_folder

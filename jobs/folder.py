@@ -17,9 +17,9 @@ from pathlib import Path, PurePath
 
 import psutil
 
-from actors import storage
 from actors.core.errors import InputError
-from actors.layout import (
+from actors.files import storage
+from actors.files.run_layout import (
     frames_folder,
     record_path,
     report_path,

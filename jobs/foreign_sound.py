@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import PurePosixPath
 
-from actors import storage
 from actors.core.errors import InputError
+from actors.files import storage
 from jobs.clip.containers import HEAD_BYTES, Holds, foreign
 
 # Sound alone, which nothing else here knows.

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors import storage
 from actors.apart import try_network
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Hears, Loop, Precision
@@ -21,13 +20,14 @@ from actors.core.kind import ModelKind, ModelTensors
 from actors.core.pairing import Pairing, retimed
 from actors.core.ranges import FrameRange, divide
 from actors.core.voice_activity import RATE, Silence, hop_powers, rendered_shares, speech_hops
-from actors.digest import model_digest
+from actors.files import storage
+from actors.files.digests import array_digest, model_digest, text_digest
+from actors.files.media_tracks import LATEST_START
 from actors.kinds import kinds_named
 from actors.model import recognise_model
-from actors.tracks import LATEST_START
 from jobs.clip import clock_warnings, read_clip, read_features, read_parsing, read_windows
 from jobs.clip.files import readable
-from jobs.digest import array_digest, backgrounds_digest, images_digest, text_digest, witnessed
+from jobs.clip.identity import backgrounds_digest, images_digest, witnessed
 from jobs.options import CompositeOptions
 from jobs.recorded import Recorded, read_recorded, read_shown, read_speech
 from jobs.recording import mono

@@ -6,11 +6,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from actors import storage
 from actors.core.ranges import FrameRange
-from actors.layout import segment_path, video_path
+from actors.files import storage
+from actors.files.digests import content_digest, file_facts
+from actors.files.run_layout import segment_path, video_path
 from jobs import mux
-from jobs.digest import content_digest, file_facts
 from jobs.inputs import Inputs
 from jobs.run_record import RunRecord
 from jobs.scratch import scratch_folder

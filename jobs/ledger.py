@@ -12,13 +12,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from actors import storage
 from actors.core.choices import ImageFormat
 from actors.core.ranges import FrameRange
 from actors.core.timings import MOST_BYTES, SCHEMA, column, from_parquet, numbers, to_parquet
 from actors.core.worker_reports import FrameFailure, RangeReport
-from actors.layout import frame_path, segment_name, segments_folder, timings_folder, timings_path
-from jobs.digest import stream_checksum
+from actors.files import storage
+from actors.files.digests import stream_checksum
+from actors.files.run_layout import frame_path, segment_name, segments_folder, timings_folder, timings_path
 
 # Reading and hashing run outside of the interpreter lock; more threads hide the latency of network storage.
 READERS = 16

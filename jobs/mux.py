@@ -14,7 +14,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from actors import storage
+from actors.files import storage
 from actors.segments import REORDERED_FRAMES
 from jobs.sound import RATE
 

@@ -11,7 +11,7 @@ from ray.job_config import JobConfig
 
 import actors
 from actors.core.errors import StoppedError
-from actors.digest import code_digest
+from actors.files.digests import code_digest
 
 # A process has to be started for the question.
 PROOF_SECONDS = 60.0
@@ -19,7 +19,7 @@ PROOF_SECONDS = 60.0
 
 @cache
 def own_digest() -> str:
-    """The driver's `actors.digest.code_digest`, as it was when first asked: before Ray starts to unpack anything."""
+    """The driver's `code_digest`, as it was when first asked: before Ray starts to unpack anything."""
     return code_digest()
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from actors import storage
-from actors.layout import features_folder, frames_folder, segments_folder, timings_folder
+from actors.files import storage
+from actors.files.run_layout import features_folder, frames_folder, segments_folder, timings_folder
 
-# What a process leaves half-written when it is killed; see `actors.storage.write_atomic`.
+# What a process leaves half-written when it is killed; see `actors.files.storage.write_atomic`.
 HALF = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.partial")
 
-# What a driver and a node show each other, see `held` and `actors.proof`.
+# What a driver and a node show each other, see `held` and `actors.files.node_check`.
 MARK = re.compile(r"\.(driver|node)-[0-9a-f]{12}")
 
 # What a run writes into its folders; anything else there is somebody's.

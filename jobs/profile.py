@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from actors import storage
+from actors.files import storage
 from jobs.cluster import Offer
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions

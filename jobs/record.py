@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from actors import storage
-from actors.layout import record_path
+from actors.files import storage
+from actors.files.run_layout import record_path
 from jobs.attempts import attempts_until
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from actors import storage
 from actors.apart import try_encoder
 from actors.core.choices import Hears
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
-from actors.digest import model_digest
 from actors.encoder import EncoderTensors, read_encoder
+from actors.files import storage
+from actors.files.digests import content_digest, model_digest, text_digest
 from actors.kinds import kinds_named
-from jobs.digest import content_digest, text_digest
 from jobs.survey import Survey, survey
 
 # Goes up with every change of `jobs.recording` or `actors.core.mel` that changes features, so that older ones are not

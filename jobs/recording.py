@@ -15,9 +15,9 @@ import numpy as np
 from av.container import InputContainer
 from numpy.typing import NDArray
 
-from actors import storage
 from actors.core.errors import InputError
-from actors.tracks import LATEST_START, chosen, others_start
+from actors.files import storage
+from actors.files.media_tracks import LATEST_START, chosen, others_start
 from jobs.foreign_sound import not_sound
 from jobs.lengths import is_round, readable_parts
 from jobs.mpeg_audio import sound_parts

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from actors import storage
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
+from actors.files import storage
 from jobs.ledger import Audit, Ledger, missing
 from jobs.messages import say
 from jobs.own_files import folders

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from actors import storage
 from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
-from actors.layout import record_path
+from actors.files import storage
+from actors.files.run_layout import record_path
 from jobs.clip.files import is_file, load, parse_json, show
 
 # Format of run.json; raised when a key changes its meaning.

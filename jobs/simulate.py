@@ -17,8 +17,8 @@ from actors.core.pairing import background_index
 from actors.core.ranges import FrameRange
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport, WorkerReport
-from actors.layout import timings_folder
-from actors.storage import make_folder
+from actors.files.run_layout import timings_folder
+from actors.files.storage import make_folder
 from jobs.cluster import connect
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.ledger import Ledger

@@ -16,7 +16,7 @@ import xxhash
 from rich.console import Console
 
 from actors.core.errors import ExitCode, StoppedError
-from actors.layout import timings_folder
+from actors.files.run_layout import timings_folder
 from jobs.cluster import connect
 from jobs.folder import clear
 from jobs.messages import say

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 import actors
-from actors import storage
 from actors.core.errors import InputError, NoCudaError
-from actors.layout import frames_folder, segments_folder
+from actors.files import storage
+from actors.files.run_layout import frames_folder, segments_folder
 from jobs.cluster import Cluster, connect
 from jobs.inputs import Inputs, read_inputs
 from jobs.messages import say, show

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from actors import storage
 from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
-from actors.layout import features_folder, frame_path, segments_folder, timings_folder, video_path
+from actors.files import storage
+from actors.files.digests import file_facts
+from actors.files.run_layout import features_folder, frame_path, segments_folder, timings_folder, video_path
 from jobs.attempts import history
-from jobs.digest import file_facts
 from jobs.ledger import Ledger
 from jobs.own_files import folders, is_ours
 from jobs.run_record import RunRecord, find_run

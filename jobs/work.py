@@ -8,7 +8,7 @@ from actors.backgrounds import BlockRequest, FaceRequest
 from actors.compositor import WorkerConfig
 from actors.core.choices import Delivery
 from actors.core.ranges import FrameRange
-from actors.proof import NodeProof
+from actors.files.node_check import NodeProof
 from jobs.inputs import Inputs, sources
 from jobs.options import CompositeOptions
 from jobs.own_code import own_digest

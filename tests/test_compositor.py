@@ -19,10 +19,10 @@ from actors.core.clip import FaceRect, ImageFrames
 from actors.core.pairing import Pairing
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport
-from actors.digest import code_digest, model_digest
+from actors.files.digests import code_digest, model_digest
+from actors.files.node_check import NodeProof
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
-from actors.proof import NodeProof
 from actors.session import CPU
 
 FRAMES = FrameRange(3, 17)

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from made_run import record
 
-from actors import storage
 from actors.core.errors import InputError
+from actors.files import storage
 from jobs import cluster
 from jobs.folder import LOCK, clear, held, holds_run, make_folders, resolve_out
 from jobs.record import write_record

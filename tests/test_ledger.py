@@ -17,12 +17,12 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors import storage
 from actors.core.choices import ImageFormat
 from actors.core.ranges import FrameRange
 from actors.core.timings import MOST_BYTES, SCHEMA, STAGES, FrameTiming, to_table
 from actors.core.worker_reports import FrameFailure, RangeReport
-from actors.layout import (
+from actors.files import storage
+from actors.files.run_layout import (
     frame_path,
     frames_folder,
     segment_name,

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind, ModelTensors
-from actors.digest import model_digest
+from actors.files.digests import model_digest
 from actors.kinds import all_kinds, kinds_named
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model, recognise_model

@@ -14,8 +14,8 @@ from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
 from actors.core.errors import InputError
-from actors.digest import code_digest
-from actors.proof import prove_code
+from actors.files.digests import code_digest
+from actors.files.node_check import prove_code
 
 # A worker's kind of process is asked on a cluster, as by a driver whose current folder holds another `actors`.
 ASK = """
@@ -90,7 +90,7 @@ def test_other_files_than_the_drivers_are_refused(tmp_path: Path) -> None:
         prove_code("0" * 64, patience=0.0)
     # Another version of the same package has another digest.
     shutil.copytree(small.ROOT / "actors", tmp_path / "actors", ignore=shutil.ignore_patterns("__pycache__"))
-    program = "from actors.digest import code_digest; print(code_digest())"
+    program = "from actors.files.digests import code_digest; print(code_digest())"
     command = [sys.executable, "-c", program]
 
     def digest() -> str:

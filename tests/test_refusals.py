@@ -13,8 +13,8 @@ import pytest
 import small
 import unprivileged
 
-from actors import storage
 from actors.core.errors import ExitCode, InputError, StoppedError
+from actors.files import storage
 from jobs.refusals import refusal
 
 COMMANDS = (

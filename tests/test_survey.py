@@ -17,8 +17,8 @@ from sounds import write
 
 from actors.core.errors import InputError
 from actors.core.mel import RATE
+from actors.files.digests import content_digest, text_digest
 from actors.kinds import kinds_named
-from jobs.digest import content_digest, text_digest
 from jobs.recorded import read_recorded
 from jobs.recording import mono
 from jobs.sound import sound_chunks

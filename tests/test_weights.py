@@ -12,9 +12,9 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from actors import storage
 from actors.core.errors import InputError
-from actors.digest import model_digest
+from actors.files import storage
+from actors.files.digests import model_digest
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.weights import load_network

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actors import storage
 from actors.core.choices import Loop
 from actors.core.clip import Clip, FaceRect, ImageFrames, VideoFrames
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.core.pairing import background_index
 from actors.core.pixels import Image
+from actors.files import storage
 from jobs.clip import read_clip, read_features
 from jobs.demo.clip import write_demo_clip
 from jobs.options import load_options

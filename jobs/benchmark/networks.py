@@ -7,9 +7,9 @@ from pathlib import Path
 
 import onnx
 
-from actors import storage
 from actors.core.choices import Precision
 from actors.core.kind import ModelKind, ModelTensors
+from actors.files import storage
 from actors.graph import in_half_precision
 from actors.kinds import kinds_named
 from actors.model import read_model, recognise_model

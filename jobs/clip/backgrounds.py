@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
-from actors import storage
 from actors.core.clip import FrameSource, ImageFrames, VideoFrames
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
+from actors.files import storage
 from jobs.clip.containers import refuse_in_folder
 from jobs.clip.files import is_file
 from jobs.clip.images import image_files, read_images

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from actors import storage
 from actors.core.clip import Clip, FaceRect, FrameSource, PlaneFile
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
+from actors.files import storage
 from jobs.clip.backgrounds import Candidates, find_frames
 from jobs.clip.features import require_finite
 from jobs.clip.files import exactly, file_at, is_file, load, readable, show, validated

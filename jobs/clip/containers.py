@@ -6,8 +6,8 @@ import shlex
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from actors import storage
 from actors.core.errors import InputError
+from actors.files import storage
 from jobs.clip.convert import EVEN_SIDES, conversion
 from jobs.clip.files import files_in, readable
 

@@ -10,9 +10,9 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from actors import storage
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
+from actors.files import storage
 from jobs.clip.files import exactly, file_at, one_line, readable
 
 # The format allows 64 KiB; a header of plain numbers takes 128 bytes.

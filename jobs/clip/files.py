@@ -11,8 +11,8 @@ from typing import IO, TypeVar
 from pyarrow import ArrowException
 from pydantic import BaseModel, ValidationError
 
-from actors import storage
 from actors.core.errors import InputError
+from actors.files import storage
 
 # A rectangle takes at most some 400 bytes with its paths, so this holds half a million frames; the parsed form of a
 # larger file could take many gigabytes.

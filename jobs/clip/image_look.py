@@ -10,9 +10,9 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
-from actors import storage
 from actors.core.errors import InputError
 from actors.core.picture_metadata import FRAME_DEPTH, Picture
+from actors.files import storage
 from jobs.clip.convert import TONE_MAP_STILL, still_conversion
 from jobs.clip.files import one_line, readable
 from jobs.clip.look import HDR, PRIMARIES, READ_TRANSFERS, TRANSFERS

@@ -5,9 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
-from actors import storage
 from actors.core.clip import ImageFrames
 from actors.core.errors import InputError
+from actors.files import storage
 from jobs.clip.files import files_in, require_content
 from jobs.clip.image_look import common_picture, look_at_image, require_readable_images, tell_images
 from jobs.clip.many import read_many

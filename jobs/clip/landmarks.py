@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from actors import storage
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
+from actors.files import storage
 from jobs.clip.files import files_in, load_entry, show
 from jobs.clip.many import read_many
 from jobs.clip.numbering import in_order

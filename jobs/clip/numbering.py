@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 from pathlib import PurePosixPath
 
 from actors.core.errors import InputError
-from actors.storage import Entry
+from actors.files.storage import Entry
 
 _LAST_NUMBER = re.compile(r"[0-9]+(?=[^0-9]*$)")
 _SHOWN = 5

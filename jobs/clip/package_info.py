@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from actors import storage
 from actors.core.clip import FrameSource, VideoFrames
+from actors.files import storage
 from jobs.clip.files import is_file, load, validated
 from jobs.clip.notes import Notes
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from actors import storage
 from actors.core.clip import FrameSource, ImageFrames
 from actors.core.errors import InputError
+from actors.files import storage
 from jobs.clip.files import files_in, look, require_content
 from jobs.clip.image_look import image_size
 from jobs.clip.many import read_many

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from actors import storage
 from actors.core.clip import Clip, FaceRect
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
+from actors.files import storage
 from jobs.clip.backgrounds import candidates
 from jobs.clip.binary import is_binary, read_binary
 from jobs.clip.dataset import is_dataset, read_dataset

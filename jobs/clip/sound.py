@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from actors import storage
 from actors.core.kind import ModelKind
+from actors.files import storage
 from jobs.clip.files import is_file
 from jobs.clip.notes import Notes
 

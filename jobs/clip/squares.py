@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors import storage
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
+from actors.files import storage
 from jobs.clip.files import is_file
 from jobs.clip.landmarks import landmark_files, read_landmarks
 from jobs.clip.notes import Notes

@@ -13,11 +13,11 @@ import av.error
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from actors import storage
 from actors.core.clip import VideoFrames
 from actors.core.errors import InputError
 from actors.core.picture_metadata import HDR_NUMBERS
-from actors.tracks import chosen, others_start
+from actors.files import storage
+from actors.files.media_tracks import chosen, others_start
 from actors.video import CONTAINERS
 from jobs.clip.containers import HEAD_BYTES, foreign, refusal
 from jobs.clip.convert import TONE_MAP, conversion, reencoded

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from actors import storage
 from actors.core.errors import ExitCode, InputError
+from actors.files import storage
 from jobs.benchmark.matrix import Device, Output, Regime, System, cells
 from jobs.folder import check_folder_name
 from jobs.messages import say, terminal

@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from actors import storage
 from actors.core.errors import ExitCode, InputError
+from actors.files import storage
 from jobs.features import Rows, feature_rows, local_encoder, write_features
 from jobs.messages import say, terminal
 from jobs.progress import Meter, meter

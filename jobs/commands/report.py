@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from actors import storage
 from actors.core.errors import ExitCode
+from actors.files import storage
 from jobs.messages import say, terminal
 from jobs.report.write import write_report
 

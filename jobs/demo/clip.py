@@ -11,9 +11,9 @@ from pathlib import Path
 
 import cv2
 
-from actors import storage
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
+from actors.files import storage
 from actors.kinds import all_kinds
 from jobs.demo.presenter import FRAMES, Presenter, landmarks
 from jobs.demo.voice import FPS, make_voice, write_wav

@@ -11,7 +11,7 @@ from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.seam import EDGES
 from actors.core.timings import STAGES
-from actors.layout import timings_folder
+from actors.files.run_layout import timings_folder
 from jobs.ledger import Ledger
 from jobs.report.strip import Strip, read_strip
 from jobs.report.work import Session, last_session

@@ -13,11 +13,11 @@ import av.error
 import cv2
 import numpy as np
 
-from actors import storage
 from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.pixels import Image
-from actors.layout import frame_path, video_path
+from actors.files import storage
+from actors.files.run_layout import frame_path, video_path
 from jobs.clip.image_look import image_size
 
 FRAMES = 8

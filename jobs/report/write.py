@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from actors import storage
 from actors.core.errors import InputError
-from actors.layout import report_path
+from actors.files import storage
+from actors.files.run_layout import report_path
 from jobs.report.page import render_page
 from jobs.report.run import read_run
 

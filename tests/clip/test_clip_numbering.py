@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.errors import InputError
-from actors.storage import Entry
+from actors.files.storage import Entry
 from jobs.clip.numbering import in_order, number_of
 
 

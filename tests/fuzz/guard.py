@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 from opens import Watch
 
-from actors import storage
 from actors.backgrounds import BlockRequest, load_block
 from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect, VideoFrames
 from actors.core.errors import InputError, StoppedError
 from actors.core.video_packets import KeyPacket, Packets
+from actors.files import storage
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.model import read_model
 from actors.session import CPU, Session, SessionOptions

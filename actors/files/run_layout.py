@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors import storage
+from actors.files import storage
 
 if TYPE_CHECKING:
     from actors.core.choices import ImageFormat

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import storage
 from actors.core.choices import ImageFormat
 from actors.core.ranges import FrameRange
-from actors.layout import frame_path, record_path, segment_name, segment_path, timings_path, video_path
+from actors.files import storage
+from actors.files.run_layout import frame_path, record_path, segment_name, segment_path, timings_path, video_path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def test_names_are_joined_alike_for_paths_and_addresses() -> None:
@@ -155,7 +155,7 @@ def under_a_limit(script: str, *arguments: Path) -> str:
     limit = (
         "import resource, signal, sys\n"
         "from pathlib import Path\n"
-        "from actors import storage\n"
+        "from actors.files import storage\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
     )
@@ -200,7 +200,7 @@ def test_two_processes_that_write_one_name_leave_one_whole_file(tmp_path: Path) 
     """A range that is given out again may still be written by the worker that was taken for dead."""
     target = tmp_path / "frame_000001.png"
     script = (
-        "import sys\nfrom actors import storage\n"
+        "import sys\nfrom actors.files import storage\n"
         "for _ in range(60):\n    storage.write_atomic(sys.argv[1], sys.argv[2].encode() * 20_000)\n"
     )
     writers = [subprocess.Popen([sys.executable, "-c", script, str(target), letter], cwd=ROOT) for letter in ("a", "b")]

@@ -1,24 +1,50 @@
-"""Digests by which a later run knows that its inputs are the same."""
+"""Digests by which files, arrays, models and the program itself are known again."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from actors import storage
-from actors.core.clip import Clip, ImageFrames
-from actors.core.fingerprints import image_digest
-from jobs.clip.files import readable
-from jobs.clip.many import read_many
+import actors
+from actors.files import storage
 
+# A large file is known by so many pieces of so many bytes.
 SAMPLE = 1 << 20
 SAMPLES = 16
 CHUNK = 1 << 20
+
+
+def model_digest(path: str, external: tuple[str, ...]) -> str:
+    """SHA-256 of the model and then of the files that hold its weights, in hexadecimal.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    digest = hashlib.sha256()
+    for name in (path, *(storage.beside(path, name) for name in external)):
+        with storage.open_input(name) as file:
+            while chunk := file.read(CHUNK):
+                digest.update(chunk)
+    return digest.hexdigest()
+
+
+def code_digest() -> str:
+    """SHA-256 of the names and contents of this package's sources where this process imports them, in hexadecimal.
+
+    Raises:
+        OSError: one of them cannot be read.
+    """
+    digest = hashlib.sha256()
+    root = Path(actors.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\0".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def file_digest(path: str) -> str:
@@ -58,39 +84,6 @@ def file_facts(path: str) -> dict[str, Any]:
     with storage.open_input(path) as file:
         checksum = stream_checksum(file)
         return {"bytes": file.tell(), "checksum": checksum}
-
-
-def backgrounds_digest(clip: Clip) -> str:
-    """Digest of the clip's pictures: of every image its content, of a video what decides its frames."""
-    if clip.frames is None:
-        return file_digest(clip.planes.path) if clip.planes else ""
-    frames = clip.frames
-    if isinstance(frames, ImageFrames):
-        return images_digest(frames)
-    order = repr((frames.places, frames.timestamps, frames.time_base, frames.picture))
-    return xxhash.xxh3_128(frames.packets.header + frames.packets.digests + order.encode()).hexdigest()
-
-
-def images_digest(images: ImageFrames) -> str:
-    """Digest of image files that have been `witnessed`."""
-    digest = xxhash.xxh3_128()
-    for each in images.digests:
-        digest.update(each.encode())
-    return digest.hexdigest()
-
-
-def witnessed(images: ImageFrames) -> ImageFrames:
-    """The images with what the driver sees of them now, all bytes of every file.
-
-    Raises:
-        InputError: one of them cannot be read.
-    """
-    return replace(images, digests=tuple(read_many(_digest_of, images.paths)))
-
-
-def _digest_of(path: str) -> str:
-    with readable(path):
-        return image_digest(storage.read_bytes(path))
 
 
 def array_digest(array: NDArray[np.float32] | NDArray[np.uint8]) -> str:

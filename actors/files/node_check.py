@@ -8,9 +8,10 @@ import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
-from actors import storage
+import actors
 from actors.core.errors import InputError
-from actors.digest import code_digest, model_digest
+from actors.files import storage
+from actors.files.digests import code_digest, model_digest
 
 # Where two of Ray's nodes share a machine, the later one unpacks a job's folder again under the earlier one's feet.
 UNPACKING_SECONDS = 10.0
@@ -28,7 +29,7 @@ class NodeProof:
         sources: path and size in bytes of files of the clip.
         out: the run's folder.
         token: name of a file that the driver has written there.
-        code: the driver's `actors.digest.code_digest`.
+        code: the driver's `actors.files.digests.code_digest`.
     """
 
     model: str
@@ -69,7 +70,7 @@ def prove_code(code: str, patience: float = UNPACKING_SECONDS) -> None:
     """Checks that this process runs the same files as the driver.
 
     Args:
-        code: the driver's `actors.digest.code_digest`.
+        code: the driver's `actors.files.digests.code_digest`.
         patience: seconds in which files that are being unpacked may become the same.
 
     Raises:
@@ -80,7 +81,7 @@ def prove_code(code: str, patience: float = UNPACKING_SECONDS) -> None:
         time.sleep(LOOK_SECONDS)
     if not same:
         raise InputError(
-            str(Path(__file__).parent),
+            str(Path(actors.__file__).parent),
             f"node {socket.gethostname()} runs these files, and they are not the driver's",
             "install the same mouthpiece on every node, and take other copies of it out of PYTHONPATH",
         )
