@@ -31,7 +31,7 @@ format: .venv/installed-dev
 # On a machine with a card: the tests that need CUDA, then the benchmark with it.
 gpu: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cuda]'
-	$(BIN)/python -m pytest -k cuda tests/test_session.py
+	$(BIN)/python -m pytest -k cuda tests/network/test_session.py
 	$(BIN)/python -m jobs benchmark --device cuda --out gpu-run/benchmark
 
 clean:

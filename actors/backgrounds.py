@@ -175,7 +175,7 @@ def _encode_faces(block: Block, request: FaceRequest, kind: ModelKind) -> tuple[
         InputError: this node does not see the same model, or cannot load it.
     """
     # Imported here, so that a driver never loads the runtime, nor a loader that does not need it.
-    from actors.session import FaceEncoder  # noqa: PLC0415
+    from actors.network.session import FaceEncoder  # noqa: PLC0415
 
     prove_model(request.proof)
     encoder = FaceEncoder(request.proof.model, request.tensors, kind, ready_planes=block.planes is not None)

@@ -9,41 +9,39 @@ import socket
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import xxhash
 from numpy.typing import NDArray
 
-from actors.backgrounds import Block, BlockRequest
-from actors.core.choices import Delivery, ImageFormat, Interpolation
+from actors.backgrounds import Block
+from actors.core.choices import Delivery, ImageFormat
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.compositing import finish_square
-from actors.core.pairing import Pairing
 from actors.core.pixels import ColourPlanes, Image, Planes, PredictionFault, from_planes, paste
 from actors.core.ranges import FrameRange
 from actors.core.seam import Seam, edge_pixels
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import FrameFailure, RangeReport, WorkerReport
 from actors.core.yuv import patch_yuv420, to_yuv420
-from actors.device import Device, own_device
 from actors.encoding import encode_frame, splice_frame
 from actors.files import storage
-from actors.files.node_check import NodeProof, prove_node
+from actors.files.node_check import prove_node
 from actors.files.run_layout import frame_path, segment_name, segment_path
 from actors.film import Batch, Film, FinishedFrame, charge, measured, milliseconds
+from actors.network.cpu_kind import cpu_kind
+from actors.network.device import Device, own_device
 from actors.overlap import executor
 from actors.places import Places, batches
-from actors.processor import cpu_kind
+from actors.worker_config import WorkerConfig
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
     from actors.core.audio_track import AudioTrack
-    from actors.core.choices import Precision
-    from actors.core.kind import ModelKind, ModelTensors
-    from actors.session import Session
+    from actors.network.session import Session
 
 # Batches that may be on their way to disk while the network runs the next one: enough to keep it busy, and few enough
 # that finished frames do not pile up where disk or cores are slower than the card.
@@ -54,57 +52,6 @@ NetworkInput: TypeAlias = "tuple[NDArray[Any], Planes, tuple[Planes, ...]]"
 
 # A colour fit that may still be on its way, with the milliseconds that it takes.
 PendingFit: TypeAlias = "Future[tuple[ColourFit, float]]"
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerConfig:
-    """Everything a worker needs besides sound and backgrounds; the same for every worker of a run.
-
-    Attributes:
-        model: path of the ONNX file.
-        tensors: its inputs and output.
-        kind: the contract it honours.
-        pairing: which background each output frame is drawn on.
-        provider: ONNX Runtime execution provider to insist on.
-        precision: what the network calculates with.
-        threads: intra-op threads.
-        finishers: threads that finish frames while the network runs; 0 finishes them in turn with it, which is right
-            where network and finishing share the cores.
-        batch: frames per inference.
-        gpus: fraction of a card this worker has; 0 on the CPU.
-        interpolation: filter of the paste.
-        ready_planes: the clip has network input instead of pictures.
-        faces: blocks hold what the network's face encoder makes of their backgrounds.
-        colour_match: the network's colours are brought to those of the frame.
-        delivery: what frames become; ``None`` runs the network only.
-        out: the run's folder.
-        proof: what the worker's node must show before it renders.
-        samples: output frames, each with a request for its background alone, by which batches are compared.
-    """
-
-    model: str
-    tensors: ModelTensors
-    kind: ModelKind
-    pairing: Pairing
-    provider: str
-    precision: Precision
-    threads: int
-    finishers: int
-    batch: int
-    gpus: float
-    interpolation: Interpolation
-    ready_planes: bool
-    faces: bool
-    colour_match: bool
-    delivery: Delivery | None
-    out: str
-    proof: NodeProof
-    samples: tuple[tuple[int, BlockRequest], ...]
-
-    @property
-    def reach(self) -> int:
-        """How many output frames before and after a frame the network must run for it."""
-        return REACH if self.colour_match else 0
 
 
 class Compositor:

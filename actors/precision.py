@@ -11,8 +11,8 @@ from actors.backgrounds import BlockRequest, load_block, network_view
 from actors.core.choices import Precision
 
 if TYPE_CHECKING:
-    from actors.compositor import WorkerConfig
     from actors.core.audio_track import AudioTrack
+    from actors.worker_config import WorkerConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def compare_precisions(
         InputError: a background cannot be read, or a session cannot be had.
     """
     # Imported here, so that a driver never loads the runtime.
-    from actors.session import CUDA, Session, SessionOptions  # noqa: PLC0415
+    from actors.network.session import CUDA, Session, SessionOptions  # noqa: PLC0415
 
     options = SessionOptions(
         config.provider, config.threads, ready_planes=config.ready_planes, bind=config.provider == CUDA

@@ -11,35 +11,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from actors.backgrounds import BlockRequest, load_block, network_view
 from actors.core.errors import InputError
-from actors.mates import Rows, depends_on_mates
-from actors.session import CUDA, FaceEncoder, Session, SessionOptions, levels_of, runtime_conflict
+from actors.network.batch_check import Sample, mixes_frames
+from actors.network.session import CUDA, FaceEncoder, Session, SessionOptions, runtime_conflict
 
 if TYPE_CHECKING:
-    from actors.compositor import WorkerConfig
     from actors.core.audio_track import AudioTrack
     from actors.core.kind import ModelKind
     from actors.core.pixels import Planes
-    from actors.prediction import Prediction
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One frame as the network is fed it.
-
-    Attributes:
-        image: ``(1, 3, inner, inner)`` uint8, or ready planes in float32.
-        audio: ``(1, *kind.audio)`` float32.
-        faces: for each face tensor ``(1, *sides)`` float32; empty where the whole network is run.
-    """
-
-    image: NDArray[Any]
-    audio: Planes
-    faces: tuple[Planes, ...]
+    from actors.worker_config import WorkerConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,42 +106,6 @@ def load_samples(
         image = network_view(block, 0, kind)[None]
         samples.append(Sample(image, audio.tensors(frame, frame + 1, kind), tuple(encode(image) if encode else ())))
     return samples
-
-
-def mixes_frames(session: Session, single: Session, samples: Sequence[Sample]) -> bool:
-    """Whether a session's answers depend on what else is in the batch, or on the place there.
-
-    Args:
-        session: the one that is to be used.
-        single: the one whose answers to frames alone are right.
-        samples: frames, at least one.
-    """
-    stranger = _noise_like(samples[0])
-
-    def run(rows: Rows) -> list[Prediction]:
-        batch = [stranger if row is None else samples[row] for row in rows]
-        faces = [np.concatenate(parts) for parts in zip(*(sample.faces for sample in batch), strict=True)]
-        image, sound = (np.concatenate(parts) for parts in zip(*((s.image, s.audio) for s in batch), strict=True))
-        answer = session.run(image, sound, faces)
-        return [answer.frame(place) for place in range(len(rows))]
-
-    def same(one: Prediction, other: Prediction) -> bool:
-        return one.equals(other, levels_of(session.provider))
-
-    alone = [single.run_alone(sample.image, sample.audio, sample.faces) for sample in samples]
-    return depends_on_mates(run, alone, session.batch, same=same, near=same)
-
-
-def _noise_like(sample: Sample) -> Sample:
-    """A frame that is further from all others than these are from each other."""
-    rng = np.random.default_rng(0)
-
-    def loud(given: Planes) -> Planes:
-        return rng.standard_normal(given.shape, np.float32) * np.float32(1 + np.abs(given).max())
-
-    image = rng.integers(0, 256, sample.image.shape).astype(np.uint8)
-    planes = rng.random(sample.image.shape, np.float32) if sample.image.dtype == np.float32 else image
-    return Sample(planes, loud(sample.audio), tuple(map(loud, sample.faces)))
 
 
 def _without_mates(

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from actors.core.errors import InputError, StoppedError
 from actors.core.kind import ModelKind
 from actors.core.mel import RATE, mel_windows
-from actors.encoder import BATCH, Encoder, EncoderConfig
 from actors.files import storage
 from actors.files.digests import content_digest
+from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig
 from jobs.clip.features import read_features
 from jobs.recorded import Recorded, Speech
 from jobs.recording import mono
@@ -208,7 +208,7 @@ class RemoteEncoder:
 def local_encoder(speech: Speech, threads: int) -> LocalEncoder:
     """An encoder in this process, on so many of its cores."""
     # Imported here: a driver whose encoder is an actor never loads the runtime.
-    from actors.session import CPU  # noqa: PLC0415
+    from actors.network.session import CPU  # noqa: PLC0415
 
     return LocalEncoder(Encoder(EncoderConfig(speech.encoder, speech.tensors, CPU, threads, gpus=0)))
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.apart import try_network
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Hears, Loop, Precision
 from actors.core.clip import Clip, ImageFrames, VideoFrames
@@ -24,7 +23,8 @@ from actors.files import storage
 from actors.files.digests import array_digest, model_digest, text_digest
 from actors.files.media_tracks import LATEST_START
 from actors.kinds import kinds_named
-from actors.model import recognise_model
+from actors.network.recognition import recognise_model
+from actors.network.sandbox import try_network
 from jobs.clip import clock_warnings, read_clip, read_features, read_parsing, read_windows
 from jobs.clip.files import readable
 from jobs.clip.identity import backgrounds_digest, images_digest, witnessed

@@ -8,10 +8,10 @@ import ray
 import ray.exceptions
 
 from actors.backgrounds import BlockRequest
-from actors.compositor import WorkerConfig
 from actors.core.errors import InputError, StoppedError
 from actors.core.ranges import FrameRange
 from actors.precision import PrecisionReport, compare_precisions
+from actors.worker_config import WorkerConfig
 
 SAMPLES = 8
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from actors.apart import try_encoder
 from actors.core.choices import Hears
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
-from actors.encoder import EncoderTensors, read_encoder
 from actors.files import storage
 from actors.files.digests import content_digest, model_digest, text_digest
 from actors.kinds import kinds_named
+from actors.network.audio_encoder import EncoderTensors, read_encoder
+from actors.network.sandbox import try_encoder
 from jobs.survey import Survey, survey
 
 # Goes up with every change of `jobs.recording` or `actors.core.mel` that changes features, so that older ones are not
@@ -98,7 +98,7 @@ def read_speech(recording: str, encoder: str, kind: ModelKind) -> Speech:
 
     Args:
         recording: see `jobs.recording.decoded`.
-        encoder: an ONNX file, see `actors.encoder.read_encoder`.
+        encoder: an ONNX file, see `actors.network.audio_encoder.read_encoder`.
         kind: the network that the features are for.
 
     Raises:

@@ -17,9 +17,9 @@ import actors
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import ImageFormat, Precision
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
-from actors.encoder import EncoderConfig
 from actors.files import storage
 from actors.files.run_layout import features_folder, frames_folder, timings_folder, video_path
+from actors.network.audio_encoder import EncoderConfig
 from jobs import folder, record
 from jobs.ahead import Ahead, plan_ahead
 from jobs.cluster import Cluster, Offer, connect

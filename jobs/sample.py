@@ -25,7 +25,7 @@ def sample_frames(
         count: how many frames, at least 1.
 
     Returns:
-        Pictures as `actors.session.Session.run` takes them, ``(count, ...)`` uint8 or float32, and
+        Pictures as `actors.network.session.Session.run` takes them, ``(count, ...)`` uint8 or float32, and
         ``(count, *kind.audio)`` float32.
 
     Raises:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from actors.backgrounds import BlockRequest, FaceRequest
-from actors.compositor import WorkerConfig
 from actors.core.choices import Delivery
 from actors.core.ranges import FrameRange
 from actors.files.node_check import NodeProof
+from actors.worker_config import WorkerConfig
 from jobs.inputs import Inputs, sources
 from jobs.options import CompositeOptions
 from jobs.own_code import own_digest

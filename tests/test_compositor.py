@@ -12,7 +12,7 @@ import small
 from small import SmallClip
 
 from actors.backgrounds import Block, BlockRequest, load_block
-from actors.compositor import BATCHES_BEHIND, Compositor, WorkerConfig
+from actors.compositor import BATCHES_BEHIND, Compositor
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Delivery, ImageFormat, Interpolation, Loop, Precision
 from actors.core.clip import FaceRect, ImageFrames
@@ -22,8 +22,9 @@ from actors.core.worker_reports import RangeReport
 from actors.files.digests import code_digest, model_digest
 from actors.files.node_check import NodeProof
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.model import read_model
-from actors.session import CPU
+from actors.network.recognition import read_model
+from actors.network.session import CPU
+from actors.worker_config import WorkerConfig
 
 FRAMES = FrameRange(3, 17)
 PNG = Delivery(ImageFormat.PNG, 0, video=False)

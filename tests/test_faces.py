@@ -21,9 +21,9 @@ from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.model import read_model
+from actors.network.recognition import read_model
+from actors.network.session import FaceEncoder, Session, SessionOptions
 from actors.places import Places
-from actors.session import FaceEncoder, Session, SessionOptions
 from jobs.ahead import plan_ahead
 from jobs.inputs import Inputs, read_inputs
 from jobs.options import CompositeOptions

@@ -24,10 +24,10 @@ from ray.cluster_utils import Cluster
 from actors.core.choices import Hears
 from actors.core.errors import ExitCode, InputError, StoppedError
 from actors.core.mel import RATE, mel_spectrogram, mel_windows
-from actors.encoder import BATCH, Encoder, EncoderConfig, EncoderTensors, read_encoder
 from actors.kinds import all_kinds
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.session import CPU
+from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig, EncoderTensors, read_encoder
+from actors.network.session import CPU
 from jobs.features import (
     Rows,
     encoder_actor,

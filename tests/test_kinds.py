@@ -27,9 +27,9 @@ from actors.core.compositing import finish_square, make_backing
 from actors.core.errors import InputError
 from actors.core.pairing import background_index
 from actors.core.pixels import crop_face, network_planes, paste, render_square, to_pixels
-from actors.encoder import ROW_SHAPE
 from actors.kinds import all_kinds, kinds_named
-from actors.model import recognise_model
+from actors.network.audio_encoder import ROW_SHAPE
+from actors.network.recognition import recognise_model
 from jobs.models.mouth import save_model
 from jobs.models.stand_in import build_stand_in
 

@@ -119,8 +119,8 @@ class ModelTensors:
         batch: the batch the graph is fixed to, or ``None`` when any batch will do.
         opset: version of the default operator set.
         external: files beside the model that hold weights, by name.
-        face: tensors worth keeping with each background, see `actors.face_encoder`; empty where there are none.
-        plain: whether its graph alone tells that it ends, and how much memory it takes; see `actors.bounds`.
+        face: tensors worth keeping with each background, see `actors.network.face_encoder`; empty where none are.
+        plain: whether its graph alone tells that it ends and what memory it takes; see `actors.network.size_bounds`.
         quantised: operators by which it is quantised; empty where it is not.
     """
 

@@ -72,7 +72,7 @@ class WorkerReport:
         host: host name of the node.
         pid: process id.
         device: ``cpu`` or the name of the card.
-        cpu: the kind of its machine's processor, see `actors.processor.cpu_kind`.
+        cpu: the kind of its machine's processor, see `actors.network.cpu_kind.cpu_kind`.
         provider: ONNX Runtime's execution provider in use.
         batch: frames per inference (a fixed-batch export may force it).
         threads: ONNX Runtime's intra-op threads.

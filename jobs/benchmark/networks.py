@@ -10,10 +10,10 @@ import onnx
 from actors.core.choices import Precision
 from actors.core.kind import ModelKind, ModelTensors
 from actors.files import storage
-from actors.graph import in_half_precision
 from actors.kinds import kinds_named
-from actors.model import read_model, recognise_model
-from actors.weights import load_network
+from actors.network.external_weights import load_network
+from actors.network.graph import in_half_precision
+from actors.network.recognition import read_model, recognise_model
 from jobs.benchmark.matrix import Regime
 from jobs.demo.clip import demo_kind
 from jobs.models.light import build_light_model

@@ -10,7 +10,6 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from actors.apart import try_encoder, try_network
 from actors.core.choices import Delivery, Hears, ImageFormat
 from actors.core.clip import Clip, VideoFrames
 from actors.core.errors import ExitCode, InputError
@@ -18,7 +17,8 @@ from actors.core.kind import ModelKind, ModelTensors
 from actors.core.pixels import guess_output
 from actors.files import storage
 from actors.kinds import all_kinds, kinds_named
-from actors.model import recognise_model
+from actors.network.recognition import recognise_model
+from actors.network.sandbox import try_encoder, try_network
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
 from jobs.features import window_rows
 from jobs.messages import say, terminal

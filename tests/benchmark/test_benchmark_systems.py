@@ -20,7 +20,7 @@ from actors.core.choices import Precision
 from actors.core.errors import InputError
 from actors.core.kind import ModelTensors
 from actors.kinds import all_kinds, kinds_named
-from actors.model import read_model, recognise_model
+from actors.network.recognition import read_model, recognise_model
 from jobs.benchmark.material import Material, prepare
 from jobs.benchmark.matrix import Cell, Device, Output, Regime, System
 from jobs.benchmark.networks import Network, make_network, networks_kind

@@ -13,8 +13,8 @@ from mutations import EDGES, LARGE_EDGES, WORDS, mutate_bytes
 from onnx import TensorProto, helper, numpy_helper
 
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.model import read_model
-from actors.session import CPU, Session, SessionOptions
+from actors.network.recognition import read_model
+from actors.network.session import CPU, Session, SessionOptions
 
 _OPTIONS = SessionOptions(CPU, threads=1, batch=1, gpu_mem_limit=0)
 _OPERATORS = (

@@ -24,8 +24,8 @@ from actors.core.errors import InputError, StoppedError
 from actors.core.video_packets import KeyPacket, Packets
 from actors.files import storage
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.model import read_model
-from actors.session import CPU, Session, SessionOptions
+from actors.network.recognition import read_model
+from actors.network.session import CPU, Session, SessionOptions
 from jobs.clip import read_clip, read_features, read_windows
 from jobs.survey import survey
 

@@ -26,8 +26,8 @@ from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect, ImageFrames
 from actors.core.errors import InputError
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.model import read_model
-from actors.session import CPU, Session, SessionOptions
+from actors.network.recognition import read_model
+from actors.network.session import CPU, Session, SessionOptions
 from jobs.clip import read_clip, read_features
 from jobs.clip.images import image_files, read_images
 from jobs.clip.landmarks import face_square, landmark_files, read_landmarks

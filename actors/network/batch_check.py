@@ -1,0 +1,68 @@
+"""Whether a session's answers to frames depend on what else is in a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.network.batch_independence import Rows, depends_on_mates
+from actors.network.session import Session, levels_of
+
+if TYPE_CHECKING:
+    from actors.core.pixels import Planes
+    from actors.network.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One frame as the network is fed it.
+
+    Attributes:
+        image: ``(1, 3, inner, inner)`` uint8, or ready planes in float32.
+        audio: ``(1, *kind.audio)`` float32.
+        faces: for each face tensor ``(1, *sides)`` float32; empty where the whole network is run.
+    """
+
+    image: NDArray[Any]
+    audio: Planes
+    faces: tuple[Planes, ...]
+
+
+def mixes_frames(session: Session, single: Session, samples: Sequence[Sample]) -> bool:
+    """Whether a session's answers depend on what else is in the batch, or on the place there.
+
+    Args:
+        session: the one that is to be used.
+        single: the one whose answers to frames alone are right.
+        samples: frames, at least one.
+    """
+    stranger = _noise_like(samples[0])
+
+    def run(rows: Rows) -> list[Prediction]:
+        batch = [stranger if row is None else samples[row] for row in rows]
+        faces = [np.concatenate(parts) for parts in zip(*(sample.faces for sample in batch), strict=True)]
+        image, sound = (np.concatenate(parts) for parts in zip(*((s.image, s.audio) for s in batch), strict=True))
+        answer = session.run(image, sound, faces)
+        return [answer.frame(place) for place in range(len(rows))]
+
+    def same(one: Prediction, other: Prediction) -> bool:
+        return one.equals(other, levels_of(session.provider))
+
+    alone = [single.run_alone(sample.image, sample.audio, sample.faces) for sample in samples]
+    return depends_on_mates(run, alone, session.batch, same=same, near=same)
+
+
+def _noise_like(sample: Sample) -> Sample:
+    """A frame that is further from all others than these are from each other."""
+    rng = np.random.default_rng(0)
+
+    def loud(given: Planes) -> Planes:
+        return rng.standard_normal(given.shape, np.float32) * np.float32(1 + np.abs(given).max())
+
+    image = rng.integers(0, 256, sample.image.shape).astype(np.uint8)
+    planes = rng.random(sample.image.shape, np.float32) if sample.image.dtype == np.float32 else image
+    return Sample(planes, loud(sample.audio), tuple(map(loud, sample.faces)))

@@ -1,0 +1,385 @@
+"""One ONNX Runtime session per worker: built on the device that was asked for, or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.metadata
+import io
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from actors.core.choices import Precision
+from actors.core.errors import InputError, NoCudaError, StoppedError
+from actors.core.pixels import Planes, prediction_fault
+from actors.network.batch_rewrite import batch_is_free
+from actors.network.external_weights import load_network
+from actors.network.face_encoder import face_decoder, face_encoder
+from actors.network.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
+from actors.network.io_binding import Binding
+from actors.network.operators import in_training, mixing_cause, unsteady_operators
+from actors.network.pace import fastest
+from actors.network.prediction import Prediction
+from actors.network.row_tiling import Region, alone, find_region, in_strips
+from actors.network.shape_folding import ready_network
+
+if TYPE_CHECKING:
+    from actors.core.kind import ModelKind, ModelTensors
+
+CUDA = "CUDAExecutionProvider"
+CPU = "CPUExecutionProvider"
+
+OUTPUTS = (PIXELS, LOW, HIGH, SUM)
+
+# Work that belongs on the card. Nodes that only compute shapes are put on the CPU by the CUDA provider itself.
+HEAVY_OPERATORS = frozenset({"Conv", "ConvTranspose", "FusedConv", "Gemm", "MatMul", "Resize", "Upsample"})
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """How to build a session.
+
+    Attributes:
+        provider: `CUDA` or `CPU`.
+        threads: intra-op threads; 1 is right for CUDA.
+        batch: frames per inference.
+        precision: what the network calculates with.
+        ready_planes: it is fed ready-made float planes instead of pixels.
+        faces: it is fed what a `FaceEncoder` made of the pictures as well. Not with `bind`.
+        gpu_mem_limit: bytes that the CUDA arena may take, 0 for no limit. Ray does not share out a card's memory.
+        bind: inputs and outputs stay where the provider calculates and are allocated once; right for CUDA.
+        alone: each frame is run without others whatever the batch that the export is fixed to; with ``batch`` 1.
+    """
+
+    provider: str
+    threads: int = 1
+    batch: int = 1
+    precision: Precision = Precision.FP32
+    ready_planes: bool = False
+    faces: bool = False
+    gpu_mem_limit: int = 0
+    bind: bool = False
+    alone: bool = False
+
+
+def levels_of(provider: str) -> int:
+    """By how much answers of one network to one frame may differ: on CPUs they are the same to the last bit."""
+    return 0 if provider == CPU else 1
+
+
+def runtime_conflict() -> str | None:
+    """Says so when two builds of ONNX Runtime are installed: they share one folder and the last one wins."""
+    names = {dist.metadata["Name"] for dist in importlib.metadata.distributions()}
+    builds = sorted(names & {"onnxruntime", "onnxruntime-gpu"})
+    return " and ".join(builds) if len(builds) > 1 else None
+
+
+class Session:
+    """A network ready to run batches of a fixed size.
+
+    Attributes:
+        provider: the execution provider in use, the one that was asked for.
+        batch: frames per inference; a shorter batch is filled up with its last frame, so every shape is warm.
+        rewritten: the export is fixed to another batch.
+        training: the export is in training mode.
+        mixing: what is known of why its answers would depend on the batch.
+        cpu_nodes: operators that a CUDA session left on the CPU (shape arithmetic), empty on the CPU.
+        strips: how many strips its last layers run in, see `actors.network.row_tiling`; 1 where they run whole.
+    """
+
+    def __init__(self, path: str, tensors: ModelTensors, kind: ModelKind, options: SessionOptions) -> None:
+        """Builds the session.
+
+        A model that is fixed to another batch is rewritten where the graph allows it, else its own batch is used.
+
+        Raises:
+            InputError: the runtime cannot load the model.
+            NoCudaError: CUDA was asked for and not had.
+            StoppedError: the temporary folder cannot be written.
+        """
+        self._path = path
+        self._tensors = tensors
+        self._kind = kind
+        self.provider = options.provider
+        missing = _preload() if options.provider == CUDA else ""
+        model = ready_network(load_network(path), tensors.image, tensors.audio, kind)
+        self._unsteady = unsteady_operators(model)
+        self.training, self.mixing = in_training(model), mixing_cause(model)
+        # Frames of one run of the graph.
+        self._size = options.batch
+        self.rewritten = False
+        if tensors.batch not in {None, options.batch}:
+            self.rewritten = not options.alone and batch_is_free(model, tensors, kind, options.batch, _cpu_session)
+            self._size = options.batch if self.rewritten else tensors.batch or 1
+            if self.rewritten:
+                model, tensors = with_batch(model, tensors, self._size), replace(tensors, batch=self._size)
+        self.batch = 1 if options.alone else self._size
+        graph, self.strips = _rewrite(path, model, tensors, kind, options, self._size)
+        self._session = _build(path, graph, options, missing)
+        self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
+        image: NDArray[Any] = np.zeros((self._size, 3, kind.inner, kind.inner), np.uint8)
+        if options.ready_planes:
+            image = np.zeros((self._size, *kind.planes), np.float32)
+        self._image = image
+        self._audio = np.zeros((self._size, *kind.audio), np.float32)
+        given = tensors.face if options.faces else ()
+        self._face_names = [face.name for face in given]
+        self._faces = [np.zeros((self._size, *face.sides), np.float32) for face in given]
+        self._open = tensors.batch is None
+        self._binding = (
+            Binding(self._session, OUTPUTS, self._image, self._audio, cuda=options.provider == CUDA)
+            if options.bind
+            else None
+        )
+
+    def run(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes] = ()) -> Prediction:
+        """Runs up to ``batch`` frames.
+
+        Args:
+            image: ``(n, 3, inner, inner)`` uint8, the inner regions of the crops in blue, green, red,
+                ``1 <= n <= batch``; for a session of ready planes ``(n, 6, inner, inner)`` float32 in the kind's range.
+            audio: ``(n, *kind.audio)`` float32.
+            faces: for a session of `SessionOptions.faces` what the face encoder made of each picture, for each of
+                ``tensors.face`` ``(n, *sides)`` float32.
+
+        Raises:
+            InputError: the model's output does not have three planes of the inner region's size.
+        """
+        count = len(image)
+        if count < self._size:
+            held = (self._image, self._audio, *self._faces)
+            for buffer, given in zip(held, (image, audio, *faces), strict=True):
+                buffer[:count], buffer[count:] = given, given[-1:]
+            image, audio, faces = self._image, self._audio, self._faces
+        answer = self._feed(image, audio, faces) if self._binding is None else self._binding.run(image, audio)
+        return self._prediction(answer, self._size, count)
+
+    def run_alone(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes] = ()) -> Prediction:
+        """The answer to one frame without mates, for comparison; arguments as `run` takes them, with n of 1."""
+        if self._open:
+            try:
+                return self._prediction(self._feed(image, audio, faces), 1, 1)
+            except InputError:
+                raise
+            except Exception:  # noqa: BLE001 - the runtime's errors share no base class
+                # It says that it takes any batch, but does not take this one.
+                self._open = False
+        return self.run(image, audio, faces)
+
+    def _feed(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes]) -> list[NDArray[Any]]:
+        feed = {IMAGE: image, AUDIO: audio, **dict(zip(self._face_names, faces, strict=True))}
+        answer: list[NDArray[Any]] = self._session.run(OUTPUTS, feed)
+        return answer
+
+    def _prediction(self, answer: list[NDArray[Any]], size: int, count: int) -> Prediction:
+        planes, low, high, total = answer
+        if planes.shape != (size, *self._kind.output):
+            raise InputError(
+                self._tensors.output,
+                f"the model gave {planes.shape} for a batch of {size}",
+                f"it must give {(size, *self._kind.output)}",
+            )
+        faults = tuple(
+            prediction_fault(float(low[i]), float(high[i]), float(total[i]), self._kind.value_range)
+            for i in range(count)
+        )
+        return Prediction(planes[:count], faults)
+
+    def warm_up(self) -> None:
+        """Runs the one batch shape that will be used, so that no measured batch pays for its first time.
+
+        Raises:
+            InputError: the network cannot be run, what it gives is not what its kind gives, or chance decides it.
+        """
+        try:
+            self.run(self._image, self._audio, self._faces)
+        except InputError:
+            raise
+        except Exception as error:  # the runtime's errors share no base class below Exception
+            raise InputError(
+                self._path,
+                f"fails when it runs at batch {self._size} ({_said(error)})",
+                "export it with a dynamic batch throughout, or give the --batch that it was made for",
+            ) from error
+        if self._unsteady:
+            self._check_steady()
+
+    def _check_steady(self) -> None:
+        """Runs the same noise twice.
+
+        Raises:
+            InputError: the answers differ.
+        """
+        rng = np.random.default_rng(0)
+        image = rng.integers(0, 256, self._image.shape)
+        # Ready planes are in the kind's range, near enough.
+        image = (image / np.float32(255) if self._image.dtype == np.float32 else image).astype(self._image.dtype)
+        feed = image, rng.random(self._audio.shape, np.float32), [rng.random(f.shape, np.float32) for f in self._faces]
+        one, other = self.run(*feed), self.run(*feed)
+        if not one.equals(other, levels_of(self.provider)):
+            problem = f"answers differently when it is given the same frame again ({', '.join(self._unsteady)})"
+            raise InputError(self._path, problem, "export it after .eval(), without random operators")
+
+
+class FaceEncoder:
+    """The part of a network that sees the face alone, on the CPU; see `actors.network.face_encoder`."""
+
+    def __init__(self, path: str, tensors: ModelTensors, kind: ModelKind, *, ready_planes: bool) -> None:
+        """Builds the session.
+
+        Raises:
+            InputError: the runtime cannot load the model.
+            StoppedError: the temporary folder cannot be written.
+        """
+        model = ready_network(load_network(path), tensors.image, tensors.audio, kind)
+        try:
+            graph = face_encoder(pixel_graph(model, tensors, kind, ready_planes=ready_planes), tensors)
+        except Exception as error:  # as in `_rewrite`
+            raise _unreadable(path, error) from error
+        self._names = [face.name for face in tensors.face]
+        self._session = _build(path, graph, SessionOptions(CPU), "")
+
+    def run(self, image: NDArray[Any]) -> list[Planes]:
+        """What is the same in each frame drawn on a background: for each of ``tensors.face`` ``(1, *sides)`` float32.
+
+        Args:
+            image: as `Session.run` takes it, of one background.
+        """
+        made: list[Planes] = self._session.run(self._names, {IMAGE: image})
+        return made
+
+
+def _rewrite(
+    path: str, model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, options: SessionOptions, batch: int
+) -> tuple[onnx.ModelProto, int]:
+    """The graph that is run, and in how many strips its last layers are."""
+    strips = 1
+    try:
+        if options.precision is Precision.FP16:
+            model = in_half_precision(model)
+        if options.faces:
+            model = face_decoder(model, tensors)
+        region = find_region(model, tensors, batch) if options.provider == CPU else None
+        if region is not None and _strips_pay(model, region, batch, options.threads):
+            model, strips = in_strips(model, region), region.strips
+        return pixel_graph(model, tensors, kind, ready_planes=options.ready_planes), strips
+    except Exception as error:  # what the ONNX helpers raise for damaged names and tensors shares no class
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: Exception) -> InputError:
+    return InputError(path, f"its graph cannot be read ({_said(error)})", "export it again")
+
+
+def _strips_pay(model: onnx.ModelProto, region: Region, batch: int, threads: int) -> bool:
+    """Whether the last layers take less of this machine's processor time in strips than one after the other."""
+    layers = alone(model, region, batch)
+    try:
+        return fastest([_cpu_session(graph, threads) for graph in (layers, in_strips(layers, region))]) == 1
+    except Exception:  # noqa: BLE001 - not documented; what is wrong with a layer is told when the network is loaded
+        return False
+
+
+def _cpu_session(model: onnx.ModelProto, threads: int = 0) -> ort.InferenceSession:
+    """A short-lived session, with all cores where ``threads`` is 0, whose threads sleep while another one runs."""
+    return ort.InferenceSession(model.SerializeToString(), _settings(threads, spinning=False), providers=[CPU])
+
+
+def _settings(threads: int, *, spinning: bool) -> ort.SessionOptions:
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    settings.log_severity_level = 4
+    if not spinning:
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return settings
+
+
+def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: str) -> ort.InferenceSession:
+    settings = _settings(options.threads, spinning=options.threads != 1)
+    providers: list[Any] = [CPU]
+    if options.provider == CUDA:
+        settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        providers = [(CUDA, _cuda_options(options)), CPU]
+    try:
+        # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
+        with tempfile.NamedTemporaryFile(prefix="mouthpiece-loading-", suffix=".onnx") as file:
+            # Should this process be killed, the next run on this machine knows by the lock that nobody wants the file.
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.write(graph.SerializeToString())
+            file.flush()
+            # enable_fallback=0: otherwise a provider that fails is replaced by the CPU with only a printed line.
+            session = ort.InferenceSession(file.name, settings, providers=providers, enable_fallback=0)
+    except OSError as error:
+        fix = "make room there, or set TMPDIR to a folder that can be written"
+        raise StoppedError(f"the temporary folder cannot be used ({error})", fix) from error
+    except Exception as error:  # the runtime's errors share no base class below Exception
+        message = _said(error)
+        if options.provider == CUDA and "CUDA" in message:
+            raise _no_cuda(message) from error
+        said = f"ONNX Runtime {ort.__version__} cannot load it"
+        if options.precision is Precision.FP16:
+            raise InputError(path, f"{said} in half precision ({message})", "use --precision fp32") from error
+        raise InputError(path, f"{said} ({message})", "export it again, with opset 17") from error
+    if session.get_providers()[0] != options.provider:
+        raise _no_cuda(missing or "the CUDA provider did not load")
+    return session
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+def _preload() -> str:
+    """Loads CUDA and cuDNN from NVIDIA's packages, where the system has none; says what could not be loaded."""
+    if CUDA not in available_providers():
+        raise _no_cuda("the installed ONNX Runtime is built without CUDA")
+    ort.set_default_logger_severity(4)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        ort.preload_dlls()
+    return said.getvalue().partition("\n")[0]
+
+
+def _no_cuda(why: str) -> NoCudaError:
+    clash = runtime_conflict()
+    fix = "install mouthpiece[cuda] and a driver for CUDA 13, or use --device cpu"
+    if clash:
+        fix = f"{clash} are both installed: uninstall both, then install onnxruntime-gpu alone"
+    return NoCudaError("--device cuda", f"a CUDA session was asked for and could not be had ({why})", fix)
+
+
+def _cuda_options(options: SessionOptions) -> dict[str, str]:
+    # TF32 would make "fp32" mean ten bits of mantissa; who wants speed asks for fp16.
+    chosen = {"device_id": "0", "arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
+    if options.gpu_mem_limit:
+        chosen["gpu_mem_limit"] = str(options.gpu_mem_limit)
+    return chosen
+
+
+def _cpu_nodes(path: str, session: ort.InferenceSession) -> tuple[str, ...]:
+    on_cpu = [
+        node.op_type
+        for part in session.get_provider_graph_assignment_info()
+        if part.ep_name == CPU
+        for node in part.get_nodes()
+    ]
+    heavy = sorted(HEAVY_OPERATORS.intersection(on_cpu))
+    if heavy:
+        raise InputError(
+            path, f"CUDA left {', '.join(heavy)} on the CPU", "export it again with opset 17, or use --device cpu"
+        )
+    return tuple(sorted(set(on_cpu)))
+
+
+def available_providers() -> list[str]:
+    """The execution providers that the installed runtime is built with."""
+    return list(ort.get_available_providers())
