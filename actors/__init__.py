@@ -1,4 +1,4 @@
-"""What runs on Ray's workers: sessions, background blocks, encoding, storage and the compositor actor."""
+"""What runs on Ray's workers: core, files, kinds, network, rendering. Nothing here imports `jobs`."""
 
 import os
 

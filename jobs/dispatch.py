@@ -12,12 +12,12 @@ import ray
 import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from actors.backgrounds import BlockReceipt, BlockRequest, load_block
-from actors.compositor import Compositor
 from actors.core.errors import InputError, StoppedError
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport, WorkerReport
-from actors.worker_config import WorkerConfig
+from actors.rendering.blocks import BlockReceipt, BlockRequest, load_block
+from actors.rendering.compositor import Compositor
+from actors.rendering.worker_config import WorkerConfig
 from jobs.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.cluster import Offer
 from jobs.deaths import Death, account, cause

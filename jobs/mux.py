@@ -15,7 +15,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from actors.files import storage
-from actors.segments import REORDERED_FRAMES
+from actors.rendering.video_segments import REORDERED_FRAMES
 from jobs.sound import RATE
 
 Picture: TypeAlias = "Packet[av.VideoStream]"

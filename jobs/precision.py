@@ -7,11 +7,11 @@ from typing import Any
 import ray
 import ray.exceptions
 
-from actors.backgrounds import BlockRequest
 from actors.core.errors import InputError, StoppedError
 from actors.core.ranges import FrameRange
-from actors.precision import PrecisionReport, compare_precisions
-from actors.worker_config import WorkerConfig
+from actors.rendering.blocks import BlockRequest
+from actors.rendering.precision_check import PrecisionReport, compare_precisions
+from actors.rendering.worker_config import WorkerConfig
 
 SAMPLES = 8
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.backgrounds import BlockRequest, load_block, network_view
 from actors.core.audio_track import AudioTrack
 from actors.core.clip import Clip
 from actors.core.kind import ModelKind
+from actors.rendering.blocks import BlockRequest, load_block, network_view
 
 
 def sample_frames(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from actors.backgrounds import BlockRequest, FaceRequest
 from actors.core.choices import Delivery
 from actors.core.ranges import FrameRange
 from actors.files.node_check import NodeProof
-from actors.worker_config import WorkerConfig
+from actors.rendering.blocks import BlockRequest, FaceRequest
+from actors.rendering.worker_config import WorkerConfig
 from jobs.inputs import Inputs, sources
 from jobs.options import CompositeOptions
 from jobs.own_code import own_digest

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import reference
 
-from actors.backgrounds import BlockRequest, load_block
 from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import InputError, StoppedError
 from actors.core.pixels import Image
 from actors.kinds.unet_328_ave import KIND as UNET_328
+from actors.rendering.blocks import BlockRequest, load_block
 
 WIDTH, HEIGHT, COUNT = 96, 64, 30
 

@@ -22,7 +22,7 @@ import numpy as np
 import ray
 from ray._private.utils import get_used_memory
 
-from actors.compositor import Compositor
+from actors.rendering.compositor import Compositor
 
 KINDS = ("exit", "poison", "segfault", "hang", "wait", "limit", "allocate")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from actors.backgrounds import Block, load_block
-from actors.compositor import Compositor
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Delivery
+from actors.rendering.blocks import Block, load_block
+from actors.rendering.compositor import Compositor
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
 from jobs.placement import CPU, Placement

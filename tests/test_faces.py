@@ -16,14 +16,14 @@ from lone import MARK, worker_and_block
 from numpy.typing import NDArray
 from small import Result, SmallClip
 
-from actors.backgrounds import load_block
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import FaceEncoder, Session, SessionOptions
-from actors.places import Places
+from actors.rendering.batching import Places
+from actors.rendering.blocks import load_block
 from jobs.ahead import plan_ahead
 from jobs.inputs import Inputs, read_inputs
 from jobs.options import CompositeOptions

@@ -17,8 +17,8 @@ from ray.cluster_utils import Cluster
 from small import SmallClip
 from test_compositor import block_of, worker_of
 
-from actors.backgrounds import Block
 from actors.core.choices import Delivery, ImageFormat
+from actors.rendering.blocks import Block
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 

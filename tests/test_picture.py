@@ -20,13 +20,13 @@ from reference_blend import Mode
 from small import Result, SmallClip
 
 import jobs.inputs
-from actors.backgrounds import Block, load_block
 from actors.core.choices import Delivery
 from actors.core.errors import InputError
 from actors.core.pixels import Image
 from actors.core.ranges import FrameRange
 from actors.core.timings import FrameTiming
 from actors.kinds.unet_328_ave import KIND as UNET_328
+from actors.rendering.blocks import Block, load_block
 from jobs.inputs import Inputs, read_inputs
 from jobs.options import CompositeOptions
 from jobs.plan import BlockPlan, background_bytes

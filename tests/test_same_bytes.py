@@ -26,10 +26,11 @@ import hashlib
 import sys
 from fractions import Fraction
 import numpy as np
+from actors.core.choices import Delivery, ImageFormat, default_quality
 from actors.core.clip import FaceRect
 from actors.core.yuv import to_yuv420
-from actors.encoding import Delivery, ImageFormat, default_quality, encode_frame, prepare_background, splice_frame
-from actors.segments import SegmentEncoder
+from actors.rendering.image_files import encode_frame, prepare_background, splice_frame
+from actors.rendering.video_segments import SegmentEncoder
 
 which, frames = map(int, sys.argv[1:])
 rng = np.random.default_rng(which)

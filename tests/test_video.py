@@ -26,10 +26,10 @@ from blocks import (
     write_video,
 )
 
-from actors.backgrounds import BlockRequest, load_block
 from actors.core.clip import VideoFrames
 from actors.core.pixels import Image
 from actors.kinds.unet_328_ave import KIND as UNET_328
+from actors.rendering.blocks import BlockRequest, load_block
 from jobs.clip.video import read_video
 
 

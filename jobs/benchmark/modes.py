@@ -17,11 +17,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from actors.backgrounds import load_block
-from actors.compositor import Compositor
 from actors.core.audio_track import AudioTrack
 from actors.core.ranges import FrameRange
 from actors.core.timings import STAGES, FrameTiming
+from actors.rendering.blocks import load_block
+from actors.rendering.compositor import Compositor
 from jobs.benchmark.material import Material
 from jobs.benchmark.process import run_process
 from jobs.inputs import read_inputs

@@ -18,7 +18,7 @@ from actors.core.errors import InputError
 from actors.core.picture_metadata import HDR_NUMBERS
 from actors.files import storage
 from actors.files.media_tracks import chosen, others_start
-from actors.video import CONTAINERS
+from actors.rendering.video_frames import CONTAINERS
 from jobs.clip.containers import HEAD_BYTES, foreign, refusal
 from jobs.clip.convert import TONE_MAP, conversion, reencoded
 from jobs.clip.files import file_at, files_in, one_line, readable

@@ -15,12 +15,12 @@ import pytest
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from clip_inputs import HEIGHT, SMALL, WIDTH, picture
 
-from actors.backgrounds import BlockRequest, load_block
 from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
 from actors.core.picture_metadata import Picture
-from actors.video import decode_video
+from actors.rendering.blocks import BlockRequest, load_block
+from actors.rendering.video_frames import decode_video
 from jobs.clip.look import describe, tell
 from jobs.clip.notes import Notes
 from jobs.clip.video import check_video, read_video

@@ -178,5 +178,5 @@ def test_fragments_are_written_and_read_without_pandas() -> None:
 
 
 def test_a_worker_loads_no_video_library_until_it_needs_one() -> None:
-    code = "import sys; import actors.compositor; assert 'cv2' in sys.modules; assert 'av' not in sys.modules"
+    code = "import sys; import actors.rendering.compositor; assert 'cv2' in sys.modules; assert 'av' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])

@@ -22,7 +22,7 @@ from stage import Nodes, Stage
 import jobs.ahead
 import jobs.dispatch
 import jobs.render
-from actors.backgrounds import load_block
+from actors.rendering.blocks import load_block
 from jobs.plan import BlockPlan
 from jobs.scheduler import Patience
 

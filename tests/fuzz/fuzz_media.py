@@ -14,9 +14,9 @@ from fuzz_base import HEIGHT, WIDTH, FileReader
 from mutations import mutate_bytes
 from PIL import Image
 
-from actors.backgrounds import BlockRequest, load_block
 from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect, FrameSource, ImageFrames
+from actors.rendering.blocks import BlockRequest, load_block
 from jobs.clip.images import image_files, read_images
 from jobs.clip.notes import Notes
 from jobs.clip.parsing import read_parsing

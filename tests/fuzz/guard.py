@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 from opens import Watch
 
-from actors.backgrounds import BlockRequest, load_block
 from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect, VideoFrames
 from actors.core.errors import InputError, StoppedError
@@ -26,6 +25,7 @@ from actors.files import storage
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import CPU, Session, SessionOptions
+from actors.rendering.blocks import BlockRequest, load_block
 from jobs.clip import read_clip, read_features, read_windows
 from jobs.survey import survey
 

@@ -21,13 +21,13 @@ from guarded import run_guarded
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from actors.backgrounds import BlockRequest, load_block
 from actors.core.choices import Interpolation
 from actors.core.clip import FaceRect, ImageFrames
 from actors.core.errors import InputError
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import CPU, Session, SessionOptions
+from actors.rendering.blocks import BlockRequest, load_block
 from jobs.clip import read_clip, read_features
 from jobs.clip.images import image_files, read_images
 from jobs.clip.landmarks import face_square, landmark_files, read_landmarks

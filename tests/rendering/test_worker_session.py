@@ -16,13 +16,13 @@ import small
 from mixing import SORTS, UNSTEADY, mix, write_mixing
 from small import Result, SmallClip
 
-import actors.ready
+import actors.rendering.worker_session
 from actors.core.audio_track import AudioTrack
 from actors.core.errors import InputError
 from actors.network.cpu_kind import cpu_kind
 from actors.network.operators import mixing_cause, quantised_operators, unsteady_operators
 from actors.network.session import CPU, Session
-from actors.ready import Ready, ready_session
+from actors.rendering.worker_session import Ready, ready_session
 from jobs.inputs import read_inputs
 from jobs.options import CompositeOptions
 from jobs.placement import Placement
@@ -166,7 +166,7 @@ def test_ready_planes_are_compared_as_they_are(clip: SmallClip, tmp_path: Path, 
 
 
 def test_batches_of_one_are_not_compared(clip: SmallClip, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(actors.ready, "load_block")
+    monkeypatch.delattr(actors.rendering.worker_session, "load_block")
     found = ready(clip, write_mixing(tmp_path / "m.onnx", "quantised"), 1)
     assert (found.session.batch, found.notes) == (1, ())
 

@@ -16,7 +16,6 @@ import cv2
 import xxhash
 from numpy.typing import NDArray
 
-from actors.backgrounds import Block
 from actors.core.choices import Delivery, ImageFormat
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.compositing import finish_square
@@ -26,16 +25,17 @@ from actors.core.seam import Seam, edge_pixels
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import FrameFailure, RangeReport, WorkerReport
 from actors.core.yuv import patch_yuv420, to_yuv420
-from actors.encoding import encode_frame, splice_frame
 from actors.files import storage
 from actors.files.node_check import prove_node
 from actors.files.run_layout import frame_path, segment_name, segment_path
-from actors.film import Batch, Film, FinishedFrame, charge, measured, milliseconds
 from actors.network.cpu_kind import cpu_kind
 from actors.network.device import Device, own_device
-from actors.overlap import executor
-from actors.places import Places, batches
-from actors.worker_config import WorkerConfig
+from actors.rendering.batching import Places, batches
+from actors.rendering.blocks import Block
+from actors.rendering.executors import executor
+from actors.rendering.image_files import encode_frame, splice_frame
+from actors.rendering.segment_writer import Batch, Film, FinishedFrame, charge, measured, milliseconds
+from actors.rendering.worker_config import WorkerConfig
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -81,10 +81,10 @@ class Compositor:
         """
         # Imported here so that its cost is measured, and so that a driver never loads the runtime.
         began = time.perf_counter()
-        from actors.ready import ready_session  # noqa: PLC0415
+        from actors.rendering.worker_session import ready_session  # noqa: PLC0415
 
         if self._video:
-            importlib.import_module("actors.segments")
+            importlib.import_module("actors.rendering.video_segments")
         imported = time.perf_counter()
         config = self._config
         prove_node(config.proof)

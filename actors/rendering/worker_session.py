@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from actors.backgrounds import BlockRequest, load_block, network_view
 from actors.core.errors import InputError
 from actors.network.batch_check import Sample, mixes_frames
 from actors.network.session import CUDA, FaceEncoder, Session, SessionOptions, runtime_conflict
+from actors.rendering.blocks import BlockRequest, load_block, network_view
 
 if TYPE_CHECKING:
     from actors.core.audio_track import AudioTrack
     from actors.core.kind import ModelKind
     from actors.core.pixels import Planes
-    from actors.worker_config import WorkerConfig
+    from actors.rendering.worker_config import WorkerConfig
 
 
 @dataclass(frozen=True, slots=True)

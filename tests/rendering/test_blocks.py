@@ -26,12 +26,12 @@ from blocks import (
     write_video,
 )
 
-from actors.backgrounds import BlockRequest, load_block
 from actors.core.choices import Interpolation
 from actors.core.clip import ImageFrames, PlaneFile
 from actors.core.errors import InputError, StoppedError
 from actors.files import storage
 from actors.kinds.unet_328_ave import KIND as UNET_328
+from actors.rendering.blocks import BlockRequest, load_block
 from jobs.clip.identity import witnessed
 from jobs.clip.video import read_video
 

@@ -20,10 +20,10 @@ from actors.core.fingerprints import changed, image_digest
 from actors.core.pixels import Image, Planes, crop_face, to_planes
 from actors.core.warp import warp_crop
 from actors.core.yuv import to_yuv420
-from actors.encoding import Prepared, prepare_background
 from actors.files import storage
 from actors.files.node_check import NodeProof, prove_code, prove_model
-from actors.video import decode_video
+from actors.rendering.image_files import Prepared, prepare_background
+from actors.rendering.video_frames import decode_video
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

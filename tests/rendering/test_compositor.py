@@ -11,8 +11,6 @@ import reference
 import small
 from small import SmallClip
 
-from actors.backgrounds import Block, BlockRequest, load_block
-from actors.compositor import BATCHES_BEHIND, Compositor
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Delivery, ImageFormat, Interpolation, Loop, Precision
 from actors.core.clip import FaceRect, ImageFrames
@@ -24,7 +22,9 @@ from actors.files.node_check import NodeProof
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import CPU
-from actors.worker_config import WorkerConfig
+from actors.rendering.blocks import Block, BlockRequest, load_block
+from actors.rendering.compositor import BATCHES_BEHIND, Compositor
+from actors.rendering.worker_config import WorkerConfig
 
 FRAMES = FrameRange(3, 17)
 PNG = Delivery(ImageFormat.PNG, 0, video=False)

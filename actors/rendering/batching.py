@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from actors.backgrounds import Block, network_view
 from actors.core.ranges import FrameRange, divide
+from actors.rendering.blocks import Block, network_view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from actors.core.pixels import Image
 from actors.core.yuv import to_yuv420
-from actors.segments import REORDERED_FRAMES, SegmentEncoder
+from actors.rendering.video_segments import REORDERED_FRAMES, SegmentEncoder
 from jobs.mux import join
 from jobs.sound import RATE, cut_chunks
 

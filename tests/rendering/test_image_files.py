@@ -7,7 +7,7 @@ import pytest
 from actors.core.choices import Delivery, ImageFormat, default_quality
 from actors.core.clip import FaceRect
 from actors.core.pixels import Image
-from actors.encoding import encode_frame, prepare_background, splice_frame
+from actors.rendering.image_files import encode_frame, prepare_background, splice_frame
 
 
 def noise(height: int, width: int) -> Image:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from actors.core.pixels import Image
     from actors.core.seam import SeamLines
-    from actors.segments import SegmentEncoder
+    from actors.rendering.video_segments import SegmentEncoder
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ class Film:
 
     def _encode(self, frame: FinishedFrame) -> None:
         # A worker that makes no video need not load the encoder; one that does has loaded it by now.
-        from actors.segments import SegmentEncoder  # noqa: PLC0415
+        from actors.rendering.video_segments import SegmentEncoder  # noqa: PLC0415
 
         clock = time.perf_counter()
         yuv, frame.yuv = frame.yuv, None

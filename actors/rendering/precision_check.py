@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actors.backgrounds import BlockRequest, load_block, network_view
 from actors.core.choices import Precision
+from actors.rendering.blocks import BlockRequest, load_block, network_view
 
 if TYPE_CHECKING:
     from actors.core.audio_track import AudioTrack
-    from actors.worker_config import WorkerConfig
+    from actors.rendering.worker_config import WorkerConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from actors.core.yuv import to_yuv420
-from actors.segments import SegmentEncoder
+from actors.rendering.video_segments import SegmentEncoder
 from jobs.mux import join
 from jobs.sound import cut_chunks, sound_chunks
 from jobs.survey import survey

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.core.audio_track import AudioTrack
 from actors.core.ranges import FrameRange, divide
-from actors.places import batches
+from actors.rendering.batching import batches
 
 ROWS = np.zeros((80, 1), np.float32)
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from actors.core.colour import REACH
 
 if TYPE_CHECKING:
-    from actors.backgrounds import BlockRequest
     from actors.core.choices import Delivery, Interpolation, Precision
     from actors.core.kind import ModelKind, ModelTensors
     from actors.core.pairing import Pairing
     from actors.files.node_check import NodeProof
+    from actors.rendering.blocks import BlockRequest
 
 
 @dataclass(frozen=True, slots=True)
