@@ -11,10 +11,10 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from actors.core.errors import ExitCode
-from jobs.interrupts import answered, end_now, hangs
-from jobs.messages import outlive_listeners, say, terminal
+from jobs.console import outlive_listeners, say, terminal
 from jobs.options import CompositeOptions
-from jobs.refusals import refusal
+from jobs.process.interrupts import answered, end_now, hangs
+from jobs.process.refusals import refusal
 from jobs.words import must_be, of_kind
 
 # In the order of the help. Each is the function of its own name in the module of that name in `jobs.commands`.

@@ -25,8 +25,8 @@ from ray.core.generated import gcs_service_pb2
 from ray.core.generated.gcs_service_pb2_grpc import InternalKVGcsServiceStub
 
 from actors.core.errors import InputError
-from jobs.scratch import PREFIX
-from jobs.within import within
+from jobs.process.temporary_folders import PREFIX
+from jobs.process.time_limits import within
 
 # How long each of the two questions may take: whether anybody listens, and who it is.
 CONNECT_SECONDS = 8.0

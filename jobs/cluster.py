@@ -25,13 +25,13 @@ from rich.console import Console
 
 from actors.core.errors import InputError, StoppedError
 from jobs.address import Gcs, Target, check_cluster, find_cluster, read_target
+from jobs.console import say
 from jobs.keeper import WATCH_SECONDS, Hold, kept, watched
 from jobs.local_ray import loopback, one_line, start_here
-from jobs.messages import say
 from jobs.own_code import job_config
-from jobs.scratch import ray_folder
+from jobs.process.temporary_folders import ray_folder
+from jobs.process.time_limits import within
 from jobs.token import MODE, close_token, private_token
-from jobs.within import within
 
 JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 

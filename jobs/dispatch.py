@@ -22,8 +22,8 @@ from jobs.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, S
 from jobs.cluster import Offer
 from jobs.deaths import Death, account, cause
 from jobs.own_code import prove_workers
+from jobs.process.time_limits import within
 from jobs.scheduler import Scheduler
-from jobs.within import within
 
 # How long to sleep in Ray when nothing happens; bounds how late a hung range or an interrupt is seen.
 POLL_SECONDS = 0.5

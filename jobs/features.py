@@ -23,9 +23,9 @@ from actors.files import storage
 from actors.files.digests import content_digest
 from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig
 from jobs.clip.features import read_features
+from jobs.process.temporary_folders import scratch_folder
 from jobs.recorded import Recorded, Speech
 from jobs.recording import mono
-from jobs.scratch import scratch_folder
 
 Rows: TypeAlias = NDArray[np.float32]
 

@@ -12,8 +12,8 @@ from actors.files.digests import content_digest, file_facts
 from actors.files.run_layout import segment_path, video_path
 from jobs import mux
 from jobs.inputs import Inputs
+from jobs.process.temporary_folders import scratch_folder
 from jobs.run_record import RunRecord
-from jobs.scratch import scratch_folder
 from jobs.sound import cut_chunks, sound_chunks
 
 

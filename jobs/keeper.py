@@ -14,7 +14,7 @@ import psutil
 import ray
 
 from actors.core.errors import StoppedError
-from jobs.interrupts import RAY_THREAD
+from jobs.process.interrupts import RAY_THREAD
 
 # What is wrong with Ray's servers, if anything.
 Problem = Callable[[], StoppedError | None]

@@ -16,8 +16,8 @@ from actors.core.worker_reports import FrameFailure
 from jobs import record, summary
 from jobs.attempts import attempt_of, cpu_kinds
 from jobs.clock import STARTED
+from jobs.console import say
 from jobs.dispatch import Moments
-from jobs.messages import say
 from jobs.scheduler import Accounts, Scheduler
 
 

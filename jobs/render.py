@@ -23,20 +23,20 @@ from actors.network.audio_encoder import EncoderConfig
 from jobs import folder, record
 from jobs.ahead import Ahead, plan_ahead
 from jobs.cluster import Cluster, Offer, connect
+from jobs.console import say
 from jobs.dispatch import Dispatcher, Work
 from jobs.failures import hopeless, listed
 from jobs.features import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.inputs import Inputs, read_inputs
 from jobs.joining import is_joined, join_video
 from jobs.ledger import Audit, Ledger
-from jobs.messages import say
 from jobs.options import CompositeOptions, DeviceChoice
 from jobs.outcome import Clock, Outcome
 from jobs.placement import CPU, CUDA, Choice, Placement, choose_device, first_offer, place, room
 from jobs.plan import BlockPlan, plan_ranges
 from jobs.precision import check_precision, sample_frames
 from jobs.profile import profile_key, read_profile
-from jobs.progress import Meter, meter
+from jobs.progress_meter import Meter, meter
 from jobs.record import differences
 from jobs.recorded import Speech
 from jobs.resume import audit_run

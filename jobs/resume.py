@@ -7,8 +7,8 @@ from rich.console import Console
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.files import storage
+from jobs.console import say
 from jobs.ledger import Audit, Ledger, missing
-from jobs.messages import say
 from jobs.own_files import folders
 
 # A lost segment takes all of its frames with it; a few lines tell as much as hundreds.

@@ -23,8 +23,8 @@ from jobs.cluster import connect
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.ledger import Ledger
 from jobs.plan import plan_ranges
+from jobs.process.temporary_folders import scratch_folder
 from jobs.scheduler import Patience, Scheduler
-from jobs.scratch import scratch_folder
 
 # Backgrounds of the made-up clip; they lie in one block, which is empty.
 BACKGROUNDS = 500

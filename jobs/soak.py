@@ -18,8 +18,8 @@ from rich.console import Console
 from actors.core.errors import ExitCode, StoppedError
 from actors.files.run_layout import timings_folder
 from jobs.cluster import connect
+from jobs.console import say
 from jobs.folder import clear
-from jobs.messages import say
 from jobs.own_code import own_command
 from jobs.verify import verify_run
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from actors.core.timings import STAGES, numbers
-from jobs.messages import say, show
+from jobs.console import say, show
 
 # Stages that a worker's finishing threads share, where it has any; every other stage has a thread of its own.
 FINISHING = ("composite", "encode", "write")

@@ -18,12 +18,12 @@ from actors.core.errors import InputError, NoCudaError
 from actors.files import storage
 from actors.files.run_layout import frames_folder, segments_folder
 from jobs.cluster import Cluster, connect
+from jobs.console import say, show
 from jobs.inputs import Inputs, read_inputs
-from jobs.messages import say, show
 from jobs.options import CompositeOptions, DeviceChoice
 from jobs.placement import Placement, choose_device, first_offer, place
+from jobs.process.temporary_folders import scratch_folder
 from jobs.profile import Layout, Profile, Trial, profile_key, write_profile
-from jobs.scratch import scratch_folder
 from jobs.trial import measure
 from jobs.tuning import best_of, explain, search
 

@@ -36,7 +36,7 @@ from jobs.benchmark.report import Report
 from jobs.benchmark.settings import FINALISTS, Setting, alternatives, best, candidates, finalists, setting_for
 from jobs.benchmark.systems import Runner
 from jobs.benchmark.trial import Answer, Assignment, Trial, make_trial
-from jobs.messages import say
+from jobs.console import say
 
 JPEG_QUALITY = 95
 # Start-up, and a system may be much slower than anybody thought.

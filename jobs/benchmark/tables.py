@@ -11,7 +11,7 @@ from rich.table import Table
 from jobs.benchmark.matrix import Output, Regime, System
 from jobs.benchmark.report import Report, long_runs
 from jobs.benchmark.results import Comparison, Result, Spread, cold_starts, compare, group, summarise
-from jobs.messages import say, show
+from jobs.console import say, show
 
 MIB = 1 << 20
 Column = tuple[Regime, Output]

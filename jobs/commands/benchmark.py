@@ -12,8 +12,8 @@ import typer
 from actors.core.errors import ExitCode, InputError
 from actors.files import storage
 from jobs.benchmark.matrix import Device, Output, Regime, System, cells
+from jobs.console import say, terminal
 from jobs.folder import check_folder_name
-from jobs.messages import say, terminal
 
 # Repeats, and seconds of rendering in the shortest trials.
 BRIEF = (3, 2.0)

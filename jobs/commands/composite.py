@@ -8,7 +8,7 @@ import typer
 
 from actors.core.choices import Blend, ImageFormat, Interpolation, Loop, Precision
 from actors.core.voice_activity import Silence
-from jobs.messages import terminal
+from jobs.console import terminal
 from jobs.options import DeviceChoice, load_options
 from jobs.render import render
 

@@ -11,9 +11,9 @@ import typer
 
 from actors.core.errors import ExitCode, InputError
 from actors.files import storage
+from jobs.console import say, terminal
 from jobs.features import Rows, feature_rows, local_encoder, write_features
-from jobs.messages import say, terminal
-from jobs.progress import Meter, meter
+from jobs.progress_meter import Meter, meter
 from jobs.recorded import encoders_kind, read_speech
 
 

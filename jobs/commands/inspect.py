@@ -20,8 +20,8 @@ from actors.kinds import all_kinds, kinds_named
 from actors.network.recognition import recognise_model
 from actors.network.sandbox import try_encoder, try_network
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
+from jobs.console import say, terminal
 from jobs.features import window_rows
-from jobs.messages import say, terminal
 from jobs.options import load_options
 from jobs.placement import CUDA, CUDA_BATCH
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes

@@ -9,7 +9,7 @@ from actors.core.choices import Hears
 from actors.core.errors import ExitCode
 from actors.core.kind import ModelKind
 from actors.kinds import all_kinds
-from jobs.messages import show, terminal
+from jobs.console import show, terminal
 
 WIDTH = 140
 

@@ -8,7 +8,7 @@ import typer
 
 from actors.core.errors import ExitCode
 from actors.files import storage
-from jobs.messages import say, terminal
+from jobs.console import say, terminal
 from jobs.report.write import write_report
 
 

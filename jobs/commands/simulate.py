@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from actors.core.errors import ExitCode
-from jobs.messages import say, terminal
+from jobs.console import say, terminal
 from jobs.simulate import simulate as run
 
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from actors.core.errors import ExitCode
+from jobs.console import say, terminal
 from jobs.demo.clip import demo_folder, write_demo_clip, write_demo_model
-from jobs.messages import say, terminal
 from jobs.soak import soak as run_soak
 
 

@@ -22,8 +22,8 @@ from jobs.folder import check_folder_name
 from jobs.models import mouth
 from jobs.models.demo_encoder import build_demo_encoder
 from jobs.models.mouth import build_mouth_model, save_model
+from jobs.process.temporary_folders import scratch_folder
 from jobs.recorded import read_speech
-from jobs.scratch import scratch_folder
 
 # More than there are backgrounds, so that the clip runs back as well as forth.
 OUTPUT_FRAMES = 150

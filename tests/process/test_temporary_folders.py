@@ -16,14 +16,14 @@ import pytest
 import small
 
 from actors.core.errors import InputError
-from jobs.scratch import ray_folder, scratch_folder
+from jobs.process.temporary_folders import ray_folder, scratch_folder
 from jobs.token import close_token, private_token
 
 # Takes a folder, and holds it until it is ended.
 HOLDER = """
 import sys
 from pathlib import Path
-from jobs.scratch import scratch_folder
+from jobs.process.temporary_folders import scratch_folder
 with scratch_folder(Path(sys.argv[1])) as folder:
     (folder / "large").write_text("x")
     print(folder, flush=True)

@@ -15,7 +15,7 @@ import unprivileged
 
 from actors.core.errors import ExitCode, InputError, StoppedError
 from actors.files import storage
-from jobs.refusals import refusal
+from jobs.process.refusals import refusal
 
 COMMANDS = (
     ("inspect", "{}"),

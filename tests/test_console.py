@@ -16,7 +16,7 @@ from ray.cluster_utils import Cluster
 from rich.table import Table
 from small import SmallClip
 
-from jobs.messages import say, show, terminal
+from jobs.console import say, show, terminal
 
 # Names that somebody may give to a file: markup, an emoji's code, a colour, a new line, a reversed reading order, GBK.
 HOSTILE = "[bold]x[/] [/red] :dog: \x1b[31m\r\n\x9b fdp\u202e \udcb2\udce2"

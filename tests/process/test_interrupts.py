@@ -18,10 +18,10 @@ import sys, time, signal
 mode = sys.argv[1]
 if mode == "nohup":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-import jobs.interrupts
-from jobs.interrupts import answered
+import jobs.process.interrupts
+from jobs.process.interrupts import answered
 if mode == "deaf":
-    jobs.interrupts.END_SECONDS = 1.0
+    jobs.process.interrupts.END_SECONDS = 1.0
 with answered() as answers:
     if mode != "loading":
         answers.begin()
