@@ -1,12 +1,12 @@
-"""Reading clips: one reader per input form, each of which finds, counts and checks but does not decode."""
+"""Reading clips: one reader per input form. Everything here finds, counts and checks; nothing decodes a whole clip."""
 
 from jobs.clip.backgrounds import clock_warnings, rate_warning
 from jobs.clip.binary import read_windows
-from jobs.clip.features import read_features
-from jobs.clip.look import describe
+from jobs.clip.feature_file import read_features
 from jobs.clip.parsing import read_parsing
 from jobs.clip.reader import read_clip
 from jobs.clip.video import check_video
+from jobs.clip.video_metadata import describe
 
 __all__ = [
     "check_video",

@@ -10,12 +10,12 @@ from actors.core.clip import FrameSource, ImageFrames, VideoFrames
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.files import storage
-from jobs.clip.containers import refuse_in_folder
 from jobs.clip.files import is_file
 from jobs.clip.images import image_files, read_images
-from jobs.clip.look import tell
 from jobs.clip.notes import Notes
+from jobs.clip.other_formats import refuse_in_folder
 from jobs.clip.video import read_video, video_files
+from jobs.clip.video_metadata import tell
 
 IMAGE_FOLDER = "full_body_img"
 PACKAGE_VIDEO = "full_body_video.mp4"

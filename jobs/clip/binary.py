@@ -13,13 +13,13 @@ from actors.core.clip import Clip, FaceRect, FrameSource, PlaneFile
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.files import storage
+from jobs.clip.assembly import Subject
+from jobs.clip.audio_files import RECORDING, find_recording
 from jobs.clip.backgrounds import Candidates, find_frames
-from jobs.clip.features import require_finite
+from jobs.clip.face_boxes import Squares, find_squares
+from jobs.clip.feature_file import require_finite
 from jobs.clip.files import exactly, file_at, is_file, load, readable, show, validated
 from jobs.clip.notes import Notes
-from jobs.clip.sound import RECORDING, find_recording
-from jobs.clip.squares import Squares, find_squares
-from jobs.clip.whole import Subject
 
 PLANES = "visual_input.bin"
 WINDOWS = "audio_input.bin"

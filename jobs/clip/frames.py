@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from actors.core.clip import Clip
 from actors.core.kind import ModelKind
+from jobs.clip.assembly import Subject, whole_clip
 from jobs.clip.backgrounds import Candidates, find_frames, open_video
 from jobs.clip.notes import Notes
-from jobs.clip.whole import Subject, whole_clip
 
 
 def read_frames(subject: Subject, there: Candidates, kind: ModelKind, notes: Notes) -> Clip:

@@ -11,7 +11,7 @@ from actors.core.fingerprints import image_digest
 from actors.files import storage
 from actors.files.digests import file_digest
 from jobs.clip.files import readable
-from jobs.clip.many import read_many
+from jobs.clip.parallel_reads import read_many
 
 
 def backgrounds_digest(clip: Clip) -> str:

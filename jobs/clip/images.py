@@ -9,10 +9,10 @@ from actors.core.clip import ImageFrames
 from actors.core.errors import InputError
 from actors.files import storage
 from jobs.clip.files import files_in, require_content
-from jobs.clip.image_look import common_picture, look_at_image, require_readable_images, tell_images
-from jobs.clip.many import read_many
+from jobs.clip.image_metadata import common_picture, look_at_image, require_readable_images, tell_images
 from jobs.clip.notes import Notes
 from jobs.clip.numbering import in_order
+from jobs.clip.parallel_reads import read_many
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 

@@ -11,8 +11,8 @@ from actors.core.clip import FaceRect
 from actors.core.errors import InputError
 from actors.files import storage
 from jobs.clip.files import files_in, load_entry, show
-from jobs.clip.many import read_many
 from jobs.clip.numbering import in_order
+from jobs.clip.parallel_reads import read_many
 
 _POINTS = 110
 _LEFT, _RIGHT, _TOP = 1, 31, 52

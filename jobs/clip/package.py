@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from actors.core.clip import Clip
 from actors.core.kind import ModelKind
+from jobs.clip.assembly import Subject, whole_clip
 from jobs.clip.backgrounds import Candidates, find_frames
 from jobs.clip.notes import Notes
 from jobs.clip.package_info import check_package_info
-from jobs.clip.whole import Subject, whole_clip
 
 
 def is_package(there: Candidates) -> bool:

@@ -6,9 +6,9 @@ from actors.core.clip import FrameSource, ImageFrames
 from actors.core.errors import InputError
 from actors.files import storage
 from jobs.clip.files import files_in, look, require_content
-from jobs.clip.image_look import image_size
-from jobs.clip.many import read_many
+from jobs.clip.image_metadata import image_size
 from jobs.clip.numbering import in_order
+from jobs.clip.parallel_reads import read_many
 
 _FIX = "write one PNG of the frame's size for each background, numbered like them"
 

@@ -8,15 +8,15 @@ from actors.core.clip import Clip, FaceRect
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.files import storage
+from jobs.clip.assembly import Subject
 from jobs.clip.backgrounds import candidates
 from jobs.clip.binary import is_binary, read_binary
 from jobs.clip.dataset import is_dataset, read_dataset
+from jobs.clip.face_boxes import GivenSquares
 from jobs.clip.files import look
 from jobs.clip.frames import read_frames, read_lone_video
 from jobs.clip.notes import Notes
 from jobs.clip.package import is_package, read_package
-from jobs.clip.squares import GivenSquares
-from jobs.clip.whole import Subject
 
 
 def read_clip(path: str, *, rects: str | None, rect: FaceRect | None, kind: ModelKind) -> Clip:

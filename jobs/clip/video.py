@@ -19,12 +19,12 @@ from actors.core.picture_metadata import HDR_NUMBERS
 from actors.files import storage
 from actors.files.media_tracks import chosen, others_start
 from actors.rendering.video_frames import CONTAINERS
-from jobs.clip.containers import HEAD_BYTES, foreign, refusal
-from jobs.clip.convert import TONE_MAP, conversion, reencoded
+from jobs.clip.demuxing import COPY_AGAIN, decoded_frames, decoded_order, list_packets
+from jobs.clip.ffmpeg_commands import TONE_MAP, conversion, reencoded
 from jobs.clip.files import file_at, files_in, one_line, readable
-from jobs.clip.look import look, require_readable
-from jobs.clip.packets import COPY_AGAIN, decoded_frames, decoded_order, list_packets
+from jobs.clip.other_formats import HEAD_BYTES, foreign, refusal
 from jobs.clip.truncation import missing_bytes
+from jobs.clip.video_metadata import look, require_readable
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".3gp", ".3g2")
 

@@ -18,7 +18,7 @@ from actors.core.errors import InputError
 from actors.core.pixels import Image
 from actors.files import storage
 from actors.files.run_layout import frame_path, video_path
-from jobs.clip.image_look import image_size
+from jobs.clip.image_metadata import image_size
 
 FRAMES = 8
 WIDTH = 320

@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from actors.core.clip import ImageFrames
 from actors.core.errors import InputError
-from jobs.clip.image_look import image_size, look_at_image
+from jobs.clip.image_metadata import image_size, look_at_image
 from jobs.clip.images import image_files, read_images
 from jobs.clip.notes import Notes
 

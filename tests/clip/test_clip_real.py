@@ -7,8 +7,8 @@ import pytest
 from actors.core.clip import VideoFrames
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip import rate_warning, read_clip, read_features
+from jobs.clip.face_boxes_json import read_rects
 from jobs.clip.landmarks import face_square
-from jobs.clip.rects import read_rects
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the real inputs are not on this machine")

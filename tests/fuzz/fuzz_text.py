@@ -13,11 +13,11 @@ from mutations import mutate_bytes, mutate_json, mutate_numbers
 
 from actors.core.clip import VideoFrames
 from actors.core.video_packets import Packets
+from jobs.clip.face_boxes import Squares
+from jobs.clip.face_boxes_json import read_rects
 from jobs.clip.landmarks import landmark_files, read_landmarks
 from jobs.clip.notes import Notes
 from jobs.clip.package_info import check_package_info
-from jobs.clip.rects import read_rects
-from jobs.clip.squares import Squares
 
 _COUNT = 5
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
 from actors.files import storage
+from jobs.clip.face_boxes_json import read_rects
 from jobs.clip.files import is_file
 from jobs.clip.landmarks import landmark_files, read_landmarks
 from jobs.clip.notes import Notes
-from jobs.clip.rects import read_rects
 
 JSON_NAMES = ("cache/crop_rectangles.json", "crop_rectangles.json", "crop_rects.json", "cache/crop_rects.json")
 LANDMARKS = "landmarks"

@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 from actors.core.errors import InputError
 from actors.files import storage
-from jobs.clip.convert import EVEN_SIDES, conversion
+from jobs.clip.ffmpeg_commands import EVEN_SIDES, conversion
 from jobs.clip.files import files_in, readable
 
 # How files are called that a folder may hold in place of a clip's frames.

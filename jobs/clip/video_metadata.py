@@ -11,7 +11,7 @@ from av.video.stream import VideoStream
 
 from actors.core.errors import InputError
 from actors.core.picture_metadata import FRAME_DEPTH, Picture
-from jobs.clip.convert import DEINTERLACE, TO_BT709, TONE_MAP, conversion
+from jobs.clip.ffmpeg_commands import DEINTERLACE, TO_BT709, TONE_MAP, conversion
 from jobs.clip.notes import Notes
 
 # ITU-T H.273 gives these things numbers, FFmpeg names; 2 says that nothing is said.

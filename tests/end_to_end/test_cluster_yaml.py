@@ -16,7 +16,7 @@ import ray.autoscaler
 import yaml
 from ray.autoscaler._private.util import prepare_config, validate_config
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "cluster.yaml").read_text(encoding="utf-8")
 SHARED = "/mnt/mouthpiece"
 DEFAULT_SHARE = 0.25

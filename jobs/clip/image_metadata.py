@@ -13,10 +13,10 @@ from PIL import Image, UnidentifiedImageError
 from actors.core.errors import InputError
 from actors.core.picture_metadata import FRAME_DEPTH, Picture
 from actors.files import storage
-from jobs.clip.convert import TONE_MAP_STILL, still_conversion
+from jobs.clip.ffmpeg_commands import TONE_MAP_STILL, still_conversion
 from jobs.clip.files import one_line, readable
-from jobs.clip.look import HDR, PRIMARIES, READ_TRANSFERS, TRANSFERS
 from jobs.clip.notes import Notes
+from jobs.clip.video_metadata import HDR, PRIMARIES, READ_TRANSFERS, TRANSFERS
 
 # Only what OpenCV decodes as well; Pillow's other parsers never see the user's file.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP")

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from actors.core.clip import FaceRect
 from actors.core.errors import InputError
+from jobs.clip.face_boxes import Squares
+from jobs.clip.face_boxes_json import parse_rects, read_rects
 from jobs.clip.notes import Notes
-from jobs.clip.rects import parse_rects, read_rects
-from jobs.clip.squares import Squares
 
 PIXEL = st.integers(-(1 << 20), 1 << 20)
 RECT = st.builds(FaceRect, PIXEL, PIXEL, PIXEL, PIXEL)

@@ -18,7 +18,7 @@ import pytest
 import small
 from small import Result, SmallClip
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "timings.ipynb"
+NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "timings.ipynb"
 
 
 def cells(kind: str) -> list[dict[str, Any]]:

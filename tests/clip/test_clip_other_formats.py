@@ -12,7 +12,7 @@ from clip_inputs import HEIGHT, WIDTH, picture, refused, write_images, write_vid
 from PIL import Image
 
 from actors.core.clip import FaceRect
-from jobs.clip.containers import foreign
+from jobs.clip.other_formats import foreign
 
 RECT = FaceRect(4, 6, 24, 26)
 VIDEOS = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.clip.many import PROBES, read_many
+from jobs.clip.parallel_reads import PROBES, read_many
 
 
 @given(st.lists(st.integers(), max_size=40))

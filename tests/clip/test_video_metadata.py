@@ -21,9 +21,9 @@ from actors.core.errors import InputError
 from actors.core.picture_metadata import Picture
 from actors.rendering.blocks import BlockRequest, load_block
 from actors.rendering.video_frames import decode_video
-from jobs.clip.look import describe, tell
 from jobs.clip.notes import Notes
 from jobs.clip.video import check_video, read_video
+from jobs.clip.video_metadata import describe, tell
 
 
 def write(

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from actors.core.errors import InputError
 from actors.core.fingerprints import packet_digest
 from actors.core.video_packets import KeyPacket, Packets
-from jobs.clip.convert import reencoded
+from jobs.clip.ffmpeg_commands import reencoded
 
 COPY_AGAIN = "copy or download the whole file again"
 # The profile of VP9 whose number is followed by a reserved bit.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from actors.core.clip import Clip, FrameSource
 from actors.core.kind import ModelKind
+from jobs.clip.audio_files import find_features, find_recording
+from jobs.clip.face_boxes import GivenSquares, find_squares, require_squares
 from jobs.clip.notes import Notes
-from jobs.clip.sound import find_features, find_recording
-from jobs.clip.squares import GivenSquares, find_squares, require_squares
 
 
 @dataclass(frozen=True, slots=True)
