@@ -25,13 +25,13 @@ from actors.files.media_tracks import LATEST_START
 from actors.kinds import kinds_named
 from actors.network.recognition import recognise_model
 from actors.network.sandbox import try_network
+from jobs.audio.decoding import mono
+from jobs.audio.scan import Survey
+from jobs.audio.source import Recorded, read_recorded, read_shown, read_speech
 from jobs.clip import clock_warnings, read_clip, read_features, read_parsing, read_windows
 from jobs.clip.files import readable
 from jobs.clip.identity import backgrounds_digest, images_digest, witnessed
 from jobs.options import CompositeOptions
-from jobs.recorded import Recorded, read_recorded, read_shown, read_speech
-from jobs.recording import mono
-from jobs.survey import Survey
 
 
 @dataclass(frozen=True, slots=True)

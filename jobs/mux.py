@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from actors.files import storage
 from actors.rendering.video_segments import REORDERED_FRAMES
-from jobs.sound import RATE
+from jobs.audio.soundtrack import RATE
 
 Picture: TypeAlias = "Packet[av.VideoStream]"
 
@@ -29,8 +29,8 @@ def join(target: Path, segments: Iterable[str], sound: Iterable[NDArray[np.float
     Args:
         target: local file to write; the caller gives it its final name once it is whole.
         segments: paths of the segments in order; each begins with a key frame and has the same coding settings.
-        sound: ``(channels, n)`` float32 each in [-1, 1] at `jobs.sound.RATE`, together as long as the picture; or
-            ``None``.
+        sound: ``(channels, n)`` float32 each in [-1, 1] at `jobs.audio.soundtrack.RATE`, together as long as the
+            picture; or ``None``.
         fps: frame rate of the picture.
 
     Raises:

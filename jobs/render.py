@@ -22,11 +22,12 @@ from actors.files.run_layout import features_folder, frames_folder, timings_fold
 from actors.network.audio_encoder import EncoderConfig
 from jobs import folder, record
 from jobs.ahead import Ahead, plan_ahead
+from jobs.audio.features import encoder_actor, feature_rows, load_features, make_features, window_rows
+from jobs.audio.source import Speech
 from jobs.cluster import Cluster, Offer, connect
 from jobs.console import say
 from jobs.dispatch import Dispatcher, Work
 from jobs.failures import hopeless, listed
-from jobs.features import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.inputs import Inputs, read_inputs
 from jobs.joining import is_joined, join_video
 from jobs.ledger import Audit, Ledger
@@ -38,7 +39,6 @@ from jobs.precision import check_precision, sample_frames
 from jobs.profile import profile_key, read_profile
 from jobs.progress_meter import Meter, meter
 from jobs.record import differences
-from jobs.recorded import Speech
 from jobs.resume import audit_run
 from jobs.run_record import RunRecord, Scalar, read_run_record
 from jobs.same_pixels import check_same_pixels

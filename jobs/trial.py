@@ -17,13 +17,13 @@ from actors.core.ranges import divide
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport
 from jobs.ahead import plan_ahead
+from jobs.audio.source import Recorded
 from jobs.cluster import Cluster
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.inputs import Inputs
 from jobs.options import CompositeOptions
 from jobs.placement import Placement
 from jobs.plan import BlockPlan
-from jobs.recorded import Recorded
 from jobs.scheduler import Patience, Scheduler
 from jobs.work import block_request, face_request, worker_config
 

@@ -11,10 +11,10 @@ import typer
 
 from actors.core.errors import ExitCode, InputError
 from actors.files import storage
+from jobs.audio.features import Rows, feature_rows, local_encoder, write_features
+from jobs.audio.source import encoders_kind, read_speech
 from jobs.console import say, terminal
-from jobs.features import Rows, feature_rows, local_encoder, write_features
 from jobs.progress_meter import Meter, meter
-from jobs.recorded import encoders_kind, read_speech
 
 
 def features(

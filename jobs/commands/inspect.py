@@ -19,15 +19,15 @@ from actors.files import storage
 from actors.kinds import all_kinds, kinds_named
 from actors.network.recognition import recognise_model
 from actors.network.sandbox import try_encoder, try_network
+from jobs.audio.features import window_rows
+from jobs.audio.scan import Survey
+from jobs.audio.source import Recorded, Speech, read_recorded, read_shown, read_speech
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
 from jobs.console import say, terminal
-from jobs.features import window_rows
 from jobs.options import load_options
 from jobs.placement import CUDA, CUDA_BATCH
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
-from jobs.recorded import Recorded, Speech, read_recorded, read_shown, read_speech
 from jobs.sample import sample_frames
-from jobs.survey import Survey
 
 T = TypeVar("T")
 

@@ -26,8 +26,8 @@ from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import CPU, Session, SessionOptions
 from actors.rendering.blocks import BlockRequest, load_block
+from jobs.audio.scan import survey
 from jobs.clip import read_clip, read_features, read_windows
-from jobs.survey import survey
 
 # Other people's code, other programs, other machines.
 _FORBIDDEN = ("pickle.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "socket.")

@@ -10,8 +10,8 @@ import av.error
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.recording import decoded, frame_of, mean_of_channels
-from jobs.survey import Survey
+from jobs.audio.decoding import decoded, frame_of, mean_of_channels
+from jobs.audio.scan import Survey
 
 # What players and AAC handle best; also makes the encoder's frames short enough to end with the picture.
 RATE = 48_000

@@ -28,7 +28,8 @@ from actors.kinds import all_kinds
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig, EncoderTensors, read_encoder
 from actors.network.session import CPU
-from jobs.features import (
+from jobs.audio.decoding import mono
+from jobs.audio.features import (
     Rows,
     encoder_actor,
     feature_rows,
@@ -39,8 +40,7 @@ from jobs.features import (
     window_rows,
     write_features,
 )
-from jobs.recorded import Speech, encoders_kind, read_recorded, read_speech
-from jobs.recording import mono
+from jobs.audio.source import Speech, encoders_kind, read_recorded, read_speech
 
 
 def oracle(recording: Path) -> Rows:

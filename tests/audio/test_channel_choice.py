@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from jobs.channels import Choice, Levels
+from jobs.audio.channel_choice import Choice, Levels
 
 Samples = NDArray[np.float32]
 

@@ -21,8 +21,8 @@ from sounds import write
 
 from actors.core.errors import InputError
 from actors.core.mel import RATE
-from jobs.recording import decoded, mean_of_channels, mono, resampled
-from jobs.survey import survey
+from jobs.audio.decoding import decoded, mean_of_channels, mono, resampled
+from jobs.audio.scan import survey
 
 Samples = NDArray[np.float32]
 
@@ -244,7 +244,7 @@ GROWTH = """
 import sys
 from pathlib import Path
 from actors.core.mel import RATE, mel_windows
-from jobs.recording import mono
+from jobs.audio.decoding import mono
 
 def peak():
     lines = Path("/proc/self/status").read_text().splitlines()

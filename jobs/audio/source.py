@@ -13,10 +13,10 @@ from actors.files.digests import content_digest, model_digest, text_digest
 from actors.kinds import kinds_named
 from actors.network.audio_encoder import EncoderTensors, read_encoder
 from actors.network.sandbox import try_encoder
-from jobs.survey import Survey, survey
+from jobs.audio.scan import Survey, survey
 
-# Goes up with every change of `jobs.recording` or `actors.core.mel` that changes features, so that older ones are not
-# taken for new ones.
+# Goes up with every change of `jobs.audio.decoding` or `actors.core.mel` that changes features, so that older ones are
+# not taken for new ones.
 FRONT_END = 1
 
 
@@ -83,7 +83,7 @@ def read_recorded(recording: str, kind: ModelKind) -> Recorded:
     """Checks a recording that a network hears by itself; decodes all of it once.
 
     Args:
-        recording: see `jobs.recording.decoded`.
+        recording: see `jobs.audio.decoding.decoded`.
         kind: the network.
 
     Raises:
@@ -97,7 +97,7 @@ def read_speech(recording: str, encoder: str, kind: ModelKind) -> Speech:
     """Checks a recording and an encoder; decodes the whole recording once.
 
     Args:
-        recording: see `jobs.recording.decoded`.
+        recording: see `jobs.audio.decoding.decoded`.
         encoder: an ONNX file, see `actors.network.audio_encoder.read_encoder`.
         kind: the network that the features are for.
 
@@ -120,7 +120,7 @@ def read_shown(recording: str, rows: int, kind: ModelKind) -> Survey:
     """Checks a recording that is shown beside features, or tells silence; decodes the whole recording once.
 
     Args:
-        recording: see `jobs.recording.decoded`.
+        recording: see `jobs.audio.decoding.decoded`.
         rows: of the features.
         kind: the network that they are for.
 

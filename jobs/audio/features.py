@@ -22,10 +22,10 @@ from actors.core.mel import RATE, mel_windows
 from actors.files import storage
 from actors.files.digests import content_digest
 from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig
+from jobs.audio.decoding import mono
+from jobs.audio.source import Recorded, Speech
 from jobs.clip.feature_file import read_features
 from jobs.process.temporary_folders import scratch_folder
-from jobs.recorded import Recorded, Speech
-from jobs.recording import mono
 
 Rows: TypeAlias = NDArray[np.float32]
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.errors import InputError
-from jobs.sound import RATE, cut_chunks, sound_chunks
-from jobs.survey import survey
+from jobs.audio.scan import survey
+from jobs.audio.soundtrack import RATE, cut_chunks, sound_chunks
 
 
 def write_wav(path: Path, samples: NDArray[np.int16], rate: int) -> Path:

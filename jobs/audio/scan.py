@@ -10,8 +10,8 @@ import av
 import numpy as np
 
 from actors.core.errors import InputError
-from jobs.channels import Levels
-from jobs.recording import Findings, Piece, decoded
+from jobs.audio.channel_choice import Levels
+from jobs.audio.decoding import Findings, Piece, decoded
 
 # Samples are nominally in [-1, 1]. From 18 dB above on players clip nearly all. Numbers of 16 bits that were stored as
 # floats can still be encoded; of noise at 3e5, which more channels may add up to, FFmpeg's AAC encoder makes no end.
@@ -27,7 +27,7 @@ class Survey:
         seconds: its length, more than 0.
         channels: the channels whose mean a network hears, ascending from 0; ``None`` for all.
         warnings: what the user should know, one line each.
-        spliced: whether it is read otherwise than it stands there, see `jobs.recording.Findings`.
+        spliced: whether it is read otherwise than it stands there, see `jobs.audio.decoding.Findings`.
     """
 
     path: str
@@ -41,7 +41,7 @@ def survey(path: str) -> Survey:
     """Decodes all of a recording, and finds all that would be found later.
 
     Args:
-        path: see `jobs.recording.decoded`.
+        path: see `jobs.audio.decoding.decoded`.
 
     Raises:
         InputError: as `decoded`; it is empty, or its samples are no sound.

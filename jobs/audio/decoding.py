@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from actors.core.errors import InputError
 from actors.files import storage
 from actors.files.media_tracks import LATEST_START, chosen, others_start
-from jobs.foreign_sound import not_sound
-from jobs.lengths import is_round, readable_parts
-from jobs.mpeg_audio import sound_parts
-from jobs.spliced import Part, Spliced
+from jobs.audio.mpeg_parts import sound_parts
+from jobs.audio.other_sound_formats import not_sound
+from jobs.audio.spliced_file import Part, Spliced
+from jobs.audio.wav_lengths import is_round, readable_parts
 
 # Playlists and session descriptions are left out: they make FFmpeg open other files and addresses.
 CONTAINERS = {"format_whitelist": "wav,w64,flac,mp3,mov,mp4,ogg,aiff,au,matroska,webm,aac,caf"}

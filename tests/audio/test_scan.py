@@ -19,10 +19,10 @@ from actors.core.errors import InputError
 from actors.core.mel import RATE
 from actors.files.digests import content_digest, text_digest
 from actors.kinds import kinds_named
-from jobs.recorded import read_recorded
-from jobs.recording import mono
-from jobs.sound import sound_chunks
-from jobs.survey import survey
+from jobs.audio.decoding import mono
+from jobs.audio.scan import survey
+from jobs.audio.soundtrack import sound_chunks
+from jobs.audio.source import read_recorded
 
 Samples = NDArray[np.float32]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from actors.core.errors import InputError
-from jobs.spliced import Part
+from jobs.audio.spliced_file import Part
 
 # From here on 32 bits are too few, or a writer's way to say that it does not know; 64 bits likewise.
 _LARGEST, _LARGEST_LONG = 0x7FFF_0000, 1 << 62

@@ -17,8 +17,8 @@ from sounds import write
 
 from actors.core.errors import InputError
 from actors.core.mel import RATE
-from jobs.lengths import is_round, readable_parts
-from jobs.survey import survey
+from jobs.audio.scan import survey
+from jobs.audio.wav_lengths import is_round, readable_parts
 
 SECONDS = 3
 SAMPLES = np.random.default_rng(4).normal(0, 0.1, SECONDS * RATE).astype(np.float32)[None]

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from sounds import write
 
 from actors.core.errors import InputError
-from jobs.mpeg_audio import sound_parts
-from jobs.recording import decoded
-from jobs.survey import survey
+from jobs.audio.decoding import decoded
+from jobs.audio.mpeg_parts import sound_parts
+from jobs.audio.scan import survey
 
 SECONDS = 2
 
