@@ -12,10 +12,10 @@ import typer
 
 from actors.core.errors import ExitCode
 from jobs.console import outlive_listeners, say, terminal
-from jobs.options import CompositeOptions
+from jobs.inputs.option_words import must_be, of_kind
+from jobs.inputs.options import CompositeOptions
 from jobs.process.interrupts import answered, end_now, hangs
 from jobs.process.refusals import refusal
-from jobs.words import must_be, of_kind
 
 # In the order of the help. Each is the function of its own name in the module of that name in `jobs.commands`.
 COMMANDS = (
@@ -90,7 +90,7 @@ def run(arguments: list[str], begin: Callable[[], None] = lambda: None) -> int:
 
 
 def _in_words(error: typer.TyperException) -> str:
-    """What is wrong with a command line; with the value of an option, in the words of `jobs.options`."""
+    """What is wrong with a command line; with the value of an option, in the words of `jobs.inputs.options`."""
     if isinstance(error, typer.BadParameter) and error.param is not None and error.param.name is not None:
         name = error.param.name.removesuffix("_")
         field = CompositeOptions.model_fields.get(name)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from actors.core.choices import Blend, Precision
-from jobs.inputs import Inputs
-from jobs.options import CompositeOptions
+from jobs.inputs.inputs import Inputs
+from jobs.inputs.options import CompositeOptions
 from jobs.placement import CPU
 from jobs.plan import BlockPlan, background_bytes, faces_pay, plan_blocks, plan_whole, preparing_pays
 

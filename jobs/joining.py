@@ -12,7 +12,7 @@ from actors.files.digests import content_digest, file_facts
 from actors.files.run_layout import segment_path, video_path
 from jobs import mux
 from jobs.audio.soundtrack import cut_chunks, sound_chunks
-from jobs.inputs import Inputs
+from jobs.inputs.inputs import Inputs
 from jobs.process.temporary_folders import scratch_folder
 from jobs.run_record import RunRecord
 

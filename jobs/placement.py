@@ -9,7 +9,7 @@ from rich.console import Console
 
 from actors.core.errors import InputError, NoCudaError
 from jobs.cluster import Cluster, Offer
-from jobs.options import DeviceChoice
+from jobs.inputs.options import DeviceChoice
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actors.files import storage
 from jobs.cluster import Offer
-from jobs.inputs import Inputs
-from jobs.options import CompositeOptions
+from jobs.inputs.inputs import Inputs
+from jobs.inputs.options import CompositeOptions
 from jobs.record import hardware, versions
 
 # The packages whose other version may be faster or slower.

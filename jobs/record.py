@@ -15,8 +15,8 @@ from typing import Any
 from actors.files import storage
 from actors.files.run_layout import record_path
 from jobs.attempts import attempts_until
-from jobs.inputs import Inputs
-from jobs.options import CompositeOptions
+from jobs.inputs.inputs import Inputs
+from jobs.inputs.options import CompositeOptions
 from jobs.run_record import LARGEST, VERSION, RunRecord
 
 # What may fill a record, and how many of each stay in one that would be too large.

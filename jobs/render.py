@@ -28,10 +28,10 @@ from jobs.cluster import Cluster, Offer, connect
 from jobs.console import say
 from jobs.dispatch import Dispatcher, Work
 from jobs.failures import hopeless, listed
-from jobs.inputs import Inputs, read_inputs
+from jobs.inputs.inputs import Inputs, read_inputs
+from jobs.inputs.options import CompositeOptions, DeviceChoice
 from jobs.joining import is_joined, join_video
 from jobs.ledger import Audit, Ledger
-from jobs.options import CompositeOptions, DeviceChoice
 from jobs.outcome import Clock, Outcome
 from jobs.placement import CPU, CUDA, Choice, Placement, choose_device, first_offer, place, room
 from jobs.plan import BlockPlan, plan_ranges

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from actors.core.errors import InputError
-from jobs.options import CompositeOptions, Decides
+from jobs.inputs.options import CompositeOptions, Decides
 from jobs.run_record import RunRecord
 
 # Parts of an identity that are digests of what files hold. All others are values that people read.
@@ -22,7 +22,7 @@ def check_same_pixels(before: RunRecord, options: CompositeOptions, identity: Ma
     Args:
         before: the earlier run.
         options: of this command.
-        identity: what decides this command's pixels, see `jobs.inputs.Inputs.identity`.
+        identity: what decides this command's pixels, see `jobs.inputs.inputs.Inputs.identity`.
 
     Raises:
         InputError: naming each option that differs, with both values; or the file that has changed.

@@ -20,8 +20,8 @@ from jobs.ahead import plan_ahead
 from jobs.audio.source import Recorded
 from jobs.cluster import Cluster
 from jobs.dispatch import Dispatcher, Moments, Work
-from jobs.inputs import Inputs
-from jobs.options import CompositeOptions
+from jobs.inputs.inputs import Inputs
+from jobs.inputs.options import CompositeOptions
 from jobs.placement import Placement
 from jobs.plan import BlockPlan
 from jobs.scheduler import Patience, Scheduler

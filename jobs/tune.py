@@ -19,8 +19,8 @@ from actors.files import storage
 from actors.files.run_layout import frames_folder, segments_folder
 from jobs.cluster import Cluster, connect
 from jobs.console import say, show
-from jobs.inputs import Inputs, read_inputs
-from jobs.options import CompositeOptions, DeviceChoice
+from jobs.inputs.inputs import Inputs, read_inputs
+from jobs.inputs.options import CompositeOptions, DeviceChoice
 from jobs.placement import Placement, choose_device, first_offer, place
 from jobs.process.temporary_folders import scratch_folder
 from jobs.profile import Layout, Profile, Trial, profile_key, write_profile

@@ -9,8 +9,8 @@ from actors.core.ranges import FrameRange
 from actors.files.node_check import NodeProof
 from actors.rendering.blocks import BlockRequest, FaceRequest
 from actors.rendering.worker_config import WorkerConfig
-from jobs.inputs import Inputs, sources
-from jobs.options import CompositeOptions
+from jobs.inputs.inputs import Inputs, sources
+from jobs.inputs.options import CompositeOptions
 from jobs.own_code import own_digest
 from jobs.placement import Placement
 from jobs.plan import BlockPlan

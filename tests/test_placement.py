@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.core.errors import InputError
 from jobs.cluster import Offer
-from jobs.options import DeviceChoice
+from jobs.inputs.options import DeviceChoice
 from jobs.placement import CPU, CPU_BATCH, CUDA, CUDA_BATCH, PRECISION, choose_device, place, room
 
 LAPTOP = Offer(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from made_run import record
 
 from actors.core.errors import InputError
-from jobs.options import CompositeOptions
+from jobs.inputs.options import CompositeOptions
 from jobs.run_record import RunRecord
 from jobs.same_pixels import check_same_pixels, deciding
 

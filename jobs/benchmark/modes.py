@@ -24,8 +24,8 @@ from actors.rendering.blocks import load_block
 from actors.rendering.compositor import Compositor
 from jobs.benchmark.material import Material
 from jobs.benchmark.process import run_process
-from jobs.inputs import read_inputs
-from jobs.options import CompositeOptions
+from jobs.inputs.inputs import read_inputs
+from jobs.inputs.options import CompositeOptions
 from jobs.placement import CPU, Placement
 from jobs.plan import LONGEST_RANGE, BlockPlan
 from jobs.work import block_request, worker_config

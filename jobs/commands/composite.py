@@ -9,7 +9,7 @@ import typer
 from actors.core.choices import Blend, ImageFormat, Interpolation, Loop, Precision
 from actors.core.voice_activity import Silence
 from jobs.console import terminal
-from jobs.options import DeviceChoice, load_options
+from jobs.inputs.options import DeviceChoice, load_options
 from jobs.render import render
 
 INPUT, PICTURE, OUTPUT, MACHINE = "Input", "Picture", "Output", "Machine"

@@ -24,10 +24,10 @@ from jobs.audio.scan import Survey
 from jobs.audio.source import Recorded, Speech, read_recorded, read_shown, read_speech
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
 from jobs.console import say, terminal
-from jobs.options import load_options
+from jobs.inputs.options import load_options
+from jobs.inputs.sample_frames import sample_frames
 from jobs.placement import CUDA, CUDA_BATCH
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
-from jobs.sample import sample_frames
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from actors.core.choices import ImageFormat, Precision
 from actors.core.errors import ExitCode
 from jobs.commands.composite import given
 from jobs.console import terminal
-from jobs.options import DeviceChoice, load_options
+from jobs.inputs.options import DeviceChoice, load_options
 from jobs.tune import tune as find_best
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from actors.core.choices import ImageFormat
 from actors.core.worker_reports import FrameFailure
 from jobs.failures import listed
-from jobs.options import CompositeOptions
+from jobs.inputs.options import CompositeOptions
 from jobs.report.run import Run
 from jobs.report.scale import number, seconds, size
 from jobs.run_record import RunRecord, Totals

@@ -30,7 +30,7 @@ from jobs.benchmark.settings import Setting
 from jobs.benchmark.systems import Runner, read_ours, read_rival
 from jobs.benchmark.trial import Assignment
 from jobs.demo.clip import demo_kind
-from jobs.options import CompositeOptions
+from jobs.inputs.options import CompositeOptions
 
 TENSORS = ModelTensors("pictures", "sounds", "answer", None, 17, ())
 FRAMES = 16

@@ -19,7 +19,7 @@ from lone import worker_and_block
 from reference_blend import Mode
 from small import Result, SmallClip
 
-import jobs.inputs
+import jobs.inputs.inputs
 from actors.core.choices import Delivery
 from actors.core.errors import InputError
 from actors.core.pixels import Image
@@ -27,8 +27,8 @@ from actors.core.ranges import FrameRange
 from actors.core.timings import FrameTiming
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.rendering.blocks import Block, load_block
-from jobs.inputs import Inputs, read_inputs
-from jobs.options import CompositeOptions
+from jobs.inputs.inputs import Inputs, read_inputs
+from jobs.inputs.options import CompositeOptions
 from jobs.plan import BlockPlan, background_bytes
 from jobs.verify import verify_run
 from jobs.work import block_request
@@ -252,7 +252,7 @@ def test_a_kind_without_a_margin_has_no_colours_to_match(
     avatar: Avatar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kind = replace(UNET_328, name="all-masked", mask=(0, 0, 320, 320))
-    monkeypatch.setattr(jobs.inputs, "kinds_named", lambda _name: (kind,))
+    monkeypatch.setattr(jobs.inputs.inputs, "kinds_named", lambda _name: (kind,))
     with pytest.raises(InputError, match="all-masked masks all that it paints") as caught:
         read_inputs(avatar.options(tmp_path, {"colour_match": True}))
     assert caught.value.subject == "--colour-match"

@@ -25,7 +25,7 @@ from stage import Nodes
 from actors.core.errors import StoppedError
 from jobs.address import Gcs
 from jobs.cluster import Offer, _OthersServers, connect
-from jobs.options import DeviceChoice
+from jobs.inputs.options import DeviceChoice
 from jobs.placement import CPU, choose_device, first_offer
 
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from small import Result, SmallClip
 
 from actors.core.voice_activity import RATE, hop_powers, rendered_shares, speech_hops
-from jobs.inputs import read_inputs
-from jobs.options import load_options
+from jobs.inputs.inputs import read_inputs
+from jobs.inputs.options import load_options
 
 Command = Callable[..., Result]
 Image = NDArray[np.uint8]

@@ -21,10 +21,10 @@ from actors.network.recognition import read_model
 from actors.network.sandbox import CPU, Limits, limits_for, try_encoder, try_network
 from actors.network.shape_folding import ready_network
 from actors.network.size_bounds import MOST_CALLED, is_plain
-from jobs.inputs import read_inputs
+from jobs.inputs.inputs import read_inputs
+from jobs.inputs.options import CompositeOptions
 from jobs.models.light import build_light_model
 from jobs.models.stand_in import build_stand_in
-from jobs.options import CompositeOptions
 
 SHORT = Limits(cpu_seconds=2, wall_seconds=100, memory=sandbox.MEMORY)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.options import CompositeOptions
+from jobs.inputs.options import CompositeOptions
 from jobs.report.advice import Layout, limit
 from jobs.summary import NotRendering, StageStats
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from actors.core.errors import InputError
 from actors.files import storage
-from jobs.words import is_of_kind, must_be
+from jobs.inputs.option_words import is_of_kind, must_be
 
 # They name files, which stand beside this one where it does not say otherwise.
 PATHS = frozenset({"clip", "model", "out", "features", "encoder", "rects", "audio", "parsing"})

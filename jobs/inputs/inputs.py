@@ -31,7 +31,7 @@ from jobs.audio.source import Recorded, read_recorded, read_shown, read_speech
 from jobs.clip import clock_warnings, read_clip, read_features, read_parsing, read_windows
 from jobs.clip.files import readable
 from jobs.clip.identity import backgrounds_digest, images_digest, witnessed
-from jobs.options import CompositeOptions
+from jobs.inputs.options import CompositeOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Inputs:
     def identity(self, options: CompositeOptions, provider: str) -> dict[str, Any]:
         """Everything that decides pixels: it must not change between runs into one folder.
 
-        Which option decides which part is declared with the options, as `jobs.options.Decides`.
+        Which option decides which part is declared with the options, as `jobs.inputs.options.Decides`.
         """
         return {
             "model": self.digest,

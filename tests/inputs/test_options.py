@@ -16,8 +16,8 @@ from actors.core.clip import FaceRect
 from actors.core.errors import InputError
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.__main__ import COMMANDS, application
-from jobs.inputs import read_inputs
-from jobs.options import CompositeOptions, Decides, DeviceChoice, load_options
+from jobs.inputs.inputs import read_inputs
+from jobs.inputs.options import CompositeOptions, Decides, DeviceChoice, load_options
 
 NEEDED = {"clip": "walker", "model": "m.onnx", "out": "run"}
 

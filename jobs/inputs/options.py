@@ -13,8 +13,8 @@ from actors.core.clip import FaceRect
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.core.voice_activity import Silence
-from jobs.config import PATHS, read_config
-from jobs.words import must_be
+from jobs.inputs.option_words import must_be
+from jobs.inputs.options_file import PATHS, read_config
 
 # Pydantic's words for what people meet most, in ours.
 MESSAGES = {"missing": "must be given", "extra_forbidden": "there is no such option"}
@@ -25,7 +25,7 @@ class Decides:
     """Which parts of a run's identity an option decides: such an option cannot change between runs into one folder.
 
     Attributes:
-        identity: keys of `jobs.inputs.Inputs.identity`; none where no pixel depends on the option.
+        identity: keys of `jobs.inputs.inputs.Inputs.identity`; none where no pixel depends on the option.
     """
 
     identity: tuple[str, ...] = ()
