@@ -18,3 +18,5 @@ finally:
 
 # Read by Ray when it starts: what runs here is told to nobody.
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# Read by Ray when it is imported: under `uv run` it would otherwise rebuild the environment for every worker.
+os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")

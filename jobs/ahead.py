@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from actors.core.choices import Blend, Precision
+from jobs.cluster.placement import CPU
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.placement import CPU
 from jobs.plan import BlockPlan, background_bytes, faces_pay, plan_blocks, plan_whole, preparing_pays
 
 

@@ -19,9 +19,9 @@ from actors.rendering.blocks import BlockReceipt, BlockRequest, load_block
 from actors.rendering.compositor import Compositor
 from actors.rendering.worker_config import WorkerConfig
 from jobs.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
-from jobs.cluster import Offer
+from jobs.cluster.connection import Offer
+from jobs.cluster.program_files import prove_workers
 from jobs.deaths import Death, account, cause
-from jobs.own_code import prove_workers
 from jobs.process.time_limits import within
 from jobs.scheduler import Scheduler
 

@@ -27,7 +27,7 @@ from actors.files.run_layout import (
     timings_folder,
     video_path,
 )
-from jobs.cluster import inside_job
+from jobs.cluster.connection import inside_job
 from jobs.own_files import HALF, MARK, folders, is_ours
 
 # What a name ends in that somebody gives to a file.

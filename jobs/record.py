@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import os
-import platform
 import time
 import uuid
 from collections.abc import Mapping
@@ -15,6 +12,7 @@ from typing import Any
 from actors.files import storage
 from actors.files.run_layout import record_path
 from jobs.attempts import attempts_until
+from jobs.cluster.environment import hardware, versions
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.run_record import LARGEST, VERSION, RunRecord
@@ -22,24 +20,6 @@ from jobs.run_record import LARGEST, VERSION, RunRecord
 # What may fill a record, and how many of each stay in one that would be too large.
 FAULTS = ("failures", "deaths", "retried", "split")
 MOST_FAULTS = 1000
-
-PACKAGES = ("mouthpiece", "ray", "onnxruntime-gpu", "onnxruntime", "opencv-python-headless", "numpy", "pyarrow", "av")
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that touch pixels or schedule work."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def hardware() -> dict[str, Any]:
-    """The driver's machine."""
-    return {"machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count()}
 
 
 def opening(options: CompositeOptions, inputs: Inputs, before: RunRecord | None) -> dict[str, Any]:

@@ -24,7 +24,9 @@ from jobs import folder, record
 from jobs.ahead import Ahead, plan_ahead
 from jobs.audio.features import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.audio.source import Speech
-from jobs.cluster import Cluster, Offer, connect
+from jobs.cluster.connection import Cluster, Offer, connect
+from jobs.cluster.placement import CPU, CUDA, Choice, Placement, choose_device, first_offer, place, room
+from jobs.cluster.tuned_layout import profile_key, read_profile
 from jobs.console import say
 from jobs.dispatch import Dispatcher, Work
 from jobs.failures import hopeless, listed
@@ -33,10 +35,8 @@ from jobs.inputs.options import CompositeOptions, DeviceChoice
 from jobs.joining import is_joined, join_video
 from jobs.ledger import Audit, Ledger
 from jobs.outcome import Clock, Outcome
-from jobs.placement import CPU, CUDA, Choice, Placement, choose_device, first_offer, place, room
 from jobs.plan import BlockPlan, plan_ranges
 from jobs.precision import check_precision, sample_frames
-from jobs.profile import profile_key, read_profile
 from jobs.progress_meter import Meter, meter
 from jobs.record import differences
 from jobs.resume import audit_run

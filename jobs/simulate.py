@@ -19,7 +19,7 @@ from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.files.run_layout import timings_folder
 from actors.files.storage import make_folder
-from jobs.cluster import connect
+from jobs.cluster.connection import connect
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.ledger import Ledger
 from jobs.plan import plan_ranges

@@ -17,10 +17,10 @@ from rich.console import Console
 
 from actors.core.errors import ExitCode, StoppedError
 from actors.files.run_layout import timings_folder
-from jobs.cluster import connect
+from jobs.cluster.connection import connect
+from jobs.cluster.program_files import own_command
 from jobs.console import say
 from jobs.folder import clear
-from jobs.own_code import own_command
 from jobs.verify import verify_run
 
 # How often the run is looked at between kills.

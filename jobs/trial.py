@@ -18,11 +18,11 @@ from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport
 from jobs.ahead import plan_ahead
 from jobs.audio.source import Recorded
-from jobs.cluster import Cluster
+from jobs.cluster.connection import Cluster
+from jobs.cluster.placement import Placement
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.placement import Placement
 from jobs.plan import BlockPlan
 from jobs.scheduler import Patience, Scheduler
 from jobs.work import block_request, face_request, worker_config

@@ -17,13 +17,13 @@ import actors
 from actors.core.errors import InputError, NoCudaError
 from actors.files import storage
 from actors.files.run_layout import frames_folder, segments_folder
-from jobs.cluster import Cluster, connect
+from jobs.cluster.connection import Cluster, connect
+from jobs.cluster.placement import Placement, choose_device, first_offer, place
+from jobs.cluster.tuned_layout import Layout, Profile, Trial, profile_key, write_profile
 from jobs.console import say, show
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
-from jobs.placement import Placement, choose_device, first_offer, place
 from jobs.process.temporary_folders import scratch_folder
-from jobs.profile import Layout, Profile, Trial, profile_key, write_profile
 from jobs.trial import measure
 from jobs.tuning import best_of, explain, search
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobs.cluster import Offer
-from jobs.placement import CPU
-from jobs.profile import Layout, Trial
+from jobs.cluster.connection import Offer
+from jobs.cluster.placement import CPU
+from jobs.cluster.tuned_layout import Layout, Trial
 
 CPU_BATCHES = (1, 2, 4)
 CUDA_BATCHES = (4, 1, 8, 16, 32)

@@ -9,10 +9,10 @@ from actors.core.ranges import FrameRange
 from actors.files.node_check import NodeProof
 from actors.rendering.blocks import BlockRequest, FaceRequest
 from actors.rendering.worker_config import WorkerConfig
+from jobs.cluster.placement import Placement
+from jobs.cluster.program_files import own_digest
 from jobs.inputs.inputs import Inputs, sources
 from jobs.inputs.options import CompositeOptions
-from jobs.own_code import own_digest
-from jobs.placement import Placement
 from jobs.plan import BlockPlan
 from jobs.precision import sample_frames
 

@@ -8,9 +8,9 @@ from actors.core.audio_track import AudioTrack
 from actors.core.choices import Delivery
 from actors.rendering.blocks import Block, load_block
 from actors.rendering.compositor import Compositor
+from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.placement import CPU, Placement
 from jobs.plan import BlockPlan
 from jobs.work import block_request, face_request, worker_config
 

@@ -17,7 +17,7 @@ from made_run import record
 
 from actors.core.errors import InputError
 from actors.files import storage
-from jobs import cluster
+from jobs.cluster import connection
 from jobs.folder import LOCK, clear, held, holds_run, make_folders, resolve_out
 from jobs.record import write_record
 from jobs.run_record import VERSION, read_run_record
@@ -284,14 +284,14 @@ def test_only_the_folders_that_are_used_are_made(tmp_path: Path, frames: bool, s
 
 
 def test_a_relative_out_is_fine_outside_of_a_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(cluster.JOB_MARK, raising=False)
+    monkeypatch.delenv(connection.JOB_MARK, raising=False)
     monkeypatch.chdir(tmp_path)
     assert resolve_out("run", {}) == str(tmp_path / "run")
 
 
 @pytest.mark.parametrize("out", ["run", "./run", "../run"])
 def test_a_relative_out_is_refused_inside_of_a_job(monkeypatch: pytest.MonkeyPatch, out: str) -> None:
-    monkeypatch.setenv(cluster.JOB_MARK, "{}")
+    monkeypatch.setenv(connection.JOB_MARK, "{}")
     with pytest.raises(InputError) as caught:
         resolve_out(out, {})
     assert caught.value.subject == f"--out {out}"
@@ -302,7 +302,7 @@ def test_a_relative_out_is_refused_inside_of_a_job(monkeypatch: pytest.MonkeyPat
 def test_rays_copy_of_the_working_directory_is_refused_even_if_named_in_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(cluster.JOB_MARK, "{}")
+    monkeypatch.setenv(connection.JOB_MARK, "{}")
     with pytest.raises(InputError, match="temporary copy"):
         resolve_out(str(tmp_path / "runtime_resources" / "working_dir_files" / "_ray_pkg_0a1b" / "run"), {})
     assert resolve_out(str(tmp_path / "run"), {}) == str(tmp_path / "run")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.cluster import Offer
-from jobs.placement import CPU, CUDA
-from jobs.profile import Layout, Trial
+from jobs.cluster.connection import Offer
+from jobs.cluster.placement import CPU, CUDA
+from jobs.cluster.tuned_layout import Layout, Trial
 from jobs.tuning import CPU_BATCHES, CUDA_BATCHES, CUDA_SHARES, WORTH, best_of, explain, search
 
 MACHINE = Offer(cpus=8, gpus=0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=8, gpu_node_cpus=0)

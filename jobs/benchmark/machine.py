@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from jobs.record import versions
+from jobs.cluster.environment import versions
 
 # Where a container's control group (version 2) says how much processor time it has.
 QUOTA = Path("/sys/fs/cgroup/cpu.max")

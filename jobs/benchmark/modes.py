@@ -24,9 +24,9 @@ from actors.rendering.blocks import load_block
 from actors.rendering.compositor import Compositor
 from jobs.benchmark.material import Material
 from jobs.benchmark.process import run_process
+from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.placement import CPU, Placement
 from jobs.plan import LONGEST_RANGE, BlockPlan
 from jobs.work import block_request, worker_config
 

@@ -16,7 +16,7 @@ from jobs.benchmark.matrix import Device, Output, System
 from jobs.benchmark.networks import Network
 from jobs.benchmark.process import run_process
 from jobs.benchmark.trial import Answer, Assignment
-from jobs.own_code import own_command
+from jobs.cluster.program_files import own_command
 
 WARM_BATCHES = 2
 

@@ -23,10 +23,10 @@ from jobs.audio.features import window_rows
 from jobs.audio.scan import Survey
 from jobs.audio.source import Recorded, Speech, read_recorded, read_shown, read_speech
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
+from jobs.cluster.placement import CUDA, CUDA_BATCH
 from jobs.console import say, terminal
 from jobs.inputs.options import load_options
 from jobs.inputs.sample_frames import sample_frames
-from jobs.placement import CUDA, CUDA_BATCH
 from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
 
 T = TypeVar("T")

@@ -23,10 +23,10 @@ from small import Result, SmallClip
 from stage import Nodes
 
 from actors.core.errors import StoppedError
-from jobs.address import Gcs
-from jobs.cluster import Offer, _OthersServers, connect
+from jobs.cluster.address import Gcs
+from jobs.cluster.connection import Offer, _OthersServers, connect
+from jobs.cluster.placement import CPU, choose_device, first_offer
 from jobs.inputs.options import DeviceChoice
-from jobs.placement import CPU, choose_device, first_offer
 
 
 @pytest.fixture(scope="module")

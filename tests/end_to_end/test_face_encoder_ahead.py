@@ -25,9 +25,9 @@ from actors.network.session import FaceEncoder, Session, SessionOptions
 from actors.rendering.batching import Places
 from actors.rendering.blocks import load_block
 from jobs.ahead import plan_ahead
+from jobs.cluster.placement import CPU, CUDA, Placement
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.placement import CPU, CUDA, Placement
 from jobs.plan import BlockPlan
 from jobs.work import block_request, face_request, worker_config
 

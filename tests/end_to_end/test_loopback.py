@@ -17,7 +17,7 @@ from stage import is_gone, wait_for
 PROGRAM = """
 import sys
 from rich.console import Console
-from jobs.cluster import connect
+from jobs.cluster.connection import connect
 with connect(None, None, Console()):
     print("up", flush=True)
     sys.stdin.read()

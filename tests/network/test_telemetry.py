@@ -12,7 +12,7 @@ import psutil
 import pytest
 import small
 
-from jobs.cluster import SERVERS
+from jobs.cluster.connection import SERVERS
 
 # What tells ONNX Runtime and Ray to be silent; the suite's own processes are told so by conftest.py.
 SILENT = {"ORT_DISABLE_TELEMETRY": "1", "RAY_USAGE_STATS_ENABLED": "0"}
@@ -25,7 +25,7 @@ PROGRAM = """
 import sys
 import ray
 from rich.console import Console
-from jobs.cluster import connect
+from jobs.cluster.connection import connect
 
 def infer(model):
     from actors.network import session

@@ -16,8 +16,8 @@ import pytest
 import small
 
 from actors.core.errors import InputError
+from jobs.cluster.auth_token import close_token, private_token
 from jobs.process.temporary_folders import ray_folder, scratch_folder
-from jobs.token import close_token, private_token
 
 # Takes a folder, and holds it until it is ended.
 HOLDER = """

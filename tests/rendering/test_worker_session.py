@@ -23,9 +23,9 @@ from actors.network.cpu_kind import cpu_kind
 from actors.network.operators import mixing_cause, quantised_operators, unsteady_operators
 from actors.network.session import CPU, Session
 from actors.rendering.worker_session import Ready, ready_session
+from jobs.cluster.placement import Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.placement import Placement
 from jobs.work import worker_config
 
 Command = Callable[..., Result]

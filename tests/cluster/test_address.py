@@ -15,9 +15,9 @@ import grpc
 import pytest
 from ray.cluster_utils import Cluster
 
-import jobs.address
+import jobs.cluster.address
 from actors.core.errors import InputError
-from jobs.address import _running_clusters, check_cluster, find_cluster, read_target
+from jobs.cluster.address import _running_clusters, check_cluster, find_cluster, read_target
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,8 @@ SERVERS: dict[str, tuple[Callable[[], AbstractContextManager[int]], str]] = {
 @pytest.mark.parametrize("kind", SERVERS)
 @pytest.mark.timeout(20)
 def test_a_port_that_is_no_cluster(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs.address, "CONNECT_SECONDS", 1.0)
-    monkeypatch.setattr(jobs.address, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(jobs.cluster.address, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(jobs.cluster.address, "ANSWER_SECONDS", 1.0)
     server, said = SERVERS[kind]
     with server() as port, pytest.raises(InputError, match=said) as caught:
         check_cluster(read_target(f"127.0.0.1:{port}"))
@@ -182,8 +182,8 @@ def test_auto_is_the_one_cluster_of_this_machine(monkeypatch: pytest.MonkeyPatch
     assert _running_clusters([local, *others]) == {"10.0.0.1:6379", "10.0.0.1:6380"}
 
     def found(running: set[str], started: str | None) -> str:
-        monkeypatch.setattr(jobs.address, "_running_clusters", lambda _: set(running))
-        monkeypatch.setattr(jobs.address, "read_ray_address", lambda _: started)
+        monkeypatch.setattr(jobs.cluster.address, "_running_clusters", lambda _: set(running))
+        monkeypatch.setattr(jobs.cluster.address, "read_ray_address", lambda _: started)
         return find_cluster(read_target("auto")).address
 
     assert found({"a:1"}, None) == "a:1"

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from actors.core.errors import InputError, NoCudaError
-from jobs.cluster import Cluster, Offer
+from jobs.cluster.connection import Cluster, Offer
 from jobs.inputs.options import DeviceChoice
 
 CUDA = "CUDAExecutionProvider"

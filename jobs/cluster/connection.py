@@ -13,9 +13,6 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-# Read by Ray when it is imported: under `uv run` it would otherwise rebuild the environment for every worker.
-os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
-
 import psutil
 import ray
 from ray import _raylet
@@ -24,14 +21,14 @@ from ray.autoscaler.sdk import request_resources
 from rich.console import Console
 
 from actors.core.errors import InputError, StoppedError
-from jobs.address import Gcs, Target, check_cluster, find_cluster, read_target
+from jobs.cluster.address import Gcs, Target, check_cluster, find_cluster, read_target
+from jobs.cluster.auth_token import MODE, close_token, private_token
+from jobs.cluster.local_ray import loopback, one_line, start_here
+from jobs.cluster.program_files import job_config
+from jobs.cluster.ray_thread import WATCH_SECONDS, Hold, kept, watched
 from jobs.console import say
-from jobs.keeper import WATCH_SECONDS, Hold, kept, watched
-from jobs.local_ray import loopback, one_line, start_here
-from jobs.own_code import job_config
 from jobs.process.temporary_folders import ray_folder
 from jobs.process.time_limits import within
-from jobs.token import MODE, close_token, private_token
 
 JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-import jobs.keeper
+import jobs.cluster.ray_thread
 from actors.core.errors import StoppedError
-from jobs.cluster import SERVERS, _OwnServers
-from jobs.keeper import Hold, watched
+from jobs.cluster.connection import SERVERS, _OwnServers
+from jobs.cluster.ray_thread import Hold, watched
 
 
 def test_what_is_lost_stays_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs.keeper, "WATCH_SECONDS", 0.01)
+    monkeypatch.setattr(jobs.cluster.ray_thread, "WATCH_SECONDS", 0.01)
     hold, looks = Hold(), threading.Semaphore(0)
     with watched(hold, looks.release):
         hold.lost = lost = StoppedError("the head is silent", "start it again")

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.errors import InputError
-from jobs.cluster import Offer
+from jobs.cluster.connection import Offer
+from jobs.cluster.placement import CPU, CPU_BATCH, CUDA, CUDA_BATCH, PRECISION, choose_device, place, room
 from jobs.inputs.options import DeviceChoice
-from jobs.placement import CPU, CPU_BATCH, CUDA, CUDA_BATCH, PRECISION, choose_device, place, room
 
 LAPTOP = Offer(
     gpu_node_cpus=0.0, cpus=8.0, gpus=0.0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=8.0

@@ -17,7 +17,7 @@ from ray import _raylet
 from ray._private import node, parameter, ray_constants
 
 from actors.core.errors import StoppedError
-from jobs.own_code import job_config
+from jobs.cluster.program_files import job_config
 
 # By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, just when workers
 # begin to render. That takes a fifth of a second of a core, and starting one for the next block twice as much.

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actors.files import storage
-from jobs.cluster import Offer
+from jobs.cluster.connection import Offer
+from jobs.cluster.environment import hardware, versions
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.record import hardware, versions
 
 # The packages whose other version may be faster or slower.
 MATTERS = ("python", "ray", "onnxruntime-gpu", "onnxruntime", "opencv-python-headless")
