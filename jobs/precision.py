@@ -8,23 +8,14 @@ import ray
 import ray.exceptions
 
 from actors.core.errors import InputError, StoppedError
-from actors.core.ranges import FrameRange
 from actors.rendering.blocks import BlockRequest
 from actors.rendering.precision_check import PrecisionReport, compare_precisions
 from actors.rendering.worker_config import WorkerConfig
-
-SAMPLES = 8
 
 # JPEG at quality 95 leaves about 40 dB, so nobody sees less than this; a few levels in single pixels are rounding, more
 # would be a value that half precision cannot hold.
 LEAST_PSNR = 50.0
 MOST_LEVELS = 4
-
-
-def sample_frames(frames: FrameRange, most: int = SAMPLES) -> tuple[int, ...]:
-    """Output frames spread evenly over a range, at most so many."""
-    count = min(most, len(frames))
-    return tuple(frames.start + i * len(frames) // count for i in range(count))
 
 
 def check_precision(

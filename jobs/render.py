@@ -21,7 +21,6 @@ from actors.files import storage
 from actors.files.run_layout import features_folder, frames_folder, timings_folder, video_path
 from actors.network.audio_encoder import EncoderConfig
 from jobs import folder, record
-from jobs.ahead import Ahead, plan_ahead
 from jobs.audio.features import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.audio.source import Speech
 from jobs.cluster.connection import Cluster, Offer, connect
@@ -35,15 +34,17 @@ from jobs.inputs.options import CompositeOptions, DeviceChoice
 from jobs.joining import is_joined, join_video
 from jobs.ledger import Audit, Ledger
 from jobs.outcome import Clock, Outcome
-from jobs.plan import BlockPlan, plan_ranges
-from jobs.precision import check_precision, sample_frames
+from jobs.planning.blocks import BlockPlan
+from jobs.planning.preparation import Ahead, plan_ahead
+from jobs.planning.ranges import plan_ranges
+from jobs.planning.requests import block_request, face_request, sample_frames, single_requests, worker_config
+from jobs.precision import check_precision
 from jobs.progress_meter import Meter, meter
 from jobs.record import differences
 from jobs.resume import audit_run
 from jobs.run_record import RunRecord, Scalar, read_run_record
 from jobs.same_pixels import check_same_pixels
 from jobs.scheduler import MAX_RANGE, Patience, Scheduler
-from jobs.work import block_request, face_request, single_requests, worker_config
 
 
 def render(options: CompositeOptions, console: Console) -> ExitCode:

@@ -59,7 +59,7 @@ class Totals(_Part):
 
 
 class Blocks(_Part):
-    """How backgrounds lie in the object store; see `jobs.plan.BlockPlan`."""
+    """How backgrounds lie in the object store; see `jobs.planning.blocks.BlockPlan`."""
 
     frames: Count
     count: Count

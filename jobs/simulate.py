@@ -22,7 +22,7 @@ from actors.files.storage import make_folder
 from jobs.cluster.connection import connect
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.ledger import Ledger
-from jobs.plan import plan_ranges
+from jobs.planning.ranges import plan_ranges
 from jobs.process.temporary_folders import scratch_folder
 from jobs.scheduler import Patience, Scheduler
 

@@ -16,16 +16,16 @@ from actors.core.pairing import Pairing
 from actors.core.ranges import divide
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport
-from jobs.ahead import plan_ahead
 from jobs.audio.source import Recorded
 from jobs.cluster.connection import Cluster
 from jobs.cluster.placement import Placement
 from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.plan import BlockPlan
+from jobs.planning.blocks import BlockPlan
+from jobs.planning.preparation import plan_ahead
+from jobs.planning.requests import block_request, face_request, worker_config
 from jobs.scheduler import Patience, Scheduler
-from jobs.work import block_request, face_request, worker_config
 
 # What every worker must have been seen to render before its speed is believed.
 LEAST_BATCHES = 4

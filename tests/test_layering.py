@@ -135,13 +135,13 @@ def test_one_module_waits_for_ray() -> None:
 @pytest.mark.parametrize(
     ("source", "module"),
     [
-        ("import jobs.plan", "jobs.plan"),
-        ("def f():\n    from jobs import plan", "jobs.plan"),
+        ("import jobs.planning.blocks", "jobs.planning.blocks"),
+        ("def f():\n    from jobs import plan", "jobs.planning.blocks"),
         ("if TYPE_CHECKING:\n    import jobs as j", "jobs"),
         ("from ..session import open", "actors.session"),
         ("from .. import session", "actors.session"),
         ("from . import pixels", "actors.core.pixels"),
-        ("importlib.import_module('jobs.plan')", "jobs.plan"),
+        ("importlib.import_module('jobs.planning.blocks')", "jobs.planning.blocks"),
         ("__import__('pickle')", "pickle"),
     ],
 )

@@ -27,8 +27,9 @@ from jobs.benchmark.process import run_process
 from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.plan import LONGEST_RANGE, BlockPlan
-from jobs.work import block_request, worker_config
+from jobs.planning.blocks import BlockPlan
+from jobs.planning.ranges import LONGEST_RANGE
+from jobs.planning.requests import block_request, worker_config
 
 # One range, as long as they are planned.
 FRAMES = LONGEST_RANGE

@@ -27,7 +27,7 @@ from jobs.cluster.placement import CUDA, CUDA_BATCH
 from jobs.console import say, terminal
 from jobs.inputs.options import load_options
 from jobs.inputs.sample_frames import sample_frames
-from jobs.plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
+from jobs.planning.blocks import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
 
 T = TypeVar("T")
 

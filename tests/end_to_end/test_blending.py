@@ -29,9 +29,9 @@ from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.rendering.blocks import Block, load_block
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.plan import BlockPlan, background_bytes
+from jobs.planning.blocks import BlockPlan, background_bytes
+from jobs.planning.requests import block_request
 from jobs.verify import verify_run
-from jobs.work import block_request
 
 Command = Callable[..., Result]
 Given: TypeAlias = Mapping[str, object]

@@ -24,12 +24,12 @@ from actors.network.recognition import read_model
 from actors.network.session import FaceEncoder, Session, SessionOptions
 from actors.rendering.batching import Places
 from actors.rendering.blocks import load_block
-from jobs.ahead import plan_ahead
 from jobs.cluster.placement import CPU, CUDA, Placement
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.plan import BlockPlan
-from jobs.work import block_request, face_request, worker_config
+from jobs.planning.blocks import BlockPlan
+from jobs.planning.preparation import plan_ahead
+from jobs.planning.requests import block_request, face_request, worker_config
 
 Command = Callable[..., Result]
 

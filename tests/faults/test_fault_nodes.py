@@ -19,11 +19,11 @@ from ray._common.utils import get_system_memory
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from stage import Nodes, Stage
 
-import jobs.ahead
 import jobs.dispatch
+import jobs.planning.preparation
 import jobs.render
 from actors.rendering.blocks import load_block
-from jobs.plan import BlockPlan
+from jobs.planning.blocks import BlockPlan
 from jobs.scheduler import Patience
 
 # Ten blocks of two backgrounds, all held at once.
@@ -61,7 +61,7 @@ def test_lost_blocks_are_loaded_again(stage_on_nodes: Stage, nodes: Nodes, monke
                     super()._start(slot)
                 self.held.clear()
 
-    monkeypatch.setattr(jobs.ahead, "plan_blocks", lambda *_: TEN_BLOCKS)
+    monkeypatch.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: TEN_BLOCKS)
     monkeypatch.setattr(jobs.render, "Dispatcher", Losing)
     result = stage.render()
     assert result.code == 0, result.output
@@ -149,7 +149,7 @@ def test_blocks_are_not_loaded_where_no_worker_has_become_ready(
                 nodes.add()
                 self.grown = True
 
-    monkeypatch.setattr(jobs.ahead, "plan_blocks", lambda *_: replace(TEN_BLOCKS, capacity=3))
+    monkeypatch.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: replace(TEN_BLOCKS, capacity=3))
     monkeypatch.setattr(jobs.dispatch, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(jobs.render, "Dispatcher", Growing)
     stage.order("wait-5")
@@ -254,7 +254,7 @@ def test_the_object_store_is_full(
                     self._load_block(block)
 
     with monkeypatch.context() as filling, gone(spill):
-        filling.setattr(jobs.ahead, "plan_blocks", lambda *_: TEN_BLOCKS)
+        filling.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: TEN_BLOCKS)
         filling.setattr(jobs.render, "Dispatcher", Filling)
         result = stage.render()
     assert refused == ["OutOfDiskError"]

@@ -12,10 +12,10 @@ import unprivileged
 from small import Result
 from stage import Stage, wait_for
 
-import jobs.ahead
 import jobs.dispatch
+import jobs.planning.preparation
 import jobs.render
-from jobs.plan import BlockPlan
+from jobs.planning.blocks import BlockPlan
 
 UNPRIVILEGED = (sys.executable, unprivileged.__file__)
 
@@ -59,7 +59,7 @@ def test_permission_is_lost(stage: Stage) -> None:
 @pytest.mark.parametrize(("instead", "reason"), [(None, "20.png: cannot be read"), ("3.png", "20.png changed while")])
 def test_the_source_goes_away(instead: str | None, reason: str, stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of two backgrounds, three at a time: the last one is read when frames have long been written."""
-    monkeypatch.setattr(jobs.ahead, "plan_blocks", lambda *_: BlockPlan(2, 10, 3, 1 << 20))
+    monkeypatch.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: BlockPlan(2, 10, 3, 1 << 20))
     copy = stage.folder / "clip"
     shutil.copytree(stage.clip.folder, copy)
     last, away = copy / "full_body_img" / "20.png", copy / "away"

@@ -26,7 +26,7 @@ from actors.rendering.worker_session import Ready, ready_session
 from jobs.cluster.placement import Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.work import worker_config
+from jobs.planning.requests import worker_config
 
 Command = Callable[..., Result]
 

@@ -11,7 +11,7 @@ from actors.core.choices import Blend, Precision
 from jobs.cluster.placement import CPU
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.plan import BlockPlan, background_bytes, faces_pay, plan_blocks, plan_whole, preparing_pays
+from jobs.planning.blocks import BlockPlan, background_bytes, faces_pay, plan_blocks, plan_whole, preparing_pays
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,23 +13,19 @@ from actors.core.errors import InputError
 from actors.core.pairing import Pairing, background_index, retimed
 from actors.core.ranges import FrameRange
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from jobs.plan import (
+from jobs.planning.blocks import (
     BLOCK_BYTES,
     BLOCK_FRAMES,
-    FRAMES_PER_NEIGHBOUR,
     LEAST_BLOCKS,
-    LONGEST_RANGE,
-    RANGES_PER_WORKER,
     STORE_SHARE,
-    WORKERS_PER_FRAME,
     BlockPlan,
     background_bytes,
     faces_pay,
     plan_blocks,
-    plan_ranges,
     plan_whole,
     preparing_pays,
 )
+from jobs.planning.ranges import FRAMES_PER_NEIGHBOUR, LONGEST_RANGE, RANGES_PER_WORKER, WORKERS_PER_FRAME, plan_ranges
 
 JPG = Delivery(ImageFormat.JPG, 95, video=False)
 # The frame, its crop, and what the seam of a square of 9 px is measured with.

@@ -13,12 +13,14 @@ from jobs.cluster.placement import Placement
 from jobs.cluster.program_files import own_digest
 from jobs.inputs.inputs import Inputs, sources
 from jobs.inputs.options import CompositeOptions
-from jobs.plan import BlockPlan
-from jobs.precision import sample_frames
+from jobs.planning.blocks import BlockPlan
 
 # Frames by which a worker sees whether the network's answers depend on their batch. A few are enough: where they do,
 # hardly any frame is answered as it would be alone.
 COMPARED = 4
+
+# Frames on which half precision is compared with single.
+SAMPLES = 8
 
 
 def worker_config(
@@ -72,6 +74,12 @@ def delivery(options: CompositeOptions, inputs: Inputs) -> Delivery | None:
     """What finished frames become; ``None`` where nothing is composited."""
     asked, frames = options.delivery, inputs.clip.frames
     return asked if asked is None or frames is None else replace(asked, aspect=frames.picture.aspect)
+
+
+def sample_frames(frames: FrameRange, most: int = SAMPLES) -> tuple[int, ...]:
+    """Output frames spread evenly over a range, at most so many."""
+    count = min(most, len(frames))
+    return tuple(frames.start + i * len(frames) // count for i in range(count))
 
 
 def face_request(config: WorkerConfig) -> FaceRequest | None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from actors.core.choices import Delivery, ImageFormat
 from actors.core.clip import Clip
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
-from actors.core.ranges import FrameRange, divide
 
 # A block is what is pulled, spilled, lost and loaded again at once.
 BLOCK_FRAMES = 64
@@ -33,18 +32,6 @@ USES_THAT_PAY = 1.2
 # away what comes out up to as long again. Each loading task loads the network, which takes what so many frames save.
 FACE_USES_THAT_PAY = 2.5
 FRAMES_PER_LOAD = 16
-
-# Long ranges save tables and calls, short ones at the end let all workers finish together. The scheduler joins them for
-# workers that are fast.
-LONGEST_RANGE = 64
-RANGES_PER_WORKER = 4
-
-# For so many workers one frame is the shortest range. Twice as many empty twice as many ranges in the same time, and
-# at the end would wait for the driver, which gives out several hundred a second.
-WORKERS_PER_FRAME = 16
-
-# A range has at least so many frames for each neighbour on one side: a quarter more inferences at the most.
-FRAMES_PER_NEIGHBOUR = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,31 +166,3 @@ def _divided(backgrounds: int, each: int, store: int) -> BlockPlan | None:
     count = -(-backgrounds // frames)
     frames = -(-backgrounds // count)
     return BlockPlan(frames, -(-backgrounds // frames), budget // (frames * each), frames * each)
-
-
-def plan_ranges(
-    frames: Sequence[int], workers: int, batch: int, longest: int, reach: int = 0
-) -> tuple[FrameRange, ...]:
-    """Divides output frames into ranges that shrink towards the end.
-
-    While much is left a range is long; each is at most a fraction of what is left per worker, so that no worker is
-    still busy with a long range when the others have run out.
-
-    Args:
-        frames: ascending output frames; gaps (frames already done) end a range.
-        workers: how many will share them.
-        batch: frames per inference; ranges are whole batches where they can be.
-        longest: upper limit in frames, for ranges that must fit into few blocks.
-        reach: frames for which the network runs beside each end of a range; short ranges would cost too many of them.
-    """
-    limit = min(max(LONGEST_RANGE, batch), longest)
-    limit -= limit % batch if limit >= batch else 0
-    least = max(-(-workers // (WORKERS_PER_FRAME * batch)), -(-FRAMES_PER_NEIGHBOUR * reach // batch), 1) * batch
-    ranges: list[FrameRange] = []
-    place = 0
-    while place < len(frames):
-        share = (len(frames) - place) // (RANGES_PER_WORKER * workers)
-        size = min(max(share - share % batch, least), limit)
-        ranges.extend(divide(frames[place : place + size], size))
-        place += size
-    return tuple(ranges)
