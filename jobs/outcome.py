@@ -17,8 +17,8 @@ from jobs import record, summary
 from jobs.attempts import attempt_of, cpu_kinds
 from jobs.clock import STARTED
 from jobs.console import say
-from jobs.dispatch import Moments
-from jobs.scheduler import Accounts, Scheduler
+from jobs.scheduling.dispatcher import Moments
+from jobs.scheduling.scheduler import Accounts, Scheduler
 
 
 @dataclass(slots=True)

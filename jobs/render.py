@@ -27,7 +27,6 @@ from jobs.cluster.connection import Cluster, Offer, connect
 from jobs.cluster.placement import CPU, CUDA, Choice, Placement, choose_device, first_offer, place, room
 from jobs.cluster.tuned_layout import profile_key, read_profile
 from jobs.console import say
-from jobs.dispatch import Dispatcher, Work
 from jobs.failures import hopeless, listed
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
@@ -44,7 +43,8 @@ from jobs.record import differences
 from jobs.resume import audit_run
 from jobs.run_record import RunRecord, Scalar, read_run_record
 from jobs.same_pixels import check_same_pixels
-from jobs.scheduler import MAX_RANGE, Patience, Scheduler
+from jobs.scheduling.dispatcher import Dispatcher, Work
+from jobs.scheduling.scheduler import MAX_RANGE, Patience, Scheduler
 
 
 def render(options: CompositeOptions, console: Console) -> ExitCode:

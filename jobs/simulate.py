@@ -20,11 +20,11 @@ from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.files.run_layout import timings_folder
 from actors.files.storage import make_folder
 from jobs.cluster.connection import connect
-from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.ledger import Ledger
 from jobs.planning.ranges import plan_ranges
 from jobs.process.temporary_folders import scratch_folder
-from jobs.scheduler import Patience, Scheduler
+from jobs.scheduling.dispatcher import Dispatcher, Moments, Work
+from jobs.scheduling.scheduler import Patience, Scheduler
 
 # Backgrounds of the made-up clip; they lie in one block, which is empty.
 BACKGROUNDS = 500

@@ -19,13 +19,13 @@ from actors.core.worker_reports import RangeReport
 from jobs.audio.source import Recorded
 from jobs.cluster.connection import Cluster
 from jobs.cluster.placement import Placement
-from jobs.dispatch import Dispatcher, Moments, Work
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.blocks import BlockPlan
 from jobs.planning.preparation import plan_ahead
 from jobs.planning.requests import block_request, face_request, worker_config
-from jobs.scheduler import Patience, Scheduler
+from jobs.scheduling.dispatcher import Dispatcher, Moments, Work
+from jobs.scheduling.scheduler import Patience, Scheduler
 
 # What every worker must have been seen to render before its speed is believed.
 LEAST_BATCHES = 4

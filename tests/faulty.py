@@ -110,10 +110,10 @@ def main() -> None:
     import faulty
 
     import jobs.__main__
-    import jobs.dispatch
+    import jobs.scheduling.dispatcher
 
     # By its import name: a class of the main module would be sent to the workers as code.
-    vars(jobs.dispatch)["Compositor"] = faulty.FaultyCompositor
+    vars(jobs.scheduling.dispatcher)["Compositor"] = faulty.FaultyCompositor
     jobs.__main__.main()
 
 

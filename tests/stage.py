@@ -25,8 +25,8 @@ import small
 from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
-import jobs.dispatch
 import jobs.render
+import jobs.scheduling.dispatcher
 from jobs.verify import verify_run
 
 ROWS = 120
@@ -246,7 +246,7 @@ def stage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Stage:
     """A run on the suite's cluster."""
-    monkeypatch.setattr(jobs.dispatch, "Compositor", faulty.FaultyCompositor)
+    monkeypatch.setattr(jobs.scheduling.dispatcher, "Compositor", faulty.FaultyCompositor)
     return Stage(tmp_path, long_clip, model, undisturbed, cluster.address)
 
 

@@ -19,12 +19,12 @@ from ray._common.utils import get_system_memory
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from stage import Nodes, Stage
 
-import jobs.dispatch
 import jobs.planning.preparation
 import jobs.render
+import jobs.scheduling.dispatcher
 from actors.rendering.blocks import load_block
 from jobs.planning.blocks import BlockPlan
-from jobs.scheduler import Patience
+from jobs.scheduling.scheduler import Patience
 
 # Ten blocks of two backgrounds, all held at once.
 TEN_BLOCKS = BlockPlan(2, 10, 10, 1 << 20)
@@ -40,7 +40,7 @@ def test_lost_blocks_are_loaded_again(stage_on_nodes: Stage, nodes: Nodes, monke
     nodes.add()
     holder = nodes.add(num_cpus=0)
 
-    class Losing(jobs.dispatch.Dispatcher):
+    class Losing(jobs.scheduling.dispatcher.Dispatcher):
         """Lets no worker start before all blocks are loaded and their node is gone."""
 
         def __init__(self, *arguments: Any) -> None:  # noqa: ANN401
@@ -76,7 +76,7 @@ def test_a_node_goes_without_a_word(stage_on_nodes: Stage, nodes: Nodes, monkeyp
     stage = stage_on_nodes
     lost = nodes.add()
 
-    class Losing(jobs.dispatch.Dispatcher):
+    class Losing(jobs.scheduling.dispatcher.Dispatcher):
         gone = False
 
         def _collect(self) -> None:
@@ -102,7 +102,7 @@ def test_a_cluster_that_grows_is_used(stage_on_nodes: Stage, nodes: Nodes, monke
     stage = stage_on_nodes
     first = nodes.add()
 
-    class Growing(jobs.dispatch.Dispatcher):
+    class Growing(jobs.scheduling.dispatcher.Dispatcher):
         grown = killed = False
 
         def _collect(self) -> None:
@@ -132,7 +132,7 @@ def test_blocks_are_not_loaded_where_no_worker_has_become_ready(
     first = nodes.add()
     loaded_on: set[str] = set()
 
-    class Growing(jobs.dispatch.Dispatcher):
+    class Growing(jobs.scheduling.dispatcher.Dispatcher):
         grown = looked = False
 
         def _load_block(self, block: int) -> None:
@@ -150,7 +150,7 @@ def test_blocks_are_not_loaded_where_no_worker_has_become_ready(
                 self.grown = True
 
     monkeypatch.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: replace(TEN_BLOCKS, capacity=3))
-    monkeypatch.setattr(jobs.dispatch, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(jobs.scheduling.dispatcher, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(jobs.render, "Dispatcher", Growing)
     stage.order("wait-5")
     result = stage.render("--workers", 1)
@@ -167,7 +167,7 @@ def test_a_hung_worker_is_replaced(stage_on_nodes: Stage, nodes: Nodes, monkeypa
     stage = stage_on_nodes
     nodes.add()
 
-    class Waiting(jobs.dispatch.Dispatcher):
+    class Waiting(jobs.scheduling.dispatcher.Dispatcher):
         waited = False
 
         def _collect(self) -> None:
@@ -230,7 +230,7 @@ def test_the_object_store_is_full(
     filler: Any = ray.remote(num_cpus=0)(faulty.Filler)
     refused: list[str] = []
 
-    class Filling(jobs.dispatch.Dispatcher):
+    class Filling(jobs.scheduling.dispatcher.Dispatcher):
         """Lets the later blocks wait until frames are done and the store is full."""
 
         def __init__(self, *arguments: Any) -> None:  # noqa: ANN401

@@ -12,9 +12,9 @@ import unprivileged
 from small import Result
 from stage import Stage, wait_for
 
-import jobs.dispatch
 import jobs.planning.preparation
 import jobs.render
+import jobs.scheduling.dispatcher
 from jobs.planning.blocks import BlockPlan
 
 UNPRIVILEGED = (sys.executable, unprivileged.__file__)
@@ -64,7 +64,7 @@ def test_the_source_goes_away(instead: str | None, reason: str, stage: Stage, mo
     shutil.copytree(stage.clip.folder, copy)
     last, away = copy / "full_body_img" / "20.png", copy / "away"
 
-    class Removing(jobs.dispatch.Dispatcher):
+    class Removing(jobs.scheduling.dispatcher.Dispatcher):
         def _load_block(self, block: int) -> None:
             if block == 9:
                 last.rename(away)

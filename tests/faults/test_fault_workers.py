@@ -13,8 +13,8 @@ import pytest
 import ray
 from stage import ROWS, Stage
 
-import jobs.dispatch
 import jobs.render
+import jobs.scheduling.dispatcher
 from jobs.report.write import write_report
 
 Kill = Callable[[int, Any], None]
@@ -67,7 +67,7 @@ def test_workers_are_killed_as_they_work(kill: Kill, stage: Stage, monkeypatch: 
     chance = random.Random(3)
     killed: list[int] = []
 
-    class Killing(jobs.dispatch.Dispatcher):
+    class Killing(jobs.scheduling.dispatcher.Dispatcher):
         def _collect(self) -> None:
             super()._collect()
             busy = {call[1] for call in self._waiting.values() if call[0] == "render"}

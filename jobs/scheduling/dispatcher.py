@@ -18,12 +18,12 @@ from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.rendering.blocks import BlockReceipt, BlockRequest, load_block
 from actors.rendering.compositor import Compositor
 from actors.rendering.worker_config import WorkerConfig
-from jobs.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.cluster.connection import Offer
 from jobs.cluster.program_files import prove_workers
-from jobs.deaths import Death, account, cause
 from jobs.process.time_limits import within
-from jobs.scheduler import Scheduler
+from jobs.scheduling.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
+from jobs.scheduling.deaths import Death, account, cause
+from jobs.scheduling.scheduler import Scheduler
 
 # How long to sleep in Ray when nothing happens; bounds how late a hung range or an interrupt is seen.
 POLL_SECONDS = 0.5

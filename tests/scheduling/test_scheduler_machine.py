@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from observer import PATIENCE, Cluster, Layout, layouts
 
-from jobs.actions import KillWorker
-from jobs.scheduler import MAX_BLOCK_LOSSES
+from jobs.scheduling.actions import KillWorker
+from jobs.scheduling.scheduler import MAX_BLOCK_LOSSES
 
 
 class Run(RuleBasedStateMachine):

@@ -8,7 +8,7 @@ import pytest
 from observer import Cluster, blocks_by, running
 
 from actors.core.ranges import FrameRange, divide
-from jobs.scheduler import (
+from jobs.scheduling.scheduler import (
     MAX_RANGE,
     MAX_START_DEATHS,
     RANGES_IN_FLIGHT,

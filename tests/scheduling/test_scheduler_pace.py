@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from observer import Cluster, Layout, blocks_by, layouts, running
 
 from actors.core.ranges import FrameRange, divide
-from jobs.actions import Render
-from jobs.scheduler import CALL_SECONDS, CALL_SHARE, LEAST_CALL_SECONDS, MAX_RANGE
+from jobs.scheduling.actions import Render
+from jobs.scheduling.scheduler import CALL_SECONDS, CALL_SHARE, LEAST_CALL_SECONDS, MAX_RANGE
 
 
 def given_out(cluster: Cluster) -> list[FrameRange]:

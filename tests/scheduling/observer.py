@@ -16,10 +16,10 @@ from actors.core.choices import Loop
 from actors.core.pairing import Pairing
 from actors.core.ranges import FrameRange, divide
 from actors.core.worker_reports import FrameFailure
-from jobs.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.planning.blocks import BlockPlan
 from jobs.planning.ranges import plan_ranges
-from jobs.scheduler import MAX_RANGE, RANGES_IN_FLIGHT, Patience, Scheduler
+from jobs.scheduling.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
+from jobs.scheduling.scheduler import MAX_RANGE, RANGES_IN_FLIGHT, Patience, Scheduler
 
 BlocksOf = Callable[[FrameRange], tuple[int, ...]]
 

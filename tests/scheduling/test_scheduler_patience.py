@@ -5,8 +5,8 @@ from __future__ import annotations
 from observer import PATIENCE, Cluster, blocks_by, running
 
 from actors.core.ranges import divide
-from jobs.actions import KillWorker, Render
-from jobs.scheduler import MAX_BLOCK_LOSSES
+from jobs.scheduling.actions import KillWorker, Render
+from jobs.scheduling.scheduler import MAX_BLOCK_LOSSES
 
 
 def test_a_hung_range_is_given_to_another() -> None:

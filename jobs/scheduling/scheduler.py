@@ -14,8 +14,8 @@ from enum import Enum, auto
 
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import FrameFailure
-from jobs.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
-from jobs.deaths import Death, cause
+from jobs.scheduling.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
+from jobs.scheduling.deaths import Death, cause
 
 # While a worker renders one range, Ray brings the next one's blocks to it. More only lengthens the tail.
 RANGES_IN_FLIGHT = 2

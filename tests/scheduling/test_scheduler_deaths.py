@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from observer import Cluster, blocks_by, isolate, running
 
 from actors.core.ranges import FrameRange, divide
-from jobs.scheduler import (
+from jobs.scheduling.scheduler import (
     DEATHS_TO_FAIL,
     MAX_DEATHS_IN_A_ROW,
     MAX_RANGE,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from observer import Cluster, blocks_by, running
 
 from actors.core.ranges import FrameRange, divide
-from jobs.actions import DropBlock, LoadBlock, Render
-from jobs.scheduler import MAX_BLOCK_LOSSES
+from jobs.scheduling.actions import DropBlock, LoadBlock, Render
+from jobs.scheduling.scheduler import MAX_BLOCK_LOSSES
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import ray.exceptions
 
-from jobs.deaths import LONGEST_SAID, Death, account, cause
+from jobs.scheduling.deaths import LONGEST_SAID, Death, account, cause
 
 UNEXPECTED = (
     "ActorDiedError: The actor died unexpectedly before finishing this task. class_name: Compositor actor_id: 12ab"
