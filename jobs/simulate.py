@@ -20,9 +20,9 @@ from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.files.run_layout import timings_folder
 from actors.files.storage import make_folder
 from jobs.cluster.connection import connect
-from jobs.ledger import Ledger
 from jobs.planning.ranges import plan_ranges
 from jobs.process.temporary_folders import scratch_folder
+from jobs.run.ledger import Ledger
 from jobs.scheduling.dispatcher import Dispatcher, Moments, Work
 from jobs.scheduling.scheduler import Patience, Scheduler
 

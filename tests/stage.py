@@ -25,9 +25,9 @@ import small
 from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
-import jobs.render
+import jobs.run.render
 import jobs.scheduling.dispatcher
-from jobs.verify import verify_run
+from jobs.run.verify import verify_run
 
 ROWS = 120
 

@@ -13,7 +13,7 @@ from actors.core.errors import ExitCode, InputError
 from actors.files import storage
 from jobs.benchmark.matrix import Device, Output, Regime, System, cells
 from jobs.console import say, terminal
-from jobs.folder import check_folder_name
+from jobs.run.folder import check_folder_name
 
 # Repeats, and seconds of rendering in the shortest trials.
 BRIEF = (3, 2.0)

@@ -10,7 +10,7 @@ from actors.core.choices import Blend, ImageFormat, Interpolation, Loop, Precisi
 from actors.core.voice_activity import Silence
 from jobs.console import terminal
 from jobs.inputs.options import DeviceChoice, load_options
-from jobs.render import render
+from jobs.run.render import render
 
 INPUT, PICTURE, OUTPUT, MACHINE = "Input", "Picture", "Output", "Machine"
 

@@ -11,7 +11,7 @@ from actors.core.choices import ImageFormat
 from jobs.console import say, terminal
 from jobs.demo.clip import demo_folder, write_demo_clip, write_demo_encoder, write_demo_model
 from jobs.inputs.options import CompositeOptions
-from jobs.render import render
+from jobs.run.render import render
 
 
 def demo(

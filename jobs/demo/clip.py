@@ -19,11 +19,11 @@ from jobs.audio.features import feature_rows, local_encoder, write_features
 from jobs.audio.source import read_speech
 from jobs.demo.presenter import FRAMES, Presenter, landmarks
 from jobs.demo.voice import FPS, make_voice, write_wav
-from jobs.folder import check_folder_name
 from jobs.models import mouth
 from jobs.models.demo_encoder import build_demo_encoder
 from jobs.models.mouth import build_mouth_model, save_model
 from jobs.process.temporary_folders import scratch_folder
+from jobs.run.folder import check_folder_name
 
 # More than there are backgrounds, so that the clip runs back as well as forth.
 OUTPUT_FRAMES = 150

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jobs.report.scale import seconds
-from jobs.summary import NotRendering, StageStats, limiting_stage
+from jobs.run.statistics import NotRendering, StageStats, limiting_stage
 
 NAMES = {
     "gather": "Gathering the network's input",
@@ -69,10 +69,10 @@ class Limit:
 
 
 def limit(stats: Sequence[StageStats], layout: Layout, besides: NotRendering | None = None) -> Limit:
-    """Names what limits, and says what to try: `besides`, then the stage as `jobs.summary.limiting_stage` finds it.
+    """Names what limits, and says what to try: `besides`, then the stage that `limiting_stage` finds.
 
     Args:
-        stats: `jobs.summary.stage_stats` of the run.
+        stats: `jobs.run.statistics.stage_stats` of the run.
         layout: how the work was laid out.
         besides: what took longer than rendering, where that is known.
     """

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jobs.report.rate import Bucket
 from jobs.report.scale import Axis, number, seconds, tick, time_axis, value_axis
 from jobs.report.timeline import Bar, Lane
-from jobs.summary import StageStats
+from jobs.run.statistics import StageStats
 
 TIME_TICKS = 6
 FPS_TICKS = 4

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.report.scale import seconds
-from jobs.run_record import Totals
+from jobs.run.record import Totals
 
-# What a command's seconds went into, one after the other; see `jobs.summary.ColdStart`.
+# What a command's seconds went into, one after the other; see `jobs.run.statistics.ColdStart`.
 COLD = {
     "import_s": "loading its own modules",
     "read_s": "reading and checking the inputs",

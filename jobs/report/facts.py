@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from actors.core.choices import ImageFormat
 from actors.core.worker_reports import FrameFailure
-from jobs.failures import listed
 from jobs.inputs.options import CompositeOptions
 from jobs.report.run import Run
 from jobs.report.scale import number, seconds, size
-from jobs.run_record import RunRecord, Totals
+from jobs.run.failures import listed
+from jobs.run.record import RunRecord, Totals
 
 MOST_LISTED = 50
 

@@ -25,8 +25,8 @@ from jobs.report.scale import seconds
 from jobs.report.seam import draw_seam
 from jobs.report.timeline import lanes
 from jobs.report.work import finish_times, spans
-from jobs.run_record import Attempt, Totals
-from jobs.summary import StageStats, not_rendering, stage_stats
+from jobs.run.record import Attempt, Totals
+from jobs.run.statistics import StageStats, not_rendering, stage_stats
 
 SLOWEST = 10
 

@@ -12,10 +12,10 @@ from actors.core.errors import InputError
 from actors.core.seam import EDGES
 from actors.core.timings import STAGES
 from actors.files.run_layout import timings_folder
-from jobs.ledger import Ledger
 from jobs.report.strip import Strip, read_strip
 from jobs.report.work import Session, last_session
-from jobs.run_record import Attempt, RunRecord, find_run
+from jobs.run.ledger import Ledger
+from jobs.run.record import Attempt, RunRecord, find_run
 
 
 @dataclass(frozen=True, slots=True)

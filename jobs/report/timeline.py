@@ -16,7 +16,7 @@ MOST_LANES = 64
 MOST_BARS = 400
 LEAST_BARS_PER_LANE = 20
 
-# As `jobs.scheduling.scheduler.Accounts.deaths` puts it; a worker that died before it was ready has no process, and no lane.
+# As `jobs.scheduling.deaths.Death` puts it; a worker that died before it was ready has no process, and no lane.
 DEATH = re.compile(r"worker (\d+) \(pid (\d+)\): ")
 
 

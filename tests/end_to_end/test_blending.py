@@ -31,7 +31,7 @@ from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.blocks import BlockPlan, background_bytes
 from jobs.planning.requests import block_request
-from jobs.verify import verify_run
+from jobs.run.verify import verify_run
 
 Command = Callable[..., Result]
 Given: TypeAlias = Mapping[str, object]

@@ -17,7 +17,7 @@ import reference
 import small
 from small import Result, SmallClip
 
-from jobs.failures import LEAST_FAILURES
+from jobs.run.failures import LEAST_FAILURES
 
 Command = Callable[..., Result]
 

@@ -10,9 +10,9 @@ import pytest
 import small
 from stage import ROWS, Stage
 
-import jobs.render
-from jobs.attempts import KEPT
-from jobs.verify import verify_run
+import jobs.run.render
+from jobs.run.attempts import KEPT
+from jobs.run.verify import verify_run
 
 # Nobody answers there, so a command that ends well has asked nobody.
 NOWHERE = "127.0.0.1:1"
@@ -48,7 +48,7 @@ def test_what_ends_before_it_renders_leaves_the_record(stage: Stage, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as now:
-        now.setattr(jobs.render, "plan_ahead", interrupted)
+        now.setattr(jobs.run.render, "plan_ahead", interrupted)
         assert stage.render("--frames", ":8").code == 130
     assert stage.record == before
     assert stage.render("--frames", ":8").code == 0

@@ -20,7 +20,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from stage import Nodes, Stage
 
 import jobs.planning.preparation
-import jobs.render
+import jobs.run.render
 import jobs.scheduling.dispatcher
 from actors.rendering.blocks import load_block
 from jobs.planning.blocks import BlockPlan
@@ -62,7 +62,7 @@ def test_lost_blocks_are_loaded_again(stage_on_nodes: Stage, nodes: Nodes, monke
                 self.held.clear()
 
     monkeypatch.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: TEN_BLOCKS)
-    monkeypatch.setattr(jobs.render, "Dispatcher", Losing)
+    monkeypatch.setattr(jobs.run.render, "Dispatcher", Losing)
     result = stage.render()
     assert result.code == 0, result.output
     assert stage.record["blocks_lost"] > 0
@@ -86,7 +86,7 @@ def test_a_node_goes_without_a_word(stage_on_nodes: Stage, nodes: Nodes, monkeyp
                 nodes.kill(lost)
                 self.gone = True
 
-    monkeypatch.setattr(jobs.render, "Dispatcher", Losing)
+    monkeypatch.setattr(jobs.run.render, "Dispatcher", Losing)
     stage.order("hang-5")
     result = stage.render()
     assert result.code == 0, result.output
@@ -115,7 +115,7 @@ def test_a_cluster_that_grows_is_used(stage_on_nodes: Stage, nodes: Nodes, monke
                 os.kill(stage.pids()[0], signal.SIGKILL)
                 self.killed = True
 
-    monkeypatch.setattr(jobs.render, "Dispatcher", Growing)
+    monkeypatch.setattr(jobs.run.render, "Dispatcher", Growing)
     stage.order("hang-5")
     result = stage.render()
     assert result.code == 0, result.output
@@ -151,7 +151,7 @@ def test_blocks_are_not_loaded_where_no_worker_has_become_ready(
 
     monkeypatch.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: replace(TEN_BLOCKS, capacity=3))
     monkeypatch.setattr(jobs.scheduling.dispatcher, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(jobs.render, "Dispatcher", Growing)
+    monkeypatch.setattr(jobs.run.render, "Dispatcher", Growing)
     stage.order("wait-5")
     result = stage.render("--workers", 1)
     assert result.code == 0, result.output
@@ -176,7 +176,7 @@ def test_a_hung_worker_is_replaced(stage_on_nodes: Stage, nodes: Nodes, monkeypa
                 self._clock._seconds += Patience().least + 1  # noqa: SLF001
                 self.waited = True
 
-    monkeypatch.setattr(jobs.render, "Dispatcher", Waiting)
+    monkeypatch.setattr(jobs.run.render, "Dispatcher", Waiting)
     stage.order("hang-33")
     result = stage.render()
     assert result.code == 0, result.output
@@ -255,7 +255,7 @@ def test_the_object_store_is_full(
 
     with monkeypatch.context() as filling, gone(spill):
         filling.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: TEN_BLOCKS)
-        filling.setattr(jobs.render, "Dispatcher", Filling)
+        filling.setattr(jobs.run.render, "Dispatcher", Filling)
         result = stage.render()
     assert refused == ["OutOfDiskError"]
     done = stage.check_stopped(result, "Ray's object store is full, and it cannot move anything to disk")

@@ -13,7 +13,7 @@ from small import Result
 from stage import Stage, wait_for
 
 import jobs.planning.preparation
-import jobs.render
+import jobs.run.render
 import jobs.scheduling.dispatcher
 from jobs.planning.blocks import BlockPlan
 
@@ -73,7 +73,7 @@ def test_the_source_goes_away(instead: str | None, reason: str, stage: Stage, mo
             super()._load_block(block)
 
     with monkeypatch.context() as removing:
-        removing.setattr(jobs.render, "Dispatcher", Removing)
+        removing.setattr(jobs.run.render, "Dispatcher", Removing)
         done = stage.check_stopped(stage.render(clip=copy), reason)
     away.replace(last)
     stage.check_resumes(done, clip=copy)

@@ -13,7 +13,7 @@ import pytest
 import ray
 from stage import ROWS, Stage
 
-import jobs.render
+import jobs.run.render
 import jobs.scheduling.dispatcher
 from jobs.report.write import write_report
 
@@ -79,7 +79,7 @@ def test_workers_are_killed_as_they_work(kill: Kill, stage: Stage, monkeypatch: 
                 kill(pids[slot], self._actors[slot])
                 killed.append(pids[slot])
 
-    monkeypatch.setattr(jobs.render, "Dispatcher", Killing)
+    monkeypatch.setattr(jobs.run.render, "Dispatcher", Killing)
     result = stage.render()
     assert result.code == 0, result.output
     assert killed

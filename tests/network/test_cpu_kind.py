@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.network.cpu_kind import cpu_kind, described
-from jobs.attempts import cpu_kinds
+from jobs.run.attempts import cpu_kinds
 
 GENOA = """processor\t: 0
 vendor_id\t: AuthenticAMD

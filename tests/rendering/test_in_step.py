@@ -15,7 +15,7 @@ from actors.core.yuv import to_yuv420
 from actors.rendering.video_segments import SegmentEncoder
 from jobs.audio.scan import survey
 from jobs.audio.soundtrack import cut_chunks, sound_chunks
-from jobs.mux import join
+from jobs.run.mux import join
 
 SIDE, SEGMENT_SECONDS = 32, 30
 # Every ten seconds a bright frame, and a click in its middle.

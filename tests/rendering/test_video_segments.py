@@ -20,7 +20,7 @@ from actors.core.pixels import Image
 from actors.core.yuv import to_yuv420
 from actors.rendering.video_segments import REORDERED_FRAMES, SegmentEncoder
 from jobs.audio.soundtrack import RATE, cut_chunks
-from jobs.mux import join
+from jobs.run.mux import join
 
 WIDTH, HEIGHT, FPS = 192, 128, 25
 SAMPLES_PER_FRAME = RATE // FPS

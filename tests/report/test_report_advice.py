@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jobs.inputs.options import CompositeOptions
 from jobs.report.advice import Layout, limit
-from jobs.summary import NotRendering, StageStats
+from jobs.run.statistics import NotRendering, StageStats
 
 ALONE = ("gather", "inference", "composite", "encode", "write", "video")
 CPU = Layout(

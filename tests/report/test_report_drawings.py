@@ -16,7 +16,7 @@ from jobs.report import charts, scale
 from jobs.report.rate import rate
 from jobs.report.timeline import MOST_BARS, MOST_LANES, Lane, lanes
 from jobs.report.work import spans
-from jobs.summary import StageStats
+from jobs.run.statistics import StageStats
 
 
 def ranges_of(rows: list[FrameTiming]) -> pd.DataFrame:

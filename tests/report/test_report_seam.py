@@ -15,7 +15,7 @@ from actors.core.errors import InputError
 from jobs.report.run import read_run
 from jobs.report.seam import MOST_BUCKETS, DrawnSeam, draw_seam
 from jobs.report.write import write_report
-from jobs.run_record import RunRecord
+from jobs.run.record import RunRecord
 
 
 def record_of(**options: object) -> RunRecord:

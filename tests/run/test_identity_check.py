@@ -11,8 +11,8 @@ from made_run import record
 
 from actors.core.errors import InputError
 from jobs.inputs.options import CompositeOptions
-from jobs.run_record import RunRecord
-from jobs.same_pixels import check_same_pixels, deciding
+from jobs.run.identity_check import check_same_pixels, deciding
+from jobs.run.record import RunRecord
 
 IDENTITY = {
     **dict.fromkeys(("model", "clip", "features", "rects"), "1f" * 16),

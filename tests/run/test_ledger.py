@@ -30,7 +30,7 @@ from actors.files.run_layout import (
     segments_folder,
     timings_folder,
 )
-from jobs.ledger import Ledger, missing
+from jobs.run.ledger import Ledger, missing
 
 PNG = ImageFormat.PNG
 

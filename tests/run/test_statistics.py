@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from actors.core.timings import STAGES, FrameTiming, numbers, to_table
-from jobs.summary import (
+from jobs.run.statistics import (
     ColdStart,
     NotRendering,
     SeamStats,

@@ -11,10 +11,10 @@ from actors.core.ranges import FrameRange
 from actors.files import storage
 from actors.files.digests import file_facts
 from actors.files.run_layout import features_folder, frame_path, segments_folder, timings_folder, video_path
-from jobs.attempts import history
-from jobs.ledger import Ledger
-from jobs.own_files import folders, is_ours
-from jobs.run_record import RunRecord, find_run
+from jobs.run.attempts import history
+from jobs.run.file_names import folders, is_ours
+from jobs.run.ledger import Ledger
+from jobs.run.record import RunRecord, find_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from jobs.run_record import RunRecord
+from jobs.run.record import RunRecord
 
 # What an attempt is remembered by. Frames that failed are in the run's own record as long as they are missing.
 KEPT = (

@@ -13,11 +13,11 @@ import small
 from made_run import BEGAN, DIED, one_range, opening, record, write_run
 
 import jobs.__main__
-import jobs.record
-from jobs.attempts import KEPT, attempt_of, attempts_until, history
-from jobs.record import write_record
-from jobs.run_record import RunRecord, find_run
-from jobs.verify import verify_run
+import jobs.run.record_file
+from jobs.run.attempts import KEPT, attempt_of, attempts_until, history
+from jobs.run.record import RunRecord, find_run
+from jobs.run.record_file import write_record
+from jobs.run.verify import verify_run
 
 
 def read(said: dict[str, Any]) -> RunRecord:
@@ -88,7 +88,7 @@ def test_verify_and_report_show_what_the_run_took(tmp_path: Path, capsys: pytest
 
 
 def test_a_record_is_never_written_larger_than_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs.record, "LARGEST", 200_000)
+    monkeypatch.setattr(jobs.run.record_file, "LARGEST", 200_000)
     said = {name: value for name, value in record(60).items() if name != "version"}
     attempts = [{**attempt_of(said), "started_at": float(i), "deaths": [DIED * 10]} for i in range(100)]
     write_record(str(tmp_path), {**said, "attempts": attempts})
@@ -107,7 +107,7 @@ def test_a_record_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -
     write_record(str(tmp_path), said)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     program = (
-        "import resource, signal, sys; from jobs.record import write_record;"
+        "import resource, signal, sys; from jobs.run.record_file import write_record;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
         "write_record(sys.argv[1], {'reason': 'x' * 1000})"
     )

@@ -28,7 +28,7 @@ from actors.files.run_layout import (
     video_path,
 )
 from jobs.cluster.connection import inside_job
-from jobs.own_files import HALF, MARK, folders, is_ours
+from jobs.run.file_names import HALF, MARK, folders, is_ours
 
 # What a name ends in that somebody gives to a file.
 FILES = frozenset(

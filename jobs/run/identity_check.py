@@ -8,7 +8,7 @@ from typing import Any
 
 from actors.core.errors import InputError
 from jobs.inputs.options import CompositeOptions, Decides
-from jobs.run_record import RunRecord
+from jobs.run.record import RunRecord
 
 # Parts of an identity that are digests of what files hold. All others are values that people read.
 DIGESTS = frozenset({"model", "clip", "features", "rects", "parsing", "silence"})

@@ -10,11 +10,11 @@ from actors.core.ranges import FrameRange
 from actors.files import storage
 from actors.files.digests import content_digest, file_facts
 from actors.files.run_layout import segment_path, video_path
-from jobs import mux
 from jobs.audio.soundtrack import cut_chunks, sound_chunks
 from jobs.inputs.inputs import Inputs
 from jobs.process.temporary_folders import scratch_folder
-from jobs.run_record import RunRecord
+from jobs.run import mux
+from jobs.run.record import RunRecord
 
 
 def join_video(out: str, inputs: Inputs, table: pa.Table) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import Any
 
 from actors.files import storage
 from actors.files.run_layout import record_path
-from jobs.attempts import attempts_until
 from jobs.cluster.environment import hardware, versions
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.run_record import LARGEST, VERSION, RunRecord
+from jobs.run.attempts import attempts_until
+from jobs.run.record import LARGEST, VERSION, RunRecord
 
 # What may fill a record, and how many of each stay in one that would be too large.
 FAULTS = ("failures", "deaths", "retried", "split")

@@ -8,8 +8,8 @@ from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.files import storage
 from jobs.console import say
-from jobs.ledger import Audit, Ledger, missing
-from jobs.own_files import folders
+from jobs.run.file_names import folders
+from jobs.run.ledger import Audit, Ledger, missing
 
 # A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
 FAULTS_SHOWN = 10

@@ -18,15 +18,15 @@ from made_run import record
 from actors.core.errors import InputError
 from actors.files import storage
 from jobs.cluster import connection
-from jobs.folder import LOCK, clear, held, holds_run, make_folders, resolve_out
-from jobs.record import write_record
-from jobs.run_record import VERSION, read_run_record
+from jobs.run.folder import LOCK, clear, held, holds_run, make_folders, resolve_out
+from jobs.run.record import VERSION, read_run_record
+from jobs.run.record_file import write_record
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 HOLD = """
 import sys
-from jobs.folder import held
+from jobs.run.folder import held
 with held(sys.argv[1]) as hold:
     print(hold.token, flush=True)
     sys.stdin.read()

@@ -20,29 +20,29 @@ from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.files import storage
 from actors.files.run_layout import features_folder, frames_folder, timings_folder, video_path
 from actors.network.audio_encoder import EncoderConfig
-from jobs import folder, record
 from jobs.audio.features import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.audio.source import Speech
 from jobs.cluster.connection import Cluster, Offer, connect
 from jobs.cluster.placement import CPU, CUDA, Choice, Placement, choose_device, first_offer, place, room
 from jobs.cluster.tuned_layout import profile_key, read_profile
 from jobs.console import say
-from jobs.failures import hopeless, listed
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
-from jobs.joining import is_joined, join_video
-from jobs.ledger import Audit, Ledger
-from jobs.outcome import Clock, Outcome
 from jobs.planning.blocks import BlockPlan
 from jobs.planning.preparation import Ahead, plan_ahead
 from jobs.planning.ranges import plan_ranges
 from jobs.planning.requests import block_request, face_request, sample_frames, single_requests, worker_config
-from jobs.precision import check_precision
 from jobs.progress_meter import Meter, meter
-from jobs.record import differences
-from jobs.resume import audit_run
-from jobs.run_record import RunRecord, Scalar, read_run_record
-from jobs.same_pixels import check_same_pixels
+from jobs.run import folder, record_file
+from jobs.run.failures import hopeless, listed
+from jobs.run.half_precision import check_precision
+from jobs.run.identity_check import check_same_pixels
+from jobs.run.ledger import Audit, Ledger
+from jobs.run.outcome import Clock, Outcome
+from jobs.run.record import RunRecord, Scalar, read_run_record
+from jobs.run.record_file import differences
+from jobs.run.resume import audit_run
+from jobs.run.video import is_joined, join_video
 from jobs.scheduling.dispatcher import Dispatcher, Work
 from jobs.scheduling.scheduler import MAX_RANGE, Patience, Scheduler
 
@@ -111,7 +111,7 @@ class _Run:
         self._todo = list(inputs.frames)
         # But for the device, which the cluster may have to decide.
         self._identity = inputs.identity(options, "")
-        self._record = record.opening(options, inputs, before)
+        self._record = record_file.opening(options, inputs, before)
         if before is not None and before.video is not None and not options.video:
             # It stays part of the run when nobody asks for another.
             self._record["video"] = before.as_written()["video"]
@@ -149,7 +149,7 @@ class _Run:
                 storage.remove_file(video_path(self._out))
                 now["video"] = self._joined()
             if now != said:
-                record.write_record(self._out, now)
+                record_file.write_record(self._out, now)
         except OSError as error:
             raise _unwritable(error) from error
         self._where()
@@ -255,7 +255,7 @@ class _Run:
             # What stands there was joined of other frames than those this run will have.
             storage.remove_file(video_path(self._out))
         # The record comes before anything that only makes sense with it.
-        record.write_record(self._out, self._record)
+        record_file.write_record(self._out, self._record)
         folder.make_folders(
             self._out, frames=self._options.image_format is not ImageFormat.NONE, segments=self._options.video
         )

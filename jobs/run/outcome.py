@@ -13,10 +13,10 @@ from rich.console import Console
 from actors.core.errors import StoppedError
 from actors.core.timings import column, numbers
 from actors.core.worker_reports import FrameFailure
-from jobs import record, summary
-from jobs.attempts import attempt_of, cpu_kinds
 from jobs.clock import STARTED
 from jobs.console import say
+from jobs.run import record_file, statistics
+from jobs.run.attempts import attempt_of, cpu_kinds
 from jobs.scheduling.dispatcher import Moments
 from jobs.scheduling.scheduler import Accounts, Scheduler
 
@@ -84,20 +84,20 @@ class Outcome:
         steady = (self.moments.last_file or 0.0) - (self.moments.first_dispatch or 0.0) if len(rendered) else 0.0
         totals = self._totals(clock, opening["frames"], len(rendered), steady)
         slots = len({report.worker for report in self.moments.workers})
-        stages = summary.stage_stats(summary.stage_times(rendered), slots, steady)
-        workers = summary.worker_stats(rendered)
-        seam = summary.seam_stats(
+        stages = statistics.stage_stats(statistics.stage_times(rendered), slots, steady)
+        workers = statistics.worker_stats(rendered)
+        seam = statistics.seam_stats(
             rendered["frame"].to_pylist(), numbers(rendered, "seam"), rendered["seam_at"].to_pylist()
         )
-        besides = summary.not_rendering(totals.seconds, totals.steady_s, asdict(totals.cold))
-        limits = summary.limiting(stages, opening.get("plan", {}).get("finishers", 0), besides)
+        besides = statistics.not_rendering(totals.seconds, totals.steady_s, asdict(totals.cold))
+        limits = statistics.limiting(stages, opening.get("plan", {}).get("finishers", 0), besides)
         accounts = self.accounts
         whole = {
             **opening,
             "status": self.status,
             "reason": str(self.error) if self.error else "",
             "finished_at": time.time(),
-            **summary.as_record(totals, stages, workers, seam, limits),
+            **statistics.as_record(totals, stages, workers, seam, limits),
             "workers_ready": [asdict(report) for report in self.moments.workers],
             "failures": [asdict(failure) for failure in self.failures],
             "deaths": [str(death) for death in accounts.deaths],
@@ -107,19 +107,19 @@ class Outcome:
             "cache_bytes": self.moments.loaded_bytes,
         }
         attempts = [*opening["attempts"], attempt_of(whole)]
-        record.write_record(out, {**whole, "attempts": attempts})
+        record_file.write_record(out, {**whole, "attempts": attempts})
         if len(kinds := cpu_kinds(attempts)) > 1:
             told = f"frames come from CPUs of {len(kinds)} kinds, which may differ in a value's last bit"
             say(console, f"warning: {told}: {'; '.join(kinds)}", style="yellow")
         for note in dict.fromkeys(note for report in self.moments.workers for note in report.notes):
             say(console, f"warning: {note}", style="yellow")
-        summary.print_summary(console, totals, stages, workers, seam, limits)
+        statistics.print_summary(console, totals, stages, workers, seam, limits)
 
-    def _totals(self, clock: Clock, frames: list[int], rendered: int, steady: float) -> summary.Totals:
+    def _totals(self, clock: Clock, frames: list[int], rendered: int, steady: float) -> statistics.Totals:
         now = time.perf_counter()
         moments = self.moments
         first_dispatch = moments.first_dispatch or now
-        cold = summary.ColdStart(
+        cold = statistics.ColdStart(
             import_s=clock.imported - STARTED,
             read_s=clock.read - clock.imported,
             ray_s=clock.joined - clock.read,
@@ -131,7 +131,7 @@ class Outcome:
             place_s=moments.place_seconds,
         )
         seconds = now - STARTED
-        return summary.Totals(
+        return statistics.Totals(
             frames=frames[1] - frames[0],
             rendered=rendered,
             failed=len(self.failures),

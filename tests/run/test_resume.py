@@ -12,8 +12,8 @@ from rich.console import Console
 from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
-from jobs.ledger import Ledger
-from jobs.resume import FAULTS_SHOWN, audit_run
+from jobs.run.ledger import Ledger
+from jobs.run.resume import FAULTS_SHOWN, audit_run
 
 
 def look(run: Path) -> tuple[list[int], str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from actors.core.worker_reports import FrameFailure
-from jobs.failures import LEAST_FAILURES, RUNS_NAMED, hopeless, listed
+from jobs.run.failures import LEAST_FAILURES, RUNS_NAMED, hopeless, listed
 
 UNIT = (0.0, 1.0)
 NAN = "the model returned NaN"

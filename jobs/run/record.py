@@ -1,7 +1,7 @@
 """What ``run.json`` must say to be gone on with, verified or shown: the one place where it is read and bounded.
 
-`jobs.record` writes it. A file that was damaged or made up gives one line about the first thing that cannot be, and
-takes memory in proportion to its size only.
+`jobs.run.record_file` writes it. A file that was damaged or made up gives one line about the first thing that cannot
+be, and takes memory in proportion to its size only.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Part(BaseModel):
 
 
 class Totals(_Part):
-    """The figures of an attempt; see `jobs.summary.Totals`."""
+    """The figures of an attempt; see `jobs.run.statistics.Totals`."""
 
     frames: Count
     rendered: Count
@@ -152,7 +152,7 @@ class Happened(_Part):
 
 
 class Attempt(Happened):
-    """What one command did for the run; see `jobs.attempts`. Without totals its driver never came to its end."""
+    """What one command did for the run; see `jobs.run.attempts`. Without totals its driver never came to its end."""
 
     status: str
     started_at: Moment
