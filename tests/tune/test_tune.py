@@ -72,8 +72,8 @@ def test_layouts_at_which_frames_depend_on_each_other_are_skipped(
     clip: SmallClip, tmp_path: Path, on_cluster: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("jobs.tuning.CPU_BATCHES", (1, 2))
-    monkeypatch.setattr("jobs.tune.TRIAL_SECONDS", 0.5)
+    monkeypatch.setattr("jobs.tune.search.CPU_BATCHES", (1, 2))
+    monkeypatch.setattr("jobs.tune.tune.TRIAL_SECONDS", 0.5)
     mixing = write_mixing(tmp_path / "m.onnx", "quantised")
     tuned = on_cluster("tune", clip.folder, "--model", mixing, "--device", "cpu", "--scratch", tmp_path)
     assert tuned.code == 0, tuned.output

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from jobs.cluster.connection import Offer
 from jobs.cluster.placement import CPU, CUDA
 from jobs.cluster.tuned_layout import Layout, Trial
-from jobs.tuning import CPU_BATCHES, CUDA_BATCHES, CUDA_SHARES, WORTH, best_of, explain, search
+from jobs.tune.search import CPU_BATCHES, CUDA_BATCHES, CUDA_SHARES, WORTH, best_of, explain, search
 
 MACHINE = Offer(cpus=8, gpus=0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=8, gpu_node_cpus=0)
 CARDS = replace(MACHINE, gpus=2.0, gpu_node_cpus=8)

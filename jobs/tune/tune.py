@@ -24,8 +24,8 @@ from jobs.console import say, show
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
 from jobs.process.temporary_folders import scratch_folder
-from jobs.trial import measure
-from jobs.tuning import best_of, explain, search
+from jobs.tune.search import best_of, explain, search
+from jobs.tune.trial import measure
 
 # One trial renders this long, and is given up after several times as long: starting its workers counts.
 TRIAL_SECONDS = 4.0
