@@ -34,7 +34,7 @@ from ray._private.utils import write_ray_address
 from ray.cluster_utils import Cluster
 from small import Result
 
-from jobs.demo.clip import write_demo_clip
+from jobs.demo.demo_clip import write_demo_clip
 
 pytest_plugins = ["stage"]
 

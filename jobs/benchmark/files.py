@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from jobs.benchmark.report import Report, to_table
+from jobs.benchmark.benchmark_file import Report, to_table
 from jobs.benchmark.tables import markdown
 
 

@@ -21,7 +21,7 @@ from actors.core.pairing import background_index
 from actors.core.pixels import Image
 from actors.files import storage
 from jobs.clip import read_clip, read_features
-from jobs.demo.clip import write_demo_clip
+from jobs.demo.demo_clip import write_demo_clip
 from jobs.inputs.options import load_options
 
 # Output frames repeat with the backgrounds, but not before so many: enough to meet both ends of any short clip.

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class System(StrEnum):
-    """A program that renders, or the bare network; the value is the rival's module name."""
+    """A program that renders, or the bare network; the value is the baseline's module name."""
 
     BARE = "bare"
     SINGLE = "single"
@@ -84,8 +84,8 @@ class Cell:
     system: System
 
 
-# The default leaves out what says least, to end within ten minutes on two cores: no rival's PNG is near ours, and none
-# of the programs that are left out beside the light network is faster than the plain loop.
+# The default leaves out what says least, to end within ten minutes on two cores: no baseline's PNG is near ours, and
+# none of the programs that are left out beside the light network is faster than the plain loop.
 BRIEF = {
     (Regime.HEAVY, Output.NONE): frozenset(System),
     (Regime.LIGHT, Output.NONE): frozenset({System.BARE}),
@@ -129,7 +129,7 @@ def rotated(order: Sequence[Cell], repeat: int, repeats: int) -> tuple[Cell, ...
 # Frames come in whole batches of every size that is tried.
 STEP = 16
 MOST_FRAMES = 20_000
-# Before anything is known of a system: no rival's core made more when this was written. Only lengths depend on it.
+# Before anything is known of a system: no baseline's core made more when this was written. Only lengths depend on it.
 GUESS = {Output.JPG: 100.0, Output.PNG: 15.0, Output.VIDEO: 50.0, Output.NONE: math.inf}
 
 
@@ -138,7 +138,7 @@ GUESS = {Output.JPG: 100.0, Output.PNG: 15.0, Output.VIDEO: 50.0, Output.NONE: m
 # all write for as long, because sooner or later the system puts what they wrote on the disk.
 LONGER_HEAVY = {System.OURS: 5.0, System.BARE: 2.5}
 ELSE_HEAVY = 1.25
-# As in the rival.
+# As in the baseline.
 FILLING = 2.0
 
 

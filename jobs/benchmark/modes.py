@@ -23,7 +23,7 @@ from actors.core.timings import STAGES, FrameTiming
 from actors.rendering.blocks import load_block
 from actors.rendering.compositor import Compositor
 from jobs.benchmark.material import Material
-from jobs.benchmark.process import run_process
+from jobs.benchmark.subprocesses import run_process
 from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions

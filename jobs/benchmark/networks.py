@@ -15,7 +15,7 @@ from actors.network.external_weights import load_network
 from actors.network.graph import in_half_precision
 from actors.network.recognition import read_model, recognise_model
 from jobs.benchmark.matrix import Regime
-from jobs.demo.clip import demo_kind
+from jobs.demo.demo_clip import demo_kind
 from jobs.models.light import build_light_model
 from jobs.models.mouth import save_model
 from jobs.models.stand_in import build_stand_in

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from jobs.benchmark.matrix import Device, Output, Regime, System, goal_of
-from jobs.benchmark.trial import Trial
+from jobs.benchmark.measurement import Trial
 
 
 @dataclass(frozen=True, slots=True)

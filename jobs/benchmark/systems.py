@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from actors.core.choices import Loop
-from jobs.benchmark import rivals
+from jobs.benchmark import baselines
 from jobs.benchmark.material import Material
 from jobs.benchmark.matrix import Device, Output, System
+from jobs.benchmark.measurement import Answer, Assignment
 from jobs.benchmark.networks import Network
-from jobs.benchmark.process import run_process
-from jobs.benchmark.trial import Answer, Assignment
+from jobs.benchmark.subprocesses import run_process
 from jobs.cluster.program_files import own_command
 
 WARM_BATCHES = 2
@@ -53,11 +53,11 @@ class Runner:
         out.mkdir()
         spec = self.scratch / "spec.json"
         spec.write_text(json.dumps(self.spec(assignment, out)), encoding="utf-8")
-        script = Path(rivals.__path__[0]) / f"{assignment.cell.system}.py"
-        return self._start([sys.executable, str(script), str(spec)], read_rival)
+        script = Path(baselines.__path__[0]) / f"{assignment.cell.system}.py"
+        return self._start([sys.executable, str(script), str(spec)], read_baseline)
 
     def spec(self, assignment: Assignment, out: Path) -> dict[str, Any]:
-        """What a rival is told: the keys of `jobs.benchmark.rivals.common.Spec`."""
+        """What a baseline is told: the keys of `jobs.benchmark.baselines.shared.Spec`."""
         material, kind, setting = self.material, self.material.kind, assignment.setting
         tensors = self.network.tensors
         options: dict[str, Any] = {} if assignment.seconds is None else {"seconds": assignment.seconds}
@@ -124,8 +124,8 @@ class Runner:
         return replace(answer, wall_s=ended.seconds, memory=ended.memory)
 
 
-def read_rival(text: str) -> Answer:
-    """The answer of a rival: JSON on its last line."""
+def read_baseline(text: str) -> Answer:
+    """The answer of a baseline: JSON on its last line."""
     answer = json.loads(text.strip().splitlines()[-1])
     return Answer(
         frames=int(answer["frames"]), steady_s=float(answer["seconds"]), setup_s=float(answer["setup_seconds"])

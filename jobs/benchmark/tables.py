@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.table import Table
 
+from jobs.benchmark.benchmark_file import Report, long_runs
 from jobs.benchmark.matrix import Output, Regime, System
-from jobs.benchmark.report import Report, long_runs
 from jobs.benchmark.results import Comparison, Result, Spread, cold_starts, compare, group, summarise
 from jobs.console import say, show
 

@@ -30,7 +30,7 @@ class Written(StrEnum):
     VIDEO = "video"
 
 
-# No rival makes video, and the default has ten minutes.
+# No baseline makes video, and the default has ten minutes.
 STILLS = (Written.JPG, Written.PNG)
 
 
@@ -64,10 +64,10 @@ def benchmark(
     failed or rendered wrong frames, and has no figure. Goals that are missed are shown; they change no exit code.
     """
     # Imported here: the other commands must not wait for what only this one needs.
+    from jobs.benchmark.benchmark_file import Report  # noqa: PLC0415
     from jobs.benchmark.files import write_report  # noqa: PLC0415
     from jobs.benchmark.machine import this_machine  # noqa: PLC0415
-    from jobs.benchmark.report import Report  # noqa: PLC0415
-    from jobs.benchmark.run import Plan, run_benchmark  # noqa: PLC0415
+    from jobs.benchmark.session import Plan, run_benchmark  # noqa: PLC0415
     from jobs.benchmark.tables import print_report  # noqa: PLC0415
 
     console = terminal()

@@ -9,7 +9,7 @@ import typer
 
 from actors.core.choices import ImageFormat
 from jobs.console import say, terminal
-from jobs.demo.clip import demo_folder, write_demo_clip, write_demo_encoder, write_demo_model
+from jobs.demo.demo_clip import demo_folder, write_demo_clip, write_demo_encoder, write_demo_model
 from jobs.inputs.options import CompositeOptions
 from jobs.run.render import render
 

@@ -1,1 +1,1 @@
-"""Proofs of the renderer by itself: endurance under kills, and what scheduling costs. No run needs anything from here."""
+"""Proofs by the renderer itself: endurance under kills, what scheduling costs. No run needs anything from here."""

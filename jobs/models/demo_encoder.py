@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from actors.core.mel import BANDS, RATE, WINDOW_ROWS, mel_bank
-from jobs.models import channels
+from jobs.models import feature_channels
 from jobs.models.formula import Formulas, Term
 
 OPSET = 17
@@ -53,7 +53,7 @@ def _heard(g: Formulas, magnitudes: Term, weights: npt.NDArray[np.float64]) -> T
 
 def _spectrum(g: Formulas, mel: Term, middles: npt.NDArray[np.float64]) -> Term:
     """The frame's spectrum in [0, 1] from 31 Hz to 8 kHz, ``[B, 1, 1, n]``."""
-    count = channels.SPECTRUM.stop - channels.SPECTRUM.start
+    count = feature_channels.SPECTRUM.stop - feature_channels.SPECTRUM.start
     hertz = np.linspace(31.25, RATE / 2, count)
     eye = np.eye(BANDS)
     between = np.stack([np.interp(hertz, middles, eye[band]) for band in range(BANDS)])
@@ -68,7 +68,7 @@ def build_demo_encoder() -> onnx.ModelProto:
 
     Returns:
         A checked model of dynamic batch: ``mel_spectrogram`` float32 ``[B, 1, 80, 16]`` in [-4, 4] to
-        ``audio_features`` float32 ``[B, 512]`` as `jobs.models.channels` names them: the opening in [0, 1], the
+        ``audio_features`` float32 ``[B, 512]`` as `jobs.models.feature_channels` names them: the opening in [0, 1], the
         spread in [-1, 1], then a spectrum in [0, 1].
     """
     g = Formulas()

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper
 
-from jobs.models import channels
+from jobs.models import feature_channels
 from jobs.models.formula import Formulas, Term
 
 if TYPE_CHECKING:
@@ -138,8 +138,8 @@ class _Mouth:
 
     def __init__(self, g: Formulas, audio: Term) -> None:
         self.graph = g
-        self.open = _feature(g, audio, channels.OPENING).unit()
-        spread = _feature(g, audio, channels.SPREAD)
+        self.open = _feature(g, audio, feature_channels.OPENING).unit()
+        spread = _feature(g, audio, feature_channels.SPREAD)
         self.narrower = 0.26 * (-spread).positive().unit() - 0.10 * spread.positive().unit()
         gap = GAP * self.open
         self.jaw = JAW * gap
@@ -268,7 +268,7 @@ def build_mouth_model() -> onnx.ModelProto:
 
     Returns:
         A checked model of dynamic batch: ``input`` float32 ``[B, 6, 320, 320]`` in [0, 1] (reference B, G, R, then
-        masked B, G, R) and ``audio`` float32 ``[B, 32, 16, 16]`` (features as in `jobs.models.channels`) to
+        masked B, G, R) and ``audio`` float32 ``[B, 32, 16, 16]`` (features as in `jobs.models.feature_channels`) to
         ``output`` float32 ``[B, 3, 320, 320]`` in [0, 1]. With the mouth closed and at rest the output is the
         reference.
     """

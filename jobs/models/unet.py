@@ -10,7 +10,7 @@ import math
 import numpy as np
 import onnx
 
-from jobs.models.head import picture_head, sample_picture, sample_sound
+from jobs.models.last_layer import picture_head, sample_picture, sample_sound
 from jobs.models.layers import Graph, Value, parameter_count, stage_parameters
 
 __all__ = ["build_unet", "build_unet328", "parameter_count", "stage_parameters"]

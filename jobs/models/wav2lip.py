@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from jobs.models.head import picture_head, sample_picture, sample_sound
+from jobs.models.last_layer import picture_head, sample_picture, sample_sound
 from jobs.models.layers import Graph, Stride, Value
 
 SIDE = 96

@@ -17,14 +17,14 @@ from markupsafe import Markup
 
 from actors.core.errors import printable
 from actors.core.timings import STAGES
-from jobs.report import charts, cold, facts
+from jobs.report import charts, facts, start_up
 from jobs.report.advice import Layout, Limit, limit
-from jobs.report.rate import rate
-from jobs.report.run import Run, shown_rows
+from jobs.report.busy_times import finish_times, spans
+from jobs.report.frame_rate import rate
+from jobs.report.run_data import Run, shown_rows
 from jobs.report.scale import seconds
-from jobs.report.seam import draw_seam
-from jobs.report.timeline import lanes
-from jobs.report.work import finish_times, spans
+from jobs.report.seam_section import draw_seam
+from jobs.report.worker_lanes import lanes
 from jobs.run.record import Attempt, Totals
 from jobs.run.statistics import StageStats, not_rendering, stage_stats
 
@@ -118,10 +118,10 @@ def _context(run: Run) -> dict[str, Any]:
         "shares_text": ", ".join(f"{stat.stage} {stat.share:.0%}" for stat in stats),
         "overlap": record.plan.finishers > 0,
         "slowest": _slowest(rows, began),
-        "cold": cold.parts(totals) if totals else [],
-        "cold_bar": charts.stack(cold.durations(totals)) if totals else [],
-        "beside": cold.beside(totals) if totals else "",
-        "mostly_start": cold.mostly_start(totals) if totals else "",
+        "cold": start_up.parts(totals) if totals else [],
+        "cold_bar": charts.stack(start_up.durations(totals)) if totals else [],
+        "beside": start_up.beside(totals) if totals else "",
+        "mostly_start": start_up.mostly_start(totals) if totals else "",
         "memory": facts.memory(run),
         "faults": facts.faults(record),
         "environment": facts.environment(record),

@@ -6,7 +6,7 @@ from actors.core.errors import InputError
 from actors.files import storage
 from actors.files.run_layout import report_path
 from jobs.report.page import render_page
-from jobs.report.run import read_run
+from jobs.report.run_data import read_run
 
 
 def write_report(out: str) -> str:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from jobs.benchmark.material import Material, prepare
 from jobs.benchmark.matrix import Output, Regime, System
-from jobs.benchmark.trial import Trial
-from jobs.demo.clip import demo_kind
+from jobs.benchmark.measurement import Trial
+from jobs.demo.demo_clip import demo_kind
 
 TRIAL = Trial(
     regime=Regime.LIGHT,

@@ -1,4 +1,4 @@
-"""A real benchmark, as small as can be: the bare network, one rival and ours."""
+"""A real benchmark, as small as can be: the bare network, one baseline and ours."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_what_counts_only_later_is_given_the_time_until_then(monkeypatch: pytest
         (regime, system): filling_seconds(Cell(regime, Output.JPG, system)) for regime in Regime for system in System
     }
     assert {cell for cell, seconds in given.items() if seconds} == {(Regime.LIGHT, System.RAY_DATA)}
-    monkeypatch.syspath_prepend(str(small.ROOT / "jobs" / "benchmark" / "rivals"))
+    monkeypatch.syspath_prepend(str(small.ROOT / "jobs" / "benchmark" / "baselines"))
     assert importlib.import_module("ray_data").FILLING == FILLING
 
 

@@ -18,9 +18,17 @@ from numpy.typing import NDArray
 
 from actors.core.choices import Precision
 from actors.kinds.unet_328_ave import KIND as UNET_328
+from jobs.benchmark.frame_check import (
+    VIDEO_DECIBEL,
+    Reference,
+    check_frames,
+    check_video,
+    decibel,
+    difference,
+    tolerance,
+)
 from jobs.benchmark.material import LEAST_PERIOD, Material, period_of
 from jobs.benchmark.matrix import Device, Output
-from jobs.benchmark.pixels import VIDEO_DECIBEL, Reference, check_frames, check_video, decibel, difference, tolerance
 
 FRAMES = 14
 QUALITY = 95

@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from jobs.benchmark import process
-from jobs.benchmark.process import last_words, run_process
+from jobs.benchmark import subprocesses
+from jobs.benchmark.subprocesses import last_words, run_process
 
 HANGS = """
 import signal, subprocess, sys, time
@@ -40,7 +40,7 @@ def test_a_signal_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_what_hangs_is_ended_with_all_it_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "GRACE_SECONDS", 0.5)
+    monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 0.5)
     began = time.monotonic()
     ended = run_process([sys.executable, "-c", HANGS], tmp_path, 5)
     assert ended.fault == "was not done after 5 s"

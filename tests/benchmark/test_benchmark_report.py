@@ -14,14 +14,14 @@ import pytest
 from rich.console import Console
 
 import jobs.benchmark
+from jobs.benchmark.benchmark_file import Report, long_runs
 from jobs.benchmark.files import write_report
 from jobs.benchmark.machine import Machine, cpu_model, quota_cores, this_machine, usable_cores
 from jobs.benchmark.matrix import Cell, Device, Output, Regime, System
+from jobs.benchmark.measurement import Answer
 from jobs.benchmark.memory import Memory, ProcessMemory
-from jobs.benchmark.report import Report, long_runs
 from jobs.benchmark.settings import Setting
 from jobs.benchmark.tables import markdown, number, print_report
-from jobs.benchmark.trial import Answer
 
 MIB = 1 << 20
 

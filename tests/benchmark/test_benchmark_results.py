@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.benchmark.frame_check import Verdict
 from jobs.benchmark.matrix import Cell, Device, Output, Regime, System
+from jobs.benchmark.measurement import Answer, Assignment, counted_fps, make_trial
 from jobs.benchmark.memory import Memory
-from jobs.benchmark.pixels import Verdict
 from jobs.benchmark.results import cold_starts, compare, ratio, spread, summarise
 from jobs.benchmark.settings import Setting
-from jobs.benchmark.trial import Answer, Assignment, counted_fps, make_trial
 
 positive = st.floats(0.1, 1e5)
 

@@ -21,15 +21,15 @@ from actors.core.errors import InputError
 from actors.core.kind import ModelTensors
 from actors.kinds import all_kinds, kinds_named
 from actors.network.recognition import read_model, recognise_model
+from jobs.benchmark.baselines import shared
+from jobs.benchmark.frame_check import Reference, check_frames
 from jobs.benchmark.material import Material, prepare
 from jobs.benchmark.matrix import Cell, Device, Output, Regime, System
+from jobs.benchmark.measurement import Assignment
 from jobs.benchmark.networks import Network, make_network, networks_kind
-from jobs.benchmark.pixels import Reference, check_frames
-from jobs.benchmark.rivals import common
 from jobs.benchmark.settings import Setting
-from jobs.benchmark.systems import Runner, read_ours, read_rival
-from jobs.benchmark.trial import Assignment
-from jobs.demo.clip import demo_kind
+from jobs.benchmark.systems import Runner, read_baseline, read_ours
+from jobs.demo.demo_clip import demo_kind
 from jobs.inputs.options import CompositeOptions
 
 TENSORS = ModelTensors("pictures", "sounds", "answer", None, 17, ())
@@ -49,13 +49,13 @@ def task(system: System, output: Output, setting: Setting, *, chosen: bool = Fal
     return Assignment(Cell(Regime.LIGHT, output, system), FRAMES, setting, chosen=chosen)
 
 
-def test_rivals_are_told_what_they_ask_for(
+def test_baselines_are_told_what_they_ask_for(
     material: tuple[Material, small.SmallClip], model: Path, tmp_path: Path
 ) -> None:
     told = runner(material[0], model, tmp_path).spec(
         task(System.BATCH, Output.JPG, Setting(2, 1, 4, Precision.FP16)), tmp_path / "out"
     )
-    assert set(told) == {field.name for field in dataclasses.fields(common.Spec)}
+    assert set(told) == {field.name for field in dataclasses.fields(shared.Spec)}
     assert (told["workers"], told["threads"], told["batch"], told["frames"]) == (2, 1, 4, FRAMES)
     assert told["rects"] == [list(rect) for rect in material[1].rects]
     assert told["model"] == "half.onnx"
@@ -105,7 +105,7 @@ def test_ours_is_started_as_users_start_it(
         assert options.image_quality == 95
 
 
-def test_a_rival_renders_what_the_reference_renders(
+def test_a_baseline_renders_what_the_reference_renders(
     material: tuple[Material, small.SmallClip], model: Path, tmp_path: Path
 ) -> None:
     ready, clip = material
@@ -122,7 +122,7 @@ def test_a_rival_renders_what_the_reference_renders(
 
 
 @pytest.mark.parametrize("name", ["unet-160-hubert-8", "wav2lip-96"])
-def test_rival_and_ours_render_what_the_reference_of_their_kind_renders(
+def test_baseline_and_ours_render_what_the_reference_of_their_kind_renders(
     name: str, tmp_path: Path, on_cluster: Callable[..., small.Result]
 ) -> None:
     facts, (kind,) = replace(reference_kinds.KINDS[name], loop="bounce"), kinds_named(name)
@@ -134,7 +134,7 @@ def test_rival_and_ours_render_what_the_reference_of_their_kind_renders(
     network = Network("m", str(model), None, read_model(str(model), kind))
     how = Runner(ready, network, Device.CPU, tmp_path, 95, 120)
     task_of = Assignment(Cell(Regime.LIGHT, Output.PNG, System.SINGLE), FRAMES, Setting(1, 1, 1))
-    assert how.run(task_of, tmp_path / "rival").fault == ""
+    assert how.run(task_of, tmp_path / "baseline").fault == ""
     ours = on_cluster(*how.command(task_of, tmp_path / "ours")[3:], "--workers", 1)
     assert ours.code == 0, ours.output
 
@@ -145,7 +145,7 @@ def test_rival_and_ours_render_what_the_reference_of_their_kind_renders(
     ]
     right = [frame for _, frame in any_kind.render(facts, clip, np.stack(sounds), model)]
     folder = benched.write_frames(tmp_path / "right", right, "png")
-    for frames in (tmp_path / "rival", tmp_path / "ours" / "frames"):
+    for frames in (tmp_path / "baseline", tmp_path / "ours" / "frames"):
         verdict = check_frames(frames, Output.PNG, FRAMES, Reference(folder, FRAMES, ready, 95), 0, FRAMES)
         assert (verdict.checked, verdict.worst, verdict.fault) == (FRAMES, 0, "")
 
@@ -162,7 +162,7 @@ def test_a_system_that_fails_is_one_line(material: tuple[Material, small.SmallCl
 
 
 def test_answers_are_read_from_the_last_line() -> None:
-    answer = read_rival('noise\n{"frames": 32, "seconds": 2.5, "setup_seconds": 1.5}\n')
+    answer = read_baseline('noise\n{"frames": 32, "seconds": 2.5, "setup_seconds": 1.5}\n')
     assert (answer.frames, answer.steady_s, answer.setup_s) == (32, 2.5, 1.5)
 
 

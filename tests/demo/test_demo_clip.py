@@ -17,7 +17,7 @@ import pytest
 from actors.core.errors import InputError
 from jobs.commands.demo import demo
 from jobs.commands.soak import soak
-from jobs.demo.clip import OUTPUT_FRAMES, demo_folder, write_demo_clip, write_demo_model
+from jobs.demo.demo_clip import OUTPUT_FRAMES, demo_folder, write_demo_clip, write_demo_model
 from jobs.demo.presenter import FRAMES, face_rect, landmarks
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def test_a_clip_that_stands_is_left_alone(demo_clip: Path) -> None:
 def test_a_build_that_cannot_finish_leaves_nothing_behind(tmp_path: Path) -> None:
     # A limit on file size stands in for a full disk; it needs a process of its own.
     script = (
-        "import resource, sys, pathlib; from jobs.demo.clip import write_demo_clip;"
+        "import resource, sys, pathlib; from jobs.demo.demo_clip import write_demo_clip;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000));"
         "write_demo_clip(pathlib.Path(sys.argv[1]))"
     )

@@ -12,7 +12,7 @@ from actors.core.mel import RATE, mel_windows
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.audio.features import sequence
 from jobs.demo.voice import frame_loudness, make_voice
-from jobs.models import channels
+from jobs.models import feature_channels
 from jobs.models.demo_encoder import build_demo_encoder
 from jobs.models.mouth import build_mouth_model
 
@@ -39,7 +39,7 @@ def features(session: ort.InferenceSession, samples: Floats) -> Floats:
 def test_the_mouth_opens_as_far_as_the_voice_is_loud(session: ort.InferenceSession, voice: Floats) -> None:
     rows = features(session, voice)
     assert rows.shape == (FRAMES, 512)
-    opening = rows[:, channels.OPENING]
+    opening = rows[:, feature_channels.OPENING]
     loudness = frame_loudness(voice, FRAMES)
     assert np.corrcoef(opening, loudness)[0, 1] > 0.98
     assert opening.max() > 0.95
@@ -66,7 +66,7 @@ def test_the_mouth_model_itself_sees_it(session: ort.InferenceSession, voice: Fl
 
 
 def test_twice_as_loud_is_twice_as_open(session: ort.InferenceSession, voice: Floats) -> None:
-    quiet, louder = (features(session, voice * np.float32(scale))[:, channels.OPENING] for scale in (0.2, 0.4))
+    quiet, louder = (features(session, voice * np.float32(scale))[:, feature_channels.OPENING] for scale in (0.2, 0.4))
     heard = quiet > 0.05
     assert heard.sum() > 20
     # The breath that is taken off is the same for both.
@@ -76,8 +76,8 @@ def test_twice_as_loud_is_twice_as_open(session: ort.InferenceSession, voice: Fl
 def test_silence_closes_the_mouth(session: ort.InferenceSession) -> None:
     rows = features(session, np.zeros(2 * RATE, np.float32))
     assert rows.shape == (50, 512)
-    assert not rows[:, channels.OPENING].any()
-    assert not rows[:, channels.SPREAD].any()
+    assert not rows[:, feature_channels.OPENING].any()
+    assert not rows[:, feature_channels.SPREAD].any()
 
 
 def test_bright_sounds_spread_the_lips_and_dark_ones_round_them(session: ort.InferenceSession) -> None:
@@ -86,7 +86,7 @@ def test_bright_sounds_spread_the_lips_and_dark_ones_round_them(session: ort.Inf
     spread = {}
     for name, (low, high) in shares.items():
         sound = 0.3 * (low * np.sin(2 * np.pi * 700 * at) + high * np.sin(2 * np.pi * 2200 * at))
-        spread[name] = float(features(session, sound.astype(np.float32))[12, channels.SPREAD])
+        spread[name] = float(features(session, sound.astype(np.float32))[12, feature_channels.SPREAD])
     assert spread["dark"] < -0.3
     assert spread["bright"] > 0.3
 
@@ -96,12 +96,12 @@ def test_features_stay_in_range_for_any_window(session: ort.InferenceSession) ->
     for windows in (mel, np.full_like(mel, 4), np.full_like(mel, -4)):
         (rows,) = session.run(None, {"mel_spectrogram": windows})
         assert np.isfinite(rows).all()
-        assert rows[:, channels.OPENING].min() >= 0
+        assert rows[:, feature_channels.OPENING].min() >= 0
         assert np.abs(rows).max() <= 1
 
 
 def test_the_spectrum_shows_a_tone_where_it_is(session: ort.InferenceSession) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 2000 * np.arange(RATE) / RATE)
-    spectrum = features(session, tone.astype(np.float32))[12, channels.SPECTRUM]
+    spectrum = features(session, tone.astype(np.float32))[12, feature_channels.SPECTRUM]
     assert abs(int(spectrum.argmax()) * 8000 / len(spectrum) - 2000) < 150
     assert spectrum.max() - spectrum[-20:].max() > 0.2

@@ -11,8 +11,8 @@ import onnxruntime as ort
 import pytest
 from onnx import numpy_helper
 
-from jobs.models.encoder import build_encoder
 from jobs.models.layers import parameter_count
+from jobs.models.random_encoder import build_encoder
 
 Floats = npt.NDArray[np.float32]
 

@@ -10,7 +10,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from jobs.models import channels
+from jobs.models import feature_channels
 from jobs.models.mouth import CENTRE_X, CENTRE_Y, FACE, HALF_WIDTH, LIPS, STILL, build_mouth_model, save_model
 
 Floats = npt.NDArray[np.float32]
@@ -35,7 +35,7 @@ def picture() -> Floats:
 
 def window(opening: float, spread: float = 0.0, row: int = 8) -> Floats:
     rows = np.zeros((16, 512), np.float32)
-    rows[row, channels.OPENING], rows[row, channels.SPREAD] = opening, spread
+    rows[row, feature_channels.OPENING], rows[row, feature_channels.SPREAD] = opening, spread
     return rows.reshape(1, 32, 16, 16)
 
 

@@ -13,9 +13,9 @@ from made_run import BEGAN, DIED, one_range, timing, with_a_death
 
 from actors.core.timings import FrameTiming, to_table
 from jobs.report import charts, scale
-from jobs.report.rate import rate
-from jobs.report.timeline import MOST_BARS, MOST_LANES, Lane, lanes
-from jobs.report.work import spans
+from jobs.report.busy_times import spans
+from jobs.report.frame_rate import rate
+from jobs.report.worker_lanes import MOST_BARS, MOST_LANES, Lane, lanes
 from jobs.run.statistics import StageStats
 
 

@@ -12,8 +12,8 @@ import pytest
 from made_run import BEGAN, record, timing, write_run
 
 from actors.core.errors import InputError
-from jobs.report.run import read_run
-from jobs.report.seam import MOST_BUCKETS, DrawnSeam, draw_seam
+from jobs.report.run_data import read_run
+from jobs.report.seam_section import MOST_BUCKETS, DrawnSeam, draw_seam
 from jobs.report.write import write_report
 from jobs.run.record import RunRecord
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from made_run import BEGAN, milliseconds, one_range, timing, with_a_death
 
 from actors.core.timings import FrameTiming, to_table
-from jobs.report.rate import rate
-from jobs.report.work import finish_times, last_session, spans
+from jobs.report.busy_times import finish_times, last_session, spans
+from jobs.report.frame_rate import rate
 
 
 def table(rows: Iterable[FrameTiming]) -> pd.DataFrame:

@@ -8,36 +8,36 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common
+    from jobs.benchmark.baselines import shared
 else:
-    import common
+    pass
 
 AHEAD = 2  # batches that may be unwritten
 
 
 def main() -> None:
     """Renders the clip with a pool of ``workers`` threads."""
-    spec = common.Spec.from_command_line()
-    clip = common.load_clip(spec)
-    network = common.Network(spec, spec.threads, spec.batch)
+    spec = shared.Spec.from_command_line()
+    clip = shared.load_clip(spec)
+    network = shared.Network(spec, spec.threads, spec.batch)
 
-    def finish(t: int, prediction: common.Planes) -> None:
-        common.write_frame(spec, t, common.composite(spec, clip.background(t), prediction))
+    def finish(t: int, prediction: shared.Planes) -> None:
+        shared.write_frame(spec, t, shared.composite(spec, clip.background(t), prediction))
 
-    def render() -> common.Count:
+    def render() -> shared.Count:
         unwritten: deque[list[Future[None]]] = deque()
-        for frames in common.batches(range(spec.frames), spec.batch):
+        for frames in shared.batches(range(spec.frames), spec.batch):
             predictions = network.predict_frames(clip, frames)
             if len(unwritten) == AHEAD:
                 wait_for(unwritten.popleft())
             unwritten.append([pool.submit(finish, *work) for work in zip(frames, predictions, strict=True)])
         for pending in unwritten:
             wait_for(pending)
-        return common.Count(spec.frames, network.batches)
+        return shared.Count(spec.frames, network.batches)
 
     with ThreadPoolExecutor(spec.workers) as pool:
-        done = common.timed(render)
-    common.report("thread_pool_overlapped", spec, [done], {"ahead": AHEAD})
+        done = shared.timed(render)
+    shared.report("thread_pool_overlapped", spec, [done], {"ahead": AHEAD})
 
 
 def wait_for(pending: list[Future[None]]) -> None:

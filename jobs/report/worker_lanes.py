@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from actors.core.timings import STAGES
-from jobs.report.work import PROCESS
+from jobs.report.busy_times import PROCESS
 
 # More lanes and bars than this make a page that is slow to open, and nobody can tell them apart.
 MOST_LANES = 64
@@ -85,7 +85,7 @@ def lanes(ranges: pd.DataFrame, deaths: Iterable[str], length: float) -> list[La
     """The timeline's lanes, by worker and node.
 
     Args:
-        ranges: `jobs.report.work.spans`.
+        ranges: `jobs.report.busy_times.spans`.
         deaths: a run's record of them, one line each.
         length: seconds shown, above 0.
     """

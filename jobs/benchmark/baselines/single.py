@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common
+    from jobs.benchmark.baselines import shared
 else:
-    import common
+    pass
 
 
 def main() -> None:
     """Renders the clip."""
-    spec = common.Spec.from_command_line()
-    clip = common.load_clip(spec)
-    network = common.Network(spec, spec.threads, batch=1)
+    spec = shared.Spec.from_command_line()
+    clip = shared.load_clip(spec)
+    network = shared.Network(spec, spec.threads, batch=1)
 
-    def work() -> common.Count:
+    def work() -> shared.Count:
         for t in range(spec.frames):
             background = clip.background(t)
-            crop = common.crop_face(spec, background.frame, background.rect)
+            crop = shared.crop_face(spec, background.frame, background.rect)
             prediction = network.predict([crop], [clip.window(t)])[0]
-            common.write_frame(spec, t, common.composite(spec, background, prediction, crop))
-        return common.Count(spec.frames, network.batches)
+            shared.write_frame(spec, t, shared.composite(spec, background, prediction, crop))
+        return shared.Count(spec.frames, network.batches)
 
-    common.report("single", spec, [common.timed(work)], {"batch": 1, "workers": 1})
+    shared.report("single", spec, [shared.timed(work)], {"batch": 1, "workers": 1})
 
 
 if __name__ == "__main__":

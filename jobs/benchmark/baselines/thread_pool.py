@@ -10,30 +10,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common
+    from jobs.benchmark.baselines import shared
 else:
-    import common
+    pass
 
 
 def main() -> None:
     """Renders the clip with a pool of ``workers`` threads."""
-    spec = common.Spec.from_command_line()
-    clip = common.load_clip(spec)
-    network = common.Network(spec, spec.threads, spec.batch)
+    spec = shared.Spec.from_command_line()
+    clip = shared.load_clip(spec)
+    network = shared.Network(spec, spec.threads, spec.batch)
 
-    def paste(t: int, prediction: common.Planes) -> common.Image:
-        return common.composite(spec, clip.background(t), prediction)
+    def paste(t: int, prediction: shared.Planes) -> shared.Image:
+        return shared.composite(spec, clip.background(t), prediction)
 
-    def render() -> common.Count:
-        for frames in common.batches(range(spec.frames), spec.batch):
+    def render() -> shared.Count:
+        for frames in shared.batches(range(spec.frames), spec.batch):
             predictions = network.predict_frames(clip, frames)
             for t, image in zip(frames, pool.map(paste, frames, predictions), strict=True):
-                common.write_frame(spec, t, image)
-        return common.Count(spec.frames, network.batches)
+                shared.write_frame(spec, t, image)
+        return shared.Count(spec.frames, network.batches)
 
     with ThreadPoolExecutor(spec.workers) as pool:
-        done = common.timed(render)
-    common.report("thread_pool", spec, [done], {})
+        done = shared.timed(render)
+    shared.report("thread_pool", spec, [done], {})
 
 
 if __name__ == "__main__":

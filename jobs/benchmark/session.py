@@ -14,6 +14,8 @@ from pathlib import Path
 from rich.console import Console
 
 from actors.core.errors import StoppedError
+from jobs.benchmark.benchmark_file import Report
+from jobs.benchmark.frame_check import Reference, Verdict, check_frames, check_video, tolerance
 from jobs.benchmark.material import Material, prepare
 from jobs.benchmark.matrix import (
     Cell,
@@ -29,13 +31,11 @@ from jobs.benchmark.matrix import (
     trial_seconds,
     whole,
 )
+from jobs.benchmark.measurement import Answer, Assignment, Trial, make_trial
 from jobs.benchmark.modes import measure_modes
 from jobs.benchmark.networks import make_network, networks_kind
-from jobs.benchmark.pixels import Reference, Verdict, check_frames, check_video, tolerance
-from jobs.benchmark.report import Report
 from jobs.benchmark.settings import FINALISTS, Setting, alternatives, best, candidates, finalists, setting_for
 from jobs.benchmark.systems import Runner
-from jobs.benchmark.trial import Answer, Assignment, Trial, make_trial
 from jobs.console import say
 
 JPEG_QUALITY = 95

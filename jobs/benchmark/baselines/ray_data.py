@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common
+    from jobs.benchmark.baselines import shared
 else:
-    import common
+    pass
 
 Rows = dict[str, NDArray[Any]]
 
@@ -47,27 +47,27 @@ IN_FLIGHT = 2  # tasks queued per actor
 class Inference:
     """One warm session; adds the network's answer to the rows."""
 
-    def __init__(self, spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> None:
+    def __init__(self, spec: shared.Spec, clip: ray.ObjectRef[shared.Clip]) -> None:
         cv2.setNumThreads(1)
         self._spec = spec
         self._clip = ray.get(clip)
-        self._network = common.Network(spec, spec.threads, spec.batch)
+        self._network = shared.Network(spec, spec.threads, spec.batch)
 
-    def predict(self, frames: list[int]) -> common.Planes:
+    def predict(self, frames: list[int]) -> shared.Planes:
         """The network's answer for output frames, ``(n, 3, inner, inner)`` float32."""
         return self._network.predict_frames(self._clip, frames)
 
     def __call__(self, rows: Rows) -> Rows:
         """Adds ``levels`` ``(n, 3, inner, inner)`` uint8: a quarter of the floats' bytes for the object store."""
         began = time.perf_counter()
-        levels = common.to_levels(self.predict(rows["data"].tolist()))
+        levels = shared.to_levels(self.predict(rows["data"].tolist()))
         return {"data": rows["data"], "levels": levels, "began": np.full(len(levels), began)}
 
 
 class Writing:
     """Pastes and writes what `Inference` has predicted."""
 
-    def __init__(self, spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> None:
+    def __init__(self, spec: shared.Spec, clip: ray.ObjectRef[shared.Clip]) -> None:
         cv2.setNumThreads(1)
         self._spec = spec
         self._clip = ray.get(clip)
@@ -75,7 +75,7 @@ class Writing:
     def __call__(self, rows: Rows) -> Rows:
         """Returns ``data``, ``began`` and ``ended`` alone."""
         for t, levels in zip(rows["data"].tolist(), rows["levels"], strict=True):
-            common.write_frame(self._spec, t, common.paste(self._spec, self._clip.background(t), levels))
+            shared.write_frame(self._spec, t, shared.paste(self._spec, self._clip.background(t), levels))
         ended = np.full(len(rows["data"]), time.perf_counter())
         return {"data": rows["data"], "began": rows["began"], "ended": ended}
 
@@ -83,7 +83,7 @@ class Writing:
 class Rendering:
     """Both in one actor."""
 
-    def __init__(self, spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> None:
+    def __init__(self, spec: shared.Spec, clip: ray.ObjectRef[shared.Clip]) -> None:
         self._infer = Inference(spec, clip)
         self._write = Writing(spec, clip)
 
@@ -105,7 +105,7 @@ def start_ray(address: str | None) -> None:
     context.wait_for_min_actors_s = LONGEST_START
 
 
-def default_block(spec: common.Spec) -> int:
+def default_block(spec: shared.Spec) -> int:
     """Batches in a block: 128 frames, or fewer where every actor would then have less than 16 blocks to take."""
     return max(1, min(MOST_IN_BLOCK, spec.frames // (16 * spec.workers)) // spec.batch)
 
@@ -123,17 +123,17 @@ def settled(rows: Rows) -> Rows:
     return {name: values[counted] for name, values in rows.items()}
 
 
-def render(spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> tuple[common.Done, dict[str, Any]]:
+def render(spec: shared.Spec, clip: ray.ObjectRef[shared.Clip]) -> tuple[shared.Done, dict[str, Any]]:
     """Runs the dataset; returns what was done, and how."""
     options = spec.options
     fused = options.get("layout", "fused") == "fused"
     writers = 0 if fused else options.get("writers", spec.workers)
     per_block = options.get("batches_per_block", default_block(spec))
-    gpus = 0 if spec.provider == common.CPU else 1 / spec.workers
+    gpus = 0 if spec.provider == shared.CPU else 1 / spec.workers
     # All actors of both pools must be up at once, on however few cores.
     cpus = 1 / math.ceil((spec.workers + writers) / (os.cpu_count() or 1))
     # Blocks of whole batches, so that no inference is smaller than it must be.
-    blocks = [np.array(frames) for frames in common.batches(range(spec.frames), spec.batch * per_block)]
+    blocks = [np.array(frames) for frames in shared.batches(range(spec.frames), spec.batch * per_block)]
     rendered = ray.data.from_numpy(blocks).map_batches(
         Rendering if fused else Inference,
         fn_constructor_args=(spec, clip),
@@ -162,18 +162,18 @@ def render(spec: common.Spec, clip: ray.ObjectRef[common.Clip]) -> tuple[common.
         "gpus_per_actor": gpus,
         "rendered": len(rows),
     }
-    count = common.Count(len(counted["data"]), len(began))
-    return common.Done(count, float(began[0]), float(counted["ended"].max())), settings
+    count = shared.Count(len(counted["data"]), len(began))
+    return shared.Done(count, float(began[0]), float(counted["ended"].max())), settings
 
 
 def main() -> None:
     """Renders the clip."""
-    spec = common.Spec.from_command_line()
-    clip = common.load_clip(spec)
+    spec = shared.Spec.from_command_line()
+    clip = shared.load_clip(spec)
     start_ray(spec.options.get("address"))
     done, settings = render(spec, ray.put(clip))
     ray.shutdown()
-    common.report("ray_data", spec, [done], settings)
+    shared.report("ray_data", spec, [done], settings)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The rival programs, run as the benchmark runs them: right pixels, honest counts, nothing of ours."""
+"""The baseline programs, run as the benchmark runs them: right pixels, honest counts, nothing of ours."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from ray.cluster_utils import Cluster
 
 from jobs.benchmark.matrix import System
 
-RIVALS = small.ROOT / "jobs" / "benchmark" / "rivals"
+BASELINES = small.ROOT / "jobs" / "benchmark" / "baselines"
 SHARED = {"common", "processes"}
-PROGRAMS = sorted(path.stem for path in RIVALS.glob("*.py") if path.stem not in {"__init__", *SHARED})
+PROGRAMS = sorted(path.stem for path in BASELINES.glob("*.py") if path.stem not in {"__init__", *SHARED})
 # Every background is shown, then again on the way back, and 45 frames are eleven batches of four and one more.
 FRAMES, BATCH, QUALITY = small.ROWS, 4, 80
 KEYS = {"system", "frames", "seconds", "fps_steady", "setup_seconds", "settings", "batches"}
@@ -46,7 +46,7 @@ class Clip:
 
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Clip:
-    folder = tmp_path_factory.mktemp("rivals")
+    folder = tmp_path_factory.mktemp("baselines")
     frames = [small.picture(i) for i in range(small.BACKGROUNDS)]
     rects = [small.square(i) for i in range(small.BACKGROUNDS)]
     features = small.feature_rows()
@@ -98,7 +98,7 @@ def start(program: str, spec: dict[str, Any], folder: Path) -> subprocess.Comple
     (folder / "out").mkdir(exist_ok=True)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(
-        [sys.executable, str(RIVALS / f"{program}.py"), str(path)],
+        [sys.executable, str(BASELINES / f"{program}.py"), str(path)],
         capture_output=True,
         text=True,
         timeout=200,
@@ -192,7 +192,7 @@ def test_a_network_of_half_floats_gets_half_floats(footage: Clip, tmp_path: Path
 def test_of_ray_data_counts_what_began_when_its_pipeline_was_full(
     began: list[float], counted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(RIVALS))
+    monkeypatch.syspath_prepend(str(BASELINES))
     settled = importlib.import_module("ray_data").settled
     rows = {"data": np.arange(2 * len(began)), "began": np.repeat(began, 2)}
     order = np.random.default_rng(0).permutation(2 * len(began))
@@ -283,8 +283,8 @@ def test_a_frame_that_cannot_be_written_is_not_passed_over(program: str, t: int,
 
 
 @pytest.mark.parametrize("program", sorted({*SHARED, *PROGRAMS}))
-def test_a_rival_uses_nothing_of_ours(program: str) -> None:
-    tree = ast.parse((RIVALS / f"{program}.py").read_text(encoding="utf-8"))
+def test_a_baseline_uses_nothing_of_ours(program: str) -> None:
+    tree = ast.parse((BASELINES / f"{program}.py").read_text(encoding="utf-8"))
     for_types = {
         id(node)
         for branch in ast.walk(tree)
@@ -294,7 +294,7 @@ def test_a_rival_uses_nothing_of_ours(program: str) -> None:
     allowed = {*SHARED, "numpy", "cv2", "onnxruntime"} | ({"ray"} if program == "ray_data" else set())
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and id(node) in for_types:
-            assert node.module == "jobs.benchmark.rivals"
+            assert node.module == "jobs.benchmark.baselines"
             assert {name.name for name in node.names} <= SHARED
         elif isinstance(node, ast.Import | ast.ImportFrom):
             assert not isinstance(node, ast.ImportFrom) or node.level == 0

@@ -10,11 +10,11 @@ import pyarrow as pa
 
 from jobs.benchmark.machine import Machine
 from jobs.benchmark.matrix import Cell, Device, Regime, System
+from jobs.benchmark.measurement import Answer, Trial
 from jobs.benchmark.memory import Memory
 from jobs.benchmark.modes import ModeCost
 from jobs.benchmark.results import cold_starts, compare, comparison_record, group, spread, summarise
 from jobs.benchmark.settings import Setting
-from jobs.benchmark.trial import Answer, Trial
 
 # Format of benchmark.json; raised when a key changes its meaning.
 VERSION = 2

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.choices import ImageFormat
-from jobs.report.strip import FRAMES, Picture, read_strip, spread
+from jobs.report.thumbnails import FRAMES, Picture, read_strip, spread
 
 
 def shade(picture: Picture) -> float:

@@ -1,6 +1,6 @@
-"""What the rival programs share: the clip in memory, the network's tensors, the paste and the answer.
+"""What the baseline programs share: the clip in memory, the network's tensors, the paste and the answer.
 
-It belongs to the rivals alone and uses nothing of the product. Pictures are BGR uint8, row-major. "domain n.n" names
+It belongs to the baselines alone and uses nothing of the product. Pictures are BGR uint8, row-major. "domain n.n" names
 the section of the family's facts that a function follows; correct pixels are those of tests/reference.py.
 """
 

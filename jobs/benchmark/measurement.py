@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from jobs.benchmark.frame_check import Verdict
 from jobs.benchmark.matrix import Cell, Output, Regime, System
 from jobs.benchmark.memory import Memory
-from jobs.benchmark.pixels import Verdict
 from jobs.benchmark.settings import Setting
 
 

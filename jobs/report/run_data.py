@@ -12,8 +12,8 @@ from actors.core.errors import InputError
 from actors.core.seam import EDGES
 from actors.core.timings import STAGES
 from actors.files.run_layout import timings_folder
-from jobs.report.strip import Strip, read_strip
-from jobs.report.work import Session, last_session
+from jobs.report.busy_times import Session, last_session
+from jobs.report.thumbnails import Strip, read_strip
 from jobs.run.ledger import Ledger
 from jobs.run.record import Attempt, RunRecord, find_run
 

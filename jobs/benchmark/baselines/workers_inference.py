@@ -11,33 +11,32 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common, processes
+    from jobs.benchmark.baselines import processes, shared
 else:
-    import common
     import processes
 
 
 def main() -> None:
     """Runs the network over the clip."""
-    spec = common.Spec.from_command_line()
-    clip = common.load_clip(spec)
+    spec = shared.Spec.from_command_line()
+    clip = shared.load_clip(spec)
     middle = spec.inner // 2
 
-    def prepare(worker: int) -> Callable[[], common.Count]:
-        network = common.Network(spec, spec.threads, spec.batch)
-        share = common.contiguous_share(spec.frames, spec.workers, worker)
+    def prepare(worker: int) -> Callable[[], shared.Count]:
+        network = shared.Network(spec, spec.threads, spec.batch)
+        share = shared.contiguous_share(spec.frames, spec.workers, worker)
 
-        def work() -> common.Count:
+        def work() -> shared.Count:
             probe = 0.0
-            for frames in common.batches(share, spec.batch):
+            for frames in shared.batches(share, spec.batch):
                 probe += float(network.predict_frames(clip, frames)[:, 1, middle, middle].sum(dtype=float))
-            return common.Count(len(share), network.batches, probe)
+            return shared.Count(len(share), network.batches, probe)
 
         return work
 
     done = processes.run_processes(spec.workers, prepare)
     probe = sum(part.count.probe for part in done)
-    common.report("workers_inference", spec, done, {"composited": False, "split": "contiguous"}, probe=probe)
+    shared.report("workers_inference", spec, done, {"composited": False, "split": "contiguous"}, probe=probe)
 
 
 if __name__ == "__main__":

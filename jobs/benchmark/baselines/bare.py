@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common, processes
+    from jobs.benchmark.baselines import processes, shared
 else:
-    import common
     import processes
 
 
@@ -32,7 +31,7 @@ def fixed_input(session: onnxruntime.InferenceSession, batch: int) -> dict[str, 
     for tensor in session.get_inputs():
         shape = [batch, *tensor.shape[1:]]
         levels = rng.integers(0, 256, shape, dtype=np.uint8)
-        dtype = common.DTYPES[tensor.type]
+        dtype = shared.DTYPES[tensor.type]
         arrays[tensor.name] = levels if dtype is np.uint8 else (levels / np.float32(255)).astype(dtype)
     return arrays
 
@@ -57,29 +56,29 @@ def runner(
 
 def main() -> None:
     """Renders nothing; counts frames."""
-    spec = common.Spec.from_command_line()
+    spec = shared.Spec.from_command_line()
     seconds = spec.options.get("seconds")
     batches = -(-spec.frames // spec.batch)
     taken = processes.Counter()
 
-    def prepare(_: int) -> Callable[[], common.Count]:
-        session = common.open_session(spec, spec.threads)
+    def prepare(_: int) -> Callable[[], shared.Count]:
+        session = shared.open_session(spec, spec.threads)
         arrays = fixed_input(session, spec.batch)
         run = runner(session, arrays, spec.output, on_card=spec.options.get("on_card", False))
         for _ in range(spec.warm):
             run()
 
-        def work() -> common.Count:
+        def work() -> shared.Count:
             done = 0
             stop = time.perf_counter() + seconds if seconds else None
             while time.perf_counter() < stop if stop else taken.take() < batches:
                 run()
                 done += 1
-            return common.Count(done * spec.batch, done)
+            return shared.Count(done * spec.batch, done)
 
         return work
 
-    common.report("bare", spec, processes.run_processes(spec.workers, prepare), {"composited": False})
+    shared.report("bare", spec, processes.run_processes(spec.workers, prepare), {"composited": False})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Processes for the rivals of several: they begin together and end together, and share what was loaded before."""
+"""Processes for the baselines of several: they begin together and end together, and share what was loaded before."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import cv2
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common
+    from jobs.benchmark.baselines import shared
 else:
-    import common
+    pass
 
 
 class Counter:
@@ -30,7 +30,7 @@ class Counter:
         return number
 
 
-def run_processes(number: int, prepare: Callable[[int], Callable[[], common.Count]]) -> list[common.Done]:
+def run_processes(number: int, prepare: Callable[[int], Callable[[], shared.Count]]) -> list[shared.Done]:
     """Runs processes that begin together.
 
     They are forked, so whatever the caller has loaded is shared by all of them. Needs a system with ``fork``.
@@ -53,7 +53,7 @@ def run_processes(number: int, prepare: Callable[[int], Callable[[], common.Coun
     def body(index: int) -> None:
         work = prepare(index)
         ready.wait()
-        answers.put(common.timed(work))
+        answers.put(shared.timed(work))
 
     running = [context.Process(target=body, args=(index,), daemon=True) for index in range(number)]
     for process in running:

@@ -11,35 +11,34 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
-    from jobs.benchmark.rivals import common, processes
+    from jobs.benchmark.baselines import processes, shared
 else:
-    import common
     import processes
 
 
 def main() -> None:
     """Renders the clip."""
-    spec = common.Spec.from_command_line()
-    clip = common.load_clip(spec)
-    batches = common.batches(range(spec.frames), spec.batch)
+    spec = shared.Spec.from_command_line()
+    clip = shared.load_clip(spec)
+    batches = shared.batches(range(spec.frames), spec.batch)
     taken = processes.Counter()
 
-    def prepare(_: int) -> Callable[[], common.Count]:
-        network = common.Network(spec, 1, spec.batch)
+    def prepare(_: int) -> Callable[[], shared.Count]:
+        network = shared.Network(spec, 1, spec.batch)
 
-        def work() -> common.Count:
+        def work() -> shared.Count:
             rendered = 0
             while (index := taken.take()) < len(batches):
                 frames = batches[index]
                 for t, prediction in zip(frames, network.predict_frames(clip, frames), strict=True):
-                    common.write_frame(spec, t, common.composite(spec, clip.background(t), prediction))
+                    shared.write_frame(spec, t, shared.composite(spec, clip.background(t), prediction))
                 rendered += len(frames)
-            return common.Count(rendered, network.batches)
+            return shared.Count(rendered, network.batches)
 
         return work
 
     done = processes.run_processes(spec.workers, prepare)
-    common.report("plain_loop", spec, done, {"threads": 1, "split": "dynamic"})
+    shared.report("plain_loop", spec, done, {"threads": 1, "split": "dynamic"})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,0 @@
-"""The programs that users have today, each a script of its own: ``python jobs/benchmark/rivals/NAME.py SPEC.json``.
-
-They share `common` with one another and nothing with the product, and print one JSON object as their last line.
-"""
