@@ -15,7 +15,9 @@ os.environ.pop("RAY_ADDRESS", None)
 # Read by Rich: what is printed is as wide here as in the processes that tests start.
 os.environ["COLUMNS"] = "200"
 # Workers find the suite's own modules, such as the workers that fail on demand.
-os.environ["PYTHONPATH"] = os.pathsep.join([os.path.dirname(__file__), os.path.dirname(os.path.dirname(__file__))])  # noqa: PTH120
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [os.path.join(os.path.dirname(__file__), "support"), os.path.dirname(os.path.dirname(__file__))]  # noqa: PTH118, PTH120
+)
 
 import random
 import shutil

@@ -15,7 +15,7 @@ import ray
 import small
 from ray.cluster_utils import Cluster
 from small import SmallClip
-from test_compositor import block_of, worker_of
+from small_worker import block_of, worker_of
 
 from actors.core.choices import Delivery, ImageFormat
 from actors.rendering.blocks import Block

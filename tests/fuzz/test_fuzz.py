@@ -49,7 +49,7 @@ def feed(name: str, count: int, folder: Path) -> Batch:
             capture_output=True,
             text=True,
             timeout=200,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (small.ROOT, tests, tests / "clip")))},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (small.ROOT, tests / "support")))},
             check=False,
         )
         if done.returncode == 0:

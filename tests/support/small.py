@@ -16,7 +16,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WIDTH, HEIGHT, BACKGROUNDS, ROWS = 192, 160, 20, 45
 
 # A feature of this value in an output frame's own row makes the model return NaN for that frame alone.

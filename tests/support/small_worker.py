@@ -1,0 +1,61 @@
+"""A worker without Ray on the small clip, and its backgrounds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import small
+from small import SmallClip
+
+from actors.core.audio_track import AudioTrack
+from actors.core.choices import Delivery, Interpolation, Loop, Precision
+from actors.core.clip import FaceRect, ImageFrames
+from actors.core.pairing import Pairing
+from actors.files.digests import code_digest, model_digest
+from actors.files.node_check import NodeProof
+from actors.kinds.unet_328_ave import KIND as UNET_328
+from actors.network.recognition import read_model
+from actors.network.session import CPU
+from actors.rendering.blocks import Block, BlockRequest, load_block
+from actors.rendering.compositor import Compositor
+from actors.rendering.worker_config import WorkerConfig
+
+
+def request_of(clip: SmallClip, prepare: Delivery | None) -> BlockRequest:
+    paths = tuple(str(clip.folder / "full_body_img" / f"{i + 1}.png") for i in range(small.BACKGROUNDS))
+    rects = tuple(FaceRect(*rect) for rect in clip.rects)
+    source = ImageFrames(paths, small.WIDTH, small.HEIGHT)
+    return BlockRequest(0, source, rects, Interpolation.CUBIC, keep_frames=True, prepare=prepare)
+
+
+def block_of(clip: SmallClip, prepare: Delivery | None) -> Block:
+    return load_block(request_of(clip, prepare), UNET_328)[0]
+
+
+def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None, **how: int) -> Compositor:
+    for folder in ("frames", "segments", "timings"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    (out / ".token").touch()
+    config = WorkerConfig(
+        model=str(model),
+        tensors=read_model(str(model), UNET_328),
+        kind=UNET_328,
+        pairing=Pairing(Loop.BOUNCE, small.BACKGROUNDS),
+        provider=CPU,
+        precision=Precision.FP32,
+        threads=1,
+        finishers=how.get("finishers", 0),
+        batch=how.get("batch", 1),
+        gpus=0,
+        interpolation=Interpolation.CUBIC,
+        ready_planes=False,
+        faces=False,
+        colour_match=False,
+        delivery=delivery,
+        out=str(out),
+        samples=((0, request_of(clip, None)),),
+        proof=NodeProof(str(model), (), model_digest(str(model), ()), (), str(out), ".token", code_digest()),
+    )
+    worker = Compositor(7, config, AudioTrack(clip.features, None))
+    worker.prepare()
+    return worker
