@@ -1,4 +1,7 @@
-"""Who may import whom, read from the source with ast, so that nothing hides behind an import that does not happen."""
+"""Who may import whom, read from the source with ast, so that nothing hides behind an import that does not happen.
+
+The table is the architecture: whoever needs another arrow changes it here, and says why in the commit.
+"""
 
 import ast
 from collections.abc import Iterator
@@ -11,6 +14,68 @@ ROOT = Path(__file__).parents[1]
 UNPICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
 # What the pure values and arithmetic of actors/core must work without.
 SHELL_LIBRARIES = {"ray", "onnxruntime", "av"}
+
+
+# What each package, or module that stands beside the packages, imports of the program. Layers stand top down: an entry
+# names only what stands below it, so there is no circle.
+ALLOWED = {
+    "jobs.__main__": {"actors.core", "jobs.console", "jobs.inputs", "jobs.process"},
+    "jobs.commands": {
+        *{"jobs.report", "jobs.diagnostics", "jobs.benchmark", "jobs.run", "jobs.tune", "jobs.demo"},
+        *{"jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip"},
+        *{"actors.kinds", "actors.network", "actors.files", "actors.core", "jobs.console", "jobs.progress_meter"},
+    },
+    "jobs.report": {"jobs.run", "jobs.inputs", "jobs.clip", "actors.files", "actors.core"},
+    "jobs.diagnostics": {
+        *{"jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.process", "jobs.console"},
+        *{"actors.files", "actors.core"},
+    },
+    "jobs.benchmark": {
+        *{"jobs.demo", "jobs.models", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.clip", "jobs.console"},
+        *{"actors.rendering", "actors.network", "actors.kinds", "actors.files", "actors.core"},
+    },
+    "jobs.tune": {
+        *{"jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.process"},
+        *{"jobs.console", "actors", "actors.files", "actors.core"},
+    },
+    "jobs.demo": {
+        "jobs.run",
+        "jobs.audio",
+        "jobs.models",
+        "jobs.process",
+        "actors.kinds",
+        "actors.files",
+        "actors.core",
+    },
+    "jobs.run": {
+        *{"jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip", "jobs.process"},
+        *{"jobs.console", "jobs.progress_meter", "jobs.clock"},
+        *{"actors", "actors.rendering", "actors.network", "actors.files", "actors.core"},
+    },
+    "jobs.scheduling": {"jobs.cluster", "jobs.process", "actors.rendering", "actors.core"},
+    "jobs.planning": {"jobs.cluster", "jobs.inputs", "actors.rendering", "actors.files", "actors.core"},
+    "jobs.cluster": {"jobs.inputs", "jobs.process", "jobs.console", "actors", "actors.files", "actors.core"},
+    "jobs.inputs": {
+        *{"jobs.audio", "jobs.clip", "actors.rendering", "actors.network", "actors.kinds", "actors.files"},
+        "actors.core",
+    },
+    "jobs.audio": {
+        *{"jobs.clip", "jobs.process", "actors.network", "actors.kinds", "actors.files", "actors.core"},
+    },
+    "jobs.clip": {"actors.rendering", "actors.files", "actors.core"},
+    "jobs.models": {"actors.core"},
+    "jobs.process": {"actors.core"},
+    "jobs.progress_meter": {"jobs.console"},
+    "jobs.console": {"actors.core"},
+    "jobs.clock": set(),
+    "jobs": {"actors"},
+    "actors.rendering": {"actors.network", "actors.files", "actors.core"},
+    "actors.network": {"actors.kinds", "actors.files", "actors.core"},
+    "actors.kinds": {"actors.core"},
+    "actors.files": {"actors", "actors.core"},
+    "actors.core": set(),
+    "actors": set(),
+}
 
 
 def sources(*folders: str) -> dict[str, ast.Module]:
@@ -68,6 +133,40 @@ def offences(trees: dict[str, ast.Module], forbidden: set[str]) -> set[str]:
         for module in imported_modules(tree, path)
         if module.split(".")[0] in forbidden
     }
+
+
+def owner(module: str) -> str:
+    """The package that a module belongs to, as the table names it: itself where it stands beside the packages."""
+    parts = module.split(".")[:2]
+    place = ROOT.joinpath(*parts)
+    return ".".join(parts) if place.is_dir() or place.with_suffix(".py").is_file() else parts[0]
+
+
+def test_imports_are_those_of_the_table() -> None:
+    trees = sources("actors", "jobs")
+    modules = {path.removesuffix(".py").removesuffix("/__init__").replace("/", ".") for path in trees}
+    found: dict[str, set[str]] = {owner(module): set() for module in modules}
+    for path, tree in trees.items():
+        own = owner(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
+        for node in ast.walk(tree):
+            named = imported_modules(node, path) if isinstance(node, (ast.Import, ast.ImportFrom)) else ()
+            # `from a import b` means `a.b` where that is a module, and `a` alone where it is not.
+            meant = set(named) & modules
+            found[own] |= {owner(name) for name in meant if not any(other.startswith(f"{name}.") for other in meant)}
+        found[own].discard(own)
+    assert found == ALLOWED
+
+
+def test_the_table_stands_top_down() -> None:
+    layers = list(ALLOWED)
+    assert [
+        (above, below) for above in layers for below in ALLOWED[above] if layers.index(below) < layers.index(above)
+    ] == []
+
+
+def test_every_package_says_in_one_line_what_lives_there() -> None:
+    packages = {path: ast.get_docstring(tree) for path, tree in sources("actors", "jobs").items() if "__init__" in path}
+    assert [path for path, text in packages.items() if not text or not text.split("\n")[0].endswith((".", ":"))] == []
 
 
 def test_both_packages_are_looked_at() -> None:
@@ -136,7 +235,7 @@ def test_one_module_waits_for_ray() -> None:
     ("source", "module"),
     [
         ("import jobs.planning.blocks", "jobs.planning.blocks"),
-        ("def f():\n    from jobs import plan", "jobs.planning.blocks"),
+        ("def f():\n    from jobs import plan", "jobs.plan"),
         ("if TYPE_CHECKING:\n    import jobs as j", "jobs"),
         ("from ..session import open", "actors.session"),
         ("from .. import session", "actors.session"),
