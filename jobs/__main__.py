@@ -37,7 +37,7 @@ def application(commands: Sequence[str]) -> typer.Typer:
     """The command line with these commands; a command costs the time of importing what it needs."""
     app = typer.Typer(
         name="mouthpiece",
-        help="Renders lip-sync clips: background frames, face squares, audio features and an ONNX network become "
+        help="Renders lip-sync clips: background frames, face boxes, audio features and an ONNX network become "
         "finished frames, a video with sound and a table of timings.",
         add_completion=False,
         pretty_exceptions_enable=False,

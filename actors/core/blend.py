@@ -1,6 +1,6 @@
-"""How the finished square meets the frame: with a hard edge, or by a weight for every pixel.
+"""How the finished patch meets the frame: with a hard edge, or by a weight for every pixel.
 
-A weight is uint8: 0 keeps the frame's own pixel to the bit, 255 shows the finished square's, and between them the two
+A weight is uint8: 0 keeps the frame's own pixel to the bit, 255 shows the finished patch's, and between them the two
 are mixed.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from actors.core.face_box import FaceSquare
+    from actors.core.face_box import SubpixelBox
     from actors.core.kind import ModelKind
     from actors.core.pixels import Image
 
@@ -25,8 +25,8 @@ LONGEST_RAMP = 1 / 16
 KEPT = ((0, 0, 255), (255, 255, 255))
 
 
-def feather_weights(square: FaceSquare, kind: ModelKind) -> NDArray[np.uint8]:
-    """The weights of ``feather`` for the pixels of a face square.
+def feather_weights(exact: SubpixelBox, kind: ModelKind) -> NDArray[np.uint8]:
+    """The weights of ``feather`` for the pixels of a face box.
 
     Along each axis the weight is 1 over the masked part of the inner region, and 0 where the network saw the picture
     unmasked, but for a straight ramp between the two: it reaches 1 at the mask's edge, and 0 at the inner region's
@@ -35,18 +35,18 @@ def feather_weights(square: FaceSquare, kind: ModelKind) -> NDArray[np.uint8]:
     that of its centre: the product of both axes, in 255ths, rounded.
 
     Args:
-        square: where the crop lies on the frame.
+        exact: where the crop lies on the frame.
         kind: gives the crop, its inner region and the mask.
 
     Returns:
-        ``(h, w)`` uint8, of the size of ``square.pixels``.
+        ``(h, w)`` uint8, of the size of ``exact.pixels``.
     """
-    (x, y, width, height), rect = kind.mask, square.pixels
-    # Where the centres of the square's pixels lie in the inner region.
-    columns = np.arange(rect.x0, rect.x1, dtype=np.float64) + 0.5
-    rows = np.arange(rect.y0, rect.y1, dtype=np.float64) + 0.5
-    across = (columns - square.x0) * (kind.crop / square.width) - kind.border
-    down = (rows - square.y0) * (kind.crop / square.height) - kind.border
+    (x, y, width, height), box = kind.mask, exact.pixels
+    # Where the centres of the patch's pixels lie in the inner region.
+    columns = np.arange(box.x0, box.x1, dtype=np.float64) + 0.5
+    rows = np.arange(box.y0, box.y1, dtype=np.float64) + 0.5
+    across = (columns - exact.x0) * (kind.crop / exact.width) - kind.border
+    down = (rows - exact.y0) * (kind.crop / exact.height) - kind.border
     weights = np.outer(_ramps(down, y, y + height, kind.inner), _ramps(across, x, x + width, kind.inner))
     return np.asarray(np.rint(255 * weights), np.uint8)
 
@@ -71,7 +71,7 @@ def without_kept(weights: NDArray[np.uint8] | None, parsing: Image) -> NDArray[n
 
     Args:
         weights: ``(h, w)`` uint8, or ``None`` for 255 everywhere.
-        parsing: ``(h, w, 3)`` uint8 BGR, the parsing's part under the square.
+        parsing: ``(h, w, 3)`` uint8 BGR, the parsing's part under the patch.
     """
     whole = np.full(parsing.shape[:2], 255, np.uint8) if weights is None else weights.copy()
     for colour in KEPT:
@@ -79,17 +79,17 @@ def without_kept(weights: NDArray[np.uint8] | None, parsing: Image) -> NDArray[n
     return whole
 
 
-def blended(original: Image, square: Image, weights: NDArray[np.uint8]) -> Image:
-    """Original and finished pixels mixed: ``((255 - w) * original + w * square) / 255``, rounded to the nearest.
+def blended(original: Image, patch: Image, weights: NDArray[np.uint8]) -> Image:
+    """Original and finished pixels mixed: ``((255 - w) * original + w * patch) / 255``, rounded to the nearest.
 
     Args:
-        original: ``(h, w, 3)`` uint8, the frame's own pixels under the square.
-        square: ``(h, w, 3)`` uint8, the finished square.
+        original: ``(h, w, 3)`` uint8, the frame's own pixels under the patch.
+        patch: ``(h, w, 3)`` uint8, the finished patch.
         weights: ``(h, w)`` uint8.
     """
     share = np.asarray(cv2.merge([weights] * 3), np.uint8)
     # No sum of two products exceeds 255 * 255, so that 16 bits hold it with what rounding adds.
-    mixed = np.multiply(square, share, dtype=np.uint16)
+    mixed = np.multiply(patch, share, dtype=np.uint16)
     mixed += np.multiply(original, np.bitwise_not(share), dtype=np.uint16)
     # Division by 255, rounded: exact for all sums of 16 bits that occur.
     mixed += 128

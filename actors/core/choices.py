@@ -28,7 +28,7 @@ class Precision(StrEnum):
 
 
 class Interpolation(StrEnum):
-    """Filter of a resize, from square to crop or from crop back to square."""
+    """Filter of a resize, from face box to crop or from crop back to face box."""
 
     CUBIC = "cubic"
     LINEAR = "linear"
@@ -50,7 +50,7 @@ class Loop(StrEnum):
 
 
 class Blend(StrEnum):
-    """How the finished square meets the frame."""
+    """How the finished patch meets the frame."""
 
     HARD = "hard"
     FEATHER = "feather"

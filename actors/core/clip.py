@@ -11,8 +11,8 @@ from actors.core.video_packets import Packets
 
 
 @dataclass(frozen=True, slots=True)
-class FaceRect:
-    """The face square of one frame in pixels, half-open: columns ``x0 <= x < x1``, rows ``y0 <= y < y1``."""
+class FaceBox:
+    """The face box of one frame in pixels, half-open: columns ``x0 <= x < x1``, rows ``y0 <= y < y1``."""
 
     x0: int
     y0: int
@@ -136,7 +136,7 @@ class Clip:
         form: ``package``, ``dataset``, ``binary`` or ``frames``.
         frames: full background frames, or ``None`` for a binary export without them.
         planes: ready-made network input, used only where there are no full frames.
-        rects: one face rectangle per background frame; ``None`` exactly where ``frames`` is.
+        boxes: one face box per background frame; ``None`` exactly where ``frames`` is.
         features: path of the clip's own audio features ``(T, *kind.feature)``, if it has them.
         windows: path of the clip's own audio windows (binary export), if it has them.
         window_count: how many windows that file holds (0 without one).
@@ -150,7 +150,7 @@ class Clip:
     form: str
     frames: FrameSource | None
     planes: PlaneFile | None
-    rects: tuple[FaceRect, ...] | None
+    boxes: tuple[FaceBox, ...] | None
     features: str | None
     windows: str | None
     window_count: int

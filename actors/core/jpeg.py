@@ -1,8 +1,8 @@
-"""Finished frames as JPEG of which only the face square is encoded anew.
+"""Finished frames as JPEG of which only the face box is encoded anew.
 
 An encoder that restarts every k MCUs (minimum coded units: 16 x 16 px at 4:2:0) forgets at each restart what it has
 predicted so far, so each such interval depends on its own pixels only (ITU-T T.81, E.1.4). A background is encoded
-once; of each frame only the intervals that the square touches are encoded, and take their place in the file. The result
+once; of each frame only the intervals that the patch touches are encoded, and take their place in the file. The result
 is byte for byte the file that OpenCV makes of the finished frame with the same restart interval.
 """
 
@@ -15,13 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 
 if TYPE_CHECKING:
     from actors.core.pixels import Image
 
 MCU = 16
-# From here on restarts cost about 1 % of the file, and the intervals are still short beside a face square.
+# From here on restarts cost about 1 % of the file, and the intervals are still short beside a face box.
 SHORTEST_INTERVAL = 8
 
 _START_OF_SCAN, _END_OF_IMAGE, _FIRST_RESTART = 0xDA, b"\xff\xd9", 0xD0
@@ -29,16 +29,16 @@ _START_OF_SCAN, _END_OF_IMAGE, _FIRST_RESTART = 0xDA, b"\xff\xd9", 0xD0
 
 @dataclass(frozen=True, slots=True)
 class JpegBackground:
-    """A background's JPEG without what the square touches, and the pixels to encode that anew.
+    """A background's JPEG without what the patch touches, and the pixels to encode that anew.
 
     It is whole in itself: splicing needs the background frame no more. The arrays may be read-only.
 
     Attributes:
-        constant: ``(n,)`` uint8, the file without the rows of intervals that the square touches.
+        constant: ``(n,)`` uint8, the file without the rows of intervals that the patch touches.
         cuts: ``(rows + 1,)`` int64, 0 and then the offset in ``constant`` at which each of these rows goes.
         restarts: uint8, the second bytes of the restart markers between the touched intervals, as the file counts them.
         region: ``(h, w, 3)`` uint8 BGR, the background's pixels in the touched intervals.
-        rect: where in ``region`` the square lies.
+        box: where in ``region`` the patch lies.
         interval: MCUs between restarts.
         quality: 1..100.
     """
@@ -47,7 +47,7 @@ class JpegBackground:
     cuts: NDArray[np.int64]
     restarts: NDArray[np.uint8]
     region: Image
-    rect: FaceRect
+    box: FaceBox
     interval: int
     quality: int
 
@@ -60,7 +60,7 @@ class JpegBackground:
 def restart_interval(width: int) -> int:
     """MCUs between restarts in a frame of ``width`` px: the smallest divisor of its MCUs per row that is at least 8.
 
-    Rows must consist of whole intervals, or a square would touch a different set of them on each row. 8 at widths of
+    Rows must consist of whole intervals, or a patch would touch a different set of them on each row. 8 at widths of
     1280, 1920, 2560 and 3840 px, 9 at 854; the whole row where the row is short or its MCUs are a prime number.
     """
     row = -(-width // MCU)
@@ -80,12 +80,12 @@ def encode_jpeg(image: Image, quality: int) -> bytes:
     return _encode(image, quality, restart_interval(image.shape[1])).tobytes()
 
 
-def prepare_jpeg(frame: Image, rect: FaceRect, quality: int) -> JpegBackground:
+def prepare_jpeg(frame: Image, box: FaceBox, quality: int) -> JpegBackground:
     """Encodes a background once; this costs what `encode_jpeg` does.
 
     Args:
         frame: ``(H, W, 3)`` uint8 BGR.
-        rect: the face square, inside of the frame.
+        box: the face box, inside of the frame.
         quality: 1..100.
 
     Raises:
@@ -98,8 +98,8 @@ def prepare_jpeg(frame: Image, rect: FaceRect, quality: int) -> JpegBackground:
     starts, stops = _segments(content, per_row * -(-height // MCU))
 
     across = interval * MCU
-    left, right = rect.x0 // across, -(-rect.x1 // across)
-    top, bottom = rect.y0 // MCU, -(-rect.y1 // MCU)
+    left, right = box.x0 // across, -(-box.x1 // across)
+    top, bottom = box.y0 // MCU, -(-box.y1 // MCU)
     rows = np.arange(top, bottom)
     before = starts[rows * per_row + left]
     after = stops[rows * per_row + right - 1]
@@ -113,27 +113,27 @@ def prepare_jpeg(frame: Image, rect: FaceRect, quality: int) -> JpegBackground:
         cuts=np.cumsum([0, *(part.size for part in kept[:-1])], dtype=np.int64),
         restarts=(_FIRST_RESTART + numbers % 8).astype(np.uint8),
         region=frame[y0 : bottom * MCU, x0 : right * across].copy(),
-        rect=FaceRect(rect.x0 - x0, rect.y0 - y0, rect.x1 - x0, rect.y1 - y0),
+        box=FaceBox(box.x0 - x0, box.y0 - y0, box.x1 - x0, box.y1 - y0),
         interval=interval,
         quality=quality,
     )
 
 
-def splice_jpeg(prepared: JpegBackground, square: Image) -> bytes:
+def splice_jpeg(prepared: JpegBackground, patch: Image) -> bytes:
     """The file of the finished frame: `encode_jpeg` of it, byte for byte.
 
     Args:
         prepared: the frame's background.
-        square: ``(rect.height, rect.width, 3)`` uint8 BGR, the finished face square.
+        patch: ``(box.height, box.width, 3)`` uint8 BGR, the finished face box.
 
     Raises:
-        ValueError: the square has another size than the background was prepared for.
+        ValueError: the patch has another size than the background was prepared for.
     """
-    rect = prepared.rect
-    if square.shape != (rect.height, rect.width, 3):
-        raise ValueError(f"a square of {square.shape} does not fit into one of {rect.width}x{rect.height}")
+    box = prepared.box
+    if patch.shape != (box.height, box.width, 3):
+        raise ValueError(f"a patch of {patch.shape} does not fit into one of {box.width}x{box.height}")
     region = prepared.region.copy()
-    region[rect.y0 : rect.y1, rect.x0 : rect.x1] = square
+    region[box.y0 : box.y1, box.x0 : box.x1] = patch
 
     content = _encode(region, prepared.quality, prepared.interval)
     starts, stops = _segments(content, prepared.restarts.size + 1)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from actors.core.choices import Hears, Interpolation, Loop
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.mel import BANDS, WINDOW_ROWS
 
 
@@ -17,7 +17,7 @@ class ModelKind:
 
     Attributes:
         name: what users call it; its module in `actors.kinds` has the same, with underscores.
-        crop: side in pixels that the face rectangle is resized to.
+        crop: side in pixels that the face box is resized to.
         inner: side in pixels of the region that the network sees, centred in the crop.
         mask: ``(x, y, width, height)`` of the rectangle blacked out in the masked copy of the inner region.
         masked_first: whether the masked copy is planes 0 to 2 and the reference 3 to 5; else the other way round.
@@ -62,7 +62,7 @@ class ModelKind:
             "its name is words and numbers with dashes between": re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", self.name),
             "its inner region lies in the middle of its crop": self.crop >= self.inner > 0
             and (self.crop - self.inner) % 2 == 0,
-            "its mask lies within its inner region": FaceRect(x, y, x + width, y + height).inside(
+            "its mask lies within its inner region": FaceBox(x, y, x + width, y + height).inside(
                 self.inner, self.inner
             ),
             "black is less than white": black < white,

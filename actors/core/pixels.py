@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from actors.core.choices import Interpolation
 
 if TYPE_CHECKING:
-    from actors.core.clip import FaceRect
+    from actors.core.clip import FaceBox
     from actors.core.kind import ModelKind
 
 Image = NDArray[np.uint8]
@@ -28,10 +28,10 @@ Planes = NDArray[np.float32]
 UNIT = (0.0, 1.0)
 
 
-def crop_face(frame: Image, rect: FaceRect, kind: ModelKind, interpolation: Interpolation) -> Image:
-    """The face square of ``frame`` ``(H, W, 3)``, resized to ``(kind.crop, kind.crop, 3)``."""
-    square = frame[rect.y0 : rect.y1, rect.x0 : rect.x1]
-    crop = cv2.resize(square, (kind.crop, kind.crop), interpolation=interpolation.flag)
+def crop_face(frame: Image, box: FaceBox, kind: ModelKind, interpolation: Interpolation) -> Image:
+    """The face box of ``frame`` ``(H, W, 3)``, resized to ``(kind.crop, kind.crop, 3)``."""
+    patch = frame[box.y0 : box.y1, box.x0 : box.x1]
+    crop = cv2.resize(patch, (kind.crop, kind.crop), interpolation=interpolation.flag)
     return np.asarray(crop, np.uint8)
 
 
@@ -146,15 +146,15 @@ def with_mouth(crop: Image, mouth: Image, kind: ModelKind) -> Image:
     return face
 
 
-def render_square(crop: Image, mouth: Image, rect: FaceRect, kind: ModelKind, interpolation: Interpolation) -> Image:
-    """The finished face square ``(rect.height, rect.width, 3)``: the crop with the mouth in it, resized."""
+def render_patch(crop: Image, mouth: Image, box: FaceBox, kind: ModelKind, interpolation: Interpolation) -> Image:
+    """The finished face box ``(box.height, box.width, 3)``: the crop with the mouth in it, resized."""
     face = with_mouth(crop, mouth, kind)
-    square = cv2.resize(face, (rect.width, rect.height), interpolation=interpolation.flag)
-    return np.asarray(square, np.uint8)
+    patch = cv2.resize(face, (box.width, box.height), interpolation=interpolation.flag)
+    return np.asarray(patch, np.uint8)
 
 
-def paste(frame: Image, square: Image, rect: FaceRect) -> Image:
-    """A copy of ``frame`` with ``square`` in place of the face; every pixel outside equals ``frame``'s."""
+def paste(frame: Image, patch: Image, box: FaceBox) -> Image:
+    """A copy of ``frame`` with ``patch`` in place of the face; every pixel outside equals ``frame``'s."""
     finished = frame.copy()
-    finished[rect.y0 : rect.y1, rect.x0 : rect.x1] = square
+    finished[box.y0 : box.y1, box.x0 : box.x1] = patch
     return finished

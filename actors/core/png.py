@@ -1,9 +1,9 @@
-"""Finished frames as PNG of which only the rows of the face square are compressed anew.
+"""Finished frames as PNG of which only the rows of the face box are compressed anew.
 
 A PNG's pixels are one deflate stream, cut into IDAT chunks at will (PNG specification, 10.1). Streams that begin
-without history and end at a full flush may be joined (RFC 1951), so that the rows above and below the square are
+without history and end at a full flush may be joined (RFC 1951), so that the rows above and below the patch are
 compressed once per background, with the checksum of their chunks. Rows are filtered by the row above (UP). Only the
-first row below the square is not (SUB): it must not change with the square.
+first row below the patch is not (SUB): it must not change with the patch.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from actors.core.clip import FaceRect
+    from actors.core.clip import FaceBox
     from actors.core.pixels import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -37,17 +37,17 @@ _ADLER_BASE = 65521
 
 @dataclass(frozen=True, slots=True)
 class PngBackground:
-    """A background's PNG without the rows of the square, and these rows, filtered but not yet compressed.
+    """A background's PNG without the rows of the patch, and these rows, filtered but not yet compressed.
 
     It is whole in itself: splicing needs the background frame no more. The arrays may be read-only.
 
     Attributes:
-        before: ``(n,)`` uint8, the file up to the chunk of the square's rows.
-        band: ``(h, 1 + 3 W)`` uint8, the square's rows, filtered: filter type, then R, G, B.
-        above: ``(3 w,)`` uint8, R, G, B of the pixels just above the square; 0 where there are none.
+        before: ``(n,)`` uint8, the file up to the chunk of the patch's rows.
+        band: ``(h, 1 + 3 W)`` uint8, the patch's rows, filtered: filter type, then R, G, B.
+        above: ``(3 w,)`` uint8, R, G, B of the pixels just above the patch; 0 where there are none.
         after: ``(n,)`` uint8, the chunk of the rows below.
-        left: the square's first column in px.
-        adler_before: Adler-32 of the filtered rows above the square.
+        left: the patch's first column in px.
+        adler_before: Adler-32 of the filtered rows above the patch.
         adler_after: Adler-32 of the filtered rows below it.
         size_after: bytes of the filtered rows below it.
     """
@@ -67,12 +67,12 @@ class PngBackground:
         return self.before.nbytes + self.band.nbytes + self.above.nbytes + self.after.nbytes
 
 
-def prepare_png(frame: Image, rect: FaceRect) -> PngBackground:
-    """Filters a background and compresses all but the rows of the square.
+def prepare_png(frame: Image, box: FaceBox) -> PngBackground:
+    """Filters a background and compresses all but the rows of the patch.
 
     Args:
         frame: ``(H, W, 3)`` uint8 BGR.
-        rect: the face square, inside of the frame.
+        box: the face box, inside of the frame.
     """
     height, width = frame.shape[:2]
     pixels = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB).reshape(height, 3 * width)
@@ -80,43 +80,43 @@ def prepare_png(frame: Image, rect: FaceRect) -> PngBackground:
     filtered[:, 0] = _UP
     filtered[0, 1:] = pixels[0]
     np.subtract(pixels[1:], pixels[:-1], out=filtered[1:, 1:])
-    if rect.y1 < height:
-        filtered[rect.y1, 0] = _SUB
-        filtered[rect.y1, 1:4] = pixels[rect.y1, :3]
-        np.subtract(pixels[rect.y1, 3:], pixels[rect.y1, :-3], out=filtered[rect.y1, 4:])
+    if box.y1 < height:
+        filtered[box.y1, 0] = _SUB
+        filtered[box.y1, 1:4] = pixels[box.y1, :3]
+        np.subtract(pixels[box.y1, 3:], pixels[box.y1, :-3], out=filtered[box.y1, 4:])
 
     # 8 bits per channel, colour type 2 (RGB), the only methods of compression and filtering, not interlaced.
     header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
-    rows_above, rows_below = filtered[: rect.y0], filtered[rect.y1 :]
+    rows_above, rows_below = filtered[: box.y0], filtered[box.y1 :]
     before = b"".join((SIGNATURE, *header, *_chunk(b"IDAT", _ZLIB_HEADER, *_deflate(rows_above))))
     after = b"".join(_chunk(b"IDAT", *_deflate(rows_below, isal_zlib.Z_FINISH)))
-    above = pixels[rect.y0 - 1] if rect.y0 else np.zeros(3 * width, np.uint8)
+    above = pixels[box.y0 - 1] if box.y0 else np.zeros(3 * width, np.uint8)
     return PngBackground(
         before=np.frombuffer(before, np.uint8),
-        band=filtered[rect.y0 : rect.y1].copy(),
-        above=above[3 * rect.x0 : 3 * rect.x1].copy(),
+        band=filtered[box.y0 : box.y1].copy(),
+        above=above[3 * box.x0 : 3 * box.x1].copy(),
         after=np.frombuffer(after, np.uint8),
-        left=rect.x0,
+        left=box.x0,
         adler_before=isal_zlib.adler32(rows_above),
         adler_after=isal_zlib.adler32(rows_below),
         size_after=rows_below.size,
     )
 
 
-def splice_png(prepared: PngBackground, square: Image) -> bytes:
+def splice_png(prepared: PngBackground, patch: Image) -> bytes:
     """The file of the finished frame.
 
     Args:
         prepared: the frame's background.
-        square: ``(h, w, 3)`` uint8 BGR, the finished face square.
+        patch: ``(h, w, 3)`` uint8 BGR, the finished face box.
 
     Raises:
-        ValueError: the square has another size than the background was prepared for.
+        ValueError: the patch has another size than the background was prepared for.
     """
     rows, columns = len(prepared.band), prepared.above.size // 3
-    if square.shape != (rows, columns, 3):
-        raise ValueError(f"a square of {square.shape} does not fit into one of {columns}x{rows}")
-    pixels = cv2.cvtColor(square, cv2.COLOR_BGR2RGB).reshape(rows, 3 * columns)
+    if patch.shape != (rows, columns, 3):
+        raise ValueError(f"a patch of {patch.shape} does not fit into one of {columns}x{rows}")
+    pixels = cv2.cvtColor(patch, cv2.COLOR_BGR2RGB).reshape(rows, 3 * columns)
     band = prepared.band.copy()
     changed = band[:, 1 + 3 * prepared.left :][:, : 3 * columns]
     np.subtract(pixels[0], prepared.above, out=changed[0])
@@ -135,14 +135,14 @@ def splice_png(prepared: PngBackground, square: Image) -> bytes:
     )
 
 
-def encode_png(image: Image, rect: FaceRect) -> bytes:
+def encode_png(image: Image, box: FaceBox) -> bytes:
     """The file that `splice_png` makes of a finished frame, for a background that is shown once.
 
     Args:
         image: ``(H, W, 3)`` uint8 BGR, finished.
-        rect: the face square, inside of the frame.
+        box: the face box, inside of the frame.
     """
-    return splice_png(prepare_png(image, rect), image[rect.y0 : rect.y1, rect.x0 : rect.x1])
+    return splice_png(prepare_png(image, box), image[box.y0 : box.y1, box.x0 : box.x1])
 
 
 def adler32_combine(first: int, second: int, second_size: int) -> int:

@@ -1,6 +1,6 @@
 """How visible the edges of the paste are in a finished frame: the seam, 1.0 where nobody can see one.
 
-Three rectangles of the crop can show: the square's own edge, the inner region's (where the network's pixels end) and
+Three rectangles of the crop can show: the box's own edge, the inner region's (where the network's pixels end) and
 the mask's (where those that it never saw begin). Each of their sides is a line between two rows or columns of pixels,
 the nearest to where it lies on the frame, and is cut into segments of about `SEGMENT` pixels. With
 
@@ -32,7 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from actors.core.face_box import FaceSquare
+    from actors.core.face_box import SubpixelBox
     from actors.core.kind import ModelKind
     from actors.core.pixels import Image
 
@@ -51,16 +51,16 @@ _TOGETHER = 16
 
 @dataclass(frozen=True, slots=True)
 class SeamLines:
-    """The lines of one background's square, and all that the measure needs of the background itself.
+    """The lines of one background's box, and all that the measure needs of the background itself.
 
-    Every column and row that is next to a line is laid out as a row of ``n`` pixels: the two columns before the square,
-    ``columns`` of the square, the two after it, then the two rows above, ``rows`` of the square, and the two below.
+    Every column and row that is next to a line is laid out as a row of ``n`` pixels: the two columns before the box,
+    ``columns`` of the box, the two after it, then the two rows above, ``rows`` of the box, and the two below.
 
     Attributes:
         ring: ``(8, n, 3)`` uint8, of these the background's own.
-        columns: half-open runs of the square's columns, ascending.
+        columns: half-open runs of the box's columns, ascending.
         rows: half-open runs of its rows, ascending.
-        first: row and column of the square at which the ``n`` pixels begin.
+        first: row and column of the box at which the ``n`` pixels begin.
         steps: ``(lines, 3)``, for each line the step before it, the one across it and the one behind it; step ``i`` is
             that from row ``i`` to row ``i + 1`` of the layout.
         shares: ``(lines, 3 * segments)`` float32, of each line what its segments' channels count for.
@@ -96,26 +96,26 @@ class Seam:
     edge: str
 
 
-def seam_lines(frame: Image, square: FaceSquare, kind: ModelKind) -> SeamLines:
+def seam_lines(frame: Image, exact: SubpixelBox, kind: ModelKind) -> SeamLines:
     """The lines of one background.
 
     Args:
         frame: the background ``(H, W, 3)`` uint8.
-        square: where the crop lies on it.
+        exact: where the crop lies on it.
         kind: gives the crop, its inner region and the mask.
     """
-    rect, (x, y, width, height) = square.pixels, kind.mask
-    across = _Side(rect.x0, rect.x1, frame.shape[1], square.x0, square.width / kind.crop)
-    down = _Side(rect.y0, rect.y1, frame.shape[0], square.y0, square.height / kind.crop)
+    box, (x, y, width, height) = exact.pixels, kind.mask
+    across = _Side(box.x0, box.x1, frame.shape[1], exact.x0, exact.width / kind.crop)
+    down = _Side(box.y0, box.y1, frame.shape[0], exact.y0, exact.height / kind.crop)
     ends = across.ends(kind, x, x + width), down.ends(kind, y, y + height)
     lines = across.lines(ends[0]), down.lines(ends[1])
-    shorter = min(rect.width, rect.height)
+    shorter = min(box.width, box.height)
     segments = max(1, shorter // SEGMENT)
     length = segments * (shorter // segments)
-    first = (rect.height - length) // 2, (rect.width - length) // 2
+    first = (box.height - length) // 2, (box.width - length) // 2
     ring = np.zeros((4 * _BESIDE, length, 3), np.uint8)
-    beside = frame[rect.y0 + first[0] :][:length].transpose(1, 0, 2)
-    for side, strip, place in ((across, beside, 0), (down, frame[:, rect.x0 + first[1] :][:, :length], 2 * _BESIDE)):
+    beside = frame[box.y0 + first[0] :][:length].transpose(1, 0, 2)
+    for side, strip, place in ((across, beside, 0), (down, frame[:, box.x0 + first[1] :][:, :length], 2 * _BESIDE)):
         before, after = strip[max(side.start - _BESIDE, 0) : side.start], strip[side.stop : side.stop + _BESIDE]
         ring[place + _BESIDE - len(before) : place + _BESIDE] = before
         ring[place + _BESIDE : place + _BESIDE + len(after)] = after
@@ -136,34 +136,34 @@ def seam_lines(frame: Image, square: FaceSquare, kind: ModelKind) -> SeamLines:
         np.array([edge for some in lines for edge, _ in some], np.int64),
         np.ones(len(steps)),
     )
-    own = _ratios([(bare, edge_pixels(bare, frame[rect.y0 : rect.y1, rect.x0 : rect.x1]))])[0]
+    own = _ratios([(bare, edge_pixels(bare, frame[box.y0 : box.y1, box.x0 : box.x1]))])[0]
     return replace(bare, own=own)
 
 
-def edge_pixels(lines: SeamLines, square: Image) -> Image:
-    """Of a finished square what `seams` looks at: it is a tenth as large, and cheap to take.
+def edge_pixels(lines: SeamLines, patch: Image) -> Image:
+    """Of a finished patch what `seams` looks at: it is a tenth as large, and cheap to take.
 
     Args:
         lines: of its background.
-        square: ``(h, w, 3)`` uint8, as it stands in the frame.
+        patch: ``(h, w, 3)`` uint8, as it stands in the frame.
 
     Returns:
         ``(rows, n, 3)`` uint8, the layout of `SeamLines`.
     """
     ring, (top, left), length = lines.ring, lines.first, lines.ring.shape[1]
-    tall, wide = square[top : top + length], square[:, left : left + length]
+    tall, wide = patch[top : top + length], patch[:, left : left + length]
     columns = [cv2.transpose(tall[:, start:stop]) for start, stop in lines.columns]
     rows = [wide[start:stop] for start, stop in lines.rows]
     return np.concatenate((ring[:2], *columns, ring[2:6], *rows, ring[6:]))
 
 
 def seams(frames: Sequence[tuple[SeamLines, Image]]) -> list[Seam]:
-    """The seams of finished squares, in their order.
+    """The seams of finished patchs, in their order.
 
     Many at once cost half as much each: frames whose lines are laid out alike are measured together.
 
     Args:
-        frames: for each of them the lines of its background, and `edge_pixels` of its square.
+        frames: for each of them the lines of its background, and `edge_pixels` of its box.
     """
     alike: dict[tuple[int, ...], list[int]] = {}
     for number, (lines, pixels) in enumerate(frames):
@@ -204,7 +204,7 @@ def _ratios(frames: Sequence[tuple[SeamLines, Image]]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """One axis of a square: its pixels ``start <= i < stop`` of ``size``, where the crop begins, and its scale."""
+    """One axis of a box: its pixels ``start <= i < stop`` of ``size``, where the crop begins, and its scale."""
 
     start: int
     stop: int
@@ -213,7 +213,7 @@ class _Side:
     scale: float
 
     def ends(self, kind: ModelKind, first: int, last: int) -> tuple[tuple[int, int], ...]:
-        """Where the rectangles of `EDGES` begin and end, in pixels of the square."""
+        """Where the rectangles of `EDGES` begin and end, in pixels of the box."""
         return (
             (0, self.stop - self.start),
             (self._place(kind.border), self._place(kind.border + kind.inner)),
@@ -221,7 +221,7 @@ class _Side:
         )
 
     def lines(self, ends: tuple[tuple[int, int], ...]) -> list[tuple[int, int]]:
-        """Each line's place in `EDGES`, and the square's pixel behind it; those without pixels beside are left out."""
+        """Each line's place in `EDGES`, and the box's pixel behind it; those without pixels beside are left out."""
         return [
             (edge, place)
             for edge, pair in enumerate(ends)
@@ -230,17 +230,17 @@ class _Side:
         ]
 
     def _place(self, crop: int) -> int:
-        # Where the square's own end lies in the middle of a pixel, `FaceSquare.pixels` decides, which rounds it down.
+        # Where the box's own end lies in the middle of a pixel, `SubpixelBox.pixels` decides, which rounds it down.
         return min(int(np.floor(self.origin - self.start + crop * self.scale + 0.5)), self.stop - self.start)
 
 
 def _needed(lines: list[tuple[int, int]]) -> list[int]:
-    """The pixels of one axis that lines need, those before the first and behind the last of the square included."""
+    """The pixels of one axis that lines need, those before the first and behind the last of the box included."""
     return sorted({place + step for _, place in lines for step in range(-_BESIDE, _BESIDE)})
 
 
 def _runs(side: _Side, lines: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Of these pixels those of the square, as half-open runs."""
+    """Of these pixels those of the box, as half-open runs."""
     inside = [i for i in _needed(lines) if 0 <= i < side.stop - side.start]
     starts = [i for i in inside if i - 1 not in inside]
     stops = [i + 1 for i in inside if i + 1 not in inside]

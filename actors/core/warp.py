@@ -1,8 +1,8 @@
-"""Crop and paste of a face square whose edges lie between pixels: both resizes as affine warps.
+"""Crop and paste of a face box whose edges lie between pixels: both resizes as affine warps.
 
 Centres of pixels correspond, as in OpenCV's resize: pixel ``i`` of the crop shows the frame at column
 ``x0 + (i + 0.5) * width / crop``, measured as in `actors.core.face_box`. Taps outside of the written pixels repeat the
-outermost one, as a resize of these pixels does. Where the square's edges are whole numbers, OpenCV 5 gives what its
+outermost one, as a resize of these pixels does. Where the box's edges are whole numbers, OpenCV 5 gives what its
 resize gives, to within one level.
 """
 
@@ -18,27 +18,27 @@ from actors.core.choices import Interpolation
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from actors.core.face_box import FaceSquare
+    from actors.core.face_box import SubpixelBox
     from actors.core.kind import ModelKind
     from actors.core.pixels import Image
 
 
-def warp_crop(frame: Image, square: FaceSquare, kind: ModelKind, interpolation: Interpolation) -> Image:
-    """The face square of ``frame`` ``(H, W, 3)`` as a crop ``(kind.crop, kind.crop, 3)``."""
-    rect = square.pixels
-    pixels = frame[rect.y0 : rect.y1, rect.x0 : rect.x1]
-    across = _axis(square.width / kind.crop, square.x0 - rect.x0)
-    down = _axis(square.height / kind.crop, square.y0 - rect.y0)
+def warp_crop(frame: Image, exact: SubpixelBox, kind: ModelKind, interpolation: Interpolation) -> Image:
+    """The face box of ``frame`` ``(H, W, 3)`` as a crop ``(kind.crop, kind.crop, 3)``."""
+    box = exact.pixels
+    pixels = frame[box.y0 : box.y1, box.x0 : box.x1]
+    across = _axis(exact.width / kind.crop, exact.x0 - box.x0)
+    down = _axis(exact.height / kind.crop, exact.y0 - box.y0)
     return _warp(pixels, across, down, (kind.crop, kind.crop), interpolation)
 
 
-def warp_square(face: Image, square: FaceSquare, kind: ModelKind, interpolation: Interpolation) -> Image:
-    """A crop ``(kind.crop, kind.crop, 3)`` as the pixels that the square covers: ``square.pixels`` in size."""
-    rect = square.pixels
-    scale = kind.crop / square.width, kind.crop / square.height
-    across = _axis(scale[0], (rect.x0 - square.x0) * scale[0])
-    down = _axis(scale[1], (rect.y0 - square.y0) * scale[1])
-    return _warp(face, across, down, (rect.width, rect.height), interpolation)
+def warp_patch(face: Image, exact: SubpixelBox, kind: ModelKind, interpolation: Interpolation) -> Image:
+    """A crop ``(kind.crop, kind.crop, 3)`` as the pixels that the box covers: ``box.pixels`` in size."""
+    box = exact.pixels
+    scale = kind.crop / exact.width, kind.crop / exact.height
+    across = _axis(scale[0], (box.x0 - exact.x0) * scale[0])
+    down = _axis(scale[1], (box.y0 - exact.y0) * scale[1])
+    return _warp(face, across, down, (box.width, box.height), interpolation)
 
 
 def _axis(scale: float, shift: float) -> tuple[float, float]:

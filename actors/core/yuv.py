@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from actors.core.clip import FaceRect
+    from actors.core.clip import FaceBox
     from actors.core.pixels import Image
 
 # Weights of B, G and R, and the offset. They are whole multiples of 1 / 32768 and 1 / 16384: all products and sums with
@@ -57,22 +57,22 @@ def to_yuv420(image: Image) -> NDArray[np.uint8]:
     return planes
 
 
-def patch_yuv420(background: NDArray[np.uint8], frame: Image, square: Image, rect: FaceRect) -> NDArray[np.uint8]:
+def patch_yuv420(background: NDArray[np.uint8], frame: Image, patch: Image, box: FaceBox) -> NDArray[np.uint8]:
     """Converts a frame that differs from a converted one in a rectangle only.
 
     Args:
         background: ``to_yuv420(frame)``, ``(3 H / 2, W)`` uint8.
-        frame: ``(H, W, 3)`` uint8 BGR; only the pixels next to ``rect`` are looked at, where its sides are odd.
-        square: ``(rect.height, rect.width, 3)`` uint8 BGR, what stands in ``rect``.
-        rect: a rectangle within the frame.
+        frame: ``(H, W, 3)`` uint8 BGR; only the pixels next to ``box`` are looked at, where its sides are odd.
+        patch: ``(box.height, box.width, 3)`` uint8 BGR, what stands in ``box``.
+        box: a rectangle within the frame.
 
     Returns:
-        ``(3 H / 2, W)`` uint8: byte for byte ``to_yuv420`` of the frame with the square in it.
+        ``(3 H / 2, W)`` uint8: byte for byte ``to_yuv420`` of the frame with the patch in it.
     """
-    left, top = rect.x0 - rect.x0 % 2, rect.y0 - rect.y0 % 2
-    right, bottom = rect.x1 + rect.x1 % 2, rect.y1 + rect.y1 % 2
+    left, top = box.x0 - box.x0 % 2, box.y0 - box.y0 % 2
+    right, bottom = box.x1 + box.x1 % 2, box.y1 + box.y1 % 2
     region = frame[top:bottom, left:right].copy()
-    region[rect.y0 - top : rect.y1 - top, rect.x0 - left : rect.x1 - left] = square
+    region[box.y0 - top : box.y1 - top, box.x0 - left : box.x1 - left] = patch
     planes = background.copy()
     _convert(region, planes, left, top)
     return planes

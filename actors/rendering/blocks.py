@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.choices import Blend, Delivery, Interpolation
-from actors.core.clip import FaceRect, ImageFrames, PlaneFile, VideoFrames
+from actors.core.clip import FaceBox, ImageFrames, PlaneFile, VideoFrames
 from actors.core.compositing import Backing, make_backing
 from actors.core.errors import InputError
-from actors.core.face_box import FaceSquare
+from actors.core.face_box import SubpixelBox
 from actors.core.fingerprints import changed, image_digest
 from actors.core.pixels import Image, Planes, crop_face, to_planes
 from actors.core.warp import warp_crop
@@ -54,25 +54,25 @@ class BlockRequest:
     Attributes:
         first: background index of the block's first frame.
         source: exactly the frames of this block.
-        rects: one face rectangle per frame; empty for ready-made planes.
+        boxes: one face box per frame; empty for ready-made planes.
         interpolation: filter of the crop.
         keep_frames: whether full frames are needed (not for inference alone).
         prepare: what to prepare the frames' encoding for, ``None`` where that would cost more than it saves.
-        squares: where the crops lie, one per frame, if their edges are not whole pixels; ``rects`` are their pixels.
-        blend: how finished squares meet the frame.
+        exact_boxes: where the crops lie, one per frame, if their edges are not whole pixels; ``boxes`` are the pixels.
+        blend: how finished patches meet the frame.
         parsing: one image per frame that says what is in front of the face, if there are any.
-        keep_originals: whether the frames' own pixels under the squares are needed whatever the blend.
+        keep_originals: whether the frames' own pixels under the boxes are needed whatever the blend.
         faces: whose face encoder to run, ``None`` where workers run the whole network for each frame.
         code: the driver's `actors.files.digests.code_digest`; empty where loader and driver are one process.
     """
 
     first: int
     source: ImageFrames | VideoFrames | PlaneFile
-    rects: tuple[FaceRect, ...]
+    boxes: tuple[FaceBox, ...]
     interpolation: Interpolation
     keep_frames: bool
     prepare: Delivery | None = None
-    squares: tuple[FaceSquare, ...] | None = None
+    exact_boxes: tuple[SubpixelBox, ...] | None = None
     blend: Blend = Blend.HARD
     parsing: ImageFrames | None = None
     keep_originals: bool = False
@@ -86,7 +86,7 @@ class Block:
 
     Attributes:
         first: background index of the first frame.
-        rects: the face rectangles; empty for ready-made planes.
+        boxes: the face boxes; empty for ready-made planes.
         frames: ``(n, H, W, 3)`` uint8 BGR, or ``None`` when they are not needed: for inference alone, or where frame
             files are spliced into what was prepared.
         crops: ``(n, crop, crop, 3)`` uint8 BGR, or ``None`` for ready-made planes.
@@ -99,7 +99,7 @@ class Block:
     """
 
     first: int
-    rects: tuple[FaceRect, ...]
+    boxes: tuple[FaceBox, ...]
     frames: Image | None
     crops: Image | None
     planes: Planes | None
@@ -156,8 +156,8 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
 
 def _prepare(block: Block, frames: Image, delivery: Delivery) -> Block:
     """Adds what frames are spliced into; the full frames go where nothing needs them any more."""
-    pairs = zip(frames, block.rects, strict=True)
-    found = [prepare_background(frame, rect, delivery) for frame, rect in pairs]
+    pairs = zip(frames, block.boxes, strict=True)
+    found = [prepare_background(frame, box, delivery) for frame, box in pairs]
     prepared = tuple(one for one in found if one is not None) or None
     if delivery.video:
         height, width = frames.shape[1:3]
@@ -207,16 +207,16 @@ def _load(request: BlockRequest, kind: ModelKind) -> Block:
     backings: list[Backing] = []
     masks = _sized(_decode_images(request.parsing), size) if request.parsing and request.keep_frames else None
     for i, frame in enumerate(_sized(_decoded(source, request.first), size)):
-        rect, square = request.rects[i], request.squares[i] if request.squares else None
-        if square is None:
-            crops[i] = crop_face(frame, rect, kind, request.interpolation)
+        box, exact = request.boxes[i], request.exact_boxes[i] if request.exact_boxes else None
+        if exact is None:
+            crops[i] = crop_face(frame, box, kind, request.interpolation)
         else:
-            crops[i] = warp_crop(frame, square, kind, request.interpolation)
+            crops[i] = warp_crop(frame, exact, kind, request.interpolation)
         if frames is not None:
             frames[i] = frame
             parsing, keep = next(masks) if masks else None, request.keep_originals
-            backings.append(make_backing(frame, rect, square, kind, request.blend, parsing, keep_original=keep))
-    return Block(request.first, request.rects, frames, crops, None, tuple(backings) or None)
+            backings.append(make_backing(frame, box, exact, kind, request.blend, parsing, keep_original=keep))
+    return Block(request.first, request.boxes, frames, crops, None, tuple(backings) or None)
 
 
 def _decoded(source: ImageFrames | VideoFrames, first: int) -> Iterator[tuple[str, str, Image]]:

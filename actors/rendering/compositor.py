@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from actors.core.choices import Delivery, ImageFormat
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
-from actors.core.compositing import finish_square
+from actors.core.compositing import finish_patch
 from actors.core.pixels import ColourPlanes, Image, Planes, PredictionFault, from_planes, paste
 from actors.core.ranges import FrameRange
 from actors.core.seam import Seam, edge_pixels
@@ -229,7 +229,7 @@ class Compositor:
         block, i = places.find(frame)
         if block.crops is None or block.backings is None:
             raise RuntimeError("compositing was asked for, but the block has no pictures")
-        rect = block.rects[i]
+        box = block.boxes[i]
         clock = time.perf_counter()
         mouth = None if planes is None else from_planes(planes)
         if mouth is not None and near:
@@ -237,15 +237,15 @@ class Compositor:
             finished.composite_ms = near[frame].result()[1]
         backing = block.backings[i]
         share = self._audio.share(frame)
-        square = finish_square(block.crops[i], mouth, rect, backing, config.kind, config.interpolation, share)
-        finished.edges = backing.seam, edge_pixels(backing.seam, square)
+        patch = finish_patch(block.crops[i], mouth, box, backing, config.kind, config.interpolation, share)
+        finished.edges = backing.seam, edge_pixels(backing.seam, patch)
         finished.composite_ms += milliseconds(clock)
         if config.delivery.image_format is not ImageFormat.NONE:
             clock = time.perf_counter()
             if block.prepared is not None:
-                content = memoryview(splice_frame(block.prepared[i], square))
+                content = memoryview(splice_frame(block.prepared[i], patch))
             else:
-                content = memoryview(encode_frame(_frames(block)[i], square, rect, config.delivery))
+                content = memoryview(encode_frame(_frames(block)[i], patch, box, config.delivery))
             finished.encode_ms = milliseconds(clock)
             clock = time.perf_counter()
             storage.write_atomic(frame_path(config.out, frame, config.delivery.image_format), content)
@@ -256,9 +256,9 @@ class Compositor:
             clock = time.perf_counter()
             picture = _frames(block)[i]
             if block.yuv is not None:
-                finished.yuv = patch_yuv420(block.yuv[i], picture, square, rect)
+                finished.yuv = patch_yuv420(block.yuv[i], picture, patch, box)
             else:
-                finished.yuv = to_yuv420(paste(picture, square, rect))
+                finished.yuv = to_yuv420(paste(picture, patch, box))
             finished.video_ms = milliseconds(clock)
         return finished
 

@@ -12,54 +12,54 @@ from actors.core.pixels import paste
 from actors.core.png import PngBackground, encode_png, prepare_png, splice_png
 
 if TYPE_CHECKING:
-    from actors.core.clip import FaceRect
+    from actors.core.clip import FaceBox
     from actors.core.pixels import Image
 
 Prepared: TypeAlias = JpegBackground | PngBackground
 
 
-def prepare_background(frame: Image, rect: FaceRect, delivery: Delivery) -> Prepared | None:
+def prepare_background(frame: Image, box: FaceBox, delivery: Delivery) -> Prepared | None:
     """The part of a background's encoding that is the same for every frame drawn on it; ``None`` if there is none.
 
     Args:
         frame: the background, ``(H, W, 3)`` uint8 BGR.
-        rect: the square that will be drawn over.
+        box: the patch that will be drawn over.
         delivery: what the frames become.
     """
     if delivery.image_format is ImageFormat.JPG:
-        return prepare_jpeg(frame, rect, delivery.quality)
+        return prepare_jpeg(frame, box, delivery.quality)
     if delivery.image_format is ImageFormat.PNG:
-        return prepare_png(frame, rect)
+        return prepare_png(frame, box)
     return None
 
 
-def splice_frame(prepared: Prepared, square: Image) -> bytes:
+def splice_frame(prepared: Prepared, patch: Image) -> bytes:
     """The file content of one finished frame, made of its prepared background: what `encode_frame` gives.
 
     Args:
         prepared: from `prepare_background`.
-        square: the finished face square, ``(h, w, 3)`` uint8 BGR.
+        patch: the finished face box, ``(h, w, 3)`` uint8 BGR.
     """
-    return splice_jpeg(prepared, square) if isinstance(prepared, JpegBackground) else splice_png(prepared, square)
+    return splice_jpeg(prepared, patch) if isinstance(prepared, JpegBackground) else splice_png(prepared, patch)
 
 
-def encode_frame(frame: Image, square: Image, rect: FaceRect, delivery: Delivery) -> bytes | memoryview:
+def encode_frame(frame: Image, patch: Image, box: FaceBox, delivery: Delivery) -> bytes | memoryview:
     """The file content of one finished frame.
 
     Args:
         frame: the background, ``(H, W, 3)`` uint8 BGR.
-        square: ``(rect.height, rect.width, 3)``, to stand in place of the face.
-        rect: where.
+        patch: ``(box.height, box.width, 3)``, to stand in place of the face.
+        box: where.
         delivery: what the frame becomes; ``none`` is no format.
 
     Raises:
         ValueError: OpenCV cannot encode it.
     """
-    finished = paste(frame, square, rect)
+    finished = paste(frame, patch, box)
     if delivery.image_format is ImageFormat.JPG:
         return encode_jpeg(finished, delivery.quality)
     if delivery.image_format is ImageFormat.PNG:
-        return encode_png(finished, rect)
+        return encode_png(finished, box)
     done, content = cv2.imencode(f".{delivery.image_format}", finished, [cv2.IMWRITE_WEBP_QUALITY, delivery.quality])
     if not done:
         raise ValueError(f"OpenCV cannot encode {finished.shape} as {delivery.image_format}")

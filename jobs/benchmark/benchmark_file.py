@@ -38,7 +38,7 @@ class Report:
         memory: the largest seen by system, regime and format.
         workers_batch: trials of the sweep over workers and batch.
         long_run: trials of short and long runs.
-        modes: what ways to lay a square on its frame cost.
+        modes: what ways to lay a patch on its frame cost.
         modes_fault: why that is not known, or empty.
         complete: whether all that was planned was done.
         took_s: how long the benchmark has taken so far, seconds.

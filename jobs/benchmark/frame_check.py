@@ -24,7 +24,7 @@ JPEG_LEVELS = 20
 # Of decoded references that are kept for the next system.
 MOST_BYTES = 512 << 20
 
-# In the face square of a video at the renderer's quality the peak signal-to-noise ratio was 35 dB or more for networks
+# In the face box of a video at the renderer's quality the peak signal-to-noise ratio was 35 dB or more for networks
 # that paint faces, and 29 dB for random weights (measured).
 VIDEO_DECIBEL = 25.0
 # A video frame is nearer to its own reference than to its neighbours', but for a few where hardly anything moves.
@@ -101,15 +101,15 @@ class Reference:
         return self._read[key]
 
     def likeness(self, found: Image, frame: int, other: int) -> float:
-        """Peak signal-to-noise ratio of a picture of ``frame`` to the reference of ``other``, in ``frame``'s square.
+        """Peak signal-to-noise ratio of a picture of ``frame`` to the reference of ``other``, in ``frame``'s box.
 
         Minus infinity where there is no such reference, in decibel otherwise.
         """
         if other < 0 or self._material.model_frame(other) >= self._count:
             return -math.inf
-        rect = self._material.rect(frame)
-        square = slice(rect.y0, rect.y1), slice(rect.x0, rect.x1)
-        return decibel(found[square], self.frame(other, Output.VIDEO)[square])
+        box = self._material.box(frame)
+        face = slice(box.y0, box.y1), slice(box.x0, box.x1)
+        return decibel(found[face], self.frame(other, Output.VIDEO)[face])
 
 
 def read_image(path: Path) -> Image:
@@ -176,7 +176,7 @@ def check_frames(folder: Path, output: Output, frames: int, reference: Reference
 
 
 def check_video(path: Path, frames: int, reference: Reference, most: int) -> Verdict:
-    """Compares a video's face squares with the reference, as closely as an encoder leaves them.
+    """Compares a video's face boxes with the reference, as closely as an encoder leaves them.
 
     Args:
         path: the video.

@@ -1,4 +1,4 @@
-"""What all systems render: the clip's frames as files everybody can read, its squares, and features of any length."""
+"""What all systems render: the clip's frames as files everybody can read, its boxes, and features of any length."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.choices import Loop
-from actors.core.clip import Clip, FaceRect, ImageFrames, VideoFrames
+from actors.core.clip import Clip, FaceBox, ImageFrames, VideoFrames
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.core.pairing import background_index
@@ -48,9 +48,9 @@ class Material:
     Attributes:
         name: the clip's, for tables.
         clip: what ours is given.
-        squares: what ours is given beside it, as flags.
+        box_flags: what ours is given beside it, as flags.
         backgrounds: PNG files of all backgrounds, in order: what the others are given.
-        rects: the face rectangle of each.
+        boxes: the face box of each.
         rows: audio features ``(period, *kind.feature)`` float32, to be repeated.
         folder: where files of features go.
         width: of a frame, in pixels.
@@ -60,9 +60,9 @@ class Material:
 
     name: str
     clip: str
-    squares: tuple[str, ...]
+    box_flags: tuple[str, ...]
     backgrounds: tuple[str, ...]
-    rects: tuple[FaceRect, ...]
+    boxes: tuple[FaceBox, ...]
     rows: NDArray[np.float32]
     folder: Path
     width: int
@@ -84,9 +84,9 @@ class Material:
         lead = self.kind.rows // 2
         return frame if frame < lead else lead + (frame - lead) % self.period
 
-    def rect(self, frame: int) -> FaceRect:
-        """The face rectangle of output frame ``frame``."""
-        return self.rects[background_index(Loop.BOUNCE, frame, len(self.rects))]
+    def box(self, frame: int) -> FaceBox:
+        """The face box of output frame ``frame``."""
+        return self.boxes[background_index(Loop.BOUNCE, frame, len(self.boxes))]
 
     def features(self, frames: int) -> Path:
         """A ``.npy`` file with features for ``frames`` output frames, and rows beyond, so that none sees an end."""
@@ -103,14 +103,14 @@ def period_of(backgrounds: int) -> int:
     return turn * math.ceil(LEAST_PERIOD / turn)
 
 
-def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None, kind: ModelKind) -> Material:
+def prepare(scratch: Path, clip: str | None, boxes: str | None, box: str | None, kind: ModelKind) -> Material:
     """Reads a clip, or draws the demo's, and writes its frames as PNG.
 
     Args:
         scratch: existing folder for everything that is written.
         clip: as `composite` takes it, or ``None`` for the demo's.
-        rects: ``--rects``.
-        rect: ``--rect``.
+        boxes: ``--rects``.
+        box: ``--rect``.
         kind: what networks it is for. Where the demo has no features for it, or no clip could have any, they are made
             up.
 
@@ -125,12 +125,12 @@ def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None
             if int(path.stem) >= DEMO_BACKGROUNDS:
                 path.unlink()
     # Programs run in folders of their own, where a relative path means something else.
-    where, squares_file = storage.resolve(clip or str(folder)), storage.resolve(rects) if rects else None
-    options = load_options({"clip": where, "model": "none", "out": "none", "rects": squares_file, "rect": rect}, None)
-    found = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
-    if found.frames is None or found.rects is None:
+    where, boxes_file = storage.resolve(clip or str(folder)), storage.resolve(boxes) if boxes else None
+    options = load_options({"clip": where, "model": "none", "out": "none", "rects": boxes_file, "rect": box}, None)
+    found = read_clip(options.clip, boxes=options.rects, box=options.face_box, kind=kind)
+    if found.frames is None or found.boxes is None:
         raise InputError(options.clip, "holds no full frames", "the benchmark composites, so name a clip that has them")
-    period = period_of(len(found.rects))
+    period = period_of(len(found.boxes))
     if found.features is not None:
         features = read_features(found.features, kind)
     elif clip is None or kind.features_file is None:
@@ -138,13 +138,13 @@ def prepare(scratch: Path, clip: str | None, rects: str | None, rect: str | None
     else:
         raise InputError(options.clip, f"has no {kind.features_file}", "put the clip's features there")
     rows = np.arange(period) % len(features)
-    squares = [*(("--rects", squares_file) if squares_file else ()), *(("--rect", rect) if rect else ())]
+    box_flags = [*(("--rects", boxes_file) if boxes_file else ()), *(("--rect", box) if box else ())]
     return Material(
         name="the demo's beginning" if clip is None else found.id,
         clip=options.clip,
-        squares=tuple(squares),
+        box_flags=tuple(box_flags),
         backgrounds=_write_backgrounds(found, scratch / "backgrounds"),
-        rects=found.rects,
+        boxes=found.boxes,
         rows=features[rows],
         folder=scratch,
         width=found.frames.width,

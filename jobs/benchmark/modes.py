@@ -1,4 +1,4 @@
-"""What each way to lay a square on its frame costs, and how visible it leaves the edges.
+"""What each way to lay a patch on its frame costs, and how visible it leaves the edges.
 
 One worker without Ray renders the same frames in every mode, taking turns, in a process of its own. Only what a worker
 does per frame is measured: backgrounds are loaded and prepared before. Network and compositing run on the CPU.
@@ -50,7 +50,7 @@ class ModeCost:
     Attributes:
         mode: its name in `MODES`.
         inference_ms: the network, run for neighbours too where colours are matched.
-        composite_ms: prediction to finished square, its seam measured.
+        composite_ms: prediction to finished patch, its seam measured.
         total_ms: all stages.
         low_ms: all stages in the quickest repeat.
         high_ms: and in the slowest.
@@ -88,7 +88,7 @@ def measure_modes(
     for folder in ("frames", "timings", "segments"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     masks = _write_masks(material, scratch / "parsing")
-    squares = {flag.removeprefix("--"): value for flag, value in zip(*[iter(material.squares)] * 2, strict=True)}
+    box_flags = {flag.removeprefix("--"): value for flag, value in zip(*[iter(material.box_flags)] * 2, strict=True)}
     base = {
         "clip": material.clip,
         "model": model,
@@ -96,7 +96,7 @@ def measure_modes(
         "features": str(material.features(FRAMES)),
         "format": "jpg",
         "quality": quality,
-        **squares,
+        **box_flags,
     }
     spec = {
         "repeats": repeats,
@@ -116,9 +116,9 @@ def measure_modes(
 def _write_masks(material: Material, folder: Path) -> Path:
     """A parsing for each background: something the size of a fingertip before the lower edge of the face."""
     folder.mkdir(exist_ok=True)
-    for index, rect in enumerate(material.rects):
+    for index, box in enumerate(material.boxes):
         mask = np.zeros((material.height, material.width, 3), np.uint8)
-        cv2.circle(mask, ((rect.x0 + rect.x1) // 2, rect.y1), max(1, rect.width // 8), (255, 255, 255), -1)
+        cv2.circle(mask, ((box.x0 + box.x1) // 2, box.y1), max(1, box.width // 8), (255, 255, 255), -1)
         if not cv2.imwrite(str(folder / f"{index}.png"), mask):
             raise OSError(f"{folder.name} cannot be written")
     return folder

@@ -59,8 +59,8 @@ class Plan:
 
     Attributes:
         clip: as `composite` takes it, or ``None`` for the demo's.
-        rects: ``--rects`` for it.
-        rect: ``--rect`` for it.
+        boxes: ``--rects`` for it.
+        box: ``--rect`` for it.
         model: takes the place of the heavy network, or ``None``.
         kind: of the networks, or ``None`` for the model's or the demo's.
         device: on what.
@@ -73,8 +73,8 @@ class Plan:
     """
 
     clip: str | None
-    rects: str | None
-    rect: str | None
+    boxes: str | None
+    box: str | None
     model: str | None
     kind: str | None
     device: Device
@@ -104,7 +104,7 @@ def run_benchmark(plan: Plan, out: Path, report: Report, console: Console, keep:
     with tempfile.TemporaryDirectory(prefix=".scratch-", dir=out) as folder:
         scratch = Path(folder).resolve()
         say(console, "preparing the clip")
-        material = prepare(scratch, plan.clip, plan.rects, plan.rect, networks_kind(plan.model, plan.kind))
+        material = prepare(scratch, plan.clip, plan.boxes, plan.box, networks_kind(plan.model, plan.kind))
         report.clip = {
             "name": material.name,
             "backgrounds": len(material.backgrounds),
@@ -281,7 +281,7 @@ class _Regime:
         return check_frames(folder, cell.output, task.frames, reference, allowed, MOST_CHECKED)
 
     def _modes(self) -> None:
-        """What each way to lay a square on its frame costs."""
+        """What each way to lay a patch on its frame costs."""
         costs, fault = measure_modes(
             self._material,
             self._network.path,

@@ -65,7 +65,7 @@ class Runner:
             options["on_card"] = True
         return {
             "backgrounds": list(material.backgrounds),
-            "rects": [[rect.x0, rect.y0, rect.x1, rect.y1] for rect in material.rects],
+            "rects": [[box.x0, box.y0, box.x1, box.y1] for box in material.boxes],
             "features": str(material.features(assignment.frames)),
             "model": self.network.file(setting.precision),
             "image_input": tensors.image,
@@ -94,7 +94,7 @@ class Runner:
     def command(self, assignment: Assignment, out: Path) -> list[str]:
         """How a user would start ours for this."""
         output, setting = assignment.cell.output, assignment.setting
-        command = [*own_command(), "composite", self.material.clip, *self.material.squares]
+        command = [*own_command(), "composite", self.material.clip, *self.material.box_flags]
         command += ["--model", self.network.file(setting.precision), "--out", str(out)]
         command += ["--kind", self.material.kind.name, "--loop", Loop.BOUNCE.value]
         command += ["--features", str(self.material.features(assignment.frames)), "--frames", f"0:{assignment.frames}"]

@@ -1,4 +1,4 @@
-"""A clip from full frames, face squares and audio, whatever form they came in."""
+"""A clip from full frames, face boxes and audio, whatever form they came in."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from actors.core.clip import Clip, FrameSource
 from actors.core.kind import ModelKind
 from jobs.clip.audio_files import find_features, find_recording
-from jobs.clip.face_boxes import GivenSquares, find_squares, require_squares
+from jobs.clip.face_boxes import GivenBoxes, find_boxes, require_boxes
 from jobs.clip.notes import Notes
 
 
@@ -19,17 +19,17 @@ class Subject:
         id: its short name.
         path: what the user named.
         folder: absolute path or URI of the folder whose files belong to it; ``None`` for a lone video.
-        given: the face squares given by flag.
+        given: the face boxes given by flag.
     """
 
     id: str
     path: str
     folder: str | None
-    given: GivenSquares
+    given: GivenBoxes
 
 
 def whole_clip(subject: Subject, form: str, frames: FrameSource, label: str, kind: ModelKind, notes: Notes) -> Clip:
-    """Joins frames with the squares and the audio that belong to them.
+    """Joins frames with the boxes and the audio that belong to them.
 
     Args:
         subject: the clip.
@@ -40,18 +40,18 @@ def whole_clip(subject: Subject, form: str, frames: FrameSource, label: str, kin
         notes: becomes the clip's lines.
 
     Raises:
-        InputError: there are no squares, not one for each frame, or one reaches outside its frame.
+        InputError: there are no boxes, not one for each frame, or one reaches outside its frame.
     """
     folder = subject.folder
-    squares = require_squares(find_squares(folder, subject.given, notes), subject.path)
-    rects = squares.for_frames(len(frames), label).laid_over(frames.width, frames.height, notes, square=kind.square)
+    found = require_boxes(find_boxes(folder, subject.given, notes), subject.path)
+    boxes = found.for_frames(len(frames), label).laid_over(frames.width, frames.height, notes, square=kind.square)
     return Clip(
         id=subject.id,
         path=subject.path,
         form=form,
         frames=frames,
         planes=None,
-        rects=rects,
+        boxes=boxes,
         features=None if folder is None else find_features(folder, kind, notes),
         windows=None,
         window_count=0,

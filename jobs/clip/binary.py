@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from actors.core.clip import Clip, FaceRect, FrameSource, PlaneFile
+from actors.core.clip import Clip, FaceBox, FrameSource, PlaneFile
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.files import storage
 from jobs.clip.assembly import Subject
 from jobs.clip.audio_files import RECORDING, find_recording
 from jobs.clip.backgrounds import Candidates, find_frames
-from jobs.clip.face_boxes import Squares, find_squares
+from jobs.clip.face_boxes import FaceBoxes, find_boxes
 from jobs.clip.feature_file import require_finite
 from jobs.clip.files import exactly, file_at, is_file, load, readable, show, validated
 from jobs.clip.notes import Notes
@@ -49,7 +49,7 @@ def is_binary(folder: str) -> bool:
 def read_binary(subject: Subject, there: Candidates, kind: ModelKind, notes: Notes) -> Clip:
     """The clip in a folder of the binary export.
 
-    Where the folder holds full frames and the face squares are known, crop and mask are recomputed from them, and
+    Where the folder holds full frames and the face boxes are known, crop and mask are recomputed from them, and
     only the audio windows of the export are used. Else its planes are, which gives no picture to paste into.
 
     Raises:
@@ -79,7 +79,7 @@ def read_binary(subject: Subject, there: Candidates, kind: ModelKind, notes: Not
         form="binary",
         frames=None if full is None else full[0],
         planes=PlaneFile(planes, 0, count) if full is None else None,
-        rects=None if full is None else full[1],
+        boxes=None if full is None else full[1],
         features=None,
         windows=windows,
         window_count=count,
@@ -169,28 +169,28 @@ def _require_levels(path: str, count: int, kind: ModelKind) -> None:
 
 def _full_frames(
     subject: Subject, there: Candidates, kind: ModelKind, window: range, notes: Notes
-) -> tuple[FrameSource, tuple[FaceRect, ...]] | None:
-    """The full frames that belong to the export's windows and their squares, if the folder has them.
+) -> tuple[FrameSource, tuple[FaceBox, ...]] | None:
+    """The full frames that belong to the export's windows and their boxes, if the folder has them.
 
     ``window`` is the export's stretch of the original clip.
     """
     start, count = window.start, len(window)
-    given = subject.given.file is not None or subject.given.rect is not None
+    given = subject.given.file is not None or subject.given.box is not None
     if not there.any_frames:
         if given:
-            notes.warn(subject.path, "has no full frames for the face squares given; only --no-composite can render it")
+            notes.warn(subject.path, "has no full frames for the face boxes given; only --no-composite can render it")
         return None
-    squares = find_squares(there.folder, subject.given, notes)
-    if squares is None:
+    boxes = find_boxes(there.folder, subject.given, notes)
+    if boxes is None:
         notes.passed_over("full frames", "nothing says where the face is on them; give --rects or --rect")
         return None
     frames, label = find_frames(there, notes)
-    squares = _pair_squares(squares, frames, label, count)
+    boxes = _pair_boxes(boxes, frames, label, count)
     if len(frames) == count:
         notes.recognised(label, f"frame i pairs with window i; {PLANES} is not needed")
     elif len(frames) >= start + count:
         frames = frames.part(start, start + count)
-        squares = squares if len(squares.rects) == count else squares.part(start, start + count)
+        boxes = boxes if len(boxes.boxes) == count else boxes.part(start, start + count)
         notes.recognised(label, f"frame {start} + i pairs with window i; {PLANES} is not needed")
     else:
         raise InputError(
@@ -198,12 +198,12 @@ def _full_frames(
             f"{label} has {len(frames)} frames, but {count} windows from frame {start} on need {start + count}",
             "export the binary files again from this clip, or move its full frames elsewhere",
         )
-    return frames, squares.laid_over(frames.width, frames.height, notes, square=kind.square)
+    return frames, boxes.laid_over(frames.width, frames.height, notes, square=kind.square)
 
 
-def _pair_squares(squares: Squares, frames: FrameSource, label: str, count: int) -> Squares:
+def _pair_boxes(boxes: FaceBoxes, frames: FrameSource, label: str, count: int) -> FaceBoxes:
     """Squares may have been exported for the windows' frames alone; else there is one for each full frame."""
-    return squares if not squares.constant and len(squares.rects) == count else squares.for_frames(len(frames), label)
+    return boxes if not boxes.constant and len(boxes.boxes) == count else boxes.for_frames(len(frames), label)
 
 
 def _recording(folder: str, start: int, notes: Notes) -> str | None:

@@ -1,8 +1,8 @@
-"""Face squares from a JSON file in either of its forms (domain 5.1)."""
+"""Face boxes from a JSON file in either of its forms (domain 5.1)."""
 
 from __future__ import annotations
 
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from jobs.clip.files import JSON_LIMIT, load, parse_json, show
 from jobs.clip.numbering import require_contiguous
@@ -15,20 +15,20 @@ _LARGEST = 1 << 31
 _KEY_LENGTH = 12
 
 
-def read_rects(path: str) -> tuple[FaceRect, ...]:
-    """The face squares in a JSON file, in frame order.
+def read_boxes(path: str) -> tuple[FaceBox, ...]:
+    """The face boxes in a JSON file, in frame order.
 
     Raises:
         InputError: the file is missing, larger than 256 MiB, not JSON or not in one of the two forms.
     """
-    return parse_rects(load(path, JSON_LIMIT), path)
+    return parse_boxes(load(path, JSON_LIMIT), path)
 
 
-def parse_rects(data: bytes, path: str) -> tuple[FaceRect, ...]:
-    """The face squares in a JSON text: ``{"0": {"rect": [x1, y1, x2, y2]}, ...}`` or ``[[x1, y1, x2, y2], ...]``.
+def parse_boxes(data: bytes, path: str) -> tuple[FaceBox, ...]:
+    """The face boxes in a JSON text: ``{"0": {"rect": [x1, y1, x2, y2]}, ...}`` or ``[[x1, y1, x2, y2], ...]``.
 
     Coordinates are whole pixels, half-open. Keys may start at any number but leave none out. Other entries beside
-    ``rect``, such as the paths of the package's dump, are ignored.
+    ``box``, such as the paths of the package's dump, are ignored.
 
     Args:
         data: the JSON text.
@@ -43,9 +43,9 @@ def parse_rects(data: bytes, path: str) -> tuple[FaceRect, ...]:
     elif isinstance(value, list):
         entries = value
     else:
-        raise InputError(path, f"holds {show(value)}, not face squares", _FORMS)
+        raise InputError(path, f"holds {show(value)}, not face boxes", _FORMS)
     if not entries:
-        raise InputError(path, "holds no face squares", _FORMS)
+        raise InputError(path, "holds no face boxes", _FORMS)
     return tuple(_rect(entry, index, path) for index, entry in enumerate(entries))
 
 
@@ -57,15 +57,15 @@ def _ordered_keys(table: dict[str, object], path: str) -> list[str]:
         if int(key) in numbered:
             raise InputError(path, f"frame {int(key)} stands there twice", _FORMS)
         numbered[int(key)] = key
-    require_contiguous(sorted(numbered), path, "face squares")
+    require_contiguous(sorted(numbered), path, "face boxes")
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _rect(entry: object, index: int, path: str) -> FaceRect:
+def _rect(entry: object, index: int, path: str) -> FaceBox:
     sides = entry.get("rect") if isinstance(entry, dict) else entry
     if not isinstance(sides, list) or len(sides) != _SIDES:
         raise InputError(path, f"entry {index} is {show(entry)}, not a rectangle", _FORMS)
-    return FaceRect(*(_pixel(number, index, path) for number in sides))
+    return FaceBox(*(_pixel(number, index, path) for number in sides))
 
 
 def _pixel(number: object, index: int, path: str) -> int:

@@ -1,4 +1,4 @@
-"""Form (d), a video or a folder of numbered images, with the face squares given by flag or lying in the folder."""
+"""Form (d), a video or a folder of numbered images, with the face boxes given by flag or lying in the folder."""
 
 from __future__ import annotations
 

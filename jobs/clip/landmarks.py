@@ -1,4 +1,4 @@
-"""Face squares from landmark files: 110 points a frame, of which three fix the square (domain 2.2)."""
+"""Face boxes from landmark files: 110 points a frame, of which three fix the box (domain 2.2)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from actors.files import storage
 from jobs.clip.files import files_in, load_entry, show
@@ -21,7 +21,7 @@ _NUMBER = r"[-+]?(?:[0-9]++\.?+[0-9]*+|\.[0-9]++)(?:[eE][-+]?[0-9]++)?+"
 _POINT = re.compile(rf"\s*+{_NUMBER}\s++{_NUMBER}\s*+", re.ASCII)
 _LARGEST = 1 << 31
 _SIZE_LIMIT = 1 << 16
-_FIX = f"write {_POINTS} lines 'x y', one for each point, or give the squares by --rects"
+_FIX = f"write {_POINTS} lines 'x y', one for each point, or give the boxes by --rects"
 
 
 def landmark_files(folder: str) -> list[storage.Entry]:
@@ -29,21 +29,21 @@ def landmark_files(folder: str) -> list[storage.Entry]:
     return files_in(folder, [".lms"])
 
 
-def read_landmarks(folder: str, files: Sequence[storage.Entry]) -> tuple[tuple[str, ...], tuple[FaceRect, ...]]:
-    """The files' paths sorted by number, and the face square of each.
+def read_landmarks(folder: str, files: Sequence[storage.Entry]) -> tuple[tuple[str, ...], tuple[FaceBox, ...]]:
+    """The files' paths sorted by number, and the face box of each.
 
     Raises:
         InputError: numbers missing or double, or a file that does not hold 110 points.
     """
     ordered = in_order(files, folder)
-    rects = read_many(lambda file: face_square(load_entry(file, _SIZE_LIMIT), file.path), ordered)
-    return tuple(file.path for file in ordered), tuple(rects)
+    boxes = read_many(lambda file: face_square(load_entry(file, _SIZE_LIMIT), file.path), ordered)
+    return tuple(file.path for file in ordered), tuple(boxes)
 
 
-def face_square(data: bytes, path: str) -> FaceRect:
-    """The crop square of one frame: left at point 1, right at point 31, top at point 52, as high as it is wide.
+def face_square(data: bytes, path: str) -> FaceBox:
+    """The crop box of one frame: left at point 1, right at point 31, top at point 52, as high as it is wide.
 
-    Coordinates are read as float32 and truncated to integers, as SyncTalk_2D's loader does. The square may be empty
+    Coordinates are read as float32 and truncated to integers, as SyncTalk_2D's loader does. The box may be empty
     or lie outside the frame: that is checked where the frame size is known.
 
     Args:
@@ -66,7 +66,7 @@ def face_square(data: bytes, path: str) -> FaceRect:
     x0, _ = _pixel(points, _LEFT, path)
     x1, _ = _pixel(points, _RIGHT, path)
     _, y0 = _pixel(points, _TOP, path)
-    return FaceRect(x0, y0, x1, y0 + (x1 - x0))
+    return FaceBox(x0, y0, x1, y0 + (x1 - x0))
 
 
 def _pixel(points: Sequence[str], index: int, path: str) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
-from actors.core.clip import Clip, FaceRect
+from actors.core.clip import Clip, FaceBox
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.files import storage
@@ -12,14 +12,14 @@ from jobs.clip.assembly import Subject
 from jobs.clip.backgrounds import candidates
 from jobs.clip.binary import is_binary, read_binary
 from jobs.clip.dataset import is_dataset, read_dataset
-from jobs.clip.face_boxes import GivenSquares
+from jobs.clip.face_boxes import GivenBoxes
 from jobs.clip.files import look
 from jobs.clip.frames import read_frames, read_lone_video
 from jobs.clip.notes import Notes
 from jobs.clip.package import is_package, read_package
 
 
-def read_clip(path: str, *, rects: str | None, rect: FaceRect | None, kind: ModelKind) -> Clip:
+def read_clip(path: str, *, boxes: str | None, box: FaceBox | None, kind: ModelKind) -> Clip:
     """Finds, counts and checks everything a clip is made of; decodes at most one frame.
 
     A folder's form is told by its content: the binary export by its ``.bin`` files, else the dataset by
@@ -27,8 +27,8 @@ def read_clip(path: str, *, rects: str | None, rect: FaceRect | None, kind: Mode
 
     Args:
         path: folder or video file, as the user gave it.
-        rects: ``--rects``, a JSON file of face squares that beats those of the folder.
-        rect: ``--rect``, one face square for all frames.
+        boxes: ``--rects``, a JSON file of face boxes that beats those of the folder.
+        box: ``--rect``, one face box for all frames.
         kind: the contract of the network it is read for.
 
     Raises:
@@ -39,7 +39,7 @@ def read_clip(path: str, *, rects: str | None, rect: FaceRect | None, kind: Mode
     if entry is None:
         raise InputError(path, "there is no such clip", "name a clip folder or a video file")
     name = PurePosixPath(where).name or "clip"
-    given = GivenSquares(rects, rect)
+    given = GivenBoxes(boxes, box)
     notes = Notes()
     if not entry.is_folder:
         subject = Subject(PurePosixPath(name).stem, path, None, given)

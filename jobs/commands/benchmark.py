@@ -43,8 +43,8 @@ def benchmark(
         str | None,
         typer.Option(metavar="NAME", help="Kind of the networks. \\[default: the model's, else the demo's]"),
     ] = None,
-    rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form. \\[default: the clip's]")] = None,
-    rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
+    rects: Annotated[str | None, typer.Option(help="Face boxes, either JSON form. \\[default: the clip's]")] = None,
+    rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face box for all frames.")] = None,
     device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.CPU,
     full: Annotated[bool, typer.Option("--full", help="Everything: all formats, sweeps, long runs.")] = False,
     system: Annotated[list[System] | None, typer.Option(help="Only these; may be repeated. \\[default: all]")] = None,
@@ -74,8 +74,8 @@ def benchmark(
     default_repeats, default_seconds = FULL if full else BRIEF
     plan = Plan(
         clip=clip,
-        rects=rects,
-        rect=rect,
+        boxes=rects,
+        box=rect,
         model=model,
         kind=kind,
         device=device,

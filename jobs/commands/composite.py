@@ -48,10 +48,10 @@ def composite(
     ] = None,
     rects: Annotated[
         str | None,
-        typer.Option(help="Face squares, either JSON form. \\[default: the clip's]", rich_help_panel=INPUT),
+        typer.Option(help="Face boxes, either JSON form. \\[default: the clip's]", rich_help_panel=INPUT),
     ] = None,
     rect: Annotated[
-        str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.", rich_help_panel=INPUT)
+        str | None, typer.Option(metavar="X,Y,W,H", help="One face box for all frames.", rich_help_panel=INPUT)
     ] = None,
     frames: Annotated[
         str | None, typer.Option(metavar="A:B", help="Output frames to render, half-open.", rich_help_panel=INPUT)
@@ -77,7 +77,7 @@ def composite(
     ] = None,
     blend: Annotated[
         Blend | None,
-        typer.Option(help="How the square meets the frame. \\[default: hard, as upstream]", rich_help_panel=PICTURE),
+        typer.Option(help="How the box meets the frame. \\[default: hard, as upstream]", rich_help_panel=PICTURE),
     ] = None,
     colour_match: Annotated[
         bool | None,
@@ -85,7 +85,7 @@ def composite(
     ] = None,
     smooth_crops: Annotated[
         bool | None,
-        typer.Option("--smooth-crops", help="Filter the squares' jitter over time.", rich_help_panel=PICTURE),
+        typer.Option("--smooth-crops", help="Filter the boxes' jitter over time.", rich_help_panel=PICTURE),
     ] = None,
     parsing: Annotated[
         str | None,

@@ -56,8 +56,8 @@ def inspect(
     features: Annotated[str | None, typer.Option(help="Audio features, .npy.")] = None,
     audio: Annotated[str | None, typer.Option(help="Recording. \\[default: the clip's aud.wav]")] = None,
     encoder: Annotated[str | None, typer.Option(help="ONNX encoder that shall hear the recording.")] = None,
-    rects: Annotated[str | None, typer.Option(help="Face squares, either JSON form.")] = None,
-    rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face square for all frames.")] = None,
+    rects: Annotated[str | None, typer.Option(help="Face boxes, either JSON form.")] = None,
+    rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face box for all frames.")] = None,
     parsing: Annotated[str | None, typer.Option(metavar="DIR", help="Masks of what is in front of the face.")] = None,
     batch: Annotated[
         int | None,
@@ -76,7 +76,7 @@ def inspect(
     )
     taken_for = candidates[0] if kind else _likely_kind(storage.resolve(clip)) if network is None else network[0]
     options = load_options({"clip": clip, "model": "none", "out": "none", "rects": rects, "rect": rect}, None)
-    found = _attempt(lambda: read_clip(clip, rects=options.rects, rect=options.face_rect, kind=taken_for), problems)
+    found = _attempt(lambda: read_clip(clip, boxes=options.rects, box=options.face_box, kind=taken_for), problems)
     if found is not None:
         if network is None and kind is None:
             say(console, f"read as for {taken_for.name}, until --model or --kind says what for")
@@ -192,9 +192,9 @@ def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
         say(console, f"picture: {describe(clip.frames.picture, clip.frames.width, clip.frames.height)}")
     else:
         say(console, f"backgrounds: {clip.backgrounds} sets of planes, no full frames (--no-composite only)")
-    if clip.rects:
-        sides = [rect.width for rect in clip.rects]
-        say(console, f"face squares: {len(sides)}, {min(sides)} to {max(sides)} px")
+    if clip.boxes:
+        sides = [box.width for box in clip.boxes]
+        say(console, f"face boxes: {len(sides)}, {min(sides)} to {max(sides)} px")
     each = background_bytes(clip, kind, Delivery(ImageFormat.NONE, 0, video=False), prepare=False)
     block = min(BLOCK_FRAMES, clip.backgrounds, max(1, BLOCK_BYTES // each))
     say(

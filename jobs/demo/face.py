@@ -8,7 +8,7 @@ from jobs.demo.canvas import Canvas, Layer, Mask, Point, Points, ellipse, flip, 
 from jobs.demo.head import HAIR, HAIR_DARK, SKIN, SKIN_DEEP, SKIN_LIGHT, SKIN_SHADE, canvas, face_mask
 from jobs.models import mouth
 
-# Side of the face square at scale 1, in pixels of the frame.
+# Side of the face box at scale 1, in pixels of the frame.
 SQUARE = 236.0
 _UNIT = SQUARE / 328
 EYE: Point = (51.0, -114.0)

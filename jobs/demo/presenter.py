@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from jobs.demo import head, studio
 from jobs.demo.canvas import Layer, Point
 from jobs.demo.face import EYE, SQUARE, face
@@ -72,28 +72,28 @@ def pose(frame: int) -> Pose:
     )
 
 
-def face_rect(frame: int) -> FaceRect:
-    """The face square on background ``frame``, whole pixels."""
+def face_box(frame: int) -> FaceBox:
+    """The face box on background ``frame``, whole pixels."""
     p = pose(frame)
     side = round(SQUARE * p.scale)
     per = side / mouth.CROP
     # Pixel centres lie half a pixel in; the network's region begins behind the crop's border.
     x0 = round(p.x - (mouth.CENTRE_X + mouth.BORDER + 0.5) * per)
     y0 = round(p.y - (mouth.CENTRE_Y + mouth.BORDER + 0.5) * per)
-    return FaceRect(x0, y0, x0 + side, y0 + side)
+    return FaceBox(x0, y0, x0 + side, y0 + side)
 
 
 def landmarks(frame: int) -> Landmarks:
     """The 110 points of the family's landmark detector on background ``frame``, ``(110, 2)`` int32 as x, y.
 
     Order: 0-32 the outline of the jaw from temple to temple, 33-41 and 42-50 the brows, 51-65 the nose, 66-77 and
-    78-89 the eyes, 90-109 the mouth. The face square is x of 1, y of 52 and x of 31.
+    78-89 the eyes, 90-109 the mouth. The face box is x of 1, y of 52 and x of 31.
     """
-    rect = face_rect(frame)
-    points = rect.x0 + 0.0, rect.y0 + 0.0
-    out = np.array(_template()) * rect.width + points
+    box = face_box(frame)
+    points = box.x0 + 0.0, box.y0 + 0.0
+    out = np.array(_template()) * box.width + points
     rounded = np.round(out).astype(np.int32)
-    rounded[1, 0], rounded[31, 0], rounded[52, 1] = rect.x0, rect.x1, rect.y0
+    rounded[1, 0], rounded[31, 0], rounded[52, 1] = box.x0, box.x1, box.y0
     return rounded
 
 
@@ -111,7 +111,7 @@ def _ring(x: float, y: float, rx: float, ry: float, count: int) -> list[Point]:
 
 
 def _template() -> list[Point]:
-    """The landmarks in units of the square's side, from its upper left corner."""
+    """The landmarks in units of the box's side, from its upper left corner."""
     chin = np.pi * np.linspace(0, 1, 33)
     down = np.sin(chin) ** 1.15
     jaw = [(0.5 - 0.5 * float(np.cos(a)), -0.15 + 0.83 * float(d)) for a, d in zip(chin, down, strict=True)]

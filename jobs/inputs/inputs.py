@@ -14,7 +14,7 @@ from actors.core.choices import Hears, Loop, Precision
 from actors.core.clip import Clip, ImageFrames, VideoFrames
 from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
-from actors.core.face_box import FaceSquare, smooth_squares
+from actors.core.face_box import SubpixelBox, smooth_boxes
 from actors.core.kind import ModelKind, ModelTensors
 from actors.core.pairing import Pairing, retimed
 from actors.core.ranges import FrameRange, divide
@@ -47,7 +47,7 @@ class Inputs:
         audio: what drives the mouth: features, or a recording that has yet to be heard.
         pairing: which background each output frame is drawn on.
         frames: the output frames to render.
-        squares: where the face is on each background once jitter is filtered; ``None`` for ``clip.rects`` as they are.
+        exact_boxes: where the face is on each background, its jitter filtered; ``None`` for ``clip.boxes`` as they are.
         parsing: what is in front of the face on each background, if anything says so.
         reach: how many output frames before and after a frame the network must run for it.
         shares: how much of the rendered face each output frame shows, ``(len(audio),)`` in 255ths; ``None``: all.
@@ -63,7 +63,7 @@ class Inputs:
     audio: AudioTrack | Recorded
     pairing: Pairing
     frames: FrameRange
-    squares: tuple[FaceSquare, ...] | None
+    exact_boxes: tuple[SubpixelBox, ...] | None
     parsing: ImageFrames | None
     reach: int
     shares: NDArray[np.uint8] | None
@@ -89,7 +89,7 @@ class Inputs:
             "kind": self.kind.name,
             "output": self.tensors.output,
             "clip": backgrounds_digest(self.clip),
-            "rects": text_digest(repr([(r.x0, r.y0, r.x1, r.y1) for r in self.clip.rects or ()])),
+            "rects": text_digest(repr([(r.x0, r.y0, r.x1, r.y1) for r in self.clip.boxes or ()])),
             "features": self.audio.key if isinstance(self.audio, Recorded) else array_digest(self.audio.rows),
             "loop": self.pairing.loop.value,
             "retime": self.pairing.retimed is not None,
@@ -120,7 +120,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     if options.precision is Precision.FP16 and tensors.quantised:
         problem = f"the model is quantised already ({', '.join(tensors.quantised)})"
         raise InputError("--precision fp16", problem, "use --precision fp32")
-    clip = read_clip(options.clip, rects=options.rects, rect=options.face_rect, kind=kind)
+    clip = read_clip(options.clip, boxes=options.rects, box=options.face_box, kind=kind)
     if clip.frames is None and options.composite:
         raise InputError(
             options.clip,
@@ -141,7 +141,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
             f"H.264 needs even sides, the frames are {clip.frames.width}x{clip.frames.height}",
             "crop the clip to even sides",
         )
-    squares, parsing = _picture(options, clip, kind)
+    exact_boxes, parsing = _picture(options, clip, kind)
     warnings = [*clip.warnings]
     if not options.retime:
         warnings.extend(clock_warnings(clip.frames, kind))
@@ -164,7 +164,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         audio=audio,
         pairing=pairing,
         frames=FrameRange(start, stop),
-        squares=squares,
+        exact_boxes=exact_boxes,
         parsing=None if parsing is None else witnessed(parsing),
         reach=REACH if options.colour_match else 0,
         shares=_shares(options, recording, len(audio), kind),
@@ -175,19 +175,19 @@ def read_inputs(options: CompositeOptions) -> Inputs:
 
 def _picture(
     options: CompositeOptions, clip: Clip, kind: ModelKind
-) -> tuple[tuple[FaceSquare, ...] | None, ImageFrames | None]:
-    """The squares where their jitter is filtered, and the parsings where there are any."""
+) -> tuple[tuple[SubpixelBox, ...] | None, ImageFrames | None]:
+    """The boxes where their jitter is filtered, and the parsings where there are any."""
     if options.colour_match and not has_margin(kind):
         raise InputError(
             "--colour-match", f"{kind.name} masks all that it paints, so nothing can be compared", "leave it out"
         )
-    if clip.frames is None or clip.rects is None:
+    if clip.frames is None or clip.boxes is None:
         if options.smooth_crops:
             raise InputError("--smooth-crops", "the export's network input is ready-made", "leave it out")
         return None, None
     size = clip.frames.width, clip.frames.height
-    squares = smooth_squares(clip.rects, *size) if options.smooth_crops else None
-    return squares, None if options.parsing is None else read_parsing(options.parsing, clip.frames)
+    exact_boxes = smooth_boxes(clip.boxes, *size) if options.smooth_crops else None
+    return exact_boxes, None if options.parsing is None else read_parsing(options.parsing, clip.frames)
 
 
 def _seen(clip: Clip) -> Clip:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from actors.core.choices import Blend, Delivery, ImageFormat, Interpolation, Loop, Precision, default_quality
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.core.voice_activity import Silence
@@ -120,12 +120,12 @@ class CompositeOptions(BaseModel):
         return {"" if name == "clip" else f"--{name}": path for name, path in given.items() if path is not None}
 
     @property
-    def face_rect(self) -> FaceRect | None:
+    def face_box(self) -> FaceBox | None:
         """``--rect X,Y,W,H`` as a half-open rectangle."""
         if self.rect is None:
             return None
         x, y, width, height = map(int, self.rect.split(","))
-        return FaceRect(x, y, x + width, y + height)
+        return FaceBox(x, y, x + width, y + height)
 
     def filters(self, kind: ModelKind) -> tuple[Interpolation, Interpolation]:
         """Filters of the resizes from face to crop and back: the one that was asked for, else the kind's own."""

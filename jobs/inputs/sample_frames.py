@@ -41,8 +41,8 @@ def sample_frames(
         track = AudioTrack(None if windows else rows, rows if windows else None)
     for place in range(count):
         shown = place * clip.backgrounds // count
-        rects = (clip.rects or ())[shown : shown + 1]
-        request = BlockRequest(shown, source.part(shown, shown + 1), rects, kind.crop_filter, keep_frames=False)
+        boxes = (clip.boxes or ())[shown : shown + 1]
+        request = BlockRequest(shown, source.part(shown, shown + 1), boxes, kind.crop_filter, keep_frames=False)
         images.append(network_view(load_block(request, kind)[0], 0, kind))
         frame = 0 if track is None else place * len(track) // count
         sounds.append(np.zeros(kind.audio, np.float32) if track is None else track.tensors(frame, frame + 1, kind)[0])

@@ -23,7 +23,7 @@ LEAST_BLOCKS = 8
 # A prepared encoding's part of the raw frame's size: more than photographs need, less than noise would.
 PREPARED_PARTS = {ImageFormat.JPG: 4, ImageFormat.PNG: 2}
 
-# What the seam needs for each pixel of the square's side.
+# What the seam needs for each pixel of the face box's side.
 SEAM_BYTES = 8 * 3 + 12 * 3 * 4 // 8
 
 # Frames per background from which preparing encodings pays.
@@ -74,7 +74,7 @@ def background_bytes(
         kind: gives the size of its crops.
         delivery: what finished frames become; ``None`` when nothing is composited.
         prepare: whether encodings are prepared.
-        mixed: whether the frame's own pixels under the square are mixed with the finished ones.
+        mixed: whether the frame's own pixels under the patch are mixed with the finished ones.
     """
     if clip.frames is None:
         return 4 * kind.planes[0] * kind.inner * kind.inner
@@ -91,11 +91,11 @@ def background_bytes(
 
 
 def _backing_bytes(clip: Clip, *, mixed: bool) -> int:
-    """Bytes that finishing needs of the largest square: what the seam is measured with and, to mix, pixels and weights.
+    """Bytes that finishing needs of the largest face box: what measures the seam and, to mix, pixels and weights.
 
     That is the size of `actors.core.seam.SeamLines`: eight rows of pixels, and a number for each segment of each line.
     """
-    sides = max(((rect.width, rect.height) for rect in clip.rects or ()), default=(0, 0))
+    sides = max(((box.width, box.height) for box in clip.boxes or ()), default=(0, 0))
     return SEAM_BYTES * min(sides) + (4 * sides[0] * sides[1] if mixed else 0)
 
 

@@ -102,16 +102,16 @@ def block_request(
     source = clip.frames if clip.frames is not None else clip.planes
     if source is None:
         raise ValueError("a clip has frames or planes")
-    squares = None if inputs.squares is None else inputs.squares[start:stop]
-    rects = (clip.rects or ())[start:stop]
+    exact_boxes = None if inputs.exact_boxes is None else inputs.exact_boxes[start:stop]
+    boxes = (clip.boxes or ())[start:stop]
     return BlockRequest(
         first=start,
         source=source.part(start, stop),
-        rects=rects if squares is None else tuple(square.pixels for square in squares),
+        boxes=boxes if exact_boxes is None else tuple(exact.pixels for exact in exact_boxes),
         interpolation=options.filters(inputs.kind)[0],
         keep_frames=options.delivery is not None,
         prepare=prepare,
-        squares=squares,
+        exact_boxes=exact_boxes,
         blend=options.blend,
         parsing=None if inputs.parsing is None else inputs.parsing.part(start, stop),
         keep_originals=inputs.shares is not None,

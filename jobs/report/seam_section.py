@@ -25,7 +25,7 @@ class DrawnSeam:
 
     Attributes:
         text: the figures in words.
-        how: how squares were laid on their frames.
+        how: how boxes were laid on their frames.
         advice: what to try; empty where no edge stands out.
         path: the outline of the largest seam in each part of the run, as an SVG path without its closing parts.
         parts: one box for each part, with its text, for pointers.
@@ -89,7 +89,7 @@ def _how(record: RunRecord) -> str:
     options = record.options
     done = ["feathered" if options.get("blend") == "feather" else "pasted with hard edges"]
     done += ["colours matched"] if options.get("colour_match") is True else []
-    done += ["squares smoothed"] if options.get("smooth_crops") is True else []
+    done += ["boxes smoothed"] if options.get("smooth_crops") is True else []
     done += ["kept behind a parsing"] if options.get("parsing") else []
     return f"Squares were {', '.join(done)}."
 
@@ -100,10 +100,10 @@ def _advice(record: RunRecord, stats: SeamStats) -> str:
     if stats.p50 <= VISIBLE:
         return "" if stats.p99 <= VISIBLE else "Most frames show no edge; look at the highest ones above."
     if options.get("blend") != "feather":
-        return "Edges show. Try --blend feather: it fades the square into the frame where the network sees both."
+        return "Edges show. Try --blend feather: it fades the box into the frame where the network sees both."
     if options.get("colour_match") is not True:
         return "Edges show though they are feathered: the colours differ. Try --colour-match."
     return (
         "Edges show though they are feathered and colours are matched: the network's picture is another one than the"
-        " frame's. A network trained on this clip helps, and squares like those that it was trained with."
+        " frame's. A network trained on this clip helps, and boxes like those that it was trained with."
     )

@@ -213,7 +213,7 @@ def test_the_others_get_the_very_pixels_of_the_clip(material: tuple[Material, sm
     assert len(ready.backgrounds) == small.BACKGROUNDS
     for path, frame in zip(ready.backgrounds, clip.frames, strict=True):
         np.testing.assert_array_equal(cv2.imread(path), frame)
-    assert [(r.x0, r.y0, r.x1, r.y1) for r in ready.rects] == clip.rects
+    assert [(r.x0, r.y0, r.x1, r.y1) for r in ready.boxes] == clip.boxes
 
 
 @given(st.integers(1, 500), st.integers(2, 40), st.integers(1, 200))

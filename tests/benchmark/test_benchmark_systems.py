@@ -57,7 +57,7 @@ def test_baselines_are_told_what_they_ask_for(
     )
     assert set(told) == {field.name for field in dataclasses.fields(shared.Spec)}
     assert (told["workers"], told["threads"], told["batch"], told["frames"]) == (2, 1, 4, FRAMES)
-    assert told["rects"] == [list(rect) for rect in material[1].rects]
+    assert told["rects"] == [list(box) for box in material[1].boxes]
     assert told["model"] == "half.onnx"
     assert told["provider"] == "CPUExecutionProvider"
     assert json.loads(json.dumps(told)) == told
@@ -232,8 +232,8 @@ def test_relative_paths_of_the_clip_mean_the_same_everywhere(tmp_path: Path, mon
     clip = any_kind.write_clip(tmp_path / "clip", facts)
     np.save(clip.folder / "aud_ave.npy", small.feature_rows())
     (tmp_path / "scratch").mkdir()
-    rects = Path(clip.flags[1])
-    monkeypatch.chdir(rects.parent)
-    ready = prepare(tmp_path / "scratch", os.path.relpath(clip.folder), rects.name, None, demo_kind())
+    boxes = Path(clip.flags[1])
+    monkeypatch.chdir(boxes.parent)
+    ready = prepare(tmp_path / "scratch", os.path.relpath(clip.folder), boxes.name, None, demo_kind())
     assert ready.clip == str(clip.folder)
-    assert ready.squares == ("--rects", str(rects))
+    assert ready.box_flags == ("--rects", str(boxes))

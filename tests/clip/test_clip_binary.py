@@ -23,7 +23,7 @@ from clip_inputs import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.clip import FaceRect, ImageFrames, PlaneFile
+from actors.core.clip import FaceBox, ImageFrames, PlaneFile
 from actors.core.errors import InputError
 from jobs.clip import read_windows
 
@@ -38,7 +38,7 @@ def test_an_export_alone_gives_planes_and_windows(tmp_path: Path) -> None:
     (tmp_path / "landmarks.json").write_text("{}")
     write_features(tmp_path / "aud_ave.npy", COUNT)
     clip = read(tmp_path)
-    assert (clip.form, clip.frames, clip.rects, clip.features) == ("binary", None, None, None)
+    assert (clip.form, clip.frames, clip.boxes, clip.features) == ("binary", None, None, None)
     assert clip.planes == PlaneFile(str(tmp_path / "visual_input.bin"), 0, COUNT)
     assert (clip.backgrounds, clip.window_count) == (COUNT, COUNT)
     assert clip.windows == str(tmp_path / "audio_input.bin")
@@ -60,7 +60,7 @@ def test_full_frames_and_rects_take_the_place_of_the_planes(tmp_path: Path) -> N
     clip = read(tmp_path)
     assert (clip.form, clip.planes) == ("binary", None)
     assert clip.frames == ImageFrames(tuple(map(str, paths)), 64, 48, DRAWN)
-    assert clip.rects == tuple(squares(COUNT))
+    assert clip.boxes == tuple(squares(COUNT))
     assert clip.window_count == COUNT
     assert clip.found[-1] == "full_body_img/: frame i pairs with window i; visual_input.bin is not needed"
 
@@ -75,7 +75,7 @@ def test_more_full_frames_are_cut_to_the_exported_stretch(tmp_path: Path, start:
     clip = read(tmp_path)
     assert isinstance(clip.frames, ImageFrames)
     assert clip.frames.paths == tuple(map(str, paths[start : start + COUNT]))
-    assert clip.rects == tuple(stretch)
+    assert clip.boxes == tuple(stretch)
     assert f"full_body_img/: frame {start} + i pairs with window i; visual_input.bin is not needed" in clip.found
 
 
@@ -84,16 +84,16 @@ def test_as_many_frames_as_windows_pair_as_they_are_whatever_the_start(tmp_path:
     write_video(tmp_path / "full_body_video.mp4", COUNT)
     write_landmarks(tmp_path / "landmarks", squares(COUNT))
     clip = read(tmp_path)
-    assert (clip.planes, clip.rects) == (None, tuple(squares(COUNT)))
+    assert (clip.planes, clip.boxes) == (None, tuple(squares(COUNT)))
 
 
 def test_the_flags_serve_with_full_frames(tmp_path: Path) -> None:
     write_binary(tmp_path / "clip", COUNT, start=2)
     write_images(tmp_path / "clip" / "full_body_img", 12)
-    rect = FaceRect(1, 2, 31, 32)
-    assert read(tmp_path / "clip", rect=rect).rects == (rect,) * COUNT
+    box = FaceBox(1, 2, 31, 32)
+    assert read(tmp_path / "clip", box=box).boxes == (box,) * COUNT
     given_rects = write_rects(tmp_path / "r.json", squares(12))
-    assert read(tmp_path / "clip", rects=given_rects).rects == tuple(squares(12)[2:7])
+    assert read(tmp_path / "clip", boxes=given_rects).boxes == tuple(squares(12)[2:7])
 
 
 def test_full_frames_without_rects_are_passed_over(tmp_path: Path) -> None:
@@ -106,10 +106,10 @@ def test_full_frames_without_rects_are_passed_over(tmp_path: Path) -> None:
 
 def test_rects_without_full_frames_give_a_warning(tmp_path: Path) -> None:
     write_binary(tmp_path, COUNT)
-    clip = read(tmp_path, rect=FaceRect(0, 0, 9, 9))
+    clip = read(tmp_path, box=FaceBox(0, 0, 9, 9))
     assert clip.planes is not None
     assert clip.warnings == (
-        f"{tmp_path}: has no full frames for the face squares given; only --no-composite can render it",
+        f"{tmp_path}: has no full frames for the face boxes given; only --no-composite can render it",
     )
 
 
@@ -124,7 +124,7 @@ def test_a_recording_is_used_only_where_it_starts_with_the_export(tmp_path: Path
 def test_too_few_full_frames_are_refused_with_the_counts(tmp_path: Path) -> None:
     write_binary(tmp_path, COUNT, start=4)
     write_images(tmp_path / "full_body_img", 8)
-    error = refused(tmp_path, rect=FaceRect(0, 0, 9, 9))
+    error = refused(tmp_path, box=FaceBox(0, 0, 9, 9))
     assert error.problem == "full_body_img/ has 8 frames, but 5 windows from frame 4 on need 9"
 
 
@@ -132,7 +132,7 @@ def test_rects_for_another_number_of_frames_are_refused(tmp_path: Path) -> None:
     write_binary(tmp_path, COUNT)
     write_images(tmp_path / "full_body_img", 12)
     write_rects(tmp_path / "crop_rects.json", squares(9))
-    assert refused(tmp_path).problem == "9 face squares, but full_body_img/ has 12 frames"
+    assert refused(tmp_path).problem == "9 face boxes, but full_body_img/ has 12 frames"
 
 
 @pytest.mark.parametrize("name", ["visual_input.bin", "audio_input.bin"])

@@ -19,12 +19,12 @@ from clip_inputs import (
     write_video,
 )
 
-from actors.core.clip import FaceRect, ImageFrames, VideoFrames
+from actors.core.clip import FaceBox, ImageFrames, VideoFrames
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip import rate_warning, read_clip
 
 COUNT = 12
-RECT = FaceRect(3, 4, 33, 34)
+RECT = FaceBox(3, 4, 33, 34)
 
 
 def package(folder: Path) -> Path:
@@ -53,13 +53,13 @@ def test_a_package_is_recognised(tmp_path: Path) -> None:
     assert isinstance(clip.frames, VideoFrames)
     assert clip.frames.path == str(folder / "full_body_video.mp4")
     assert (clip.frames.width, clip.frames.height, clip.frames.fps) == (WIDTH, HEIGHT, Fraction(25))
-    assert clip.rects == tuple(squares(COUNT))
+    assert clip.boxes == tuple(squares(COUNT))
     assert clip.backgrounds == COUNT
     assert (clip.features, clip.sound) == (str(folder / "aud_ave.npy"), str(folder / "aud.wav"))
     assert (clip.planes, clip.windows, clip.window_count, clip.warnings) == (None, None, 0, ())
     assert clip.found == (
         "full_body_video.mp4: 12 background frames, 64x48, 25 fps",
-        "cache/crop_rectangles.json: 12 face squares, 20 px wide",
+        "cache/crop_rectangles.json: 12 face boxes, 20 px wide",
         "aud_ave.npy: the clip's own audio features",
         "aud.wav: the clip's own recording",
     )
@@ -78,7 +78,7 @@ def test_a_package_may_have_the_list_form_or_landmarks(tmp_path: Path) -> None:
     whole = read(package(tmp_path / "whole"))
     for name in ("list", "marks"):
         clip = read(tmp_path / name)
-        assert (clip.form, clip.rects) == ("package", whole.rects)
+        assert (clip.form, clip.boxes) == ("package", whole.boxes)
 
 
 def test_a_dataset_pairs_images_and_landmarks_by_position(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_dataset_pairs_images_and_landmarks_by_position(tmp_path: Path) -> Non
     assert clip.form == "dataset"
     assert isinstance(clip.frames, ImageFrames)
     assert [Path(path).name for path in clip.frames.paths] == [f"{i}.jpg" for i in range(1, COUNT + 1)]
-    assert clip.rects == tuple(squares(COUNT))
+    assert clip.boxes == tuple(squares(COUNT))
     assert clip.found[:2] == (
         "full_body_img/: 12 background images, 64x48",
         "landmarks/: 12 landmark files, 20 px wide",
@@ -108,7 +108,7 @@ def test_images_beat_video_and_rects_beat_landmarks(tmp_path: Path) -> None:
         "images in the folder itself: passed over, full_body_img/ comes first",
         "anna.mp4: passed over, full_body_img/ comes first",
         "crops_328_video.mp4: passed over, crop and mask are recomputed from full frames",
-        "cache/crop_rectangles.json: 12 face squares, 20 px wide",
+        "cache/crop_rectangles.json: 12 face boxes, 20 px wide",
         "crop_rects.json: passed over, cache/crop_rectangles.json comes first",
         "landmarks/: passed over, cache/crop_rectangles.json comes first",
     )
@@ -122,17 +122,17 @@ def test_an_empty_image_folder_does_not_beat_the_video(tmp_path: Path) -> None:
 @pytest.mark.parametrize("build", [package, dataset])
 def test_the_flags_beat_everything_in_the_folder(tmp_path: Path, build: Callable[[Path], Path]) -> None:
     folder = build(tmp_path / "clip")
-    other = [replace(rect, y0=rect.y0 + 1, y1=rect.y1 + 1) for rect in squares(COUNT)]
-    by_file = read(folder, rects=write_rects(tmp_path / "other.json", other))
-    assert by_file.rects == tuple(other)
+    other = [replace(box, y0=box.y0 + 1, y1=box.y1 + 1) for box in squares(COUNT)]
+    by_file = read(folder, boxes=write_rects(tmp_path / "other.json", other))
+    assert by_file.boxes == tuple(other)
     assert any("passed over, --rects comes first" in line for line in by_file.found)
-    by_rect = read(folder, rect=RECT)
-    assert by_rect.rects == (RECT,) * COUNT
+    by_rect = read(folder, box=RECT)
+    assert by_rect.boxes == (RECT,) * COUNT
     assert any("passed over, --rect comes first" in line for line in by_rect.found)
 
 
 def test_both_flags_together_are_refused(tmp_path: Path) -> None:
-    error = refused(package(tmp_path), rects=tmp_path / "r.json", rect=RECT)
+    error = refused(package(tmp_path), boxes=tmp_path / "r.json", box=RECT)
     assert str(error) == "--rect: given together with --rects; give one of the two"
 
 
@@ -142,8 +142,8 @@ def test_a_lone_video_needs_a_flag_and_takes_nothing_from_its_folder(tmp_path: P
     error = refused(video)
     assert error.subject == str(video)
     assert "--rects R.json or --rect X,Y,W,H" in error.fix
-    clip = read(video, rect=RECT)
-    assert (clip.id, clip.form, clip.rects) == ("full_body_video", "frames", (RECT,) * COUNT)
+    clip = read(video, box=RECT)
+    assert (clip.id, clip.form, clip.boxes) == ("full_body_video", "frames", (RECT,) * COUNT)
     assert (clip.features, clip.sound) == (None, None)
 
 
@@ -151,26 +151,26 @@ def test_a_folder_of_images_is_a_clip_with_rects(tmp_path: Path) -> None:
     folder = tmp_path / "shots"
     paths = write_images(folder, COUNT, pattern="shot2_{:04d}.webp")
     assert "--rects" in refused(folder).fix
-    clip = read(folder, rects=write_rects(tmp_path / "r.json", squares(COUNT)))
-    assert (clip.id, clip.form, clip.rects) == ("shots", "frames", tuple(squares(COUNT)))
+    clip = read(folder, boxes=write_rects(tmp_path / "r.json", squares(COUNT)))
+    assert (clip.id, clip.form, clip.boxes) == ("shots", "frames", tuple(squares(COUNT)))
     assert clip.frames == ImageFrames(tuple(map(str, paths)), WIDTH, HEIGHT, replace(DRAWN, stored="WEBP RGB"))
 
 
 def test_a_folder_with_one_video_is_a_clip_and_with_two_is_not(tmp_path: Path) -> None:
     write_video(tmp_path / "take.mov", COUNT)
-    assert read(tmp_path, rect=RECT).form == "frames"
+    assert read(tmp_path, box=RECT).form == "frames"
     write_video(tmp_path / "other.mkv", COUNT)
-    error = refused(tmp_path, rect=RECT)
+    error = refused(tmp_path, box=RECT)
     assert str(error) == f"{tmp_path}: holds 2 videos; name one of them instead of the folder"
 
 
 def test_a_video_at_another_rate_is_known_as_one(tmp_path: Path) -> None:
-    video = read(write_video(tmp_path / "a.mp4", COUNT, fps=30), rect=RECT).frames
+    video = read(write_video(tmp_path / "a.mp4", COUNT, fps=30), box=RECT).frames
     said = rate_warning(video, UNET_328)
     assert said is not None
     assert said.startswith("a.mp4: 30 fps; frames are made at 25 fps and each pairs by index")
     assert said.endswith("moves at 0.83 times its speed; --retime pairs by time")
-    assert rate_warning(read(write_video(tmp_path / "b.mp4", COUNT, fps=25), rect=RECT).frames, UNET_328) is None
+    assert rate_warning(read(write_video(tmp_path / "b.mp4", COUNT, fps=25), box=RECT).frames, UNET_328) is None
     assert rate_warning(None, UNET_328) is None
 
 
@@ -186,7 +186,7 @@ def test_a_clip_is_found_from_a_relative_path(tmp_path: Path, monkeypatch: pytes
 def test_a_clip_may_be_named_by_a_uri(tmp_path: Path) -> None:
     package(tmp_path / "clip")
     uri = f"file://{tmp_path}/clip/"
-    clip = read_clip(uri, rects=None, rect=None, kind=UNET_328)
+    clip = read_clip(uri, boxes=None, box=None, kind=UNET_328)
     assert (clip.id, clip.path, clip.backgrounds) == ("clip", uri, COUNT)
 
 
@@ -214,7 +214,7 @@ def test_landmarks_that_disagree_in_number_are_refused_with_both_counts(tmp_path
         (folder / "landmarks" / f"{index}.lms").unlink()
     error = refused(folder)
     assert error.subject == str(folder / "landmarks")
-    assert error.problem == f"{COUNT - fewer} face squares, but full_body_img/ has 12 frames"
+    assert error.problem == f"{COUNT - fewer} face boxes, but full_body_img/ has 12 frames"
     assert "pair by position" in error.fix
 
 
@@ -224,36 +224,36 @@ def test_rects_that_disagree_in_number_are_refused_with_both_counts(tmp_path: Pa
     path = write_rects(folder / "cache" / "crop_rectangles.json", squares(count))
     error = refused(folder)
     assert error.subject == str(path)
-    assert error.problem == f"{count} face squares, but full_body_video.mp4 has 12 frames"
+    assert error.problem == f"{count} face boxes, but full_body_video.mp4 has 12 frames"
 
 
 def test_a_rect_outside_its_frame_is_named(tmp_path: Path) -> None:
-    rects = squares(COUNT)
-    rects[7] = FaceRect(50, 6, 70, 26)
-    path = write_rects(tmp_path / "r.json", rects)
-    error = refused(package(tmp_path / "clip"), rects=path)
+    boxes = squares(COUNT)
+    boxes[7] = FaceBox(50, 6, 70, 26)
+    path = write_rects(tmp_path / "r.json", boxes)
+    error = refused(package(tmp_path / "clip"), boxes=path)
     assert error.subject == str(path)
     assert error.problem == "the square of frame 7, x 50 to 70, y 6 to 26, reaches outside the 64x48 frame"
 
 
 def test_a_square_from_landmarks_outside_its_frame_names_the_landmark_file(tmp_path: Path) -> None:
-    rects = squares(COUNT)
-    rects[7] = FaceRect(20, 30, 40, 50)
+    boxes = squares(COUNT)
+    boxes[7] = FaceBox(20, 30, 40, 50)
     folder = dataset(tmp_path)
-    write_landmarks(folder / "landmarks", rects)
+    write_landmarks(folder / "landmarks", boxes)
     error = refused(folder)
     assert error.subject == str(folder / "landmarks" / "7.lms")
     assert "reaches outside the 64x48 frame" in error.problem
 
 
 def test_a_flag_outside_the_frame_is_named(tmp_path: Path) -> None:
-    error = refused(package(tmp_path), rect=FaceRect(0, 0, 65, 20))
+    error = refused(package(tmp_path), box=FaceBox(0, 0, 65, 20))
     assert error.subject == "--rect"
     assert "64x48" in error.problem
 
 
 def test_oblong_rects_give_one_warning(tmp_path: Path) -> None:
-    clip = read(package(tmp_path), rect=FaceRect(0, 0, 20, 30))
+    clip = read(package(tmp_path), box=FaceBox(0, 0, 20, 30))
     assert clip.warnings == ("--rect: the rectangle is not square (20x30); the face is stretched to one",)
 
 

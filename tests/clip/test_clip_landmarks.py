@@ -5,13 +5,13 @@ from clip_inputs import PATIENT, given_or_refused, landmark_text, squares, write
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from jobs.clip.landmarks import face_square, landmark_files, read_landmarks
 
 
 def with_point(index: int, text: str) -> bytes:
-    lines = landmark_text(FaceRect(10, 6, 30, 26)).split("\n")
+    lines = landmark_text(FaceBox(10, 6, 30, 26)).split("\n")
     lines[index] = text
     return "\n".join(lines).encode()
 
@@ -19,8 +19,8 @@ def with_point(index: int, text: str) -> bytes:
 @PATIENT
 @given(st.integers(-5000, 5000), st.integers(-5000, 5000), st.integers(-5000, 5000))
 def test_three_points_fix_the_square(x0: int, y0: int, side: int) -> None:
-    rect = FaceRect(x0, y0, x0 + side, y0 + side)
-    assert face_square(landmark_text(rect).encode(), "0.lms") == rect
+    box = FaceBox(x0, y0, x0 + side, y0 + side)
+    assert face_square(landmark_text(box).encode(), "0.lms") == box
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,9 @@ def test_coordinates_are_float32_truncated_towards_zero(text: str, x0: int) -> N
 
 
 def test_windows_line_ends_and_a_missing_last_newline_are_read() -> None:
-    text = landmark_text(FaceRect(10, 6, 30, 26))
-    assert face_square(text.replace("\n", "\r\n").encode(), "0.lms") == FaceRect(10, 6, 30, 26)
-    assert face_square(text.rstrip("\n").encode(), "0.lms") == FaceRect(10, 6, 30, 26)
+    text = landmark_text(FaceBox(10, 6, 30, 26))
+    assert face_square(text.replace("\n", "\r\n").encode(), "0.lms") == FaceBox(10, 6, 30, 26)
+    assert face_square(text.rstrip("\n").encode(), "0.lms") == FaceBox(10, 6, 30, 26)
 
 
 NO_NUMBERS = ["nan 7", "inf 7", "1_0 7", "0x10 7", "7", "1 2 3", "left 7", "1,5 7", "1e 7", ". 7", "\u0661 7"]
@@ -78,10 +78,10 @@ def square_or_refusal(data: bytes) -> None:
 
 
 def test_files_are_read_in_numerical_order(tmp_path: Path) -> None:
-    rects = squares(12)
-    folder = str(write_landmarks(tmp_path / "landmarks", rects))
+    boxes = squares(12)
+    folder = str(write_landmarks(tmp_path / "landmarks", boxes))
     paths, found = read_landmarks(folder, landmark_files(folder))
-    assert found == tuple(rects)
+    assert found == tuple(boxes)
     assert [Path(path).name for path in paths] == [f"{i}.lms" for i in range(12)]
 
 

@@ -11,10 +11,10 @@ import pytest
 from clip_inputs import HEIGHT, WIDTH, picture, refused, write_images, write_video
 from PIL import Image
 
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from jobs.clip.other_formats import foreign
 
-RECT = FaceRect(4, 6, 24, 26)
+RECT = FaceBox(4, 6, 24, 26)
 VIDEOS = [
     ("a.flv", "flv", "libx264", "a Flash video"),
     ("a.ts", "mpegts", "libx264", "an MPEG transport stream"),
@@ -53,7 +53,7 @@ def test_another_container_is_named_with_the_command(
     path = write_foreign(tmp_path / name, container, codec)
     if disguised:
         path = path.rename(tmp_path / "a clip.mp4")
-    error = refused(path, rect=RECT)
+    error = refused(path, box=RECT)
     assert f"is {what}" in error.problem
     words = shlex.split(error.fix.partition("convert it: ")[2])
     assert words[:3] == ["ffmpeg", "-i", str(path)]
@@ -64,7 +64,7 @@ def test_another_container_is_named_with_the_command(
 def test_in_a_folder_too(tmp_path: Path, name: str) -> None:
     (form,) = (video for video in VIDEOS if video[0] == name)
     path = write_foreign(tmp_path / name, *form[1:3])
-    error = refused(tmp_path, rect=RECT)
+    error = refused(tmp_path, box=RECT)
     assert error.subject == str(path)
     assert "ffmpeg -i" in error.fix
 
@@ -72,7 +72,7 @@ def test_in_a_folder_too(tmp_path: Path, name: str) -> None:
 def test_a_folder_of_other_images_is_told_how_to_convert_them_all(tmp_path: Path) -> None:
     for i in range(3):
         Image.fromarray(picture(i)).save(tmp_path / f"{i}.tif")
-    error = refused(tmp_path, rect=RECT)
+    error = refused(tmp_path, box=RECT)
     assert "a still image (TIFF)" in error.problem
     assert f'convert all 3: cd {tmp_path} && for f in *.tif; do ffmpeg -i "$f" "${{f%.*}}.png"; done' in error.fix
 
@@ -80,7 +80,7 @@ def test_a_folder_of_other_images_is_told_how_to_convert_them_all(tmp_path: Path
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp"])
 def test_one_image_is_no_clip_but_can_become_one(tmp_path: Path, suffix: str) -> None:
     (path,) = write_images(tmp_path, 1, pattern=f"{{}}.{suffix}")
-    error = refused(path, rect=RECT)
+    error = refused(path, box=RECT)
     assert "a still image" in error.problem
     assert f"mkdir clip && ffmpeg -i {path} clip/0.png" in error.fix
 

@@ -7,14 +7,14 @@ from clip_inputs import PATIENT, given_or_refused, sides, squares, write_rects
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.errors import InputError
-from jobs.clip.face_boxes import Squares
-from jobs.clip.face_boxes_json import parse_rects, read_rects
+from jobs.clip.face_boxes import FaceBoxes
+from jobs.clip.face_boxes_json import parse_boxes, read_boxes
 from jobs.clip.notes import Notes
 
 PIXEL = st.integers(-(1 << 20), 1 << 20)
-RECT = st.builds(FaceRect, PIXEL, PIXEL, PIXEL, PIXEL)
+RECT = st.builds(FaceBox, PIXEL, PIXEL, PIXEL, PIXEL)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
@@ -25,34 +25,34 @@ JSON = st.recursive(
 )
 
 
-def as_list(rects: list[FaceRect]) -> object:
-    return sides(rects)
+def as_list(boxes: list[FaceBox]) -> object:
+    return sides(boxes)
 
 
-def as_nested_list(rects: list[FaceRect]) -> object:
-    return [{"rect": rect} for rect in sides(rects)]
+def as_nested_list(boxes: list[FaceBox]) -> object:
+    return [{"rect": box} for box in sides(boxes)]
 
 
-def as_table(rects: list[FaceRect]) -> object:
-    return {str(i): {"rect": rect, "crop_328_path": "..\\x.jpg"} for i, rect in enumerate(sides(rects))}
+def as_table(boxes: list[FaceBox]) -> object:
+    return {str(i): {"rect": box, "crop_328_path": "..\\x.jpg"} for i, box in enumerate(sides(boxes))}
 
 
-def as_flat_table_from_one(rects: list[FaceRect]) -> object:
-    return {str(i + 1): rect for i, rect in reversed(list(enumerate(sides(rects))))}
+def as_flat_table_from_one(boxes: list[FaceBox]) -> object:
+    return {str(i + 1): box for i, box in reversed(list(enumerate(sides(boxes))))}
 
 
 @pytest.mark.parametrize("form", [as_list, as_nested_list, as_table, as_flat_table_from_one])
 @PATIENT
-@given(rects=st.lists(RECT, min_size=1, max_size=30))
+@given(boxes=st.lists(RECT, min_size=1, max_size=30))
 def test_every_form_gives_back_the_rects_in_frame_order(
-    form: Callable[[list[FaceRect]], object], rects: list[FaceRect]
+    form: Callable[[list[FaceBox]], object], boxes: list[FaceBox]
 ) -> None:
-    assert parse_rects(json.dumps(form(rects)).encode(), "r.json") == tuple(rects)
+    assert parse_boxes(json.dumps(form(boxes)).encode(), "r.json") == tuple(boxes)
 
 
 def test_whole_floats_and_a_byte_order_mark_are_read() -> None:
     text = "\ufeff[[1.0, 2e0, 3, 4]]"
-    assert parse_rects(text.encode(), "r.json") == (FaceRect(1, 2, 3, 4),)
+    assert parse_boxes(text.encode(), "r.json") == (FaceBox(1, 2, 3, 4),)
 
 
 @PATIENT
@@ -69,16 +69,16 @@ def test_any_bytes_give_rects_or_an_input_error(data: bytes) -> None:
 
 @PATIENT
 @given(st.lists(RECT, min_size=1, max_size=4), st.data())
-def test_a_damaged_file_gives_rects_or_an_input_error(rects: list[FaceRect], data: st.DataObject) -> None:
-    text = bytearray(json.dumps(as_table(rects)).encode())
+def test_a_damaged_file_gives_rects_or_an_input_error(boxes: list[FaceBox], data: st.DataObject) -> None:
+    text = bytearray(json.dumps(as_table(boxes)).encode())
     place = data.draw(st.integers(0, len(text) - 1))
     text[place] = data.draw(st.integers(0, 255))
     parse_or_refuse(bytes(text))
 
 
 def parse_or_refuse(data: bytes) -> None:
-    rects = given_or_refused(lambda: parse_rects(data, "r.json"), "r.json")
-    assert rects is None or (rects and all(type(side) is int for rect in sides(rects) for side in rect))
+    boxes = given_or_refused(lambda: parse_boxes(data, "r.json"), "r.json")
+    assert boxes is None or (boxes and all(type(side) is int for box in sides(boxes) for side in box))
 
 
 @pytest.mark.parametrize(
@@ -93,13 +93,13 @@ def parse_or_refuse(data: bytes) -> None:
         ("[[1, 2, 3, -Infinity]]", "-Infinity is not a number"),
         ('{"0": [1,2,3,4], "0": [1,2,3,4]}', "'0' stands there twice"),
         ('{"1": [1,2,3,4], "01": [1,2,3,4]}', "frame 1 stands there twice"),
-        ('{"0": [1,2,3,4], "2": [1,2,3,4], "4": [1,2,3,4]}', "face squares missing: 1, 3"),
+        ('{"0": [1,2,3,4], "2": [1,2,3,4], "4": [1,2,3,4]}', "face boxes missing: 1, 3"),
         ('{"0": [1,2,3,4], "900000000000": [1,2,3,4]}', "... (899999999999 in all)"),
         ('{"first": [1,2,3,4]}', "'first' is not a frame number"),
         ('{"-1": [1,2,3,4]}', "'-1' is not a frame number"),
         ('{"²": [1,2,3,4]}', "is not a frame number"),
-        ("[]", "no face squares"),
-        ("{}", "no face squares"),
+        ("[]", "no face boxes"),
+        ("{}", "no face boxes"),
         ("7", "holds 7"),
         ("null", "holds None"),
         ("[[1, 2, 3]]", "entry 0 is [1, 2, 3]"),
@@ -115,7 +115,7 @@ def parse_or_refuse(data: bytes) -> None:
 )
 def test_a_bad_file_is_named_with_its_fault_and_the_fix(text: str, problem: str) -> None:
     with pytest.raises(InputError) as caught:
-        parse_rects(text.encode("utf-8", "surrogateescape"), "clip/r.json")
+        parse_boxes(text.encode("utf-8", "surrogateescape"), "clip/r.json")
     assert str(caught.value).startswith("clip/r.json: ")
     assert problem in caught.value.problem
     assert caught.value.fix
@@ -127,41 +127,41 @@ def test_a_file_too_large_for_rects_is_refused_unread(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate((256 << 20) + 1)
     with pytest.raises(InputError, match="268435457 bytes, more than the 268435456"):
-        read_rects(str(path))
+        read_boxes(str(path))
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
-        read_rects(str(tmp_path / "none.json"))
+        read_boxes(str(tmp_path / "none.json"))
     with pytest.raises(InputError, match="is a folder"):
-        read_rects(str(tmp_path))
+        read_boxes(str(tmp_path))
 
 
 def test_a_written_file_is_read_back(tmp_path: Path) -> None:
-    rects = squares(5)
-    assert read_rects(str(write_rects(tmp_path / "r.json", rects, table=True))) == tuple(rects)
+    boxes = squares(5)
+    assert read_boxes(str(write_rects(tmp_path / "r.json", boxes, table=True))) == tuple(boxes)
 
 
 @PATIENT
 @given(RECT, st.integers(1, 4000), st.integers(1, 4000))
-def test_a_rect_is_accepted_exactly_where_its_pixels_exist(rect: FaceRect, width: int, height: int) -> None:
-    fits = 0 <= rect.x0 < rect.x1 <= width and 0 <= rect.y0 < rect.y1 <= height
-    laid = Squares("r.json", (FaceRect(0, 0, 1, 1), rect)).laid_over
+def test_a_rect_is_accepted_exactly_where_its_pixels_exist(box: FaceBox, width: int, height: int) -> None:
+    fits = 0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height
+    laid = FaceBoxes("r.json", (FaceBox(0, 0, 1, 1), box)).laid_over
     if fits:
-        assert laid(width, height, Notes())[1] == rect
+        assert laid(width, height, Notes())[1] == box
         return
     with pytest.raises(InputError) as caught:
         laid(width, height, Notes())
     message = str(caught.value)
-    assert message.startswith(f"r.json: the square of frame 1, x {rect.x0} to {rect.x1}, y {rect.y0} to {rect.y1}")
+    assert message.startswith(f"r.json: the square of frame 1, x {box.x0} to {box.x1}, y {box.y0} to {box.y1}")
     assert f"{width}x{height}" in message or "no area" in message
     assert "--rects" in message
 
 
 def test_oblong_rects_give_one_warning_with_count_and_first_frame() -> None:
     notes = Notes()
-    rects = (FaceRect(0, 0, 9, 9), FaceRect(0, 0, 9, 8), FaceRect(0, 0, 9, 7))
-    assert Squares("r.json", rects).laid_over(64, 48, notes) == rects
+    boxes = (FaceBox(0, 0, 9, 9), FaceBox(0, 0, 9, 8), FaceBox(0, 0, 9, 7))
+    assert FaceBoxes("r.json", boxes).laid_over(64, 48, notes) == boxes
     assert notes.warnings == [
         "r.json: 2 of 3 rectangles are not square, the first at frame 1 (9x8); the face is stretched to one"
     ]

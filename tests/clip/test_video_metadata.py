@@ -16,7 +16,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from clip_inputs import HEIGHT, SMALL, WIDTH, picture
 
 from actors.core.choices import Interpolation
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from actors.core.picture_metadata import Picture
 from actors.rendering.blocks import BlockRequest, load_block
@@ -242,7 +242,7 @@ def test_a_video_that_goes_on_in_hdr_is_named_with_the_frame(tmp_path: Path) -> 
     assert len(video) == 10
     with pytest.raises(InputError, match=r"from frame 5 on it is HDR \(PQ\)"):
         check_video(video)
-    square = (FaceRect(4, 6, 24, 26),)
+    square = (FaceBox(4, 6, 24, 26),)
     load_block(BlockRequest(2, video.part(2, 3), square, Interpolation.LINEAR, keep_frames=True), SMALL)
     with pytest.raises(InputError, match=r"goes on as HDR \(PQ\)"):
         load_block(BlockRequest(7, video.part(7, 8), square, Interpolation.LINEAR, keep_frames=True), SMALL)
@@ -269,7 +269,7 @@ def test_a_video_that_changes_its_size_is_named_with_the_frame(tmp_path: Path) -
     assert len(video) == 6
     with pytest.raises(InputError, match=f"frame 3 is {WIDTH // 2}x{HEIGHT // 2}, the first is {WIDTH}x{HEIGHT}"):
         check_video(video)
-    request = BlockRequest(2, video.part(2, 5), (FaceRect(4, 6, 24, 26),) * 3, Interpolation.LINEAR, keep_frames=True)
+    request = BlockRequest(2, video.part(2, 5), (FaceBox(4, 6, 24, 26),) * 3, Interpolation.LINEAR, keep_frames=True)
     with pytest.raises(InputError, match="frame 3 decodes to"):
         load_block(request, SMALL)
     check_video(read_video(str(halves[0])))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from reference_blend import UNET, WAV2LIP, Shape
 
 from actors.core.blend import KEPT, blended, feather_weights, without_kept
-from actors.core.clip import FaceRect
-from actors.core.face_box import FaceSquare
+from actors.core.clip import FaceBox
+from actors.core.face_box import SubpixelBox
 from actors.core.kind import ModelKind
 from actors.core.pixels import Image
 from actors.kinds.unet_328_ave import KIND as UNET_328
@@ -24,14 +24,14 @@ KINDS = [(UNET_328, UNET), (LOWER_HALF, WAV2LIP)]
 
 
 @st.composite
-def squares(draw: st.DrawFn) -> FaceSquare:
+def squares(draw: st.DrawFn) -> SubpixelBox:
     """Squares and oblongs with edges on 256ths of a pixel."""
     x0, y0 = (draw(st.integers(0, 9 * 256)) / 256 for _ in range(2))
     width, height = (draw(st.integers(256, 60 * 256)) / 256 for _ in range(2))
-    return FaceSquare(x0, y0, x0 + width, y0 + height)
+    return SubpixelBox(x0, y0, x0 + width, y0 + height)
 
 
-def sides(square: FaceSquare) -> reference_blend.Box:
+def sides(square: SubpixelBox) -> reference_blend.Box:
     return (square.x0, square.y0, square.x1, square.y1)
 
 
@@ -42,7 +42,7 @@ def noise(seed: int, height: int, width: int) -> Image:
 @pytest.mark.parametrize(("kind", "shape"), KINDS, ids=["unet", "lower half"])
 @settings(max_examples=25, deadline=None)
 @given(square=squares())
-def test_weights_are_those_of_the_reference(kind: ModelKind, shape: Shape, square: FaceSquare) -> None:
+def test_weights_are_those_of_the_reference(kind: ModelKind, shape: Shape, square: SubpixelBox) -> None:
     away = feather_weights(square, kind).astype(int) - reference_blend.feather(shape, sides(square))
     # A weight that lies between two 255ths may be rounded either way.
     assert np.abs(away).max() <= 1
@@ -51,7 +51,7 @@ def test_weights_are_those_of_the_reference(kind: ModelKind, shape: Shape, squar
 
 def test_weights_follow_the_margins_that_the_network_sees() -> None:
     """At the crop's own size: 4 px of border, then ramps of 5 px left, top and right and of 10 px below."""
-    weights = feather_weights(FaceSquare(0, 0, 328, 328), UNET_328)
+    weights = feather_weights(SubpixelBox(0, 0, 328, 328), UNET_328)
     short = [0] * 4 + [26, 76, 128, 178, 230]
     assert weights[164, :10].tolist() == [*short, 255]
     assert weights[164, -10:].tolist() == [255, *reversed(short)]
@@ -62,7 +62,7 @@ def test_weights_follow_the_margins_that_the_network_sees() -> None:
 
 
 def test_where_the_mask_touches_the_edge_the_ramp_lies_inside_of_it() -> None:
-    weights = feather_weights(FaceSquare(0, 0, 96, 96), LOWER_HALF)
+    weights = feather_weights(SubpixelBox(0, 0, 96, 96), LOWER_HALF)
     ramp = [21, 64, 106, 149, 191, 234]
     assert weights[70, :7].tolist() == [*ramp, 255]
     assert weights[-7:, 48].tolist() == [255, *reversed(ramp)]
@@ -107,7 +107,7 @@ def test_red_and_white_of_a_parsing_keep_the_frame() -> None:
 
 
 def test_weights_belong_to_the_pixels_that_are_written() -> None:
-    square = FaceSquare(10.75, 20.25, 40.5, 49.75)
-    rect = square.pixels
-    assert rect == FaceRect(11, 20, 40, 50)
-    assert feather_weights(square, UNET_328).shape == (rect.height, rect.width)
+    square = SubpixelBox(10.75, 20.25, 40.5, 49.75)
+    box = square.pixels
+    assert box == FaceBox(11, 20, 40, 50)
+    assert feather_weights(square, UNET_328).shape == (box.height, box.width)

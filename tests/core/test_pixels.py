@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.choices import Interpolation
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.pixels import (
     Image,
     Planes,
@@ -20,7 +20,7 @@ from actors.core.pixels import (
     network_planes,
     paste,
     prediction_fault,
-    render_square,
+    render_patch,
     to_pixels,
     to_planes,
 )
@@ -42,13 +42,13 @@ PREDICTION = textured(2, 320, 320).transpose(2, 0, 1).astype(np.float32) / np.fl
 
 
 @st.composite
-def rects(draw: st.DrawFn) -> FaceRect:
+def boxes(draw: st.DrawFn) -> FaceBox:
     """Squares and oblongs of any size, touching any edge or none."""
     width = draw(st.one_of(st.sampled_from([1, 2, 327, 328, 329, WIDTH]), st.integers(1, WIDTH)))
     height = draw(st.one_of(st.just(min(width, HEIGHT)), st.integers(1, HEIGHT)))
     x0 = draw(st.one_of(st.sampled_from([0, WIDTH - width]), st.integers(0, WIDTH - width)))
     y0 = draw(st.one_of(st.sampled_from([0, HEIGHT - height]), st.integers(0, HEIGHT - height)))
-    return FaceRect(x0, y0, x0 + width, y0 + height)
+    return FaceBox(x0, y0, x0 + width, y0 + height)
 
 
 @st.composite
@@ -57,37 +57,37 @@ def predictions(draw: st.DrawFn) -> Planes:
     return np.random.default_rng(seed).random((3, 320, 320), np.float32)
 
 
-def sides(rect: FaceRect) -> reference.Rect:
-    return (rect.x0, rect.y0, rect.x1, rect.y1)
+def sides(box: FaceBox) -> reference.Rect:
+    return (box.x0, box.y0, box.x1, box.y1)
 
 
-def finish(frame: Image, rect: FaceRect, prediction: Planes, interpolation: Interpolation) -> tuple[Planes, Image]:
+def finish(frame: Image, box: FaceBox, prediction: Planes, interpolation: Interpolation) -> tuple[Planes, Image]:
     """The whole way through our functions: network input and finished frame."""
-    crop = crop_face(frame, rect, UNET_328, interpolation)
-    square = render_square(crop, to_pixels(prediction), rect, UNET_328, interpolation)
-    return network_planes(crop[None], UNET_328)[0], paste(frame, square, rect)
+    crop = crop_face(frame, box, UNET_328, interpolation)
+    square = render_patch(crop, to_pixels(prediction), box, UNET_328, interpolation)
+    return network_planes(crop[None], UNET_328)[0], paste(frame, square, box)
 
 
 @pytest.mark.parametrize("interpolation", list(Interpolation))
 @settings(max_examples=25, deadline=None)
-@given(rect=rects(), prediction=predictions())
-@example(rect=FaceRect(0, 0, 1, 1), prediction=PREDICTION)
-@example(rect=FaceRect(WIDTH - 1, HEIGHT - 1, WIDTH, HEIGHT), prediction=PREDICTION)
-@example(rect=FaceRect(0, 0, WIDTH, HEIGHT), prediction=PREDICTION)
-@example(rect=FaceRect(0, 0, 328, 328), prediction=PREDICTION)
-@example(rect=FaceRect(WIDTH - 328, HEIGHT - 328, WIDTH, HEIGHT), prediction=PREDICTION)
+@given(box=boxes(), prediction=predictions())
+@example(box=FaceBox(0, 0, 1, 1), prediction=PREDICTION)
+@example(box=FaceBox(WIDTH - 1, HEIGHT - 1, WIDTH, HEIGHT), prediction=PREDICTION)
+@example(box=FaceBox(0, 0, WIDTH, HEIGHT), prediction=PREDICTION)
+@example(box=FaceBox(0, 0, 328, 328), prediction=PREDICTION)
+@example(box=FaceBox(WIDTH - 328, HEIGHT - 328, WIDTH, HEIGHT), prediction=PREDICTION)
 def test_a_frame_is_finished_as_the_reference_does(
-    interpolation: Interpolation, rect: FaceRect, prediction: Planes
+    interpolation: Interpolation, box: FaceBox, prediction: Planes
 ) -> None:
     before = FRAME.copy()
-    planes, finished = finish(FRAME, rect, prediction, interpolation)
-    expected_planes, crop = reference.network_input(FRAME, sides(rect), interpolation.value)
+    planes, finished = finish(FRAME, box, prediction, interpolation)
+    expected_planes, crop = reference.network_input(FRAME, sides(box), interpolation.value)
     assert planes.dtype == np.float32
     assert np.array_equal(planes, expected_planes)
-    assert np.array_equal(crop_face(FRAME, rect, UNET_328, interpolation), crop)
-    assert np.array_equal(finished, reference.paste(FRAME, sides(rect), crop, prediction, interpolation.value))
+    assert np.array_equal(crop_face(FRAME, box, UNET_328, interpolation), crop)
+    assert np.array_equal(finished, reference.paste(FRAME, sides(box), crop, prediction, interpolation.value))
     outside = np.ones(FRAME.shape[:2], bool)
-    outside[rect.y0 : rect.y1, rect.x0 : rect.x1] = False
+    outside[box.y0 : box.y1, box.x0 : box.x1] = False
     assert np.array_equal(finished[outside], FRAME[outside])
     assert np.array_equal(FRAME, before)
 
@@ -97,15 +97,15 @@ def test_a_frame_is_finished_as_the_reference_does(
 def test_squares_at_every_edge(interpolation: Interpolation, side: int) -> None:
     for x0 in {0, (WIDTH - side) // 2, WIDTH - side}:
         for y0 in {0, (HEIGHT - side) // 2, HEIGHT - side}:
-            rect = FaceRect(x0, y0, x0 + side, y0 + side)
-            _, crop = reference.network_input(FRAME, sides(rect), interpolation.value)
-            expected = reference.paste(FRAME, sides(rect), crop, PREDICTION, interpolation.value)
-            assert np.array_equal(finish(FRAME, rect, PREDICTION, interpolation)[1], expected)
+            box = FaceBox(x0, y0, x0 + side, y0 + side)
+            _, crop = reference.network_input(FRAME, sides(box), interpolation.value)
+            expected = reference.paste(FRAME, sides(box), crop, PREDICTION, interpolation.value)
+            assert np.array_equal(finish(FRAME, box, PREDICTION, interpolation)[1], expected)
 
 
 def test_a_batch_of_planes_is_its_frames_planes() -> None:
-    rect = FaceRect(30, 20, 330, 320)
-    crops = np.stack([crop_face(textured(seed), rect, UNET_328, Interpolation.CUBIC) for seed in range(3)])
+    box = FaceBox(30, 20, 330, 320)
+    crops = np.stack([crop_face(textured(seed), box, UNET_328, Interpolation.CUBIC) for seed in range(3)])
     planes = network_planes(crops, UNET_328)
     assert planes.flags.c_contiguous
     for crop, plane in zip(crops, planes, strict=True):

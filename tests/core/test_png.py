@@ -15,17 +15,17 @@ from hypothesis import strategies as st
 from isal import isal_zlib
 from pictures import CONTENTS, by_opencv, picture, spans
 
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.pixels import Image, paste
 from actors.core.png import PngBackground, adler32_combine, encode_png, prepare_png, splice_png
 
 
 @st.composite
-def places(draw: st.DrawFn) -> tuple[int, int, FaceRect]:
+def places(draw: st.DrawFn) -> tuple[int, int, FaceBox]:
     """Width and height of a frame, and a square in it."""
     width, height = draw(st.integers(1, 130)), draw(st.integers(1, 90))
     (x0, x1), (y0, y1) = draw(spans(width)), draw(spans(height))
-    return width, height, FaceRect(x0, y0, x1, y1)
+    return width, height, FaceBox(x0, y0, x1, y1)
 
 
 def by_pillow(content: bytes) -> Image:
@@ -78,32 +78,32 @@ def strictly(content: bytes) -> Image:
 
 @settings(max_examples=120, deadline=None)
 @given(place=places(), below=st.sampled_from(CONTENTS), above=st.sampled_from(CONTENTS), seed=st.integers(0, 2**32 - 1))
-@example(place=(1280, 720, FaceRect(532, 210, 754, 432)), below="noise", above="noise", seed=1)
-@example(place=(1270, 710, FaceRect(1048, 488, 1270, 710)), below="slope", above="noise", seed=2)
-@example(place=(854, 480, FaceRect(0, 0, 854, 480)), below="flat", above="noise", seed=3)
-@example(place=(854, 480, FaceRect(0, 0, 1, 1)), below="flat", above="flat", seed=4)
-@example(place=(1, 1, FaceRect(0, 0, 1, 1)), below="noise", above="noise", seed=5)
+@example(place=(1280, 720, FaceBox(532, 210, 754, 432)), below="noise", above="noise", seed=1)
+@example(place=(1270, 710, FaceBox(1048, 488, 1270, 710)), below="slope", above="noise", seed=2)
+@example(place=(854, 480, FaceBox(0, 0, 854, 480)), below="flat", above="noise", seed=3)
+@example(place=(854, 480, FaceBox(0, 0, 1, 1)), below="flat", above="flat", seed=4)
+@example(place=(1, 1, FaceBox(0, 0, 1, 1)), below="noise", above="noise", seed=5)
 def test_a_spliced_file_holds_the_finished_frame(
-    place: tuple[int, int, FaceRect], below: str, above: str, seed: int
+    place: tuple[int, int, FaceBox], below: str, above: str, seed: int
 ) -> None:
-    width, height, rect = place
+    width, height, box = place
     frame = picture(below, height, width, seed)
     frame.setflags(write=False)
-    prepared = prepare_png(frame, rect)
+    prepared = prepare_png(frame, box)
     for content in (above, "noise"):
-        square = picture(content, rect.height, rect.width, seed + 1)
+        square = picture(content, box.height, box.width, seed + 1)
         square.setflags(write=False)
-        finished = paste(frame, square, rect)
+        finished = paste(frame, square, box)
         spliced = splice_png(prepared, square)
         assert np.array_equal(strictly(spliced), finished)
         assert np.array_equal(by_opencv(spliced), finished)
         assert np.array_equal(by_pillow(spliced), finished)
-        assert encode_png(finished, rect) == spliced
+        assert encode_png(finished, box) == spliced
 
 
 def test_the_parts_around_the_square_are_the_backgrounds() -> None:
-    frame, rect = picture("noise", 90, 120, 8), FaceRect(30, 20, 80, 70)
-    prepared = prepare_png(frame, rect)
+    frame, box = picture("noise", 90, 120, 8), FaceBox(30, 20, 80, 70)
+    prepared = prepare_png(frame, box)
     one, other = (chunks(splice_png(prepared, picture("noise", 50, 50, seed))) for seed in (9, 10))
     same = [a == b for a, b in zip(one, other, strict=True)]
     # Header, rows above, the square's rows, rows below, Adler-32, end.
@@ -158,29 +158,29 @@ def test_the_bytes_are_the_same_wherever_the_compressor_lies(monkeypatch: pytest
 
     rng = np.random.default_rng(place)
     filtered = rng.integers(0, 6, (30, 301), dtype=np.uint8)
-    rect = FaceRect(20, 10, 80, 20)
-    for first, its in zip((0, rect.y0, rect.y1), slots, strict=False):
-        kind = 1 if first == rect.y1 else 2
+    box = FaceBox(20, 10, 80, 20)
+    for first, its in zip((0, box.y0, box.y1), slots, strict=False):
+        kind = 1 if first == box.y1 else 2
         filtered[first, :16] = list(falling_on(place, its, kind))
         filtered[first, 40:56] = [9] * place + list(filtered[first, place:16])
     changes = filtered[:, 1:].reshape(30, 100, 3)
     pixels = np.cumsum(changes, axis=0, dtype=np.uint8)
-    pixels[rect.y1] = np.cumsum(changes[rect.y1], axis=0, dtype=np.uint8)
-    pixels[rect.y1 + 1 :] = pixels[rect.y1] + np.cumsum(changes[rect.y1 + 1 :], axis=0, dtype=np.uint8)
+    pixels[box.y1] = np.cumsum(changes[box.y1], axis=0, dtype=np.uint8)
+    pixels[box.y1 + 1 :] = pixels[box.y1] + np.cumsum(changes[box.y1 + 1 :], axis=0, dtype=np.uint8)
 
     # Rows above and below are compressed first, then those of the square.
     waiting = [held[0], held[2], held[1], *others[:3]]
     monkeypatch.setattr(isal_zlib, "compressobj", lambda *_: waiting.pop(0))
-    files = [encode_png(pixels[:, :, ::-1].copy(), rect) for _ in range(2)]
+    files = [encode_png(pixels[:, :, ::-1].copy(), box) for _ in range(2)]
     assert not waiting
     assert np.array_equal(strictly(files[0]), pixels[:, :, ::-1])
     assert files[0] == files[1]
 
 
 def test_it_survives_the_object_store() -> None:
-    frame, rect = picture("noise", 100, 300, 5), FaceRect(130, 20, 200, 90)
+    frame, box = picture("noise", 100, 300, 5), FaceBox(130, 20, 200, 90)
     square = picture("slope", 70, 70, 6)
-    prepared = prepare_png(frame, rect)
+    prepared = prepare_png(frame, box)
     buffers: list[pickle.PickleBuffer] = []
     pickled = pickle.dumps(prepared, protocol=5, buffer_callback=buffers.append)
     assert len(pickled) < 1500
@@ -191,13 +191,13 @@ def test_it_survives_the_object_store() -> None:
     received = pickle.loads(pickled, buffers=shared)  # noqa: S301
     assert isinstance(received, PngBackground)
     assert not received.band.flags.writeable
-    assert np.array_equal(strictly(splice_png(received, square)), paste(frame, square, rect))
+    assert np.array_equal(strictly(splice_png(received, square)), paste(frame, square, box))
     assert shared == before
 
 
 def test_a_prepared_background_keeps_nothing_else_alive() -> None:
     frame = picture("slope", 480, 1280, 7)
-    prepared = prepare_png(frame, FaceRect(600, 100, 700, 200))
+    prepared = prepare_png(frame, FaceBox(600, 100, 700, 200))
     assert prepared.band.base is None
     assert prepared.above.base is None
     assert prepared.nbytes < frame.nbytes / 3
@@ -208,11 +208,11 @@ def test_a_soft_picture_is_no_larger_than_opencvs_own() -> None:
     frame = np.clip(cv2.GaussianBlur(noise, (0, 0), 6), 0, 255).astype(np.uint8)
     done, expected = cv2.imencode(".png", frame)
     assert done
-    assert len(encode_png(frame, FaceRect(200, 100, 400, 300))) < 0.95 * expected.size
+    assert len(encode_png(frame, FaceBox(200, 100, 400, 300))) < 0.95 * expected.size
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (40, 30, 3), (30, 40, 1), (31, 40, 3)])
 def test_a_square_of_another_size_is_refused(shape: tuple[int, ...]) -> None:
-    prepared = prepare_png(picture("flat", 100, 100, 1), FaceRect(10, 10, 50, 40))
+    prepared = prepare_png(picture("flat", 100, 100, 1), FaceBox(10, 10, 50, 40))
     with pytest.raises(ValueError, match="does not fit"):
         splice_png(prepared, np.zeros(shape, np.uint8))

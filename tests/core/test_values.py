@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile, VideoFrames
+from actors.core.clip import Clip, FaceBox, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError, printable
 from actors.core.timings import SCHEMA, STAGES, FrameTiming, to_table
 from actors.core.video_packets import KeyPacket, Packets
@@ -64,20 +64,20 @@ def test_a_part_has_the_frames_between(source: ImageFrames | VideoFrames | Plane
 
 @given(st.tuples(*[st.integers(-3, 12)] * 4))
 def test_a_rect_is_inside_when_all_its_pixels_exist(sides: tuple[int, int, int, int]) -> None:
-    rect = FaceRect(*sides)
-    pixels = {(x, y) for x in range(rect.x0, rect.x1) for y in range(rect.y0, rect.y1)}
+    box = FaceBox(*sides)
+    pixels = {(x, y) for x in range(box.x0, box.x1) for y in range(box.y0, box.y1)}
     frame = {(x, y) for x in range(10) for y in range(8)}
-    assert rect.inside(10, 8) == (bool(pixels) and pixels <= frame)
+    assert box.inside(10, 8) == (bool(pixels) and pixels <= frame)
     if pixels:
-        assert len(pixels) == rect.width * rect.height
+        assert len(pixels) == box.width * box.height
 
 
 def test_a_clip_counts_what_the_network_is_fed_from() -> None:
     frames, planes = SOURCES[0], SOURCES[2]
     assert isinstance(frames, ImageFrames)
     assert isinstance(planes, PlaneFile)
-    rects = (FaceRect(0, 0, 9, 9),) * 10
-    whole = Clip("c", "/c", "dataset", frames, None, rects, None, None, 0, None, (), ())
+    boxes = (FaceBox(0, 0, 9, 9),) * 10
+    whole = Clip("c", "/c", "dataset", frames, None, boxes, None, None, 0, None, (), ())
     bare = Clip("c", "/c", "binary", None, planes.part(0, 4), None, None, "/c/a.bin", 4, None, (), ())
     assert (whole.backgrounds, bare.backgrounds) == (10, 4)
 

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.pixels import Image, paste
 from actors.core.yuv import patch_yuv420, to_yuv420
 
@@ -48,12 +48,12 @@ even = st.integers(1, 80).map(lambda half: 2 * half)
 
 
 @st.composite
-def rects(draw: st.DrawFn, height: int, width: int) -> FaceRect:
+def boxes(draw: st.DrawFn, height: int, width: int) -> FaceBox:
     """Rectangles of any size at any place, odd and even, touching any edge or none."""
     columns, rows = draw(st.integers(1, width)), draw(st.integers(1, height))
     x0 = draw(st.one_of(st.sampled_from([0, width - columns]), st.integers(0, width - columns)))
     y0 = draw(st.one_of(st.sampled_from([0, height - rows]), st.integers(0, height - rows)))
-    return FaceRect(x0, y0, x0 + columns, y0 + rows)
+    return FaceBox(x0, y0, x0 + columns, y0 + rows)
 
 
 # 8-bit samples of colour bars of full amplitude, as tables of BT.709 list them: colour in BGR, then Y', Cb, Cr.
@@ -131,25 +131,25 @@ def test_chroma_repeated_over_its_pixels_comes_back() -> None:
 
 
 @st.composite
-def patches(draw: st.DrawFn) -> tuple[int, int, FaceRect, int]:
+def patches(draw: st.DrawFn) -> tuple[int, int, FaceBox, int]:
     height, width = draw(even), draw(even)
-    return height, width, draw(rects(height, width)), draw(st.integers(0, 2**32 - 1))
+    return height, width, draw(boxes(height, width)), draw(st.integers(0, 2**32 - 1))
 
 
 @given(patches(), st.booleans())
-@example((130, 66, FaceRect(0, 0, 66, 130), 1), False)
-@example((130, 66, FaceRect(65, 129, 66, 130), 2), False)
-@example((64, 64, FaceRect(1, 1, 2, 2), 3), True)
+@example((130, 66, FaceBox(0, 0, 66, 130), 1), False)
+@example((130, 66, FaceBox(65, 129, 66, 130), 2), False)
+@example((64, 64, FaceBox(1, 1, 2, 2), 3), True)
 @settings(max_examples=150, deadline=None)
-def test_a_patch_equals_the_whole(patch: tuple[int, int, FaceRect, int], pasted: bool) -> None:
+def test_a_patch_equals_the_whole(patch: tuple[int, int, FaceBox, int], pasted: bool) -> None:
     """Around the rectangle the frame may be given before or after the square was pasted into it."""
-    height, width, rect, seed = patch
-    frame, square = textured(seed, height, width), textured(seed ^ 1, rect.height, rect.width)
-    finished = paste(frame, square, rect)
+    height, width, box, seed = patch
+    frame, square = textured(seed, height, width), textured(seed ^ 1, box.height, box.width)
+    finished = paste(frame, square, box)
     background = to_yuv420(frame)
     for shared in (background, frame, finished):
         shared.setflags(write=False)
-    found = patch_yuv420(background, finished if pasted else frame, square, rect)
+    found = patch_yuv420(background, finished if pasted else frame, square, box)
     assert found.tobytes() == to_yuv420(finished).tobytes()
     assert found.flags.c_contiguous
 
@@ -159,10 +159,10 @@ def test_a_patch_of_full_size_frames() -> None:
     frame = textured(8, 720, 1280)
     background = to_yuv420(frame)
     for x, y in ((531, 209), (530, 210), (0, 498), (1058, 0)):
-        rect = FaceRect(x, y, x + 222, y + 222)
+        box = FaceBox(x, y, x + 222, y + 222)
         square = textured(x, 222, 222)
-        expected = to_yuv420(paste(frame, square, rect))
-        assert np.array_equal(patch_yuv420(background, frame, square, rect), expected)
+        expected = to_yuv420(paste(frame, square, box))
+        assert np.array_equal(patch_yuv420(background, frame, square, box), expected)
 
 
 @pytest.mark.parametrize("size", [(3, 4), (4, 3), (5, 5)])

@@ -18,7 +18,7 @@ from actors.core.errors import InputError
 from jobs.commands.demo import demo
 from jobs.commands.soak import soak
 from jobs.demo.demo_clip import OUTPUT_FRAMES, demo_folder, write_demo_clip, write_demo_model
-from jobs.demo.presenter import FRAMES, face_rect, landmarks
+from jobs.demo.presenter import FRAMES, face_box, landmarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,9 +95,9 @@ def test_squares_are_square_inside_the_frame_and_moving(demo_clip: Path) -> None
 
 def test_landmarks_and_rect_say_the_same() -> None:
     for index in (0, 31, FRAMES - 1):
-        points, rect = landmarks(index), face_rect(index)
-        assert (points[1, 0], points[52, 1], points[31, 0]) == (rect.x0, rect.y0, rect.x1)
-        assert rect.width == rect.height
+        points, box = landmarks(index), face_box(index)
+        assert (points[1, 0], points[52, 1], points[31, 0]) == (box.x0, box.y0, box.x1)
+        assert box.width == box.height
 
 
 def test_a_clip_that_stands_is_left_alone(demo_clip: Path) -> None:

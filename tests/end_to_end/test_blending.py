@@ -63,7 +63,7 @@ class Avatar:
         )
         rendered = reference_blend.render(
             self.clip.frames,
-            self.clip.rects,
+            self.clip.boxes,
             self.clip.features,
             self.model,
             mode,
@@ -77,17 +77,17 @@ class Avatar:
 def avatar(tmp_path_factory: pytest.TempPathFactory, model: Path) -> Avatar:
     folder = tmp_path_factory.mktemp("avatar")
     clip = small.write_dataset(folder / "walker")
-    masks = tuple(mask_of(rect, i) for i, rect in enumerate(clip.rects))
+    masks = tuple(mask_of(box, i) for i, box in enumerate(clip.boxes))
     (folder / "parsing").mkdir()
     for i, mask in enumerate(masks):
         cv2.imwrite(str(folder / "parsing" / f"mask_{i + 1}.png"), mask)
     return Avatar(clip, folder / "parsing", masks, model)
 
 
-def mask_of(rect: tuple[int, int, int, int], index: int) -> Image:
+def mask_of(box: tuple[int, int, int, int], index: int) -> Image:
     """A hand in white over the lower edge of the square, an ear ring in red, and colours that mean nothing here."""
     mask = np.full((small.HEIGHT, small.WIDTH, 3), (0, 255, 0), np.uint8)
-    x0, y0, x1, y1 = rect
+    x0, y0, x1, y1 = box
     mask[y0 + 60 : y1 + 10, x0 + 20 + index : x0 + 40 + index] = (255, 255, 255)
     cv2.circle(mask, (x1 - 12, y0 + 30), 6, (0, 0, 255), -1)
     mask[:5] = (255, 0, 0)
@@ -203,9 +203,9 @@ def test_pixels_without_weight_are_the_frames_own(avatar: Avatar, tmp_path: Path
     render(avatar, tmp_path, [FRAMES], {"blend": "feather", "colour_match": True, "parsing": True})
     for t, image in small.read_frames(tmp_path).items():
         index = reference.bounce(t, small.BACKGROUNDS)
-        rect, frame, mask = avatar.clip.rects[index], avatar.clip.frames[index], avatar.masks[index]
+        box, frame, mask = avatar.clip.boxes[index], avatar.clip.frames[index], avatar.masks[index]
         weights = np.zeros(frame.shape[:2], np.uint8)
-        weights[rect[1] : rect[3], rect[0] : rect[2]] = reference_blend.feather(reference_blend.UNET, rect)
+        weights[box[1] : box[3], box[0] : box[2]] = reference_blend.feather(reference_blend.UNET, box)
         kept = (mask == (255, 255, 255)).all(axis=2) | (mask == (0, 0, 255)).all(axis=2) | (weights == 0)
         assert np.array_equal(image[kept], frame[kept])
         assert (image[~kept] != frame[~kept]).mean() > 0.5
@@ -272,7 +272,7 @@ def test_what_finishing_needs_outlives_the_full_frames_and_is_planned_for(
         for mixed in (False, True)
     ]
     held = max(backing.nbytes for backing in block.backings)
-    side = max(rect[2] - rect[0] for rect in avatar.clip.rects)
+    side = max(box[2] - box[0] for box in avatar.clip.boxes)
     assert planned[1] - planned[0] == 4 * side * side
     mixed = bool(given)
     assert (held > 4 * (side - 7) ** 2) is mixed

@@ -89,11 +89,11 @@ def test_a_clip_larger_than_the_object_store(model: Path, nodes: Nodes, tmp_path
     frames = [np.roll(small.picture(1, width, height), 9 * i, axis=1) for i in range(count)]
     for i, frame in enumerate(frames):
         cv2.imwrite(str(folder / f"{i}.bmp"), frame)
-    rects = [small.square(i) for i in range(count)]
+    boxes = [small.square(i) for i in range(count)]
     features = small.feature_rows(rows)
     np.save(tmp_path / "features.npy", features)
     nodes.add(num_cpus=2, object_store_memory=76 << 20)
-    flags = ["--rects", small.write_rects(tmp_path / "rects.json", rects), "--features", tmp_path / "features.npy"]
+    flags = ["--rects", small.write_rects(tmp_path / "rects.json", boxes), "--features", tmp_path / "features.npy"]
     base = ["composite", folder, "--model", model, "--out", tmp_path / "run", *flags]
     result = in_process.command(*base, "--address", nodes.address)
     assert result.code == 0, result.output
@@ -101,7 +101,7 @@ def test_a_clip_larger_than_the_object_store(model: Path, nodes: Nodes, tmp_path
     got = small.read_frames(tmp_path / "run")
     assert list(got) == list(range(rows))
     for start in range(0, rows, 10):
-        (_, _, frame), *_ = reference.render(frames, rects, features, model, start=start, stop=start + 1)
+        (_, _, frame), *_ = reference.render(frames, boxes, features, model, start=start, stop=start + 1)
         assert np.array_equal(got[start], frame)
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["plan"]["blocks"]["capacity"] < record["plan"]["blocks"]["count"]

@@ -23,7 +23,7 @@ Command = Callable[..., Result]
 
 
 def expected(clip: SmallClip, model: Path, **how: object) -> dict[int, np.ndarray]:
-    rendered = reference.render(clip.frames, clip.rects, clip.features, model, **how)  # type: ignore[arg-type]
+    rendered = reference.render(clip.frames, clip.boxes, clip.features, model, **how)  # type: ignore[arg-type]
     return {index: frame for index, _, frame in rendered}
 
 

@@ -194,7 +194,7 @@ def test_a_run_equals_the_reference(
     assert result.code == 0, result.output
     assert "what the face encoder makes of them included" in result.output
     rows = small.feature_rows(ROWS)
-    wanted = {i: frame for i, _, frame in reference.render(clip.frames, clip.rects, rows, network)}
+    wanted = {i: frame for i, _, frame in reference.render(clip.frames, clip.boxes, rows, network)}
     got = small.read_frames(long)
     assert list(got) == list(range(ROWS))
     assert all(np.array_equal(got[i], wanted[i]) for i in got)

@@ -38,7 +38,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[np.ndarr
 
 
 @pytest.fixture(scope="module")
-def rects() -> list[tuple[int, int, int, int]]:
+def boxes() -> list[tuple[int, int, int, int]]:
     return [small.square(i) for i in range(COUNT)]
 
 
@@ -51,10 +51,10 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def wanted(
-    video: tuple[Path, list[np.ndarray]], rects: list[tuple[int, int, int, int]], model: Path
+    video: tuple[Path, list[np.ndarray]], boxes: list[tuple[int, int, int, int]], model: Path
 ) -> list[np.ndarray]:
     rows = small.feature_rows(COUNT)
-    return [frame for _, _, frame in reference.render(video[1], rects, rows, model, loop="wrap")]
+    return [frame for _, _, frame in reference.render(video[1], boxes, rows, model, loop="wrap")]
 
 
 def write_images(folder: Path, frames: list[np.ndarray], first: int) -> Path:
@@ -64,44 +64,44 @@ def write_images(folder: Path, frames: list[np.ndarray], first: int) -> Path:
     return folder
 
 
-def dataset(folder: Path, video: Path, frames: list[np.ndarray], rects: list[tuple[int, int, int, int]]) -> list[str]:
+def dataset(folder: Path, video: Path, frames: list[np.ndarray], boxes: list[tuple[int, int, int, int]]) -> list[str]:
     write_images(folder / "full_body_img", frames, 1)
     (folder / "landmarks").mkdir()
-    for i, (x0, y0, x1, _) in enumerate(rects):
+    for i, (x0, y0, x1, _) in enumerate(boxes):
         points = [(1, 1)] * 110
         points[1], points[52], points[31] = (x0, 0), (0, y0), (x1, 0)
         (folder / "landmarks" / f"{i}.lms").write_text("".join(f"{x} {y}\n" for x, y in points))
     return []
 
 
-def package(folder: Path, video: Path, frames: list[np.ndarray], rects: list[tuple[int, int, int, int]]) -> list[str]:
+def package(folder: Path, video: Path, frames: list[np.ndarray], boxes: list[tuple[int, int, int, int]]) -> list[str]:
     (folder / "cache").mkdir(parents=True)
     (folder / "full_body_video.mp4").write_bytes(video.read_bytes())
-    entries = {str(i): {"rect": list(rect), "original_path": "..\\x.jpg"} for i, rect in enumerate(rects)}
+    entries = {str(i): {"rect": list(box), "original_path": "..\\x.jpg"} for i, box in enumerate(boxes)}
     (folder / "cache" / "crop_rectangles.json").write_text(json.dumps(entries))
     return []
 
 
 def loose_frames(
-    folder: Path, video: Path, frames: list[np.ndarray], rects: list[tuple[int, int, int, int]]
+    folder: Path, video: Path, frames: list[np.ndarray], boxes: list[tuple[int, int, int, int]]
 ) -> list[str]:
     write_images(folder, frames, 100)
-    return ["--rects", str(small.write_rects(folder.with_suffix(".json"), rects))]
+    return ["--rects", str(small.write_rects(folder.with_suffix(".json"), boxes))]
 
 
 def loose_video(
-    folder: Path, video: Path, frames: list[np.ndarray], rects: list[tuple[int, int, int, int]]
+    folder: Path, video: Path, frames: list[np.ndarray], boxes: list[tuple[int, int, int, int]]
 ) -> list[str]:
     folder.mkdir()
     (folder / "take.mp4").write_bytes(video.read_bytes())
-    return ["--rects", str(small.write_rects(folder.with_suffix(".json"), rects))]
+    return ["--rects", str(small.write_rects(folder.with_suffix(".json"), boxes))]
 
 
-def binary(folder: Path, video: Path, frames: list[np.ndarray], rects: list[tuple[int, int, int, int]]) -> list[str]:
+def binary(folder: Path, video: Path, frames: list[np.ndarray], boxes: list[tuple[int, int, int, int]]) -> list[str]:
     write_images(folder / "full_body_img", frames, 0)
     rows = small.feature_rows(COUNT)
     windows = np.stack([reference.audio_window(rows, i) for i in range(COUNT)])
-    planes = [reference.network_input(frame, rect, "cubic")[0] for frame, rect in zip(frames, rects, strict=True)]
+    planes = [reference.network_input(frame, box, "cubic")[0] for frame, box in zip(frames, boxes, strict=True)]
     np.stack(planes).astype("<f4").tofile(folder / "visual_input.bin")
     windows.astype("<f4").tofile(folder / "audio_input.bin")
     metadata = {
@@ -113,21 +113,21 @@ def binary(folder: Path, video: Path, frames: list[np.ndarray], rects: list[tupl
         "format": "BGR",
     }
     (folder / "metadata.json").write_text(json.dumps(metadata))
-    return ["--rects", str(small.write_rects(folder.with_suffix(".json"), rects))]
+    return ["--rects", str(small.write_rects(folder.with_suffix(".json"), boxes))]
 
 
 @pytest.mark.parametrize("form", [dataset, package, loose_frames, loose_video, binary])
 def test_every_form_gives_the_reference_frames(
     form: Callable[..., list[str]],
     video: tuple[Path, list[np.ndarray]],
-    rects: list[tuple[int, int, int, int]],
+    boxes: list[tuple[int, int, int, int]],
     features: Path,
     wanted: list[np.ndarray],
     model: Path,
     tmp_path: Path,
     on_cluster: Command,
 ) -> None:
-    flags = form(tmp_path / "clip", *video, rects)
+    flags = form(tmp_path / "clip", *video, boxes)
     # The binary export brings its own windows and pairs by index; the others are told to.
     flags += [] if form is binary else ["--features", str(features), "--loop", "wrap"]
     run = tmp_path / "run"
@@ -139,13 +139,13 @@ def test_every_form_gives_the_reference_frames(
 
 def test_binary_without_frames_runs_the_network_only(
     video: tuple[Path, list[np.ndarray]],
-    rects: list[tuple[int, int, int, int]],
+    boxes: list[tuple[int, int, int, int]],
     model: Path,
     tmp_path: Path,
     on_cluster: Command,
 ) -> None:
     clip, run = tmp_path / "clip", tmp_path / "run"
-    binary(clip, *video, rects)
+    binary(clip, *video, boxes)
     for image in (clip / "full_body_img").iterdir():
         image.unlink()
     (clip / "full_body_img").rmdir()

@@ -150,15 +150,15 @@ def test_wav2lip_needs_a_recording(tmp_path: Path) -> None:
 
 def test_inspect_says_which_kind_and_why(tmp_path: Path) -> None:
     clip, command = command_for(tmp_path, "wav2lip-96")
-    rects = ["--rects", clip.folder.with_suffix(".json")]
-    plain = in_process.command("inspect", clip.folder, *rects, "--model", command[3])
+    boxes = ["--rects", clip.folder.with_suffix(".json")]
+    plain = in_process.command("inspect", clip.folder, *boxes, "--model", command[3])
     assert plain.code == 0, plain.output
     assert "recording: " in plain.output
     assert "0.50 s, 12 frames at 25 fps" in plain.output
     assert "kind: wav2lip-96, the only one that takes 6 x 96 x 96 and 1 x 80 x 16 to 3 x 96 x 96" in plain.output
-    named = in_process.command("inspect", clip.folder, *rects, "--model", command[3], "--kind", "wav2lip-96")
+    named = in_process.command("inspect", clip.folder, *boxes, "--model", command[3], "--kind", "wav2lip-96")
     assert "kind: wav2lip-96, as --kind says" in named.output
-    wrong = in_process.command("inspect", clip.folder, *rects, "--model", command[3], "--kind", "unet-160-ave")
+    wrong = in_process.command("inspect", clip.folder, *boxes, "--model", command[3], "--kind", "unet-160-ave")
     assert wrong.code == 2
     assert "are not those of unet-160-ave" in wrong.output
 

@@ -35,8 +35,8 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def flags(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
     folder = tmp_path_factory.mktemp("flags")
     np.save(folder / "rows.npy", small.feature_rows(ROWS))
-    rects = small.write_rects(folder / "rects.json", [small.square(i) for i in range(COUNT)])
-    return ["--features", folder / "rows.npy", "--rects", rects]
+    boxes = small.write_rects(folder / "rects.json", [small.square(i) for i in range(COUNT)])
+    return ["--features", folder / "rows.npy", "--rects", boxes]
 
 
 @pytest.mark.parametrize("loop", ["bounce", "wrap"])
@@ -55,8 +55,8 @@ def test_frames_are_drawn_on_what_is_on_show_at_their_time(
     assert "times its speed" not in result.output
     # Of 50 frames a second every other one is on show at 25.
     shown = range(0, COUNT, 2)
-    frames, rects = [small.picture(i) for i in shown], [small.square(i) for i in shown]
-    wanted = list(reference.render(frames, rects, small.feature_rows(ROWS), model, loop=loop))
+    frames, boxes = [small.picture(i) for i in shown], [small.square(i) for i in shown]
+    wanted = list(reference.render(frames, boxes, small.feature_rows(ROWS), model, loop=loop))
     got = small.read_frames(run)
     assert [t for t, _, frame in wanted if np.array_equal(got[t], frame)] == list(range(ROWS))
     table = pd.read_parquet(run / "timings").sort_values("frame")

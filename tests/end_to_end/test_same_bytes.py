@@ -27,7 +27,7 @@ import sys
 from fractions import Fraction
 import numpy as np
 from actors.core.choices import Delivery, ImageFormat, default_quality
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.yuv import to_yuv420
 from actors.rendering.image_files import encode_frame, prepare_background, splice_frame
 from actors.rendering.video_segments import SegmentEncoder
@@ -36,18 +36,18 @@ which, frames = map(int, sys.argv[1:])
 rng = np.random.default_rng(which)
 held = [bytearray(int(size)) for size in rng.integers(1 << 12, 1 << 18, 50)]
 y, x = np.mgrid[0:96, 0:128]
-rect = FaceRect(32, 16, 96, 80)
+box = FaceBox(32, 16, 96, 80)
 said = []
 for number in range(frames):
     own = np.random.default_rng(number)
     slope = own.integers(0, 3, (2, 3)) * own.integers(1, 40, 3)
     frame = (y[..., None] * slope[0] + x[..., None] * slope[1] + own.integers(0, 256, 3)).astype(np.uint8)
     frame = frame + own.integers(0, 3, frame.shape, dtype=np.uint8)
-    square = np.ascontiguousarray(frame[rect.y0 : rect.y1, rect.x0 : rect.x1][:, ::-1])
+    square = np.ascontiguousarray(frame[box.y0 : box.y1, box.x0 : box.x1][:, ::-1])
     for kind in (ImageFormat.PNG, ImageFormat.JPG, ImageFormat.WEBP):
         delivery = Delivery(kind, 95 if number % 2 else default_quality(kind), video=False)
-        prepared = prepare_background(frame, rect, delivery)
-        content = encode_frame(frame, square, rect, delivery)
+        prepared = prepare_background(frame, box, delivery)
+        content = encode_frame(frame, square, box, delivery)
         said.append((kind.value, number, hashlib.sha256(content).hexdigest()))
         if prepared is not None:
             said.append((kind.value + " spliced", number, hashlib.sha256(splice_frame(prepared, square)).hexdigest()))

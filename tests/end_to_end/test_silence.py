@@ -71,9 +71,9 @@ def talk(clip: SmallClip, model: Path, tmp_path_factory: pytest.TempPathFactory)
     frames = []
     for t in range(small.ROWS):
         background = reference.bounce(t, small.BACKGROUNDS)
-        frame, (x0, y0, x1, y1) = clip.frames[background].copy(), clip.rects[background]
+        frame, (x0, y0, x1, y1) = clip.frames[background].copy(), clip.boxes[background]
         if shares[t]:
-            _, _, shown = next(reference.render(clip.frames, clip.rects, clip.features, model, start=t, stop=t + 1))
+            _, _, shown = next(reference.render(clip.frames, clip.boxes, clip.features, model, start=t, stop=t + 1))
             share = float(shares[t]) / 255
             mixed = share * shown[y0:y1, x0:x1].astype(float) + (1 - share) * frame[y0:y1, x0:x1].astype(float)
             frame[y0:y1, x0:x1] = np.rint(mixed).astype(np.uint8)

@@ -16,10 +16,10 @@ from blocks import (
     HEIGHT,
     KINDS,
     WIDTH,
+    boxes,
     crop_of,
     in_sequence,
     picture,
-    rects,
     refusal,
     require_changed,
     square,
@@ -45,7 +45,7 @@ def require_parts(video: VideoFrames, whole: Sequence[Image]) -> None:
     pieces = [(0, count), (count - 1, count), *((a, a + 1) for a in range(0, count, 4))]
     pieces += [(a, min(a + 7, count)) for a in range(0, count, 3)]
     for start, stop in pieces:
-        request = BlockRequest(start, video.part(start, stop), rects(start, stop), CUBIC, True)
+        request = BlockRequest(start, video.part(start, stop), boxes(start, stop), CUBIC, True)
         block, _ = load_block(request, UNET_328)
         assert block.frames is not None
         assert block.crops is not None
@@ -204,7 +204,7 @@ def test_nothing_is_made_of_a_video_with_one_other_byte(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     require_changed(video.part(video.places.index(12), COUNT), path)
     # What lies before it is what it was.
-    block, _ = load_block(BlockRequest(0, video.part(0, 6), rects(0, 6), CUBIC, True), UNET_328)
+    block, _ = load_block(BlockRequest(0, video.part(0, 6), boxes(0, 6), CUBIC, True), UNET_328)
     path.write_bytes(whole)
     assert np.array_equal(np.asarray(block.frames), np.stack(in_sequence(path)[:6]))
 

@@ -79,7 +79,7 @@ def _header(chance: Random) -> bytes:
 
 
 class Export(Reader):
-    """The binary export with small planes, alone or beside full frames and face squares of its own."""
+    """The binary export with small planes, alone or beside full frames and face boxes of its own."""
 
     damaged: tuple[str, ...] = ("visual_input.bin", "audio_input.bin")
 
@@ -127,11 +127,11 @@ class Export(Reader):
                 return mutate_bytes(content, chance)
 
     def read(self) -> None:
-        clip = read_clip(str(self.folder), rects=None, rect=None, kind=SMALL)
+        clip = read_clip(str(self.folder), boxes=None, box=None, kind=SMALL)
         require_lines([*clip.found, *clip.warnings])
         assert clip.form == "binary"
         assert clip.backgrounds == clip.window_count
-        assert (clip.rects is None) == (clip.frames is None)
+        assert (clip.boxes is None) == (clip.frames is None)
         assert clip.windows is not None
         windows = read_windows(clip.windows, clip.window_count, SMALL)
         assert windows.shape == (clip.window_count, *SMALL.audio)
@@ -139,9 +139,9 @@ class Export(Reader):
         if clip.planes is not None:
             planes = clip.window_count * 6 * SMALL.inner**2 * 4
             assert Path(clip.planes.path).stat().st_size == planes
-        if clip.frames is not None and clip.rects is not None:
-            assert len(clip.rects) == len(clip.frames)
-            assert all(rect.inside(clip.frames.width, clip.frames.height) for rect in clip.rects)
+        if clip.frames is not None and clip.boxes is not None:
+            assert len(clip.boxes) == len(clip.frames)
+            assert all(box.inside(clip.frames.width, clip.frames.height) for box in clip.boxes)
 
 
 class Metadata(Export):

@@ -15,7 +15,7 @@ from mutations import mutate_bytes
 from PIL import Image
 
 from actors.core.choices import Interpolation
-from actors.core.clip import FaceRect, FrameSource, ImageFrames
+from actors.core.clip import FaceBox, FrameSource, ImageFrames
 from actors.rendering.blocks import BlockRequest, load_block
 from jobs.clip.images import image_files, read_images
 from jobs.clip.notes import Notes
@@ -67,7 +67,7 @@ _EBML_TAGS = tuple(
 _B_FRAMES = 2
 # Pillow refuses at twice its limit for one picture.
 _LARGEST_PICTURE = 2 * (1 << 30) // 4 // 3
-_RECT = FaceRect(4, 6, 24, 26)
+_RECT = FaceBox(4, 6, 24, 26)
 
 
 class Images(FileReader):

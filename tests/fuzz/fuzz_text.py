@@ -1,4 +1,4 @@
-"""Mutants of the text forms: face squares in JSON, landmarks, the package's own description."""
+"""Mutants of the text forms: face boxes in JSON, landmarks, the package's own description."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from mutations import mutate_bytes, mutate_json, mutate_numbers
 
 from actors.core.clip import VideoFrames
 from actors.core.video_packets import Packets
-from jobs.clip.face_boxes import Squares
-from jobs.clip.face_boxes_json import read_rects
+from jobs.clip.face_boxes import FaceBoxes
+from jobs.clip.face_boxes_json import read_boxes
 from jobs.clip.landmarks import landmark_files, read_landmarks
 from jobs.clip.notes import Notes
 from jobs.clip.package_info import check_package_info
@@ -28,8 +28,8 @@ class Rects(FileReader):
     def __init__(self, folder: Path) -> None:
         listed = sides(squares(_COUNT))
         table = {
-            str(i): {"rect": rect, "original_path": f".\\frames\\{i}.jpg", "roi_320_path": f"C:\\rois\\{i}.png"}
-            for i, rect in enumerate(listed)
+            str(i): {"rect": box, "original_path": f".\\frames\\{i}.jpg", "roi_320_path": f"C:\\rois\\{i}.png"}
+            for i, box in enumerate(listed)
         }
         super().__init__(folder / "squares.json", [json.dumps(form).encode() for form in (table, listed)])
 
@@ -45,13 +45,13 @@ class Rects(FileReader):
     def read(self) -> None:
         notes = Notes()
         path = str(self.path)
-        rects = Squares(path, read_rects(path)).for_frames(_COUNT, "the video").laid_over(WIDTH, HEIGHT, notes)
-        assert len(rects) == _COUNT
-        for rect in rects:
-            corners = (rect.x0, rect.y0, rect.x1, rect.y1)
+        boxes = FaceBoxes(path, read_boxes(path)).for_frames(_COUNT, "the video").laid_over(WIDTH, HEIGHT, notes)
+        assert len(boxes) == _COUNT
+        for box in boxes:
+            corners = (box.x0, box.y0, box.x1, box.y1)
             assert all(type(number) is int for number in corners)
-            assert 0 <= rect.x0 < rect.x1 <= WIDTH, rect
-            assert 0 <= rect.y0 < rect.y1 <= HEIGHT, rect
+            assert 0 <= box.x0 < box.x1 <= WIDTH, box
+            assert 0 <= box.y0 < box.y1 <= HEIGHT, box
         require_lines(notes.warnings)
 
 
@@ -59,7 +59,7 @@ class Landmarks(FileReader):
     """One damaged file among three."""
 
     def __init__(self, folder: Path) -> None:
-        texts = [landmark_text(rect).encode() for rect in squares(3)]
+        texts = [landmark_text(box).encode() for box in squares(3)]
         for i, text in enumerate(texts):
             (folder / f"{i}.lms").write_bytes(text)
         floats = texts[1].replace(b"40\n", b"40.25\n").replace(b" ", b"  ").replace(b"\n", b" \r\n")
@@ -78,11 +78,11 @@ class Landmarks(FileReader):
 
     def read(self) -> None:
         notes = Notes()
-        origins, rects = read_landmarks(self.folder, landmark_files(self.folder))
-        placed = Squares(self.folder, rects, origins).for_frames(3, "the video").laid_over(WIDTH, HEIGHT, notes)
-        for rect in placed:
-            assert rect.width == rect.height
-            assert rect.inside(WIDTH, HEIGHT)
+        origins, boxes = read_landmarks(self.folder, landmark_files(self.folder))
+        placed = FaceBoxes(self.folder, boxes, origins).for_frames(3, "the video").laid_over(WIDTH, HEIGHT, notes)
+        for box in placed:
+            assert box.width == box.height
+            assert box.inside(WIDTH, HEIGHT)
 
 
 class PackageInfo(FileReader):

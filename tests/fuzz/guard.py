@@ -18,7 +18,7 @@ import numpy as np
 from opens import Watch
 
 from actors.core.choices import Interpolation
-from actors.core.clip import FaceRect, VideoFrames
+from actors.core.clip import FaceBox, VideoFrames
 from actors.core.errors import InputError, StoppedError
 from actors.core.video_packets import KeyPacket, Packets
 from actors.files import storage
@@ -35,8 +35,8 @@ _FORBIDDEN = ("pickle.", "subprocess.", "os.system", "os.exec", "os.posix_spawn"
 
 def read_all(path: str) -> str:
     """Everything that a render reads of a clip: what it is, its audio and its pixels."""
-    rect = FaceRect(4, 6, 24, 26) if storage.is_file(path) else None
-    clip = read_clip(path, rects=None, rect=rect, kind=UNET_328)
+    box = FaceBox(4, 6, 24, 26) if storage.is_file(path) else None
+    clip = read_clip(path, boxes=None, box=box, kind=UNET_328)
     if clip.features is not None:
         read_features(clip.features, UNET_328)
     if clip.windows is not None:
@@ -46,7 +46,7 @@ def read_all(path: str) -> str:
     source = clip.frames if clip.frames is not None else clip.planes
     if source is None:
         raise ValueError("a clip without backgrounds")
-    load_block(BlockRequest(0, source, clip.rects or (), Interpolation.LINEAR, keep_frames=True), UNET_328)
+    load_block(BlockRequest(0, source, clip.boxes or (), Interpolation.LINEAR, keep_frames=True), UNET_328)
     return f"{clip.form} clip of {clip.backgrounds}"
 
 
@@ -54,7 +54,7 @@ def decode_video(path: str) -> str:
     """What a worker decodes of a video that was exchanged after the driver had read it."""
     packets = Packets(0, bytes(24), (KeyPacket(0, 0, 0),))
     frames = VideoFrames(path, (0, 512, 1024), (0, 1, 2), Fraction(1, 12800), packets, 64, 48, None)
-    load_block(BlockRequest(0, frames, (FaceRect(4, 6, 24, 26),) * 3, Interpolation.LINEAR, keep_frames=True), UNET_328)
+    load_block(BlockRequest(0, frames, (FaceBox(4, 6, 24, 26),) * 3, Interpolation.LINEAR, keep_frames=True), UNET_328)
     return "a video"
 
 

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from actors.core.choices import Interpolation
-from actors.core.clip import FaceRect, ImageFrames
+from actors.core.clip import FaceBox, ImageFrames
 from actors.core.errors import InputError
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
@@ -115,7 +115,7 @@ def binary_export(folder: Path, start: str, *, full_frames: bool) -> str:
 @pytest.mark.parametrize("start", ["1" + "0" * 600, LONGEST_NUMBER], ids=["large", "largest"])
 def test_an_export_that_starts_beyond_everything(tmp_path: Path, start: str, full_frames: bool) -> None:
     folder = binary_export(tmp_path / "clip", start, full_frames=full_frames)
-    require_line(lambda: read_clip(folder, rects=None, rect=None, kind=SMALL))
+    require_line(lambda: read_clip(folder, boxes=None, box=None, kind=SMALL))
 
 
 def test_a_package_of_countless_frames(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_an_avi_with_b_frames_and_close_keyframes_is_decoded(tmp_path: Path) -> 
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(index), format="bgr24")))
         container.mux(stream.encode())
     video = read_video(str(path))
-    rects = (FaceRect(4, 6, 24, 26),) * len(video)
-    block, _ = load_block(BlockRequest(0, video, rects, Interpolation.LINEAR, keep_frames=True), SMALL)
+    boxes = (FaceBox(4, 6, 24, 26),) * len(video)
+    block, _ = load_block(BlockRequest(0, video, boxes, Interpolation.LINEAR, keep_frames=True), SMALL)
     assert block.frames is not None
     assert np.abs(block.frames.mean(axis=(1, 2, 3)) - 20 * np.arange(7)).max() < 6

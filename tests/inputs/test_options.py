@@ -12,7 +12,7 @@ import typer.main
 from small import SmallClip
 
 from actors.core.choices import Blend, ImageFormat, Interpolation, Loop
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.__main__ import COMMANDS, application
@@ -103,7 +103,7 @@ def test_defaults() -> None:
     assert plain.composite
     assert not plain.video
     assert not plain.restart
-    assert plain.face_rect is None
+    assert plain.face_box is None
     assert plain.image_format is ImageFormat.PNG
 
 
@@ -134,7 +134,7 @@ def test_nothing_is_written_without_compositing() -> None:
 
 
 def test_a_rect_is_a_corner_and_two_sides() -> None:
-    assert options(rect="4,5,100,90").face_rect == FaceRect(4, 5, 104, 95)
+    assert options(box="4,5,100,90").face_box == FaceBox(4, 5, 104, 95)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +354,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
 
 
 def test_options_can_be_recorded_and_read_back() -> None:
-    given = options(format="jpg", loop="mirror", rect="1,2,30,40", frames="3:9")
+    given = options(format="jpg", loop="mirror", box="1,2,30,40", frames="3:9")
     record = given.model_dump(mode="json")
     assert CompositeOptions.model_validate(record) == given
     assert all(re.fullmatch(r"[a-z_]+", name) for name in record)

@@ -21,12 +21,12 @@ from hypothesis import strategies as st
 import actors.kinds
 from actors.core.audio_track import audio_windows
 from actors.core.choices import Blend, Hears
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.colour import fit_colours
-from actors.core.compositing import finish_square, make_backing
+from actors.core.compositing import finish_patch, make_backing
 from actors.core.errors import InputError
 from actors.core.pairing import background_index
-from actors.core.pixels import crop_face, network_planes, paste, render_square, to_pixels
+from actors.core.pixels import crop_face, network_planes, paste, render_patch, to_pixels
 from actors.kinds import all_kinds, kinds_named
 from actors.network.audio_encoder import ROW_SHAPE
 from actors.network.recognition import recognise_model
@@ -71,13 +71,13 @@ def test_pixels_are_those_of_the_reference(name: str, data: st.DataObject) -> No
     height = data.draw(st.integers(1, 240)) if not kind.square else min(width, 240)
     x0 = data.draw(st.integers(0, 260 - width))
     y0 = data.draw(st.integers(0, 240 - height))
-    rect, sides = FaceRect(x0, y0, x0 + width, y0 + height), (x0, y0, x0 + width, y0 + height)
+    box, sides = FaceBox(x0, y0, x0 + width, y0 + height), (x0, y0, x0 + width, y0 + height)
     prediction = np.random.default_rng(width).random(kind.output, np.float32)
     expected_planes, expected_crop = kinds.network_input(facts, FRAME, sides)
-    crop = crop_face(FRAME, rect, kind, kind.crop_filter)
+    crop = crop_face(FRAME, box, kind, kind.crop_filter)
     assert np.array_equal(crop, expected_crop)
     assert np.array_equal(network_planes(crop[None], kind)[0], expected_planes)
-    finished = paste(FRAME, render_square(crop, to_pixels(prediction), rect, kind, kind.paste_filter), rect)
+    finished = paste(FRAME, render_patch(crop, to_pixels(prediction), box, kind, kind.paste_filter), box)
     assert np.array_equal(finished, kinds.paste(facts, FRAME, sides, expected_crop, prediction))
 
 
@@ -86,17 +86,17 @@ def test_a_kind_is_blended_and_coloured_as_the_reference_does(name: str) -> None
     kind, facts = KINDS[name], kinds.KINDS[name]
     shape = reference_blend.Shape(facts.crop, facts.border, any_kind.side_of(facts), facts.black)
     sides = (20, 30, 150, 160 if kind.square else 190)
-    rect = FaceRect(*sides)
-    crop = crop_face(FRAME, rect, kind, kind.crop_filter)
+    box = FaceBox(*sides)
+    crop = crop_face(FRAME, box, kind, kind.crop_filter)
     mouth = small.picture(9, kind.inner, kind.inner)
-    backing = make_backing(FRAME, rect, None, kind, Blend.FEATHER, None, keep_original=False)
+    backing = make_backing(FRAME, box, None, kind, Blend.FEATHER, None, keep_original=False)
     assert backing.weights is not None
     expected = reference_blend.feather(shape, sides)
     # A weight that lies between two 255ths may be rounded either way.
     assert np.abs(backing.weights.astype(int) - expected).max() <= 1
-    finished = finish_square(crop, mouth, rect, backing, kind, kind.paste_filter)
-    hard = render_square(crop, mouth, rect, kind, kind.paste_filter)
-    own = FRAME[rect.y0 : rect.y1, rect.x0 : rect.x1]
+    finished = finish_patch(crop, mouth, box, backing, kind, kind.paste_filter)
+    hard = render_patch(crop, mouth, box, kind, kind.paste_filter)
+    own = FRAME[box.y0 : box.y1, box.x0 : box.x1]
     assert np.array_equal(finished, reference_blend.mix(own, hard, backing.weights))
     assert np.array_equal(finished[expected == 255], hard[expected == 255])
     inner = crop[kind.border : kind.border + kind.inner, kind.border : kind.border + kind.inner]

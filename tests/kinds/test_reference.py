@@ -178,11 +178,11 @@ def test_masked_area_is_zero_within_its_margins() -> None:
 def test_identity_comes_back_within_four_levels_and_outside_is_untouched(side: int) -> None:
     frame = textured(640, 700, detail=3.0 * side / 182)  # a face's detail grows with its square
     before = frame.copy()
-    rect = (90, 33, 90 + side, 33 + side)
+    box = (90, 33, 90 + side, 33 + side)
     worst = {}
     for interpolation in ("cubic", "linear"):
-        planes, crop = reference.network_input(frame, rect, interpolation)
-        result = reference.paste(frame, rect, crop, planes[:3], interpolation)
+        planes, crop = reference.network_input(frame, box, interpolation)
+        result = reference.paste(frame, box, crop, planes[:3], interpolation)
         difference = np.abs(result.astype(np.int16) - frame)
         worst[interpolation] = int(difference.max())
         difference[33 : 33 + side, 90 : 90 + side] = 0
@@ -212,24 +212,24 @@ def test_prediction_replaces_only_the_inner_square_of_the_crop() -> None:
 
 
 @pytest.mark.parametrize("rect", [(-1, 0, 99, 100), (0, 0, 101, 100), (0, 21, 80, 101), (50, 0, 50, 0)])
-def test_rects_outside_of_the_frame_are_refused(rect: reference.Rect) -> None:
+def test_rects_outside_of_the_frame_are_refused(box: reference.Rect) -> None:
     with pytest.raises(ValueError, match="not inside"):
-        reference.network_input(textured(100, 100), rect, "cubic")
+        reference.network_input(textured(100, 100), box, "cubic")
 
 
 def test_render_pairs_frames_rects_and_sound(tmp_path: Path) -> None:
     model = write_model(tmp_path / "reference_planes.onnx", first_plane=0)
     frames = [np.full((360, 380, 3), level, dtype=np.uint8) for level in (50, 100, 150)]
-    rects = [(x, 12, x + 328, 340) for x in (0, 10, 20)]
+    boxes = [(x, 12, x + 328, 340) for x in (0, 10, 20)]
     features = features_with([1.0, 0.0, 1.0, 0.5])
-    rendered = list(reference.render(frames, rects, features, model))
+    rendered = list(reference.render(frames, boxes, features, model))
     assert [(t, background) for t, background, _ in rendered] == [(0, 1), (1, 2), (2, 1), (3, 0)]
     black, half = frames[2].copy(), frames[0].copy()
     black[16:336, 24:344], half[16:336, 4:324] = 0, 25  # each at the rect of its own background
     for (_, _, picture), expected in zip(rendered, (frames[1], black, frames[1], half), strict=True):
         assert np.array_equal(picture, expected)
 
-    part = list(reference.render(frames, rects, features, model, start=2, stop=4))
+    part = list(reference.render(frames, boxes, features, model, start=2, stop=4))
     assert [t for t, _, _ in part] == [2, 3]
     assert all(np.array_equal(a[2], b[2]) for a, b in zip(part, rendered[2:], strict=True))
 

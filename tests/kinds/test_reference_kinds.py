@@ -31,8 +31,8 @@ def side_of(facts: kinds.Facts) -> int:
 
 def unscaled(facts: kinds.Facts) -> tuple[NDArray[np.uint8], kinds.Rect]:
     """A frame and a rect of the crop's own size, where no filter changes a pixel."""
-    rect = (7, 5, 7 + facts.crop, 5 + facts.crop)
-    return small.picture(3, facts.crop + 20, facts.crop + 15) | np.uint8(1), rect
+    box = (7, 5, 7 + facts.crop, 5 + facts.crop)
+    return small.picture(3, facts.crop + 20, facts.crop + 15) | np.uint8(1), box
 
 
 def write_copier(path: Path, facts: kinds.Facts, first_plane: int) -> Path:
@@ -117,8 +117,8 @@ def test_the_mask_is_the_rectangle_that_the_programs_draw(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_planes_are_the_crops_levels_in_the_kinds_order(name: str) -> None:
     facts = kinds.KINDS[name]
-    frame, rect = unscaled(facts)
-    planes, crop = kinds.network_input(facts, frame, rect)
+    frame, box = unscaled(facts)
+    planes, crop = kinds.network_input(facts, frame, box)
     assert np.array_equal(crop, frame[5 : 5 + facts.crop, 7 : 7 + facts.crop])
     assert planes.shape == (6, side_of(facts), side_of(facts))
     assert planes.dtype == np.float32
@@ -227,9 +227,9 @@ def test_mel_windows_follow_another_rate(tmp_path: Path) -> None:
     facts = kinds.KINDS["wav2lip-96"]
     # 80 / 30 rows a frame: frame 3 begins at row 8, of which the model answers with the mean.
     mel = np.repeat(np.arange(40)[:, np.newaxis] / 40, 80, axis=1).astype(np.float32)
-    frame, rect = np.full((96, 96, 3), 200, np.uint8), (0, 0, 96, 96)
+    frame, box = np.full((96, 96, 3), 200, np.uint8), (0, 0, 96, 96)
     path = write_copier(tmp_path / "mean.onnx", facts, 3)
-    shown = {fps: [*kinds.render("wav2lip-96", [frame], [rect], mel, path, fps=fps)] for fps in (25, 30)}
+    shown = {fps: [*kinds.render("wav2lip-96", [frame], [box], mel, path, fps=fps)] for fps in (25, 30)}
     assert {fps: len(frames) for fps, frames in shown.items()} == {25: 9, 30: 11}
     for fps, start in ((25, 9), (30, 8)):
         _, _, picture = shown[fps][3]
@@ -273,10 +273,10 @@ def test_the_filter_bank_is_the_real_one_and_not_the_wrong_one() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_answer_goes_where_it_belongs_and_the_rest_stays(name: str) -> None:
     facts = kinds.KINDS[name]
-    frame, rect = unscaled(facts)
+    frame, box = unscaled(facts)
     side = side_of(facts)
-    _, crop = kinds.network_input(facts, frame, rect)
-    result = kinds.paste(facts, frame, rect, crop, np.full((3, side, side), 0.5, np.float32))
+    _, crop = kinds.network_input(facts, frame, box)
+    result = kinds.paste(facts, frame, box, crop, np.full((3, side, side), 0.5, np.float32))
     expected = frame.copy()
     top, left = 5 + facts.border, 7 + facts.border
     expected[top : top + side, left : left + side] = HALF
@@ -314,12 +314,12 @@ def test_what_is_no_picture_is_refused(bad: float) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_that_gives_back_a_picture_gives_back_the_frame(name: str, tmp_path: Path) -> None:
     facts = kinds.KINDS[name]
-    frame, rect = unscaled(facts)
+    frame, box = unscaled(facts)
     features = np.ones((80, *facts.row), np.float32)
     for plane in (0, 3):
         path = write_copier(tmp_path / f"{plane}.onnx", facts, plane)
         shows_masked = (plane == 0) is facts.masked_first
-        ((t, background, result),) = kinds.render(name, [frame], [rect], features, path, start=10, stop=11)
+        ((t, background, result),) = kinds.render(name, [frame], [box], features, path, start=10, stop=11)
         assert (t, background) == (10, 0)
         expected = frame.copy()
         if shows_masked:
@@ -333,20 +333,20 @@ def test_backgrounds_bounce_or_wrap(tmp_path: Path) -> None:
     for name, order in (("unet-160-ave", [1, 2, 1, 0, 1, 2]), ("wav2lip-96", [0, 1, 2, 0, 1, 2])):
         facts = kinds.KINDS[name]
         frames = [small.picture(i) for i in range(3)]
-        rects = [(3, 4, 93, 94 + 4 * i) for i in range(3)]
+        boxes = [(3, 4, 93, 94 + 4 * i) for i in range(3)]
         path = write_copier(tmp_path / f"{name}.onnx", facts, 0)
         features = np.full((30, *facts.row), 0.5, np.float32)
-        shown = [(t, background) for t, background, _ in kinds.render(name, frames, rects, features, path, stop=6)]
+        shown = [(t, background) for t, background, _ in kinds.render(name, frames, boxes, features, path, stop=6)]
         assert shown == list(enumerate(order))
 
 
 def test_both_references_agree_where_both_speak(tmp_path: Path) -> None:
     model = small.write_model(tmp_path / "light.onnx")
     frames = [small.picture(i) for i in range(4)]
-    rects = [small.square(i) for i in range(4)]
+    boxes = [small.square(i) for i in range(4)]
     features = small.feature_rows(12)
-    older = [*reference.render(frames, rects, features, model)]
-    newer = [*kinds.render("unet-328-ave", frames, rects, features, model)]
+    older = [*reference.render(frames, boxes, features, model)]
+    newer = [*kinds.render("unet-328-ave", frames, boxes, features, model)]
     assert len(older) == len(newer) == 12
     for (t, background, picture), (other_t, other_background, other) in zip(older, newer, strict=True):
         assert (t, background) == (other_t, other_background)
@@ -355,6 +355,6 @@ def test_both_references_agree_where_both_speak(tmp_path: Path) -> None:
 
 def test_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = write_copier(tmp_path / "160.onnx", kinds.KINDS["unet-160-ave"], 0)
-    frame, rect = unscaled(kinds.KINDS["unet-328-ave"])
+    frame, box = unscaled(kinds.KINDS["unet-328-ave"])
     with pytest.raises(ValueError, match="is neither"):
-        next(kinds.render("unet-328-ave", [frame], [rect], np.ones((4, 512), np.float32), path))
+        next(kinds.render("unet-328-ave", [frame], [box], np.ones((4, 512), np.float32), path))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.core.choices import Delivery, ImageFormat, Loop
-from actors.core.clip import Clip, FaceRect, ImageFrames, PlaneFile
+from actors.core.clip import Clip, FaceBox, ImageFrames, PlaneFile
 from actors.core.errors import InputError
 from actors.core.pairing import Pairing, background_index, retimed
 from actors.core.ranges import FrameRange
@@ -38,7 +38,7 @@ frame_sets = st.one_of(
 
 def clip_of(width: int, height: int) -> Clip:
     frames = ImageFrames(("/c/0.png",), width, height)
-    return Clip("c", "/c", "dataset", frames, None, (FaceRect(0, 0, 9, 9),), None, None, 0, None, (), ())
+    return Clip("c", "/c", "dataset", frames, None, (FaceBox(0, 0, 9, 9),), None, None, 0, None, (), ())
 
 
 def test_a_background_is_its_frame_and_its_crop() -> None:

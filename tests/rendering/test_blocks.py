@@ -17,10 +17,10 @@ from blocks import (
     KINDS,
     LINEAR,
     WIDTH,
+    boxes,
     crop_of,
     in_sequence,
     picture,
-    rects,
     refusal,
     square,
     write_video,
@@ -47,10 +47,10 @@ def write_images(folder: Path, suffix: str, count: int = 6) -> ImageFrames:
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "webp"])
 def test_images_are_decoded_and_cropped(tmp_path: Path, suffix: str, interpolation: Interpolation) -> None:
     source = write_images(tmp_path, suffix)
-    request = BlockRequest(2, source.part(2, 5), rects(2, 5), interpolation, True)
+    request = BlockRequest(2, source.part(2, 5), boxes(2, 5), interpolation, True)
     block, receipt = load_block(request, UNET_328)
     frames = [np.asarray(cv2.imread(source.paths[i]), np.uint8) for i in range(2, 5)]
-    assert (block.first, block.rects, block.planes) == (2, rects(2, 5), None)
+    assert (block.first, block.boxes, block.planes) == (2, boxes(2, 5), None)
     assert block.frames is not None
     assert block.crops is not None
     assert np.array_equal(block.frames, np.stack(frames))
@@ -66,8 +66,8 @@ def test_images_are_decoded_and_cropped(tmp_path: Path, suffix: str, interpolati
 
 def test_frames_are_left_out_where_they_are_not_needed(tmp_path: Path) -> None:
     source = write_images(tmp_path, "png", 3)
-    whole, _ = load_block(BlockRequest(0, source, rects(0, 3), CUBIC, True), UNET_328)
-    block, receipt = load_block(BlockRequest(0, source, rects(0, 3), CUBIC, False), UNET_328)
+    whole, _ = load_block(BlockRequest(0, source, boxes(0, 3), CUBIC, True), UNET_328)
+    block, receipt = load_block(BlockRequest(0, source, boxes(0, 3), CUBIC, False), UNET_328)
     assert block.frames is None
     assert block.crops is not None
     assert np.array_equal(block.crops, np.asarray(whole.crops))
@@ -78,7 +78,7 @@ def test_pictures_without_colour_become_three_planes(tmp_path: Path) -> None:
     grey = picture(0)[:, :, 0]
     path = tmp_path / "0.png"
     assert cv2.imwrite(str(path), grey)
-    block, _ = load_block(BlockRequest(0, ImageFrames((str(path),), WIDTH, HEIGHT), rects(0, 1), CUBIC, True), UNET_328)
+    block, _ = load_block(BlockRequest(0, ImageFrames((str(path),), WIDTH, HEIGHT), boxes(0, 1), CUBIC, True), UNET_328)
     assert block.frames is not None
     assert np.array_equal(block.frames[0], np.repeat(grey[:, :, None], 3, axis=2))
 
@@ -122,7 +122,7 @@ def test_a_video_and_its_own_frames_as_images_are_the_same_block(tmp_path: Path)
         assert cv2.imwrite(str(image), frame)
     images = ImageFrames(tuple(map(str, paths)), WIDTH, HEIGHT)
     for source in (images, read_video(str(path))):
-        block, _ = load_block(BlockRequest(9, source.part(9, 20), rects(9, 20), CUBIC, True), UNET_328)
+        block, _ = load_block(BlockRequest(9, source.part(9, 20), boxes(9, 20), CUBIC, True), UNET_328)
         assert block.frames is not None
         assert np.array_equal(block.frames, np.stack(in_sequence(path)[9:20]))
 
@@ -130,7 +130,7 @@ def test_a_video_and_its_own_frames_as_images_are_the_same_block(tmp_path: Path)
 def test_nothing_is_made_of_images_that_are_not_what_was_seen(tmp_path: Path) -> None:
     source = witnessed(write_images(tmp_path, "bmp"))
     masks = witnessed(write_images(tmp_path, "png"))
-    request = BlockRequest(0, source, rects(0, 6), CUBIC, True, parsing=masks)
+    request = BlockRequest(0, source, boxes(0, 6), CUBIC, True, parsing=masks)
     before, _ = load_block(request, UNET_328)
     for path in (source.paths[4], masks.paths[1]):
         content = Path(path).read_bytes()
@@ -141,7 +141,7 @@ def test_nothing_is_made_of_images_that_are_not_what_was_seen(tmp_path: Path) ->
         assert path in caught.value.reason
         Path(path).write_bytes(content)
     # A part holds what was seen of its own images, and what is back as it was serves again.
-    block, _ = load_block(replace(request, source=source.part(2, 6), rects=rects(2, 6), parsing=None), UNET_328)
+    block, _ = load_block(replace(request, source=source.part(2, 6), boxes=boxes(2, 6), parsing=None), UNET_328)
     assert np.array_equal(np.asarray(block.frames), np.asarray(before.frames)[2:])
 
 
@@ -160,7 +160,7 @@ def test_planes_are_read_from_their_place(tmp_path: Path, start: int, stop: int)
     planes = write_planes(path, 9)
     source = PlaneFile(str(path), 0, 9).part(start, stop)
     block, receipt = load_block(BlockRequest(start, source, (), CUBIC, False), SMALL)
-    assert (block.first, block.rects, block.frames, block.crops) == (start, (), None, None)
+    assert (block.first, block.boxes, block.frames, block.crops) == (start, (), None, None)
     assert block.planes is not None
     assert block.planes.dtype == np.float32
     assert np.array_equal(block.planes, planes[start:stop])

@@ -56,7 +56,7 @@ def test_overlapping_frames_equal_the_reference(clip: SmallClip, model: Path, tm
     # More batches than may be behind, the last of them short.
     frames = FrameRange(0, 2 * (BATCHES_BEHIND + 3) + 1)
     worker.render(frames.start, frames.stop, block_of(clip, PNG))
-    expected = {i: frame for i, _, frame in reference.render(clip.frames, clip.rects, clip.features, model)}
+    expected = {i: frame for i, _, frame in reference.render(clip.frames, clip.boxes, clip.features, model)}
     got = small.read_frames(tmp_path)
     assert sorted(got) == list(frames)
     assert all(np.array_equal(got[i], expected[i]) for i in frames)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from actors.core.choices import Delivery, ImageFormat, default_quality
-from actors.core.clip import FaceRect
+from actors.core.clip import FaceBox
 from actors.core.pixels import Image
 from actors.rendering.image_files import encode_frame, prepare_background, splice_frame
 
@@ -27,19 +27,19 @@ def decoded(content: bytes) -> Image:
 PICTURES = [noise(2, 2), noise(3, 5), noise(67, 129), soft(96, 160), np.zeros((8, 8, 3), np.uint8), noise(16, 2)]
 
 
-def square_in(image: Image) -> FaceRect:
+def square_in(image: Image) -> FaceBox:
     height, width = image.shape[:2]
-    return FaceRect(width // 4, height // 3, width - width // 5, height - height // 6)
+    return FaceBox(width // 4, height // 3, width - width // 5, height - height // 6)
 
 
 def encode(image: Image, delivery: Delivery) -> bytes:
     """A finished frame that is ``image``, drawn on a background of another colour."""
-    rect = square_in(image)
+    box = square_in(image)
     background = image.copy()
-    background[rect.y0 : rect.y1, rect.x0 : rect.x1] = 255 - background[rect.y0 : rect.y1, rect.x0 : rect.x1]
-    square = image[rect.y0 : rect.y1, rect.x0 : rect.x1]
-    whole = bytes(encode_frame(background, square, rect, delivery))
-    prepared = prepare_background(background, rect, delivery)
+    background[box.y0 : box.y1, box.x0 : box.x1] = 255 - background[box.y0 : box.y1, box.x0 : box.x1]
+    square = image[box.y0 : box.y1, box.x0 : box.x1]
+    whole = bytes(encode_frame(background, square, box, delivery))
+    prepared = prepare_background(background, box, delivery)
     if prepared is not None:
         assert splice_frame(prepared, square) == whole
     return whole
@@ -88,4 +88,4 @@ def test_the_content_is_of_the_format(image_format: ImageFormat, mark: bytes, is
 def test_what_webp_cannot_hold_is_an_error() -> None:
     wide = np.zeros((1, 16384, 3), np.uint8)
     with pytest.raises((ValueError, cv2.error)):
-        encode_frame(wide, wide[:, :1], FaceRect(0, 0, 1, 1), delivery(ImageFormat.WEBP))
+        encode_frame(wide, wide[:, :1], FaceBox(0, 0, 1, 1), delivery(ImageFormat.WEBP))

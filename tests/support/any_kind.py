@@ -34,7 +34,7 @@ class KindClip:
 
     folder: Path
     frames: list[Image]
-    rects: list[Rect]
+    boxes: list[Rect]
     flags: list[str]
 
 
@@ -75,17 +75,17 @@ def write_clip(folder: Path, facts: Facts) -> KindClip:
     folder.mkdir()
     frames = [small.picture(i) for i in range(BACKGROUNDS)]
     tall = 20 if hears_mel(facts) else 0
-    rects = [(x0, y0, x1, y1 + tall) for x0, y0, x1, y1 in map(small.square, range(BACKGROUNDS))]
+    boxes = [(x0, y0, x1, y1 + tall) for x0, y0, x1, y1 in map(small.square, range(BACKGROUNDS))]
     for i, frame in enumerate(frames):
         cv2.imwrite(str(folder / f"{i}.png"), frame)
-    flags = ["--rects", str(small.write_rects(folder.with_suffix(".json"), rects))]
+    flags = ["--rects", str(small.write_rects(folder.with_suffix(".json"), boxes))]
     small.write_tone(folder / "aud.wav", SECONDS)
     if not hears_mel(facts):
         rng = np.random.default_rng(5)
         rows = rng.gamma(0.4, 1.0, (round(SECONDS * facts.fps), *facts.row)).astype(np.float32)
         np.save(folder.with_suffix(".npy"), rows)
         flags += ["--features", str(folder.with_suffix(".npy")), "--audio", str(folder / "aud.wav")]
-    return KindClip(folder, frames, rects, flags)
+    return KindClip(folder, frames, boxes, flags)
 
 
 def render(facts: Facts, clip: KindClip, sounds: Floats, model: Path) -> Iterator[tuple[int, Image]]:
@@ -93,7 +93,7 @@ def render(facts: Facts, clip: KindClip, sounds: Floats, model: Path) -> Iterato
     session = kinds.open_session(model)
     for t, sound in enumerate(sounds):
         background = kinds.background_index(facts.loop, t, len(clip.frames))
-        frame, rect = clip.frames[background], clip.rects[background]
-        planes, crop = kinds.network_input(facts, frame, rect)
+        frame, box = clip.frames[background], clip.boxes[background]
+        planes, crop = kinds.network_input(facts, frame, box)
         prediction = kinds.predict(session, planes, sound)
-        yield background, kinds.paste(facts, frame, rect, crop, prediction)
+        yield background, kinds.paste(facts, frame, box, crop, prediction)

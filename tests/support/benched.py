@@ -75,4 +75,4 @@ def write_frames(folder: Path, frames: list[NDArray[np.uint8]], suffix: str, *se
 
 def rendered(clip: small.SmallClip, features: NDArray[np.float32], model: Path, frames: int) -> list[NDArray[np.uint8]]:
     """What the independent reference makes of it."""
-    return [image for _, _, image in reference.render(clip.frames, clip.rects, features, model, stop=frames)]
+    return [image for _, _, image in reference.render(clip.frames, clip.boxes, features, model, stop=frames)]

@@ -13,7 +13,7 @@ import pytest
 import reference
 
 from actors.core.choices import Interpolation
-from actors.core.clip import FaceRect, ImageFrames, PlaneFile, VideoFrames
+from actors.core.clip import FaceBox, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import InputError, StoppedError
 from actors.core.pixels import Image
 from actors.kinds.unet_328_ave import KIND as UNET_328
@@ -32,17 +32,17 @@ def picture(index: int) -> Image:
     return np.stack([np.abs(plane % 510 - 255) for plane in planes], axis=2).astype(np.uint8)
 
 
-def square(index: int) -> FaceRect:
+def square(index: int) -> FaceBox:
     side = 30 + index % 5
-    return FaceRect(index, 10, index + side, 10 + side)
+    return FaceBox(index, 10, index + side, 10 + side)
 
 
-def rects(start: int, stop: int) -> tuple[FaceRect, ...]:
+def boxes(start: int, stop: int) -> tuple[FaceBox, ...]:
     return tuple(square(i) for i in range(start, stop))
 
 
-def crop_of(frame: Image, rect: FaceRect, interpolation: Interpolation) -> Image:
-    return reference.network_input(frame, (rect.x0, rect.y0, rect.x1, rect.y1), interpolation.value)[1]
+def crop_of(frame: Image, box: FaceBox, interpolation: Interpolation) -> Image:
+    return reference.network_input(frame, (box.x0, box.y0, box.x1, box.y1), interpolation.value)[1]
 
 
 def write_video(path: Path, codec: str, options: dict[str, str], moments: Sequence[int] = range(COUNT)) -> Path:
@@ -71,7 +71,7 @@ def in_sequence(path: Path) -> list[Image]:
 
 def refusal(source: ImageFrames | VideoFrames | PlaneFile, count: int) -> InputError:
     with pytest.raises(InputError) as caught:
-        load_block(BlockRequest(0, source, rects(0, count), CUBIC, True), UNET_328)
+        load_block(BlockRequest(0, source, boxes(0, count), CUBIC, True), UNET_328)
     assert "\n" not in str(caught.value)
     return caught.value
 
@@ -79,7 +79,7 @@ def refusal(source: ImageFrames | VideoFrames | PlaneFile, count: int) -> InputE
 def require_changed(source: ImageFrames | VideoFrames | PlaneFile, path: Path) -> None:
     """Nothing is made of a file that is not what was read before; what it was is a stop, not a bad input."""
     with pytest.raises(StoppedError, match="changed while the run lived, or node") as caught:
-        load_block(BlockRequest(0, source, rects(0, len(source)), CUBIC, True), UNET_328)
+        load_block(BlockRequest(0, source, boxes(0, len(source)), CUBIC, True), UNET_328)
     assert str(path) in caught.value.reason
 
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
 
-from actors.core.clip import Clip, FaceRect
+from actors.core.clip import Clip, FaceBox
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.core.picture_metadata import Picture
@@ -44,15 +44,15 @@ def given_or_refused(read: Callable[[], T], subject: object) -> T | None:
     return None
 
 
-def read(path: Path, *, kind: ModelKind = UNET_328, rects: Path | None = None, rect: FaceRect | None = None) -> Clip:
-    return read_clip(str(path), rects=None if rects is None else str(rects), rect=rect, kind=kind)
+def read(path: Path, *, kind: ModelKind = UNET_328, boxes: Path | None = None, box: FaceBox | None = None) -> Clip:
+    return read_clip(str(path), boxes=None if boxes is None else str(boxes), box=box, kind=kind)
 
 
 def refused(
-    path: Path, *, kind: ModelKind = UNET_328, rects: Path | None = None, rect: FaceRect | None = None
+    path: Path, *, kind: ModelKind = UNET_328, boxes: Path | None = None, box: FaceBox | None = None
 ) -> InputError:
     with pytest.raises(InputError) as caught:
-        read(path, kind=kind, rects=rects, rect=rect)
+        read(path, kind=kind, boxes=boxes, box=box)
     assert "\n" not in str(caught.value)
     assert caught.value.fix
     return caught.value
@@ -88,34 +88,34 @@ def write_video(
     return path
 
 
-def squares(count: int) -> list[FaceRect]:
+def squares(count: int) -> list[FaceBox]:
     """Squares of 20 px that move to the right by one and, past the edge, start over."""
-    return [FaceRect(4 + i % 30, 6, 24 + i % 30, 26) for i in range(count)]
+    return [FaceBox(4 + i % 30, 6, 24 + i % 30, 26) for i in range(count)]
 
 
-def sides(rects: Sequence[FaceRect]) -> list[list[int]]:
-    return [[r.x0, r.y0, r.x1, r.y1] for r in rects]
+def sides(boxes: Sequence[FaceBox]) -> list[list[int]]:
+    return [[r.x0, r.y0, r.x1, r.y1] for r in boxes]
 
 
-def write_rects(path: Path, rects: Sequence[FaceRect], *, table: bool = False) -> Path:
+def write_rects(path: Path, boxes: Sequence[FaceBox], *, table: bool = False) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    listed = sides(rects)
-    entries = {str(i): {"rect": rect, "original_path": ".\\frames\\0.jpg"} for i, rect in enumerate(listed)}
+    listed = sides(boxes)
+    entries = {str(i): {"rect": box, "original_path": ".\\frames\\0.jpg"} for i, box in enumerate(listed)}
     path.write_text(json.dumps(entries if table else listed))
     return path
 
 
-def landmark_text(rect: FaceRect) -> str:
+def landmark_text(box: FaceBox) -> str:
     """110 points of which three fix the square; the rest lie elsewhere."""
-    points = [(rect.x0 + 3, rect.y0 + 3)] * 110
-    points[1], points[31], points[52] = (rect.x0, 40), (rect.x1, 41), (13, rect.y0)
+    points = [(box.x0 + 3, box.y0 + 3)] * 110
+    points[1], points[31], points[52] = (box.x0, 40), (box.x1, 41), (13, box.y0)
     return "".join(f"{x} {y}\n" for x, y in points)
 
 
-def write_landmarks(folder: Path, rects: Sequence[FaceRect], *, start: int = 0) -> Path:
+def write_landmarks(folder: Path, boxes: Sequence[FaceBox], *, start: int = 0) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    for index, rect in enumerate(rects):
-        (folder / f"{start + index}.lms").write_text(landmark_text(rect))
+    for index, box in enumerate(boxes):
+        (folder / f"{start + index}.lms").write_text(landmark_text(box))
     return folder
 
 

@@ -27,7 +27,7 @@ POISON = 777.0
 class SmallClip:
     folder: Path
     frames: list[NDArray[np.uint8]]
-    rects: list[tuple[int, int, int, int]]
+    boxes: list[tuple[int, int, int, int]]
     features: NDArray[np.float32]
 
 
@@ -76,20 +76,20 @@ def write_dataset(folder: Path, *, first: int = 1) -> SmallClip:
     (folder / "full_body_img").mkdir(parents=True)
     (folder / "landmarks").mkdir()
     frames = [picture(i) for i in range(BACKGROUNDS)]
-    rects = [square(i) for i in range(BACKGROUNDS)]
-    for i, (frame, rect) in enumerate(zip(frames, rects, strict=True)):
+    boxes = [square(i) for i in range(BACKGROUNDS)]
+    for i, (frame, box) in enumerate(zip(frames, boxes, strict=True)):
         cv2.imwrite(str(folder / "full_body_img" / f"{i + first}.png"), frame)
         points = [(7, 9)] * 110
-        points[1], points[52], points[31] = (rect[0], 3), (4, rect[1]), (rect[2], 5)
+        points[1], points[52], points[31] = (box[0], 3), (4, box[1]), (box[2], 5)
         (folder / "landmarks" / f"{i}.lms").write_text("".join(f"{x} {y}\n" for x, y in points))
     features = feature_rows()
     np.save(folder / "aud_ave.npy", features)
     write_tone(folder / "aud.wav", ROWS / 25 + 0.04)
-    return SmallClip(folder, frames, rects, features)
+    return SmallClip(folder, frames, boxes, features)
 
 
-def write_rects(path: Path, rects: list[tuple[int, int, int, int]]) -> Path:
-    path.write_text(json.dumps([list(rect) for rect in rects]))
+def write_rects(path: Path, boxes: list[tuple[int, int, int, int]]) -> Path:
+    path.write_text(json.dumps([list(box) for box in boxes]))
     return path
 
 

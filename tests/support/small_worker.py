@@ -9,7 +9,7 @@ from small import SmallClip
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Delivery, Interpolation, Loop, Precision
-from actors.core.clip import FaceRect, ImageFrames
+from actors.core.clip import FaceBox, ImageFrames
 from actors.core.pairing import Pairing
 from actors.files.digests import code_digest, model_digest
 from actors.files.node_check import NodeProof
@@ -23,9 +23,9 @@ from actors.rendering.worker_config import WorkerConfig
 
 def request_of(clip: SmallClip, prepare: Delivery | None) -> BlockRequest:
     paths = tuple(str(clip.folder / "full_body_img" / f"{i + 1}.png") for i in range(small.BACKGROUNDS))
-    rects = tuple(FaceRect(*rect) for rect in clip.rects)
+    boxes = tuple(FaceBox(*box) for box in clip.boxes)
     source = ImageFrames(paths, small.WIDTH, small.HEIGHT)
-    return BlockRequest(0, source, rects, Interpolation.CUBIC, keep_frames=True, prepare=prepare)
+    return BlockRequest(0, source, boxes, Interpolation.CUBIC, keep_frames=True, prepare=prepare)
 
 
 def block_of(clip: SmallClip, prepare: Delivery | None) -> Block:

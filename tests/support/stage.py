@@ -227,12 +227,12 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory) -> SmallClip:
     features = small.feature_rows(ROWS)
     np.save(clip.folder / "aud_ave.npy", features)
     small.write_tone(clip.folder / "aud.wav", ROWS / 25)
-    return SmallClip(clip.folder, clip.frames, clip.rects, features)
+    return SmallClip(clip.folder, clip.frames, clip.boxes, features)
 
 
 @pytest.fixture(scope="session")
 def undisturbed(long_clip: SmallClip, model: Path) -> dict[int, np.ndarray]:
-    rendered = reference.render(long_clip.frames, long_clip.rects, long_clip.features, model)
+    rendered = reference.render(long_clip.frames, long_clip.boxes, long_clip.features, model)
     return {index: frame for index, _, frame in rendered}
 
 

@@ -37,7 +37,7 @@ class Spec:
 
     Attributes:
         backgrounds: image paths, one for each background.
-        rects: the face square ``x0, y0, x1, y1`` of each background, half-open, in pixels.
+        rects: the face box ``x0, y0, x1, y1`` of each background, half-open, in pixels.
         features: path of a ``.npy`` file ``(T, *row)`` float32.
         model: path of the ONNX file.
         image_input: name of the input ``(batch, 6, inner, inner)`` float32 or float16 in [0, 1].
@@ -126,7 +126,7 @@ def bounce(t: int, backgrounds: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """A picture ``(H, W, 3)``, its face square ``x0, y0, x1, y1`` and the resized crop ``(crop, crop, 3)`` of it."""
+    """A picture ``(H, W, 3)``, its face box ``x0, y0, x1, y1`` and the resized crop ``(crop, crop, 3)`` of it."""
 
     frame: Image
     rect: tuple[int, int, int, int]
@@ -134,7 +134,7 @@ class Background:
 
 
 def crop_face(spec: Spec, frame: Image, rect: tuple[int, int, int, int]) -> Image:
-    """The face square, resized to ``(crop, crop, 3)`` (domain 2.3)."""
+    """The face box, resized to ``(crop, crop, 3)`` (domain 2.3)."""
     x0, y0, x1, y1 = rect
     crop = cv2.resize(frame[y0:y1, x0:x1], (spec.crop, spec.crop), interpolation=spec.crop_filter)
     return np.asarray(crop, np.uint8)
