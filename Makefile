@@ -28,7 +28,7 @@ format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# On a machine with a card: the tests that need CUDA, then the benchmark with it.
+# On a machine with a GPU: the tests that need CUDA, then the benchmark with it.
 gpu: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cuda]'
 	$(BIN)/python -m pytest -k cuda tests/network/test_session.py

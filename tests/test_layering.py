@@ -234,13 +234,13 @@ def test_one_module_waits_for_ray() -> None:
 @pytest.mark.parametrize(
     ("source", "module"),
     [
-        ("import jobs.planning.blocks", "jobs.planning.blocks"),
+        ("import jobs.planning.block_plan", "jobs.planning.block_plan"),
         ("def f():\n    from jobs import plan", "jobs.plan"),
         ("if TYPE_CHECKING:\n    import jobs as j", "jobs"),
         ("from ..session import open", "actors.session"),
         ("from .. import session", "actors.session"),
         ("from . import pixels", "actors.core.pixels"),
-        ("importlib.import_module('jobs.planning.blocks')", "jobs.planning.blocks"),
+        ("importlib.import_module('jobs.planning.block_plan')", "jobs.planning.block_plan"),
         ("__import__('pickle')", "pickle"),
     ],
 )

@@ -19,13 +19,13 @@ class AudioTrack:
     Attributes:
         features: ``(T, *kind.feature)`` float32, one row per output frame.
         windows: ``(N, *kind.audio)`` float32, one tensor per output frame (binary export).
-        shares: ``(T,)`` uint8 in 255ths, how much of the rendered face each output frame shows, from
-            `actors.core.voice_activity.rendered_shares`; ``None`` shows all of it everywhere.
+        opacities: ``(T,)`` uint8 in 255ths, how much of the rendered face each output frame shows, from
+            `actors.core.voice_activity.mouth_opacities`; ``None`` shows all of it everywhere.
     """
 
     features: NDArray[np.float32] | None
     windows: NDArray[np.float32] | None
-    shares: NDArray[np.uint8] | None = None
+    opacities: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -38,9 +38,9 @@ class AudioTrack:
             raise ValueError("an audio track needs features or windows")
         return rows
 
-    def share(self, frame: int) -> int:
+    def opacity(self, frame: int) -> int:
         """How much of the rendered face an output frame shows, in 255ths; where it is 0 the network need not run."""
-        return 255 if self.shares is None else int(self.shares[frame])
+        return 255 if self.opacities is None else int(self.opacities[frame])
 
     def tensors(self, start: int, stop: int, kind: ModelKind) -> NDArray[np.float32]:
         """The audio tensors ``(stop - start, *kind.audio)`` of output frames ``start <= i < stop``."""

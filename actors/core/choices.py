@@ -9,7 +9,7 @@ from fractions import Fraction
 import cv2
 
 
-class Hears(StrEnum):
+class AudioSource(StrEnum):
     """Where the audio of a kind can come from."""
 
     FEATURES = "features"

@@ -82,7 +82,7 @@ def finish_patch(
     backing: Backing,
     kind: ModelKind,
     interpolation: Interpolation,
-    share: int = 255,
+    opacity: int = 255,
 ) -> Image:
     """The finished patch ``(box.height, box.width, 3)``.
 
@@ -94,7 +94,7 @@ def finish_patch(
         backing: of the background.
         kind: gives the inner region.
         interpolation: filter of the paste.
-        share: how much is shown of what the network made, in 255ths; the rest is the frame's own.
+        opacity: how much is shown of what the network made, in 255ths; the rest is the frame's own.
 
     Raises:
         ValueError: the frame's own pixels are to be shown, but the backing does not have them.
@@ -107,9 +107,9 @@ def finish_patch(
         patch = warp_patch(with_mouth(crop, mouth, kind), backing.exact, kind, interpolation)
     if backing.original is not None and backing.weights is not None:
         patch = blended(backing.original, patch, backing.weights)
-    if share == 255:
+    if opacity == 255:
         return patch
-    return blended(_original(backing), patch, np.full(patch.shape[:2], share, np.uint8))
+    return blended(_original(backing), patch, np.full(patch.shape[:2], opacity, np.uint8))
 
 
 def _original(backing: Backing) -> Image:

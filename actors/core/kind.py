@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from actors.core.choices import Hears, Interpolation, Loop
+from actors.core.choices import AudioSource, Interpolation, Loop
 from actors.core.clip import FaceBox
 from actors.core.mel import BANDS, WINDOW_ROWS
 
@@ -26,7 +26,7 @@ class ModelKind:
         paste_filter: filter of the resize back; what it gives is pasted with hard edges.
         square: whether faces are meant to be square; one that is not is stretched.
         loop: how backgrounds repeat, unless the user says otherwise.
-        hears: where its audio can come from.
+        audio_source: where its audio can come from.
         feature: shape of one audio feature row.
         features_file: name under which a clip folder holds its own features; ``None`` where they have no such name.
         rows: feature rows in one audio window; half of them, rounded down, lie before the output frame's own row.
@@ -47,7 +47,7 @@ class ModelKind:
     paste_filter: Interpolation
     square: bool
     loop: Loop
-    hears: Hears
+    audio_source: AudioSource
     feature: tuple[int, ...]
     features_file: str | None
     rows: int
@@ -67,7 +67,7 @@ class ModelKind:
             ),
             "black is less than white": black < white,
             "its window fills its audio tensor": 0 < self.rows * math.prod(self.feature) == math.prod(self.audio),
-            "its rows are mel windows if it hears them": mel or self.hears is not Hears.MEL,
+            "its rows are mel windows if it hears them": mel or self.audio_source is not AudioSource.MEL,
             "it has frames": self.fps > 0,
         }
         for rule, holds in rules.items():

@@ -27,7 +27,7 @@ class FrameTiming:
         worker: number of the worker that rendered it.
         node: Ray node id of that worker.
         pid: process id of that worker.
-        device: ``cpu`` or the name of the card.
+        device: ``cpu`` or the name of the GPU.
         provider: ONNX Runtime's execution provider.
         started_at: Unix time in seconds when its batch began.
         gather_ms: making network input, the batch's time divided by its frames. Batches that hold only neighbours

@@ -90,7 +90,7 @@ def speech_hops(powers: NDArray[np.float64]) -> NDArray[np.bool_]:
     return _lengthened(held, before=round(_LEAD * HOPS_PER_SECOND), behind=round(_HANG * HOPS_PER_SECOND))
 
 
-def rendered_shares(speaking: NDArray[np.bool_], frames: int, fps: int) -> NDArray[np.uint8]:
+def mouth_opacities(speaking: NDArray[np.bool_], frames: int, fps: int) -> NDArray[np.uint8]:
     """How much of the rendered face each output frame shows; the rest is the background's own.
 
     Frames with speech in them show all of it, and so do pauses of less than 0.4 s. Beside these it fades evenly to

@@ -71,7 +71,7 @@ class WorkerReport:
         node: Ray node id.
         host: host name of the node.
         pid: process id.
-        device: ``cpu`` or the name of the card.
+        device: ``cpu`` or the name of the GPU.
         cpu: the kind of its machine's processor, see `actors.network.cpu_kind.cpu_kind`.
         provider: ONNX Runtime's execution provider in use.
         batch: frames per inference (a fixed-batch export may force it).

@@ -19,7 +19,7 @@ LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class NodeProof:
+class NodeCheck:
     """What must hold on every node.
 
     Attributes:
@@ -41,7 +41,7 @@ class NodeProof:
     code: str
 
 
-def prove_node(proof: NodeProof) -> None:
+def check_node(proof: NodeCheck) -> None:
     """Checks that this node sees the same files as the driver and can write the run's folder.
 
     Seeing the driver's token matters: every node can write to *a* folder of that name, and lose what it wrote.
@@ -49,7 +49,7 @@ def prove_node(proof: NodeProof) -> None:
     Raises:
         InputError: naming this node and the path that differs.
     """
-    prove_code(proof.code)
+    check_code(proof.code)
     host = socket.gethostname()
     if not storage.is_file(storage.join(proof.out, proof.token)):
         raise InputError("--out", f"node {host} does not see the same {proof.out}", "use a folder that all nodes share")
@@ -57,7 +57,7 @@ def prove_node(proof: NodeProof) -> None:
         found = storage.entry(path)
         if found is None or found.size != size:
             raise InputError(path, f"node {host} does not see the same file", "put the clip where all nodes read it")
-    prove_model(proof)
+    check_model(proof)
     mark = storage.join(proof.out, f".node-{uuid.uuid4().hex[:12]}")
     try:
         storage.write_atomic(mark, b"")
@@ -66,7 +66,7 @@ def prove_node(proof: NodeProof) -> None:
         raise InputError("--out", f"node {host} cannot write {proof.out} ({error})", "mend its permissions") from error
 
 
-def prove_code(code: str, patience: float = UNPACKING_SECONDS) -> None:
+def check_code(code: str, patience: float = UNPACKING_SECONDS) -> None:
     """Checks that this process runs the same files as the driver.
 
     Args:
@@ -94,7 +94,7 @@ def _same_code(code: str) -> bool:
         return False
 
 
-def prove_model(proof: NodeProof) -> None:
+def check_model(proof: NodeCheck) -> None:
     """Checks that this node sees the same model as the driver.
 
     Raises:
@@ -105,7 +105,7 @@ def prove_model(proof: NodeProof) -> None:
         raise InputError(proof.model, problem, "put the model where all nodes read it")
 
 
-def _same_model(proof: NodeProof) -> bool:
+def _same_model(proof: NodeCheck) -> bool:
     try:
         return model_digest(proof.model, proof.external) == proof.digest
     except OSError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from actors.core.choices import Hears, Interpolation, Loop
+from actors.core.choices import AudioSource, Interpolation, Loop
 from actors.core.kind import ModelKind
 
 # Pixels of the crop on each side that the network does not see.
@@ -15,7 +15,7 @@ BORDER = 4
 class Voice:
     """What a network hears; the attributes are those of `ModelKind`."""
 
-    hears: Hears
+    audio_source: AudioSource
     feature: tuple[int, ...]
     features_file: str
     rows: int
@@ -24,11 +24,11 @@ class Voice:
 
 
 # SyncTalk_2D's windows have 16 rows, Ultralight-Digital-Human's have 8; both call their modes by the same names.
-AVE = Voice(Hears.ENCODER, (512,), "aud_ave.npy", 16, (32, 16, 16), 25)
-HUBERT_16 = Voice(Hears.FEATURES, (2, 1024), "aud_hu.npy", 16, (32, 32, 32), 25)
-HUBERT_8 = Voice(Hears.FEATURES, (2, 1024), "aud_hu.npy", 8, (16, 32, 32), 25)
-WENET_16 = Voice(Hears.FEATURES, (16, 512), "aud_wenet.npy", 16, (256, 16, 32), 20)
-WENET_8 = Voice(Hears.FEATURES, (16, 512), "aud_wenet.npy", 8, (128, 16, 32), 20)
+AVE = Voice(AudioSource.ENCODER, (512,), "aud_ave.npy", 16, (32, 16, 16), 25)
+HUBERT_16 = Voice(AudioSource.FEATURES, (2, 1024), "aud_hu.npy", 16, (32, 32, 32), 25)
+HUBERT_8 = Voice(AudioSource.FEATURES, (2, 1024), "aud_hu.npy", 8, (16, 32, 32), 25)
+WENET_16 = Voice(AudioSource.FEATURES, (16, 512), "aud_wenet.npy", 16, (256, 16, 32), 20)
+WENET_8 = Voice(AudioSource.FEATURES, (16, 512), "aud_wenet.npy", 8, (128, 16, 32), 20)
 
 
 def unet(name: str, inner: int, voice: Voice, *, crop_filter: Interpolation, paste_filter: Interpolation) -> ModelKind:
@@ -55,7 +55,7 @@ def unet(name: str, inner: int, voice: Voice, *, crop_filter: Interpolation, pas
         paste_filter=paste_filter,
         square=True,
         loop=Loop.BOUNCE,
-        hears=voice.hears,
+        audio_source=voice.audio_source,
         feature=voice.feature,
         features_file=voice.features_file,
         rows=voice.rows,

@@ -1,6 +1,6 @@
 """Wav2Lip's generator: the face box of any shape, its lower half black, and the mel windows of the recording itself."""
 
-from actors.core.choices import Hears, Interpolation, Loop
+from actors.core.choices import AudioSource, Interpolation, Loop
 from actors.core.kind import ModelKind
 
 KIND = ModelKind(
@@ -14,7 +14,7 @@ KIND = ModelKind(
     paste_filter=Interpolation.LINEAR,
     square=False,
     loop=Loop.WRAP,
-    hears=Hears.MEL,
+    audio_source=AudioSource.MEL,
     feature=(80, 16),
     features_file=None,
     rows=1,

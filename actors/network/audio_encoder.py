@@ -69,7 +69,7 @@ class EncoderConfig:
         tensors: its input and output.
         provider: ONNX Runtime execution provider to insist on.
         threads: intra-op threads; 1 is right for CUDA.
-        gpus: fraction of a card it has; 0 on the CPU.
+        gpus: fraction of a GPU it has; 0 on the CPU.
     """
 
     path: str

@@ -15,8 +15,8 @@ class Device:
 
     Attributes:
         node: Ray node id, ``local`` outside of Ray.
-        name: ``cpu`` or the name of the card.
-        memory: bytes of the card's memory, 0 where unknown.
+        name: ``cpu`` or the name of the GPU.
+        memory: bytes of the GPU's memory, 0 where unknown.
     """
 
     node: str
@@ -25,17 +25,17 @@ class Device:
 
 
 def own_device(gpus: float) -> Device:
-    """The device of the calling worker, which asked Ray for ``gpus`` of a card."""
+    """The device of the calling worker, which asked Ray for ``gpus`` of a GPU."""
     node = ray.get_runtime_context().get_node_id() if ray.is_initialized() else "local"
     if gpus == 0:
         return Device(node, "cpu", 0)
     ids = ray.get_runtime_context().get_accelerator_ids()["GPU"]
-    name, memory = _card(ids[0]) if ids else ("cuda", 0)
+    name, memory = _gpu(ids[0]) if ids else ("cuda", 0)
     return Device(node, name, memory)
 
 
-def _card(index: str) -> tuple[str, int]:
-    """Name and memory in bytes of a card, as NVIDIA's own tool tells them."""
+def _gpu(index: str) -> tuple[str, int]:
+    """Name and memory in bytes of a GPU, as NVIDIA's own tool tells them."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return f"cuda:{index}", 0

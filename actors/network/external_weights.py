@@ -9,7 +9,7 @@ import onnx
 
 from actors.core.errors import InputError
 from actors.files import storage
-from actors.network.other_formats import LFS_POINTER, LFS_PULL
+from actors.network.not_onnx import LFS_POINTER, LFS_PULL
 from actors.network.traversal import tensors
 
 # As much of a file's name as a message holds.

@@ -31,7 +31,7 @@ class Binding:
             names: of the outputs that are wanted.
             image: as `actors.network.graph.IMAGE` takes it.
             audio: as `actors.network.graph.AUDIO` takes it.
-            cuda: whether the session calculates on a card.
+            cuda: whether the session calculates on a GPU.
         """
         self._session = session
         self._names = names

@@ -11,7 +11,7 @@ import onnx
 from actors.core.errors import InputError
 from actors.files import storage
 from actors.network.external_weights import external_files
-from actors.network.other_formats import check_head, mistaken
+from actors.network.not_onnx import check_head, mistaken
 from actors.network.size_bounds import check_calls
 from actors.network.traversal import nodes, used_names
 

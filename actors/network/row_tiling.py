@@ -83,7 +83,7 @@ class Region:
 def find_region(model: onnx.ModelProto, tensors: ModelTensors, batch: int) -> Region | None:
     """The last layers of a network that may be worth running in strips; ``None`` where there are none.
 
-    Meant for CPUs; a card has other caches and pays for each layer that is started.
+    Meant for CPUs; a GPU has other caches and pays for each layer that is started.
 
     Args:
         model: the network.

@@ -44,7 +44,7 @@ MEMORY = 16 << 30
 LEAST_MEMORY = 6 << 30
 
 # What Linux shows of NVIDIA's driver, itself or under Windows.
-CARDS = ("/dev/nvidiactl", "/dev/dxg")
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 
 SCRIPT = "import sys; sys.path.insert(0, sys.argv[1]); from actors.network.sandbox import main; main()"
 
@@ -60,7 +60,7 @@ class Limits:
     Attributes:
         cpu_seconds: of a processor's time.
         wall_seconds: on the clock.
-        memory: bytes of address space, 0 for any; a card's driver takes as much as it likes.
+        memory: bytes of address space, 0 for any; a GPU's driver takes as much as it likes.
     """
 
     cpu_seconds: int
@@ -76,7 +76,7 @@ class Tried:
         batch: frames that it was run with at once.
         faults: for each frame that it was given why its answer cannot be shown, or ``None``.
         mixing: why their answers change with what else is in a batch, or ``None`` where they do not.
-        cuda: whether the runtime that is installed is one for cards, and the system shows one.
+        cuda: whether the runtime that is installed is one for GPUs, and the system shows one.
         conflict: two builds of the runtime that are both installed, or ``None``.
     """
 
@@ -305,7 +305,7 @@ def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
         "batch": session.batch,
         "mixing": session.mixing if mixes else None,
         "faults": [fault and asdict(fault) for fault in faults],
-        "cuda": CUDA in available_providers() and any(Path(device).exists() for device in CARDS),
+        "cuda": CUDA in available_providers() and any(Path(device).exists() for device in GPU_DEVICES),
         "conflict": runtime_conflict(),
     }
 

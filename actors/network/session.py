@@ -38,7 +38,7 @@ CPU = "CPUExecutionProvider"
 
 OUTPUTS = (PIXELS, LOW, HIGH, SUM)
 
-# Work that belongs on the card. Nodes that only compute shapes are put on the CPU by the CUDA provider itself.
+# Work that belongs on the GPU. Nodes that only compute shapes are put on the CPU by the CUDA provider itself.
 HEAVY_OPERATORS = frozenset({"Conv", "ConvTranspose", "FusedConv", "Gemm", "MatMul", "Resize", "Upsample"})
 
 
@@ -53,7 +53,7 @@ class SessionOptions:
         precision: what the network calculates with.
         ready_planes: it is fed ready-made float planes instead of pixels.
         faces: it is fed what a `FaceEncoder` made of the pictures as well. Not with `bind`.
-        gpu_mem_limit: bytes that the CUDA arena may take, 0 for no limit. Ray does not share out a card's memory.
+        gpu_mem_limit: bytes that the CUDA arena may take, 0 for no limit. Ray does not share out a GPU's memory.
         bind: inputs and outputs stay where the provider calculates and are allocated once; right for CUDA.
         alone: each frame is run without others whatever the batch that the export is fixed to; with ``batch`` 1.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actors.core.pixels import Planes
 
 
-class Places:
+class RangeBackgrounds:
     """Finds what an output frame is drawn on in the blocks of one range.
 
     Attributes:
@@ -72,8 +72,8 @@ def batches(frames: FrameRange, seen: FrameRange, reach: int, size: int, audio: 
     Returns:
         Batches in order, at least one of them; each is wholly of one sort.
     """
-    silent = [frame for frame in frames if not audio.share(frame)]
-    rendered = [frame for frame in frames if audio.share(frame)]
+    silent = [frame for frame in frames if not audio.opacity(frame)]
+    rendered = [frame for frame in frames if audio.opacity(frame)]
     near = {frame + distance for frame in rendered for distance in range(-reach, reach + 1)}
-    needed = [frame for frame in seen if frame in near and audio.share(frame)]
+    needed = [frame for frame in seen if frame in near and audio.opacity(frame)]
     return sorted([*divide(silent, size), *divide(needed, size)])

@@ -21,7 +21,7 @@ from actors.core.pixels import Image, Planes, crop_face, to_planes
 from actors.core.warp import warp_crop
 from actors.core.yuv import to_yuv420
 from actors.files import storage
-from actors.files.node_check import NodeProof, prove_code, prove_model
+from actors.files.node_check import NodeCheck, check_code, check_model
 from actors.rendering.image_files import Prepared, prepare_background
 from actors.rendering.video_frames import decode_video
 
@@ -44,7 +44,7 @@ class FaceRequest:
     """
 
     tensors: ModelTensors
-    proof: NodeProof
+    proof: NodeCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
     """
     began = time.perf_counter()
     if request.code:
-        prove_code(request.code)
+        check_code(request.code)
     block = _load(request, kind)
     loaded = time.thread_time()
     if request.prepare is not None and block.frames is not None:
@@ -177,7 +177,7 @@ def _encode_faces(block: Block, request: FaceRequest, kind: ModelKind) -> tuple[
     # Imported here, so that a driver never loads the runtime, nor a loader that does not need it.
     from actors.network.session import FaceEncoder  # noqa: PLC0415
 
-    prove_model(request.proof)
+    check_model(request.proof)
     encoder = FaceEncoder(request.proof.model, request.tensors, kind, ready_planes=block.planes is not None)
     faces = tuple(np.empty((block.count, *face.sides), np.float32) for face in request.tensors.face)
     for i in range(block.count):

@@ -26,15 +26,15 @@ from actors.core.timings import FrameTiming
 from actors.core.worker_reports import FrameFailure, RangeReport, WorkerReport
 from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.files import storage
-from actors.files.node_check import prove_node
+from actors.files.node_check import check_node
 from actors.files.run_layout import frame_path, segment_name, segment_path
 from actors.network.cpu_kind import cpu_kind
 from actors.network.device import Device, own_device
-from actors.rendering.batching import Places, batches
+from actors.rendering.batching import RangeBackgrounds, batches
 from actors.rendering.blocks import Block
 from actors.rendering.executors import executor
 from actors.rendering.image_files import encode_frame, splice_frame
-from actors.rendering.segment_writer import Batch, Film, FinishedFrame, charge, measured, milliseconds
+from actors.rendering.segment_writer import Batch, FinishedFrame, SegmentWriter, charge, measured, milliseconds
 from actors.rendering.worker_config import WorkerConfig
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from actors.network.session import Session
 
 # Batches that may be on their way to disk while the network runs the next one: enough to keep it busy, and few enough
-# that finished frames do not pile up where disk or cores are slower than the card.
+# that finished frames do not pile up where disk or cores are slower than the GPU.
 BATCHES_BEHIND = 2
 
 # Of one batch: the network's view of the backgrounds, the audio tensors, and what the face encoder made before.
@@ -87,7 +87,7 @@ class Compositor:
             importlib.import_module("actors.rendering.video_segments")
         imported = time.perf_counter()
         config = self._config
-        prove_node(config.proof)
+        check_node(config.proof)
         ready = ready_session(config, self._device.memory, self._audio)
         self._session = session = ready.session
         # What there is by now stays for good; a collection that walks through it again takes 50 ms, every few ranges.
@@ -133,9 +133,13 @@ class Compositor:
         alone = min(1, finishers)
         # Leaving them waits for whatever still runs, also after an error: nothing is written once this has returned.
         with executor(alone) as feeder, executor(finishers) as finishing, executor(alone) as filming:
-            film = Film(filming, config.kind.fps, self._video.aspect, 2 * self._session.batch) if self._video else None
+            film = (
+                SegmentWriter(filming, config.kind.fps, self._video.aspect, 2 * self._session.batch)
+                if self._video
+                else None
+            )
             seen = config.pairing.around(frames, config.reach, len(self._audio))
-            places = Places(config.pairing.backgrounds_of(seen), seen, blocks)
+            places = RangeBackgrounds(config.pairing.backgrounds_of(seen), seen, blocks)
             done, failures = self._run(self._session, frames, places, feeder, finishing, film)
             # With a hole in it a segment would shift every later frame; the run reports the hole instead.
             segment = film.finish() if film and done and not failures else None
@@ -152,10 +156,10 @@ class Compositor:
         self,
         session: Session,
         frames: FrameRange,
-        places: Places,
+        places: RangeBackgrounds,
         feeder: Executor,
         finishing: Executor,
-        film: Film | None,
+        film: SegmentWriter | None,
     ) -> tuple[list[FinishedFrame], list[FrameFailure]]:
         """All frames of a range through all stages, in order; the network runs for their neighbours too."""
         done: list[FinishedFrame] = []
@@ -192,17 +196,17 @@ class Compositor:
         return done, failures
 
     def _gather(
-        self, number: int, part: FrameRange, frames: FrameRange, places: Places
+        self, number: int, part: FrameRange, frames: FrameRange, places: RangeBackgrounds
     ) -> tuple[Batch, NetworkInput | None]:
         """The network's input for one batch; ``None`` where it need not run."""
         started_at, clock = time.time(), time.perf_counter()
-        if not self._audio.share(part.start):
+        if not self._audio.opacity(part.start):
             return Batch(number, len(part), started_at, milliseconds(clock)), None
         kind, size = self._config.kind, sum(frame in frames for frame in part)
         given = places.image(part, kind), self._audio.tensors(part.start, part.stop, kind), places.faces(part)
         return Batch(number, size, started_at, milliseconds(clock)), given
 
-    def _fit(self, frame: int, mouth: ColourPlanes, places: Places) -> tuple[ColourFit, float]:
+    def _fit(self, frame: int, mouth: ColourPlanes, places: RangeBackgrounds) -> tuple[ColourFit, float]:
         """What brings one frame's colours to those of its background."""
         clock = time.perf_counter()
         block, i = places.find(frame)
@@ -211,7 +215,12 @@ class Compositor:
         return fit_colours(block.crops[i], from_planes(mouth), self._config.kind), milliseconds(clock)
 
     def _finish(
-        self, frame: int, planes: ColourPlanes | None, batch: Batch, places: Places, near: Mapping[int, PendingFit]
+        self,
+        frame: int,
+        planes: ColourPlanes | None,
+        batch: Batch,
+        places: RangeBackgrounds,
+        near: Mapping[int, PendingFit],
     ) -> FinishedFrame:
         """Composites, encodes and writes one frame.
 
@@ -236,8 +245,8 @@ class Compositor:
             mouth = matched(mouth, smoothed({other: fit.result()[0] for other, fit in near.items()}, frame))
             finished.composite_ms = near[frame].result()[1]
         backing = block.backings[i]
-        share = self._audio.share(frame)
-        patch = finish_patch(block.crops[i], mouth, box, backing, config.kind, config.interpolation, share)
+        opacity = self._audio.opacity(frame)
+        patch = finish_patch(block.crops[i], mouth, box, backing, config.kind, config.interpolation, opacity)
         finished.edges = backing.seam, edge_pixels(backing.seam, patch)
         finished.composite_ms += milliseconds(clock)
         if config.delivery.image_format is not ImageFormat.NONE:
@@ -317,7 +326,7 @@ def _frames(block: Block) -> Image:
     return block.frames
 
 
-def _collect(futures: list[Future[FinishedFrame]], film: Film | None) -> list[FinishedFrame]:
+def _collect(futures: list[Future[FinishedFrame]], film: SegmentWriter | None) -> list[FinishedFrame]:
     """The finished frames of a batch, once they are; they go to the film in order."""
     done = [future.result() for future in futures]
     if film is not None:

@@ -1,4 +1,4 @@
-"""Executors for the steps of a batch: on threads of their own beside a card, or inline where every core is taken."""
+"""Executors for the steps of a batch: on threads of their own beside a GPU, or inline where every core is taken."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class FinishedFrame:
     yuv: Image | None = None
 
 
-class Film:
+class SegmentWriter:
     """The segment of one range: frames are added in order and encoded by a thread of their own, a few behind."""
 
     def __init__(self, filming: Executor, fps: int, aspect: Fraction, longest: int) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from actors.core.choices import Delivery, Interpolation, Precision
     from actors.core.kind import ModelKind, ModelTensors
     from actors.core.pairing import Pairing
-    from actors.files.node_check import NodeProof
+    from actors.files.node_check import NodeCheck
     from actors.rendering.blocks import BlockRequest
 
 
@@ -30,7 +30,7 @@ class WorkerConfig:
         finishers: threads that finish frames while the network runs; 0 finishes them in turn with it, which is right
             where network and finishing share the cores.
         batch: frames per inference.
-        gpus: fraction of a card this worker has; 0 on the CPU.
+        gpus: fraction of a GPU this worker has; 0 on the CPU.
         interpolation: filter of the paste.
         ready_planes: the clip has network input instead of pictures.
         faces: blocks hold what the network's face encoder makes of their backgrounds.
@@ -57,7 +57,7 @@ class WorkerConfig:
     colour_match: bool
     delivery: Delivery | None
     out: str
-    proof: NodeProof
+    proof: NodeCheck
     samples: tuple[tuple[int, BlockRequest], ...]
 
     @property

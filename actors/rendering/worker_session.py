@@ -47,7 +47,7 @@ def ready_session(config: WorkerConfig, memory: int, audio: AudioTrack) -> Ready
 
     Args:
         config: the worker's.
-        memory: bytes of the card's, 0 where there is none.
+        memory: bytes of the GPU's, 0 where there is none.
         audio: what drives the mouth.
 
     Raises:

@@ -34,7 +34,7 @@ _LOST_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChannelChoice:
     """What is heard of a recording.
 
     Attributes:
@@ -79,18 +79,20 @@ class Levels:
             self._loud += 1
             self._lost += bool(products.mean() / sound.shape[1] < _LOST * powers.max())
 
-    def choice(self) -> Choice:
+    def choice(self) -> ChannelChoice:
         """What is to be heard, by all that was added."""
         if len(self.names) == 1:
-            return Choice()
+            return ChannelChoice()
         if self.layout.startswith("ambisonic"):
-            return Choice((0,), f"is {self.layout}: its first channel, which hears all directions alike, is heard")
+            return ChannelChoice(
+                (0,), f"is {self.layout}: its first channel, which hears all directions alike, is heard"
+            )
         powers = np.diag(self._products)
         if not powers.max():
-            return Choice()
+            return ChannelChoice()
         return self._centre(powers) or self._others(powers)
 
-    def _centre(self, powers: NDArray[np.float64]) -> Choice | None:
+    def _centre(self, powers: NDArray[np.float64]) -> ChannelChoice | None:
         """The centre, where there is one and it is neither empty nor well heard in the mean."""
         if len(powers) < 3 or "FC" not in self.names:
             return None
@@ -101,9 +103,9 @@ class Levels:
         if kept >= _KEPT:
             return None
         warning = f"its centre ({self.layout}) is heard alone: the mean of all {len(powers)} channels would cover it"
-        return Choice((centre,), warning)
+        return ChannelChoice((centre,), warning)
 
-    def _others(self, powers: NDArray[np.float64]) -> Choice:
+    def _others(self, powers: NDArray[np.float64]) -> ChannelChoice:
         filled = np.flatnonzero(self._peaks >= _NOTHING * self._peaks.max())
         alone = 2 * len(filled) <= len(powers)
         heard = filled if alone else np.arange(len(powers))
@@ -114,34 +116,36 @@ class Levels:
         if alone:
             names = " and ".join(self._name(int(channel)) for channel in heard)
             verb = "hold" if len(heard) > 1 else "holds"
-            return Choice(
+            return ChannelChoice(
                 tuple(map(int, heard)), f"only {names} of its {len(powers)} channels {verb} sound: no other is heard"
             )
         if self._lost > _LOST_SHARE * self._loud:
             if powers.sum() < (1 + _REST) * powers[loudest]:
                 fall = 10 * math.log10(powers[loudest] / products.mean())
-                return Choice(
+                return ChannelChoice(
                     (loudest,),
                     f"{self._name(loudest)} holds nearly all of its sound and is heard alone: the mean of all"
                     f" {len(powers)} channels would be {fall:.0f} dB quieter",
                 )
-            return Choice(
+            return ChannelChoice(
                 None,
                 f"in {self._lost} of {self._loud} seconds its channels cancel each other in their mean, which is heard",
             )
-        return Choice()
+        return ChannelChoice()
 
-    def _opposed(self, powers: NDArray[np.float64], filled: NDArray[np.intp], loudest: int, mean: float) -> Choice:
+    def _opposed(
+        self, powers: NDArray[np.float64], filled: NDArray[np.intp], loudest: int, mean: float
+    ) -> ChannelChoice:
         """The loudest channel, where the others are the same sound; else there is only a warning."""
         likeness = self._products[loudest, filled] / np.sqrt(powers[loudest] * powers[filled])
         fall = "silent" if mean <= 0 else f"{10 * math.log10(powers[loudest] / mean):.0f} dB quieter"
         if np.abs(likeness).min() >= _SAME:
-            return Choice(
+            return ChannelChoice(
                 (loudest,),
                 f"its channels oppose each other (one is another's negative): {self._name(loudest)}, the loudest, is"
                 f" heard, as their mean would be {fall}",
             )
-        return Choice(None, f"its channels oppose each other in part: their mean, which is heard, is {fall}")
+        return ChannelChoice(None, f"its channels oppose each other in part: their mean, which is heard, is {fall}")
 
     def _name(self, channel: int) -> str:
         named = self.names[channel]

@@ -19,8 +19,8 @@ from actors.core.errors import InputError
 from actors.files import storage
 from actors.files.media_tracks import LATEST_START, chosen, others_start
 from jobs.audio.mpeg_parts import sound_parts
-from jobs.audio.other_sound_formats import not_sound
 from jobs.audio.spliced_file import Part, Spliced
+from jobs.audio.unread_sounds import not_sound
 from jobs.audio.wav_lengths import is_round, readable_parts
 
 # Playlists and session descriptions are left out: they make FFmpeg open other files and addresses.

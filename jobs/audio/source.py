@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from actors.core.choices import Hears
+from actors.core.choices import AudioSource
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.files import storage
@@ -68,7 +68,7 @@ def encoders_kind(name: str | None) -> ModelKind:
     Raises:
         InputError: that kind takes none, there is no such kind, or several differ in what they take.
     """
-    kinds = [kind for kind in kinds_named(name) if kind.hears is Hears.ENCODER]
+    kinds = [kind for kind in kinds_named(name) if kind.audio_source is AudioSource.ENCODER]
     if not kinds:
         raise InputError(
             f"--kind {name}", "takes no features of an encoder of mel windows", "mouthpiece kinds lists all"
@@ -105,8 +105,8 @@ def read_speech(recording: str, encoder: str, kind: ModelKind) -> Speech:
         InputError: one of them cannot be used, or the sound is shorter than a frame.
     """
     recording, encoder = storage.resolve(recording), storage.absolute(encoder)
-    if kind.hears is not Hears.ENCODER:
-        fix = "leave --encoder out" if kind.hears is Hears.MEL else "give --features instead"
+    if kind.audio_source is not AudioSource.ENCODER:
+        fix = "leave --encoder out" if kind.audio_source is AudioSource.MEL else "give --features instead"
         raise InputError("--encoder", f"{kind.name} does not take features of an encoder of mel windows", fix)
     tensors = read_encoder(encoder)
     if not tensors.plain:
@@ -133,7 +133,7 @@ def read_shown(recording: str, rows: int, kind: ModelKind) -> Survey:
         raise InputError(
             found.path,
             f"lasts {seconds:.2f} s, the features beside it {expected:.2f} s",
-            "give features of this recording" + (", or --encoder" if kind.hears is Hears.ENCODER else ""),
+            "give features of this recording" + (", or --encoder" if kind.audio_source is AudioSource.ENCODER else ""),
         )
     return found
 

@@ -47,7 +47,7 @@ compared with the same reference. DIR gets three files:
 
 ``benchmark.parquet``
     One row per regime, format, system and repeat (two where the bare network ran with two settings): the
-    attributes of `jobs.benchmark.measurement.Trial`; the parts of the cold start as columns ``cold_...``.
+    attributes of `jobs.benchmark.measurement.Measurement`; the parts of the cold start as columns ``cold_...``.
 
 ``benchmark.md``
     The tables for README.

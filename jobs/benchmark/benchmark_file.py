@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 
 from jobs.benchmark.machine import Machine
-from jobs.benchmark.matrix import Cell, Device, Regime, System
-from jobs.benchmark.measurement import Answer, Trial
+from jobs.benchmark.matrix import BenchmarkDevice, Cell, Regime, System
+from jobs.benchmark.measurement import Answer, Measurement
 from jobs.benchmark.memory import Memory
 from jobs.benchmark.modes import ModeCost
 from jobs.benchmark.results import cold_starts, compare, comparison_record, group, spread, summarise
@@ -47,16 +47,16 @@ class Report:
     date: str
     command: str
     machine: Machine
-    device: Device
+    device: BenchmarkDevice
     seconds: float
     clip: dict[str, Any] = field(default_factory=dict)
     networks: dict[Regime, dict[str, Any]] = field(default_factory=dict)
-    sweep: list[Trial] = field(default_factory=list)
+    sweep: list[Measurement] = field(default_factory=list)
     settings: dict[tuple[Regime, System], Setting] = field(default_factory=dict)
-    trials: list[Trial] = field(default_factory=list)
+    trials: list[Measurement] = field(default_factory=list)
     memory: dict[Cell, Memory] = field(default_factory=dict)
-    workers_batch: list[Trial] = field(default_factory=list)
-    long_run: list[Trial] = field(default_factory=list)
+    workers_batch: list[Measurement] = field(default_factory=list)
+    long_run: list[Measurement] = field(default_factory=list)
     modes: list[ModeCost] = field(default_factory=list)
     modes_fault: str = ""
     complete: bool = False
@@ -122,14 +122,14 @@ class Report:
         }
 
 
-def _swept(trial: Trial) -> dict[str, Any]:
+def _swept(trial: Measurement) -> dict[str, Any]:
     kept = ("regime", "system", "format", "workers", "threads", "batch", "precision", "frames", "fps", "fault")
     return {name: getattr(trial, name) for name in kept}
 
 
-def long_runs(trials: Iterable[Trial]) -> list[dict[str, Any]]:
+def long_runs(trials: Iterable[Measurement]) -> list[dict[str, Any]]:
     """Rate and memory by length of the run, over the repeats; no rate, as for systems, where one of them failed."""
-    lengths: dict[int, list[Trial]] = {}
+    lengths: dict[int, list[Measurement]] = {}
     for trial in trials:
         lengths.setdefault(trial.frames, []).append(trial)
     return [
@@ -144,12 +144,12 @@ def long_runs(trials: Iterable[Trial]) -> list[dict[str, Any]]:
     ]
 
 
-def _rate(trials: Sequence[Trial]) -> dict[str, Any] | None:
+def _rate(trials: Sequence[Measurement]) -> dict[str, Any] | None:
     rates = [trial.fps for trial in trials if trial.fps is not None]
     return asdict(spread(rates)) if len(rates) == len(trials) else None
 
 
-def to_table(trials: Iterable[Trial]) -> pa.Table:
+def to_table(trials: Iterable[Measurement]) -> pa.Table:
     """Trials as an Arrow table: one row each, parts of the cold start as columns of their own."""
     rows = []
     for trial in trials:

@@ -15,7 +15,7 @@ import numpy as np
 from actors.core.choices import Precision
 from actors.core.pixels import Image
 from jobs.benchmark.material import Material
-from jobs.benchmark.matrix import Device, Output
+from jobs.benchmark.matrix import BenchmarkDevice, Output
 
 # Changing every value of a frame by up to two levels at random moved single values of its JPEG by 18 at most (measured
 # at quality 95 on frames of the demo and on noise).
@@ -32,7 +32,7 @@ VIDEO_IN_STEP = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class FrameVerdict:
     """What came of a comparison.
 
     Attributes:
@@ -46,13 +46,13 @@ class Verdict:
     fault: str = ""
 
 
-def tolerance(device: Device, precision: Precision, output: Output) -> int:
+def tolerance(device: BenchmarkDevice, precision: Precision, output: Output) -> int:
     """Levels by which a value may differ from the reference, which is rendered on the CPU in float32.
 
     None on the CPU. Another device rounds otherwise (one level), half precision more so (two); in JPEG one level may
     tip a coefficient over to its next step, which shows as many.
     """
-    if device is Device.CPU:
+    if device is BenchmarkDevice.CPU:
         return 0
     if output is Output.JPG:
         return JPEG_LEVELS
@@ -145,7 +145,9 @@ def decibel(found: Image, wanted: Image) -> float:
     return 10 * math.log10(255**2 / error) if error else math.inf
 
 
-def check_frames(folder: Path, output: Output, frames: int, reference: Reference, allowed: int, most: int) -> Verdict:
+def check_frames(
+    folder: Path, output: Output, frames: int, reference: Reference, allowed: int, most: int
+) -> FrameVerdict:
     """Compares frame files with the reference.
 
     Args:
@@ -159,23 +161,23 @@ def check_frames(folder: Path, output: Output, frames: int, reference: Reference
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     expected = {f"frame_{frame:06d}.{output}" for frame in range(frames)}
     if missing := sorted(expected - names):
-        return Verdict(0, 0, f"{len(missing)} of {frames} frames are missing, the first is {missing[0]}")
+        return FrameVerdict(0, 0, f"{len(missing)} of {frames} frames are missing, the first is {missing[0]}")
     if extra := sorted(names - expected):
-        return Verdict(0, 0, f"{len(extra)} files are no frames of it, the first is {extra[0]}")
+        return FrameVerdict(0, 0, f"{len(extra)} files are no frames of it, the first is {extra[0]}")
     worst = 0
     sample = reference.sample(frames, most)
     for checked, frame in enumerate(sample):
         try:
             found = read_image(folder / f"frame_{frame:06d}.{output}")
         except OSError as error:
-            return Verdict(checked, worst, str(error))
+            return FrameVerdict(checked, worst, str(error))
         worst = max(worst, difference(found, reference.frame(frame, output)))
         if worst > allowed:
-            return Verdict(checked + 1, worst, f"frame {frame} differs from the reference by {worst} levels")
-    return Verdict(len(sample), worst)
+            return FrameVerdict(checked + 1, worst, f"frame {frame} differs from the reference by {worst} levels")
+    return FrameVerdict(len(sample), worst)
 
 
-def check_video(path: Path, frames: int, reference: Reference, most: int) -> Verdict:
+def check_video(path: Path, frames: int, reference: Reference, most: int) -> FrameVerdict:
     """Compares a video's face boxes with the reference, as closely as an encoder leaves them.
 
     Args:
@@ -196,17 +198,19 @@ def check_video(path: Path, frames: int, reference: Reference, most: int) -> Ver
             checked += 1
             near = {other: reference.likeness(found, frame, other) for other in (frame - 1, frame, frame + 1)}
             if near[frame] < VIDEO_DECIBEL:
-                return Verdict(checked, worst, f"frame {frame} of the video is {near[frame]:.1f} dB from the reference")
+                return FrameVerdict(
+                    checked, worst, f"frame {frame} of the video is {near[frame]:.1f} dB from the reference"
+                )
             in_step += near[frame] == max(near.values())
     except (OSError, av.error.FFmpegError) as error:
-        return Verdict(checked, worst, f"the video cannot be decoded ({type(error).__name__})")
+        return FrameVerdict(checked, worst, f"the video cannot be decoded ({type(error).__name__})")
     if count != frames:
-        return Verdict(checked, worst, f"the video has {count} frames instead of {frames}")
+        return FrameVerdict(checked, worst, f"the video has {count} frames instead of {frames}")
     if in_step < VIDEO_IN_STEP * checked:
-        return Verdict(
+        return FrameVerdict(
             checked, worst, f"{checked - in_step} of {checked} frames of the video look like their neighbours"
         )
-    return Verdict(checked, worst)
+    return FrameVerdict(checked, worst)
 
 
 def _decoded(path: Path) -> Iterator[av.VideoFrame]:

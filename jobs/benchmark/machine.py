@@ -27,7 +27,7 @@ class Machine:
         cpu: model of its processor.
         cores: logical cores that this process may use.
         memory_gib: physical memory.
-        gpu: name and driver of its first card, or ``None``.
+        gpu: name and driver of its first GPU, or ``None``.
         system: name of the operating system.
         versions: of Python and of the packages that matter.
     """
@@ -46,8 +46,8 @@ class Machine:
     @property
     def line(self) -> str:
         """In a few words."""
-        card = f", {self.gpu}" if self.gpu else ", no GPU"
-        return f"{self.cores} cores of {self.cpu}, {self.memory_gib:.0f} GiB{card}"
+        gpu = f", {self.gpu}" if self.gpu else ", no GPU"
+        return f"{self.cores} cores of {self.cpu}, {self.memory_gib:.0f} GiB{gpu}"
 
 
 def this_machine() -> Machine:

@@ -63,7 +63,7 @@ class Output(StrEnum):
     NONE = "none"
 
 
-class Device(StrEnum):
+class BenchmarkDevice(StrEnum):
     """Where the network runs."""
 
     CPU = "cpu"
@@ -72,7 +72,7 @@ class Device(StrEnum):
     @property
     def provider(self) -> str:
         """ONNX Runtime's execution provider."""
-        return {Device.CPU: "CPUExecutionProvider", Device.CUDA: "CUDAExecutionProvider"}[self]
+        return {BenchmarkDevice.CPU: "CPUExecutionProvider", BenchmarkDevice.CUDA: "CUDAExecutionProvider"}[self]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,14 +175,14 @@ def whole(frames: float) -> int:
 class Goal:
     """Ours must be at least ``ratio`` times as fast as another system."""
 
-    device: Device
+    device: BenchmarkDevice
     regime: Regime
     output: Output
     over: System
     ratio: float
 
 
-_CPU = Device.CPU
+_CPU = BenchmarkDevice.CPU
 GOALS = (
     *(Goal(_CPU, Regime.HEAVY, output, System.BARE, 0.97) for output in (Output.JPG, Output.PNG)),
     *(
@@ -195,11 +195,11 @@ GOALS = (
     Goal(_CPU, Regime.LIGHT, Output.JPG, System.THREAD_POOL, 3.0),
     Goal(_CPU, Regime.LIGHT, Output.JPG, System.RAY_DATA, 4.0),
     Goal(_CPU, Regime.LIGHT, Output.PNG, System.PLAIN_LOOP, 3.5),
-    Goal(Device.CUDA, Regime.HEAVY, Output.JPG, System.BARE, 0.90),
+    Goal(BenchmarkDevice.CUDA, Regime.HEAVY, Output.JPG, System.BARE, 0.90),
 )
 
 
-def goal_of(device: Device, regime: Regime, output: Output, over: System) -> float | None:
+def goal_of(device: BenchmarkDevice, regime: Regime, output: Output, over: System) -> float | None:
     """The ratio to reach, where there is one."""
     for goal in GOALS:
         if (goal.device, goal.regime, goal.output, goal.over) == (device, regime, output, over):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jobs.benchmark.frame_check import Verdict
+from jobs.benchmark.frame_check import FrameVerdict
 from jobs.benchmark.matrix import Cell, Output, Regime, System
 from jobs.benchmark.memory import Memory
 from jobs.benchmark.settings import Setting
@@ -61,7 +61,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class Measurement:
     """A system's run in one repeat; times in seconds, memory in bytes.
 
     Attributes:
@@ -139,15 +139,15 @@ def counted_fps(frames: int, steady_s: float, prepare_s: float, cores: int) -> f
 
 
 def make_trial(
-    assignment: Assignment, answer: Answer, verdict: Verdict, *, repeat: int, order: int, cores: int
-) -> Trial:
+    assignment: Assignment, answer: Answer, verdict: FrameVerdict, *, repeat: int, order: int, cores: int
+) -> Measurement:
     """Joins what was asked, what was answered and what the frames turned out to be."""
     cell, setting, frames = assignment.cell, assignment.setting, answer.frames or assignment.frames
     fault = answer.fault or verdict.fault
     steady = answer.steady_s
     workers, threads, batch = answer.layout or (setting.workers, setting.threads, setting.batch)
     memory = answer.memory or Memory(0, 0, 0, 0, (), 0)
-    return Trial(
+    return Measurement(
         regime=cell.regime,
         format=cell.output,
         system=cell.system,

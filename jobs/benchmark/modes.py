@@ -27,8 +27,8 @@ from jobs.benchmark.subprocesses import run_process
 from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.planning.blocks import BlockPlan
-from jobs.planning.ranges import LONGEST_RANGE
+from jobs.planning.block_plan import BlockPlan
+from jobs.planning.range_plan import LONGEST_RANGE
 from jobs.planning.requests import block_request, worker_config
 
 # One range, as long as they are planned.

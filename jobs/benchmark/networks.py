@@ -22,7 +22,7 @@ from jobs.models.stand_in import build_stand_in
 
 
 @dataclass(frozen=True, slots=True)
-class Network:
+class RegimeNetwork:
     """A network.
 
     Attributes:
@@ -54,7 +54,7 @@ def networks_kind(given: str | None, name: str | None) -> ModelKind:
     return demo_kind() if name is None else kinds_named(name)[0]
 
 
-def make_network(regime: Regime, given: str | None, kind: ModelKind, scratch: Path, *, half: bool) -> Network:
+def make_network(regime: Regime, given: str | None, kind: ModelKind, scratch: Path, *, half: bool) -> RegimeNetwork:
     """Builds or takes a regime's network.
 
     Args:
@@ -78,7 +78,7 @@ def make_network(regime: Regime, given: str | None, kind: ModelKind, scratch: Pa
         source = storage.absolute(given)
         name = Path(source).name
     tensors = read_model(source, kind)
-    return Network(name, source, _write_half(source, scratch / f"{regime}-fp16.onnx") if half else None, tensors)
+    return RegimeNetwork(name, source, _write_half(source, scratch / f"{regime}-fp16.onnx") if half else None, tensors)
 
 
 def _write_half(source: str, path: Path) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jobs.benchmark.matrix import Device, Output, Regime, System, goal_of
-from jobs.benchmark.measurement import Trial
+from jobs.benchmark.matrix import BenchmarkDevice, Output, Regime, System, goal_of
+from jobs.benchmark.measurement import Measurement
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +116,15 @@ def ratio(ours: Mapping[int, float], other: Mapping[int, float]) -> Ratio:
 Key = tuple[Regime, Output, System]
 
 
-def group(trials: Iterable[Trial]) -> dict[Key, list[Trial]]:
+def group(trials: Iterable[Measurement]) -> dict[Key, list[Measurement]]:
     """Trials by regime, format and system, in the order of their first appearance."""
-    found: dict[Key, list[Trial]] = {}
+    found: dict[Key, list[Measurement]] = {}
     for trial in trials:
         found.setdefault((trial.regime, trial.format, trial.system), []).append(trial)
     return found
 
 
-def rates(trials: Iterable[Trial]) -> dict[int, float] | None:
+def rates(trials: Iterable[Measurement]) -> dict[int, float] | None:
     """The rate in each repeat; of the bare network's settings, that whose median is the highest.
 
     Returns:
@@ -140,7 +140,7 @@ def rates(trials: Iterable[Trial]) -> dict[int, float] | None:
     return max(settings.values(), key=lambda found: statistics.median(found.values()), default=None)
 
 
-def summarise(trials: Sequence[Trial]) -> list[Result]:
+def summarise(trials: Sequence[Measurement]) -> list[Result]:
     """One result for each regime, format and system."""
     groups = group(trials)
     results = []
@@ -163,7 +163,7 @@ def summarise(trials: Sequence[Trial]) -> list[Result]:
     return results
 
 
-def compare(trials: Sequence[Trial], device: Device) -> list[Comparison]:
+def compare(trials: Sequence[Measurement], device: BenchmarkDevice) -> list[Comparison]:
     """Ours over every other system that was measured beside it; systems that write nothing compare with all formats."""
     groups = group(trials)
     found = []
@@ -186,7 +186,7 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
     return {**flat, **flat["ratio"], "met": comparison.met}
 
 
-def cold_starts(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+def cold_starts(trials: Sequence[Measurement]) -> list[dict[str, Any]]:
     """Medians of the parts of ours' start-up, by regime and format."""
     found = []
     for (regime, output, system), some in group(trials).items():

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from actors.core.choices import Precision
-from jobs.benchmark.matrix import Device, Regime, System
+from jobs.benchmark.matrix import BenchmarkDevice, Regime, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,13 @@ POOLED = frozenset({System.THREAD_POOL, System.THREAD_POOL_OVERLAPPED})
 LONE = POOLED | {System.SINGLE, System.BATCH}
 
 
-def candidates(device: Device, cores: int, fixed_batch: int | None) -> tuple[Setting, ...]:
+def candidates(device: BenchmarkDevice, cores: int, fixed_batch: int | None) -> tuple[Setting, ...]:
     """What is tried on the bare network.
 
     On CPUs all cores are used each time: by one session, by one session per core, and on larger machines by sessions
-    of two and four threads between. On a card: one session or several, in either precision.
+    of two and four threads between. On a GPU: one session or several, in either precision.
     """
-    if device is Device.CUDA:
+    if device is BenchmarkDevice.CUDA:
         batches = (fixed_batch,) if fixed_batch else CUDA_BATCHES
         return tuple(
             Setting(sessions, 1, batch, precision)
@@ -112,7 +112,7 @@ def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixe
 
 
 def alternatives(
-    system: System, base: Setting, device: Device, regime: Regime, fixed_batch: int | None
+    system: System, base: Setting, device: BenchmarkDevice, regime: Regime, fixed_batch: int | None
 ) -> tuple[Setting, ...]:
     """Settings that may suit a system better than the bare network's, where the network is not all that takes time.
 
@@ -128,12 +128,12 @@ def alternatives(
         regime: which network.
         fixed_batch: the only batch that the network takes, if it is so exported.
     """
-    if system in LONE and device is Device.CPU:
+    if system in LONE and device is BenchmarkDevice.CPU:
         tried = [base, replace(base, threads=1)]
         if system in POOLED and fixed_batch is None:
             tried.append(replace(base, threads=1, batch=POOL_BATCH))
         return tuple(dict.fromkeys(tried))
-    large = device is Device.CUDA or regime is Regime.LIGHT
+    large = device is BenchmarkDevice.CUDA or regime is Regime.LIGHT
     if system is System.RAY_DATA and fixed_batch is None and large:
         return tuple(dict.fromkeys([base, replace(base, batch=RAY_DATA_BATCH)]))
     return (base,)

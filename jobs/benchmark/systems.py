@@ -12,9 +12,9 @@ from typing import Any
 from actors.core.choices import Loop
 from jobs.benchmark import baselines
 from jobs.benchmark.material import Material
-from jobs.benchmark.matrix import Device, Output, System
+from jobs.benchmark.matrix import BenchmarkDevice, Output, System
 from jobs.benchmark.measurement import Answer, Assignment
-from jobs.benchmark.networks import Network
+from jobs.benchmark.networks import RegimeNetwork
 from jobs.benchmark.subprocesses import run_process
 from jobs.cluster.program_files import own_command
 
@@ -35,8 +35,8 @@ class Runner:
     """
 
     material: Material
-    network: Network
-    device: Device
+    network: RegimeNetwork
+    device: BenchmarkDevice
     scratch: Path
     quality: int
     limit: float
@@ -61,8 +61,8 @@ class Runner:
         material, kind, setting = self.material, self.material.kind, assignment.setting
         tensors = self.network.tensors
         options: dict[str, Any] = {} if assignment.seconds is None else {"seconds": assignment.seconds}
-        if assignment.cell.system is System.BARE and self.device is Device.CUDA:
-            options["on_card"] = True
+        if assignment.cell.system is System.BARE and self.device is BenchmarkDevice.CUDA:
+            options["on_gpu"] = True
         return {
             "backgrounds": list(material.backgrounds),
             "rects": [[box.x0, box.y0, box.x1, box.y1] for box in material.boxes],
@@ -103,7 +103,7 @@ class Runner:
             command += ["--quality", str(self.quality)]
         if assignment.chosen:
             command += ["--workers", str(setting.workers), "--batch", str(setting.batch)]
-            if self.device is Device.CUDA:
+            if self.device is BenchmarkDevice.CUDA:
                 command += ["--gpus-per-worker", f"{1 / setting.workers:.4f}"]
         if output is Output.VIDEO:
             command += ["--video"]

@@ -5,8 +5,8 @@ from jobs.clip.binary import read_windows
 from jobs.clip.feature_file import read_features
 from jobs.clip.parsing import read_parsing
 from jobs.clip.reader import read_clip
-from jobs.clip.video import check_video
 from jobs.clip.video_metadata import describe
+from jobs.clip.video_source import check_video
 
 __all__ = [
     "check_video",

@@ -13,9 +13,9 @@ from actors.files import storage
 from jobs.clip.files import is_file
 from jobs.clip.images import image_files, read_images
 from jobs.clip.notes import Notes
-from jobs.clip.other_formats import refuse_in_folder
-from jobs.clip.video import read_video, video_files
+from jobs.clip.unread_containers import refuse_in_folder
 from jobs.clip.video_metadata import tell
+from jobs.clip.video_source import read_video, video_files
 
 IMAGE_FOLDER = "full_body_img"
 PACKAGE_VIDEO = "full_body_video.mp4"

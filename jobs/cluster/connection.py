@@ -25,7 +25,7 @@ from jobs.cluster.address import Gcs, Target, check_cluster, find_cluster, read_
 from jobs.cluster.auth_token import MODE, close_token, private_token
 from jobs.cluster.local_ray import loopback, one_line, start_here
 from jobs.cluster.program_files import job_config
-from jobs.cluster.ray_thread import WATCH_SECONDS, Hold, kept, watched
+from jobs.cluster.ray_thread import WATCH_SECONDS, RayHold, kept, watched
 from jobs.console import say
 from jobs.process.temporary_folders import ray_folder
 from jobs.process.time_limits import within
@@ -54,7 +54,7 @@ SESSION = "r/session_12345678/sockets/plasma_store.1"
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ClusterResources:
     """What the live nodes have.
 
     Attributes:
@@ -84,7 +84,7 @@ class Cluster:
         hold: knows whether it is still there.
     """
 
-    def __init__(self, hold: Hold, *, own: bool) -> None:
+    def __init__(self, hold: RayHold, *, own: bool) -> None:
         self.own = own
         self._hold = hold
 
@@ -97,7 +97,7 @@ class Cluster:
         """Lets nobody wait for Ray's leave any more."""
         self._hold.hurry = True
 
-    def offer(self) -> Offer:
+    def offer(self) -> ClusterResources:
         """What is there right now.
 
         Raises:
@@ -114,7 +114,7 @@ class Cluster:
         nodes = {node["NodeID"]: node["Resources"] for node in alive if node["Alive"]}
         rendering = {name: has for name, has in nodes.items() if has.get("CPU", 0) or has.get("GPU", 0)}
         stores = [has.get("object_store_memory", 0) for has in (rendering or nodes).values()]
-        return Offer(
+        return ClusterResources(
             cpus=sum(has.get("CPU", 0.0) for has in nodes.values()),
             gpus=sum(has.get("GPU", 0.0) for has in nodes.values()),
             nodes=tuple(nodes),
@@ -124,7 +124,7 @@ class Cluster:
             gpu_node_cpus=sum(has.get("CPU", 0.0) for has in nodes.values() if has.get("GPU", 0)),
         )
 
-    def first_node(self, seconds: float, console: Console) -> Offer:
+    def first_node(self, seconds: float, console: Console) -> ClusterResources:
         """What is there once a node has come that can render; an autoscaler is asked for one.
 
         Raises:
@@ -232,7 +232,7 @@ def _initialised(target: Target) -> Iterator[Cluster]:
             f"this program has called ray.init and is connected to {there}",
             "leave it out, or call ray.shutdown first",
         )
-    hold = Hold()
+    hold = RayHold()
     with closing(Gcs(there)) as gcs, watched(hold, _OthersServers(there, gcs).problem):
         yield Cluster(hold, own=False)
 

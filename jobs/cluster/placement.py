@@ -8,20 +8,20 @@ from typing import Any
 from rich.console import Console
 
 from actors.core.errors import InputError, NoCudaError
-from jobs.cluster.connection import Cluster, Offer
+from jobs.cluster.connection import Cluster, ClusterResources
 from jobs.inputs.options import DeviceChoice
 
 CUDA = "CUDAExecutionProvider"
 CPU = "CPUExecutionProvider"
 
-# On CPUs larger batches are slower (measured); on a card one frame does not fill it.
+# On CPUs larger batches are slower (measured); on a GPU one frame does not fill it.
 CPU_BATCH = 1
 CUDA_BATCH = 4
 
-# Finishing a frame is a few milliseconds of one core; more threads than this outrun any card.
+# Finishing a frame is a few milliseconds of one core; more threads than this outrun any GPU.
 MOST_FINISHERS = 8
 
-# Several sessions on a card fill the gaps that one leaves; tuning finds how many.
+# Several sessions on a GPU fill the gaps that one leaves; tuning finds how many.
 GPUS_PER_WORKER = 0.25
 
 # The reason of a device that the user named.
@@ -32,7 +32,7 @@ PRECISION = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ChosenDevice:
     """A provider, and why."""
 
     provider: str
@@ -49,9 +49,9 @@ class Choice:
         """What users are told."""
         return f"device: {self.provider.removesuffix('ExecutionProvider').lower()} ({self.reason})"
 
-    def without_cuda(self, error: NoCudaError) -> Choice:
+    def without_cuda(self, error: NoCudaError) -> ChosenDevice:
         """The CPU, where CUDA was chosen and could not be had."""
-        return Choice(CPU, f"{self.reason}, but {error.problem}")
+        return ChosenDevice(CPU, f"{self.reason}, but {error.problem}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Placement:
         threads: intra-op threads of each session.
         finishers: threads of each worker that finish frames while its network runs.
         batch: frames per inference that is asked for.
-        gpus: fraction of a card per worker, 0 on CPUs.
+        gpus: fraction of a GPU per worker, 0 on CPUs.
         resources: what each asks Ray for, as keyword arguments of `options`.
     """
 
@@ -75,7 +75,7 @@ class Placement:
     resources: dict[str, Any]
 
 
-def first_offer(cluster: Cluster, wanted: DeviceChoice, wait: float, console: Console) -> Offer:
+def first_resources(cluster: Cluster, wanted: DeviceChoice, wait: float, console: Console) -> ClusterResources:
     """What the cluster has; where the device is to be told by that, once it has a node that can render.
 
     Raises:
@@ -87,25 +87,25 @@ def first_offer(cluster: Cluster, wanted: DeviceChoice, wait: float, console: Co
     return there
 
 
-def choose_device(wanted: DeviceChoice, offer: Offer, *, own_cluster: bool) -> Choice:
+def choose_device(wanted: DeviceChoice, offer: ClusterResources, *, own_cluster: bool) -> ChosenDevice:
     """Decides between CUDA and CPU; by itself for a cluster that has a node which renders.
 
     Raises:
-        InputError: CUDA is asked for on a cluster that this process started and that has no card.
+        InputError: CUDA is asked for on a cluster that this process started and that has no GPU.
     """
     if wanted is DeviceChoice.CPU:
-        return Choice(CPU, ASKED_FOR)
+        return ChosenDevice(CPU, ASKED_FOR)
     if wanted is DeviceChoice.CUDA:
         if own_cluster and not offer.gpus:
             raise InputError("--device cuda", "Ray finds no GPU on this machine", "use --device cpu, or a GPU machine")
-        return Choice(CUDA, ASKED_FOR)
+        return ChosenDevice(CUDA, ASKED_FOR)
     if offer.gpus:
-        return Choice(CUDA, f"the cluster has {offer.gpus:g} GPUs")
-    return Choice(CPU, "the cluster has no GPU")
+        return ChosenDevice(CUDA, f"the cluster has {offer.gpus:g} GPUs")
+    return ChosenDevice(CPU, "the cluster has no GPU")
 
 
-def room(offer: Offer, provider: str, gpus_per_worker: float, threads: int) -> int:
-    """How many workers fit on the cluster as it is: one per ``threads`` cores, or as many as share the cards."""
+def room(offer: ClusterResources, provider: str, gpus_per_worker: float, threads: int) -> int:
+    """How many workers fit on the cluster as it is: one per ``threads`` cores, or as many as share the GPUs."""
     if provider == CPU:
         return max(1, int(offer.cpus / threads))
     if gpus_per_worker < 1:
@@ -114,7 +114,7 @@ def room(offer: Offer, provider: str, gpus_per_worker: float, threads: int) -> i
 
 
 def place(
-    offer: Offer,
+    offer: ClusterResources,
     provider: str,
     *,
     workers: int | None,
@@ -129,9 +129,9 @@ def place(
         offer: what the cluster has.
         provider: what they run on.
         workers: how many the user wants, if said.
-        threads: intra-op threads that the user wants, if said; on a card one is right.
+        threads: intra-op threads that the user wants, if said; on a GPU one is right.
         batch: what the user wants, if said.
-        gpus_per_worker: fraction of a card each has, if said.
+        gpus_per_worker: fraction of a GPU each has, if said.
         frames: output frames there are to render; more workers than frames are useless.
     """
     gpus_per_worker = gpus_per_worker or GPUS_PER_WORKER

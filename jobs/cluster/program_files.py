@@ -52,7 +52,7 @@ class _Literal(JobConfig):
         return True
 
 
-def prove_workers() -> None:
+def check_workers() -> None:
     """Asks a process of a worker's kind whose `actors` it imports. For when something has gone wrong there.
 
     Raises:

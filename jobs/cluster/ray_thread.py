@@ -35,7 +35,7 @@ LEAVE_SECONDS, FLEE_SECONDS = 30.0, 2.5
 POKE = signal.SIGUSR2
 
 
-class Hold:
+class RayHold:
     """A Ray that this process is connected to.
 
     Attributes:
@@ -51,7 +51,7 @@ class Hold:
 @contextmanager
 def kept(
     start: Callable[[], None], starting: Callable[[], Exception | None], running: Problem, folder: Path | None
-) -> Iterator[Hold]:
+) -> Iterator[RayHold]:
     """Starts or joins Ray, and leaves it in the end.
 
     Args:
@@ -65,7 +65,7 @@ def kept(
     """
     keeper = _Keeper(start)
     keeper.start()
-    hold = Hold()
+    hold = RayHold()
     calm = False
     try:
         keeper.wait(starting)
@@ -134,7 +134,7 @@ def _processes(folder: Path) -> list[psutil.Process]:
 
 
 @contextmanager
-def watched(hold: Hold, problem: Problem) -> Iterator[None]:
+def watched(hold: RayHold, problem: Problem) -> Iterator[None]:
     """Looks after Ray while the block runs.
 
     Raises:

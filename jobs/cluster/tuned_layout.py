@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actors.files import storage
-from jobs.cluster.connection import Offer
+from jobs.cluster.connection import ClusterResources
 from jobs.cluster.environment import hardware, versions
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
@@ -27,7 +27,7 @@ class Layout(BaseModel):
         workers: how many.
         threads: intra-op threads of each session.
         batch: frames per inference.
-        gpus_per_worker: share of a card of each; ``None`` on CPUs.
+        gpus_per_worker: share of a GPU of each; ``None`` on CPUs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,11 +38,11 @@ class Layout(BaseModel):
     gpus_per_worker: float | None = None
 
     def __str__(self) -> str:
-        share = "" if self.gpus_per_worker is None else f", {self.gpus_per_worker:g} of a card each"
+        share = "" if self.gpus_per_worker is None else f", {self.gpus_per_worker:g} of a GPU each"
         return f"{self.workers} workers x {self.threads} threads, batch {self.batch}{share}"
 
 
-class Trial(BaseModel):
+class LayoutTrial(BaseModel):
     """One layout that was tried, and the frames per second it gave; 0 where it failed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,11 +66,11 @@ class Profile(BaseModel):
 
     best: Layout
     fps: float
-    trials: tuple[Trial, ...]
+    trials: tuple[LayoutTrial, ...]
     key: dict[str, Any]
 
 
-def profile_key(inputs: Inputs, options: CompositeOptions, there: Offer, provider: str) -> dict[str, Any]:
+def profile_key(inputs: Inputs, options: CompositeOptions, there: ClusterResources, provider: str) -> dict[str, Any]:
     """What a profile depends on: model, precision, device, hardware and versions."""
     return {
         "model": inputs.digest,

@@ -11,7 +11,7 @@ import typer
 
 from actors.core.errors import ExitCode, InputError
 from actors.files import storage
-from jobs.benchmark.matrix import Device, Output, Regime, System, cells
+from jobs.benchmark.matrix import BenchmarkDevice, Output, Regime, System, cells
 from jobs.console import say, terminal
 from jobs.run.folder import check_folder_name
 
@@ -45,7 +45,7 @@ def benchmark(
     ] = None,
     rects: Annotated[str | None, typer.Option(help="Face boxes, either JSON form. \\[default: the clip's]")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face box for all frames.")] = None,
-    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.CPU,
+    device: Annotated[BenchmarkDevice, typer.Option(help="Where the network runs.")] = BenchmarkDevice.CPU,
     full: Annotated[bool, typer.Option("--full", help="Everything: all formats, sweeps, long runs.")] = False,
     system: Annotated[list[System] | None, typer.Option(help="Only these; may be repeated. \\[default: all]")] = None,
     regime: Annotated[list[Regime] | None, typer.Option(help="Only these networks. \\[default: both]")] = None,
@@ -65,14 +65,14 @@ def benchmark(
     """
     # Imported here: the other commands must not wait for what only this one needs.
     from jobs.benchmark.benchmark_file import Report  # noqa: PLC0415
-    from jobs.benchmark.files import write_report  # noqa: PLC0415
+    from jobs.benchmark.benchmark_run import BenchmarkPlan, run_benchmark  # noqa: PLC0415
     from jobs.benchmark.machine import this_machine  # noqa: PLC0415
-    from jobs.benchmark.session import Plan, run_benchmark  # noqa: PLC0415
+    from jobs.benchmark.output_files import write_report  # noqa: PLC0415
     from jobs.benchmark.tables import print_report  # noqa: PLC0415
 
     console = terminal()
     default_repeats, default_seconds = FULL if full else BRIEF
-    plan = Plan(
+    plan = BenchmarkPlan(
         clip=clip,
         boxes=rects,
         box=rect,
@@ -87,8 +87,8 @@ def benchmark(
         full=full,
     )
     machine = this_machine()
-    if device is Device.CUDA and machine.gpu is None:
-        raise InputError("--device cuda", "NVIDIA's driver finds no card here", "leave it out, or use a GPU machine")
+    if device is BenchmarkDevice.CUDA and machine.gpu is None:
+        raise InputError("--device cuda", "NVIDIA's driver finds no GPU here", "leave it out, or use a GPU machine")
     if not any(cells(one, plan.outputs, plan.systems, full=full) for one in plan.regimes):
         raise InputError("--system", "none of these writes such a --format", "name others, or leave one of the two out")
     check_folder_name(str(out), f"give --out {out.with_suffix('')}")
@@ -120,7 +120,7 @@ def command_line(context: typer.Context) -> str:
     words = ["python -m jobs benchmark"]
     for name, value in context.params.items():
         flag = f"--{name.removesuffix('_')}"
-        if value is None or value is False or value == Device.CPU:
+        if value is None or value is False or value == BenchmarkDevice.CPU:
             continue
         if name in PATHS:
             words.append(f"{flag} {name.upper()}")

@@ -112,7 +112,7 @@ def composite(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Workers. \\[default: one per core, or as cards allow]", rich_help_panel=MACHINE),
+        typer.Option(help="Workers. \\[default: one per core, or as GPUs allow]", rich_help_panel=MACHINE),
     ] = None,
     threads: Annotated[
         int | None, typer.Option(help="Threads of each worker's session. \\[default: 1]", rich_help_panel=MACHINE)
@@ -122,7 +122,7 @@ def composite(
         typer.Option(help="Frames per inference. \\[default: 1 on CPUs, 4 on CUDA]", rich_help_panel=MACHINE),
     ] = None,
     gpus_per_worker: Annotated[
-        float | None, typer.Option(help="Share of a card per worker. \\[default: 0.25]", rich_help_panel=MACHINE)
+        float | None, typer.Option(help="Share of a GPU per worker. \\[default: 0.25]", rich_help_panel=MACHINE)
     ] = None,
     tuned: Annotated[
         bool | None,

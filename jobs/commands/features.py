@@ -11,7 +11,7 @@ import typer
 
 from actors.core.errors import ExitCode, InputError
 from actors.files import storage
-from jobs.audio.features import Rows, feature_rows, local_encoder, write_features
+from jobs.audio.feature_making import Rows, feature_rows, local_encoder, write_features
 from jobs.audio.source import encoders_kind, read_speech
 from jobs.console import say, terminal
 from jobs.progress_meter import Meter, meter

@@ -10,7 +10,7 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from actors.core.choices import Delivery, Hears, ImageFormat
+from actors.core.choices import AudioSource, Delivery, ImageFormat
 from actors.core.clip import Clip, VideoFrames
 from actors.core.errors import ExitCode, InputError
 from actors.core.kind import ModelKind, ModelTensors
@@ -19,7 +19,7 @@ from actors.files import storage
 from actors.kinds import all_kinds, kinds_named
 from actors.network.recognition import recognise_model
 from actors.network.sandbox import try_encoder, try_network
-from jobs.audio.features import window_rows
+from jobs.audio.feature_making import window_rows
 from jobs.audio.scan import Survey
 from jobs.audio.source import Recorded, Speech, read_recorded, read_shown, read_speech
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
@@ -27,7 +27,7 @@ from jobs.cluster.placement import CUDA, CUDA_BATCH
 from jobs.console import say, terminal
 from jobs.inputs.options import load_options
 from jobs.inputs.sample_frames import sample_frames
-from jobs.planning.blocks import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
+from jobs.planning.block_plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
 
 T = TypeVar("T")
 
@@ -35,9 +35,9 @@ T = TypeVar("T")
 SEEN = 2
 
 WITHOUT_AUDIO = {
-    Hears.FEATURES: "give --features",
-    Hears.ENCODER: "give --features, or --audio with --encoder",
-    Hears.MEL: "give --audio",
+    AudioSource.FEATURES: "give --features",
+    AudioSource.ENCODER: "give --features, or --audio with --encoder",
+    AudioSource.MEL: "give --audio",
 }
 
 
@@ -89,7 +89,7 @@ def inspect(
         )
         # The clip's own recording goes with the clip's own features.
         shown = audio or (None if features else found.sound)
-        heard = encoder is not None or (taken_for.hears is Hears.MEL and features is None)
+        heard = encoder is not None or (taken_for.audio_source is AudioSource.MEL and features is None)
         _attempt(lambda: _print_shown(console, taken_for, rows, shown, heard=heard), problems)
         if parsing is not None:
             _attempt(lambda: _print_parsing(console, found, parsing), problems)
@@ -142,7 +142,7 @@ def _print_audio(
         return rows
     if clip.windows is None:
         missing = kind.features_file or "aud.wav"
-        raise InputError(clip.path, f"has no {missing}", WITHOUT_AUDIO[kind.hears])
+        raise InputError(clip.path, f"has no {missing}", WITHOUT_AUDIO[kind.audio_source])
     return read_windows(clip.windows, clip.window_count, kind)
 
 
@@ -154,7 +154,7 @@ def _heard(kind: ModelKind, features: str | None, recording: str | None, encoder
         raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
     if encoder is not None and recording is not None:
         return read_speech(recording, encoder, kind)
-    if kind.hears is Hears.MEL and features is None and recording is not None:
+    if kind.audio_source is AudioSource.MEL and features is None and recording is not None:
         return read_recorded(recording, kind)
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from actors.core.choices import Hears
+from actors.core.choices import AudioSource
 from actors.core.errors import ExitCode
 from actors.core.kind import ModelKind
 from actors.kinds import all_kinds
@@ -13,7 +13,7 @@ from jobs.console import show, terminal
 
 WIDTH = 140
 
-DRIVEN_BY = {Hears.FEATURES: "{}", Hears.ENCODER: "{} or encoder", Hears.MEL: "recording"}
+DRIVEN_BY = {AudioSource.FEATURES: "{}", AudioSource.ENCODER: "{} or encoder", AudioSource.MEL: "recording"}
 
 
 def kinds() -> int:
@@ -35,7 +35,7 @@ def _row(kind: ModelKind) -> tuple[str, ...]:
         _sides(kind.planes),
         "masked, whole" if kind.masked_first else "whole, masked",
         _sides(kind.audio),
-        DRIVEN_BY[kind.hears].format(f"({row})"),
+        DRIVEN_BY[kind.audio_source].format(f"({row})"),
         str(kind.fps),
         f"{kind.crop}{'' if kind.square else ', any shape'}",
         " and ".join(dict.fromkeys((kind.crop_filter.value, kind.paste_filter.value))),

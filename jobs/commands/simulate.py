@@ -8,7 +8,7 @@ import typer
 
 from actors.core.errors import ExitCode
 from jobs.console import say, terminal
-from jobs.diagnostics.simulate import simulate as run
+from jobs.diagnostics.simulation import simulate as run
 
 
 def simulate(

@@ -10,7 +10,7 @@ import typer
 from actors.core.errors import ExitCode
 from jobs.console import say, terminal
 from jobs.demo.demo_clip import demo_folder, write_demo_clip, write_demo_model
-from jobs.diagnostics.soak import soak as run_soak
+from jobs.diagnostics.endurance import soak as run_soak
 
 
 def soak(

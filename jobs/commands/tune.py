@@ -11,7 +11,7 @@ from actors.core.errors import ExitCode
 from jobs.commands.composite import given
 from jobs.console import terminal
 from jobs.inputs.options import DeviceChoice, load_options
-from jobs.tune.tune import tune as find_best
+from jobs.tune.tuning import tune as find_best
 
 
 def tune(

@@ -9,7 +9,7 @@ import typer
 from actors.core.errors import ExitCode
 from actors.files import storage
 from jobs.console import say, terminal
-from jobs.run.verify import verify_run
+from jobs.run.verification import verify_run
 
 
 def verify(run: Annotated[str, typer.Argument(help="Folder that was given as --out.")]) -> int:

@@ -15,7 +15,7 @@ from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.files import storage
 from actors.kinds import all_kinds
-from jobs.audio.features import feature_rows, local_encoder, write_features
+from jobs.audio.feature_making import feature_rows, local_encoder, write_features
 from jobs.audio.source import read_speech
 from jobs.demo.presenter import FRAMES, Presenter, landmarks
 from jobs.demo.voice import FPS, make_voice, write_wav

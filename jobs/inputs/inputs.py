@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.audio_track import AudioTrack
-from actors.core.choices import Hears, Loop, Precision
+from actors.core.choices import AudioSource, Loop, Precision
 from actors.core.clip import Clip, ImageFrames, VideoFrames
 from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
@@ -18,7 +18,7 @@ from actors.core.face_box import SubpixelBox, smooth_boxes
 from actors.core.kind import ModelKind, ModelTensors
 from actors.core.pairing import Pairing, retimed
 from actors.core.ranges import FrameRange, divide
-from actors.core.voice_activity import RATE, Silence, hop_powers, rendered_shares, speech_hops
+from actors.core.voice_activity import RATE, Silence, hop_powers, mouth_opacities, speech_hops
 from actors.files import storage
 from actors.files.digests import array_digest, model_digest, text_digest
 from actors.files.media_tracks import LATEST_START
@@ -50,7 +50,7 @@ class Inputs:
         exact_boxes: where the face is on each background, its jitter filtered; ``None`` for ``clip.boxes`` as they are.
         parsing: what is in front of the face on each background, if anything says so.
         reach: how many output frames before and after a frame the network must run for it.
-        shares: how much of the rendered face each output frame shows, ``(len(audio),)`` in 255ths; ``None``: all.
+        opacities: how much of the rendered face each output frame shows, ``(len(audio),)`` in 255ths; ``None``: all.
         sound: recording to mux, or ``None``.
         warnings: what the user should know, one line each.
     """
@@ -66,7 +66,7 @@ class Inputs:
     exact_boxes: tuple[SubpixelBox, ...] | None
     parsing: ImageFrames | None
     reach: int
-    shares: NDArray[np.uint8] | None
+    opacities: NDArray[np.uint8] | None
     sound: Survey | None
     warnings: tuple[str, ...]
 
@@ -93,7 +93,7 @@ class Inputs:
             "features": self.audio.key if isinstance(self.audio, Recorded) else array_digest(self.audio.rows),
             "loop": self.pairing.loop.value,
             "retime": self.pairing.retimed is not None,
-            "silence": options.silence.value if self.shares is None else array_digest(self.shares),
+            "silence": options.silence.value if self.opacities is None else array_digest(self.opacities),
             "interpolation": " and ".join(dict.fromkeys(one.value for one in options.filters(self.kind))),
             "blend": options.blend.value,
             "colour_match": options.colour_match,
@@ -167,7 +167,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         exact_boxes=exact_boxes,
         parsing=None if parsing is None else witnessed(parsing),
         reach=REACH if options.colour_match else 0,
-        shares=_shares(options, recording, len(audio), kind),
+        opacities=_mouth_opacities(options, recording, len(audio), kind),
         sound=recording if options.video else None,
         warnings=tuple(warnings),
     )
@@ -229,11 +229,11 @@ def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
             )
         windows = read_windows(clip.windows, clip.window_count, kind)
         return AudioTrack(None, windows), Pairing(Loop.ONCE, clip.backgrounds)
-    if kind.hears is Hears.MEL and options.features is None:
+    if kind.audio_source is AudioSource.MEL and options.features is None:
         if recording is None:
             raise InputError(options.clip, f"has no aud.wav, and {kind.name} hears the recording", "give --audio")
         return read_recorded(recording, kind), _pairing(options, clip, kind)
-    encodes = kind.hears is Hears.ENCODER
+    encodes = kind.audio_source is AudioSource.ENCODER
     if options.audio is not None and not options.video and options.silence is Silence.RENDER:
         without, fix = ("without --encoder", "add --encoder, or") if encodes else ("beside features", "add")
         raise InputError("--audio", f"{without} sound goes into the video only", f"{fix} --video")
@@ -274,7 +274,7 @@ def _recording(options: CompositeOptions, clip: Clip, audio: AudioTrack | Record
     return read_shown(path, len(audio), kind)
 
 
-def _shares(
+def _mouth_opacities(
     options: CompositeOptions, recording: Survey | None, frames: int, kind: ModelKind
 ) -> NDArray[np.uint8] | None:
     """How much of the rendered face each output frame shows, by what is heard in the whole recording."""
@@ -286,4 +286,4 @@ def _shares(
             "features do not tell where nobody speaks",
             "give the recording that they are of with --audio",
         )
-    return rendered_shares(speech_hops(hop_powers(mono(recording.path, RATE, recording.channels))), frames, kind.fps)
+    return mouth_opacities(speech_hops(hop_powers(mono(recording.path, RATE, recording.channels))), frames, kind.fps)

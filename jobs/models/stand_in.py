@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx
 
-from actors.core.choices import Hears
+from actors.core.choices import AudioSource
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from jobs.models import unet, wav2lip
@@ -22,7 +22,7 @@ def build_stand_in(kind: ModelKind) -> onnx.ModelProto:
     Raises:
         InputError: nothing is known of such a network's layers.
     """
-    if kind.hears is Hears.MEL and kind.inner == wav2lip.SIDE:
+    if kind.audio_source is AudioSource.MEL and kind.inner == wav2lip.SIDE:
         return wav2lip.build_wav2lip()
     if kind.inner in unet.SIDES and kind.audio[1:] in unet.WINDOWS:
         channels, height, width = kind.audio

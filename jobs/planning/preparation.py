@@ -11,11 +11,11 @@ from actors.core.choices import Blend, Precision
 from jobs.cluster.placement import CPU
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.planning.blocks import BlockPlan, background_bytes, faces_pay, plan_blocks, plan_whole, preparing_pays
+from jobs.planning.block_plan import BlockPlan, background_bytes, faces_pay, plan_blocks, plan_whole, preparing_pays
 
 
 @dataclass(frozen=True, slots=True)
-class Ahead:
+class Preparation:
     """How backgrounds are loaded.
 
     Attributes:
@@ -31,10 +31,12 @@ class Ahead:
     faces: bool
 
 
-def plan_ahead(options: CompositeOptions, inputs: Inputs, provider: str, todo: Sequence[int], store: int) -> Ahead:
+def plan_preparation(
+    options: CompositeOptions, inputs: Inputs, provider: str, todo: Sequence[int], store: int
+) -> Preparation:
     """Lays out the backgrounds, and decides what doing ahead pays.
 
-    The face encoder runs ahead only where the store holds the whole clip with what it makes. On a card it would have to
+    The face encoder runs ahead only where the store holds the whole clip with what it makes. On a GPU it would have to
     be run there and kept there, which nobody has measured.
 
     Args:
@@ -51,14 +53,14 @@ def plan_ahead(options: CompositeOptions, inputs: Inputs, provider: str, todo: S
     shown = inputs.shown(todo)
     prepare = preparing_pays(len(todo), len(shown))
     # The frame's own pixels are kept where they may be mixed in.
-    mixed = options.blend is not Blend.HARD or inputs.parsing is not None or inputs.shares is not None
+    mixed = options.blend is not Blend.HARD or inputs.parsing is not None or inputs.opacities is not None
     each = background_bytes(clip, inputs.kind, options.delivery, prepare=prepare, mixed=mixed)
     with_faces = each + tensors.face_bytes
     right = provider == CPU and options.precision is Precision.FP32 and tensors.batch in {None, 1} and tensors.face
     whole = plan_whole(clip.backgrounds, with_faces, store) if right else None
     if whole is not None:
         loaded = [whole.bounds(block, clip.backgrounds) for block in whole.holding(shown)]
-        rendered = len(todo) if inputs.shares is None else int(np.count_nonzero(inputs.shares[list(todo)]))
+        rendered = len(todo) if inputs.opacities is None else int(np.count_nonzero(inputs.opacities[list(todo)]))
         if faces_pay(rendered, sum(stop - start for start, stop in loaded), len(loaded)):
-            return Ahead(whole, clip.backgrounds * with_faces, prepare, faces=True)
-    return Ahead(plan_blocks(clip.backgrounds, each, store), clip.backgrounds * each, prepare, faces=False)
+            return Preparation(whole, clip.backgrounds * with_faces, prepare, faces=True)
+    return Preparation(plan_blocks(clip.backgrounds, each, store), clip.backgrounds * each, prepare, faces=False)

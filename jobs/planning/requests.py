@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from actors.core.choices import Delivery
 from actors.core.ranges import FrameRange
-from actors.files.node_check import NodeProof
+from actors.files.node_check import NodeCheck
 from actors.rendering.blocks import BlockRequest, FaceRequest
 from actors.rendering.worker_config import WorkerConfig
 from jobs.cluster.placement import Placement
 from jobs.cluster.program_files import own_digest
 from jobs.inputs.inputs import Inputs, sources
 from jobs.inputs.options import CompositeOptions
-from jobs.planning.blocks import BlockPlan
+from jobs.planning.block_plan import BlockPlan
 
 # Frames by which a worker sees whether the network's answers depend on their batch. A few are enough: where they do,
 # hardly any frame is answered as it would be alone.
@@ -63,7 +63,7 @@ def worker_config(
         colour_match=options.colour_match,
         delivery=delivery(options, inputs),
         out=out,
-        proof=NodeProof(
+        proof=NodeCheck(
             inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token, own_digest()
         ),
         samples=single_requests(options, inputs, samples),
@@ -114,7 +114,7 @@ def block_request(
         exact_boxes=exact_boxes,
         blend=options.blend,
         parsing=None if inputs.parsing is None else inputs.parsing.part(start, stop),
-        keep_originals=inputs.shares is not None,
+        keep_originals=inputs.opacities is not None,
         faces=faces,
         code=own_digest(),
     )

@@ -19,11 +19,11 @@ NAMES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class AdviceFacts:
     """What advice depends on besides the statistics.
 
     Attributes:
-        cuda: the network runs on cards.
+        cuda: the network runs on GPUs.
         workers: how many there were.
         threads: intra-op threads of each session.
         finishers: threads of each worker that finish frames beside its network; 0: one stage after the other.
@@ -68,7 +68,7 @@ class Limit:
     bound: str
 
 
-def limit(stats: Sequence[StageStats], layout: Layout, besides: NotRendering | None = None) -> Limit:
+def limit(stats: Sequence[StageStats], layout: AdviceFacts, besides: NotRendering | None = None) -> Limit:
     """Names what limits, and says what to try: `besides`, then the stage that `limiting_stage` finds.
 
     Args:
@@ -94,7 +94,7 @@ def limit(stats: Sequence[StageStats], layout: Layout, besides: NotRendering | N
     return Limit(besides.stage, f"{sentence} While rendering: {rest.sentence}", f"{advice} {rest.advice}", rest.bound)
 
 
-def _stage_limit(stats: Sequence[StageStats], layout: Layout) -> Limit:
+def _stage_limit(stats: Sequence[StageStats], layout: AdviceFacts) -> Limit:
     stage, part = limiting_stage(stats, layout.finishers)
     if layout.finishers and stage != "waiting":
         sentence = f"{NAMES[stage]} limits: its threads were busy for {part:.0%} of the time."
@@ -114,7 +114,7 @@ def _bound(stage: str, part: float) -> str:
     return f"{free} rendering would be at most {1 / (1 - part):.1f} times as fast."
 
 
-def _advice(stage: str, layout: Layout) -> str:
+def _advice(stage: str, layout: AdviceFacts) -> str:
     match stage:
         case "inference":
             return _faster_network(layout)
@@ -132,21 +132,21 @@ def _advice(stage: str, layout: Layout) -> str:
             return _less_waiting(layout)
 
 
-def _faster_network(layout: Layout) -> str:
+def _faster_network(layout: AdviceFacts) -> str:
     if layout.cuda:
         half = ", or --precision fp16 where its error is small enough" if layout.precision == "fp32" else ""
-        return f"Try a --batch above {layout.batch}{half}. Beyond that only faster or more cards help."
+        return f"Try a --batch above {layout.batch}{half}. Beyond that only faster or more GPUs help."
     if layout.workers * layout.threads < layout.cores:
         return _more_hands(layout)
     return (
-        f"All {layout.cores:g} cores that Ray offered compute: only faster or more of them help, or a card"
+        f"All {layout.cores:g} cores that Ray offered compute: only faster or more of them help, or a GPU"
         " (--device cuda)."
     )
 
 
-def _more_hands(layout: Layout) -> str:
+def _more_hands(layout: AdviceFacts) -> str:
     if layout.cuda:
-        return "This runs on the CPU beside the card: try a smaller --gpus-per-worker, so that more workers share it."
+        return "This runs on the CPU beside the GPU: try a smaller --gpus-per-worker, so that more workers share it."
     if layout.workers * layout.threads < layout.cores:
         used = f"{layout.workers} {'worker' if layout.workers == 1 else 'workers'}"
         used += f" with {layout.threads} threads each" if layout.threads > 1 else ""
@@ -154,7 +154,7 @@ def _more_hands(layout: Layout) -> str:
     return f"All {layout.cores:g} cores that Ray offered are taken: more cores, or more machines, help."
 
 
-def _cheaper_images(layout: Layout) -> str:
+def _cheaper_images(layout: AdviceFacts) -> str:
     cheaper = {
         "png": "Try --format jpg: it is cheaper to make, with some loss.",
         "webp": "Try --format jpg: it is cheaper to make.",
@@ -163,7 +163,7 @@ def _cheaper_images(layout: Layout) -> str:
     return f"{cheaper} Where a video is enough, leave the files out: --format none{instead}."
 
 
-def _less_waiting(layout: Layout) -> str:
+def _less_waiting(layout: AdviceFacts) -> str:
     if layout.deaths:
         return "Workers died, and what they had was rendered again: the faults below say why."
     if not layout.blocks_fit:

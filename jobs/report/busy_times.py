@@ -21,7 +21,7 @@ PAUSE_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class CommandFrames:
     """The frames of one command.
 
     Attributes:
@@ -35,7 +35,7 @@ class Session:
     by_command: bool
 
 
-def last_session(frames: pd.DataFrame, started_at: float) -> Session:
+def last_session(frames: pd.DataFrame, started_at: float) -> CommandFrames:
     """The frames that the last command rendered; where it rendered none, the newest frames before any long pause.
 
     Args:
@@ -44,11 +44,11 @@ def last_session(frames: pd.DataFrame, started_at: float) -> Session:
     """
     own = frames["started_at"] >= started_at
     if own.any() or frames.empty:
-        return Session(frames[own], len(frames) - int(own.sum()), by_command=True)
+        return CommandFrames(frames[own], len(frames) - int(own.sum()), by_command=True)
     began = frames["started_at"].sort_values()
     pauses = began[began.diff() > PAUSE_SECONDS]
     newest = frames["started_at"] >= (began.iloc[0] if pauses.empty else pauses.iloc[-1])
-    return Session(frames[newest], len(frames) - int(newest.sum()), by_command=False)
+    return CommandFrames(frames[newest], len(frames) - int(newest.sum()), by_command=False)
 
 
 def spans(rows: pd.DataFrame) -> pd.DataFrame:

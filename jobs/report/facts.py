@@ -13,7 +13,7 @@ from jobs.inputs.options import CompositeOptions
 from jobs.report.run_data import Run
 from jobs.report.scale import number, seconds, size
 from jobs.run.failures import listed
-from jobs.run.record import RunRecord, Totals
+from jobs.run.record import RecordedTotals, RunRecord
 
 MOST_LISTED = 50
 
@@ -65,7 +65,7 @@ def _frames(count: int) -> str:
     return f"{count:,} {'frame' if count == 1 else 'frames'}"
 
 
-def headline(run: Run, totals: Totals | None, workers: int, shown: int, length: float) -> list[Fact]:
+def headline(run: Run, totals: RecordedTotals | None, workers: int, shown: int, length: float) -> list[Fact]:
     """The first figures that people look for.
 
     Args:
@@ -91,14 +91,14 @@ def headline(run: Run, totals: Totals | None, workers: int, shown: int, length: 
         ]
     elif shown:
         found.append(Fact("fps", number(shown / length), f"by the table of timings, over {seconds(length)}"))
-    device = "CPU" if not on_cards(record) else "CUDA"
-    cards = sorted({report.device for report in record.workers_ready if report.device != "cpu"})
+    device = "CPU" if not on_gpus(record) else "CUDA"
+    gpus = sorted({report.device for report in record.workers_ready if report.device != "cpu"})
     threads = f"{plan.threads} thread{'s' if plan.threads > 1 else ''}"
     found.append(
         Fact(
             "workers",
             f"{workers or f'{plan.workers} planned'} on {device}",
-            ", ".join([*cards, f"batch {plan.batch}", f"{threads} each"]),
+            ", ".join([*gpus, f"batch {plan.batch}", f"{threads} each"]),
         )
     )
     made = [str(run.image_format)] if run.image_format is not ImageFormat.NONE else []
@@ -209,8 +209,8 @@ def options(record: RunRecord, *, given: bool) -> list[Fact]:
     return found
 
 
-def on_cards(record: RunRecord) -> bool:
-    """Whether the network ran on cards."""
+def on_gpus(record: RunRecord) -> bool:
+    """Whether the network ran on GPUs."""
     return record.device.provider != "CPUExecutionProvider"
 
 

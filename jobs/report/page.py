@@ -18,14 +18,14 @@ from markupsafe import Markup
 from actors.core.errors import printable
 from actors.core.timings import STAGES
 from jobs.report import charts, facts, start_up
-from jobs.report.advice import Layout, Limit, limit
+from jobs.report.advice import AdviceFacts, Limit, limit
 from jobs.report.busy_times import finish_times, spans
 from jobs.report.frame_rate import rate
 from jobs.report.run_data import Run, shown_rows
 from jobs.report.scale import seconds
 from jobs.report.seam_section import draw_seam
 from jobs.report.worker_lanes import lanes
-from jobs.run.record import Attempt, Totals
+from jobs.run.record import Attempt, RecordedTotals
 from jobs.run.statistics import StageStats, not_rendering, stage_stats
 
 SLOWEST = 10
@@ -135,10 +135,10 @@ def _workers(shown: Attempt, rows: pd.DataFrame) -> int:
     return len(ready | set(rows["worker"]))
 
 
-def _limit(run: Run, stats: Sequence[StageStats], workers: int, totals: Totals | None) -> Limit:
+def _limit(run: Run, stats: Sequence[StageStats], workers: int, totals: RecordedTotals | None) -> Limit:
     record, plan = run.record, run.record.plan
-    layout = Layout(
-        cuda=facts.on_cards(record),
+    layout = AdviceFacts(
+        cuda=facts.on_gpus(record),
         workers=workers,
         threads=plan.threads,
         finishers=plan.finishers,

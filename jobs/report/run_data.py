@@ -12,7 +12,7 @@ from actors.core.errors import InputError
 from actors.core.seam import EDGES
 from actors.core.timings import STAGES
 from actors.files.run_layout import timings_folder
-from jobs.report.busy_times import Session, last_session
+from jobs.report.busy_times import CommandFrames, last_session
 from jobs.report.thumbnails import Strip, read_strip
 from jobs.run.ledger import Ledger
 from jobs.run.record import Attempt, RunRecord, find_run
@@ -41,7 +41,7 @@ class Run:
     done: int
     written: int
     frames: pd.DataFrame
-    session: Session
+    session: CommandFrames
     strip: Strip
 
 
@@ -80,7 +80,7 @@ def read_run(out: str) -> Run:
     )
 
 
-def _last_attempt(record: RunRecord, frames: pd.DataFrame) -> tuple[Attempt, Session]:
+def _last_attempt(record: RunRecord, frames: pd.DataFrame) -> tuple[Attempt, CommandFrames]:
     """The last attempt that rendered something, with its rows; else the record's own with the newest rows there are."""
     for attempt in (record, *reversed(record.attempts)):
         session = last_session(frames, attempt.started_at)

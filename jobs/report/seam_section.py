@@ -25,7 +25,7 @@ class DrawnSeam:
 
     Attributes:
         text: the figures in words.
-        how: how boxes were laid on their frames.
+        how: how faces were laid on their frames.
         advice: what to try; empty where no edge stands out.
         path: the outline of the largest seam in each part of the run, as an SVG path without its closing parts.
         parts: one box for each part, with its text, for pointers.
@@ -89,9 +89,9 @@ def _how(record: RunRecord) -> str:
     options = record.options
     done = ["feathered" if options.get("blend") == "feather" else "pasted with hard edges"]
     done += ["colours matched"] if options.get("colour_match") is True else []
-    done += ["boxes smoothed"] if options.get("smooth_crops") is True else []
+    done += ["face boxes smoothed"] if options.get("smooth_crops") is True else []
     done += ["kept behind a parsing"] if options.get("parsing") else []
-    return f"Squares were {', '.join(done)}."
+    return f"Faces were {', '.join(done)}."
 
 
 def _advice(record: RunRecord, stats: SeamStats) -> str:

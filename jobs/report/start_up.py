@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.report.scale import seconds
-from jobs.run.record import Totals
+from jobs.run.record import RecordedTotals
 
 # What a command's seconds went into, one after the other; see `jobs.run.statistics.ColdStart`.
 COLD = {
@@ -26,7 +26,7 @@ class Part:
     percent: str
 
 
-def durations(totals: Totals) -> list[tuple[str, float]]:
+def durations(totals: RecordedTotals) -> list[tuple[str, float]]:
     """The command's seconds in the order in which they passed; they add up to all of them."""
     passed = [(name.removesuffix("_s"), totals.cold.get(name, 0.0)) for name in COLD]
     passed += [("rendering", totals.steady_s), ("finish", totals.cold.get("finish_s", 0.0))]
@@ -34,7 +34,7 @@ def durations(totals: Totals) -> list[tuple[str, float]]:
     return [*passed, ("other", rest)] if rest > totals.seconds / 100 else passed
 
 
-def parts(totals: Totals) -> list[Part]:
+def parts(totals: RecordedTotals) -> list[Part]:
     """The same as text, with shares of the whole."""
     words = {name.removesuffix("_s"): text for name, text in COLD.items()}
     words |= {
@@ -48,7 +48,7 @@ def parts(totals: Totals) -> list[Part]:
     ]
 
 
-def beside(totals: Totals) -> str:
+def beside(totals: RecordedTotals) -> str:
     """What happened during the wait: beside each other, and so not a part of the sum."""
     cold = totals.cold
     found = {
@@ -60,7 +60,7 @@ def beside(totals: Totals) -> str:
     return ", ".join(words.format(seconds(value)) for words, value in found.items() if value is not None)
 
 
-def mostly_start(totals: Totals) -> str:
+def mostly_start(totals: RecordedTotals) -> str:
     """What to make of a short run."""
     if totals.steady_s >= totals.seconds / 2:
         return ""

@@ -32,7 +32,7 @@ Find: TypeAlias = Callable[[int], Image | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class Thumbnail:
     """A small picture of one frame: JPEG in base64, its width and height in pixels."""
 
     frame: int
@@ -45,7 +45,7 @@ class Picture:
 class Strip:
     """Pictures of a run, and what to say where some or all are missing."""
 
-    pictures: tuple[Picture, ...]
+    pictures: tuple[Thumbnail, ...]
     note: str
 
 
@@ -115,7 +115,7 @@ def _seek(video: av.container.InputContainer, index: int) -> Image | None:
     return None
 
 
-def _picture(frame: int, image: Image) -> Picture:
+def _picture(frame: int, image: Image) -> Thumbnail:
     height, width = image.shape[:2]
     scale = min(1.0, WIDTH / width)
     shown = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -123,4 +123,4 @@ def _picture(frame: int, image: Image) -> Picture:
     done, content = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
     if not done:
         raise ValueError(f"OpenCV cannot encode {small.shape} as jpg")
-    return Picture(frame, base64.b64encode(content.tobytes()).decode("ascii"), *shown)
+    return Thumbnail(frame, base64.b64encode(content.tobytes()).decode("ascii"), *shown)

@@ -16,7 +16,7 @@ MOST_LANES = 64
 MOST_BARS = 400
 LEAST_BARS_PER_LANE = 20
 
-# As `jobs.scheduling.deaths.Death` puts it; a worker that died before it was ready has no process, and no lane.
+# As `jobs.scheduling.deaths.DeathMark` puts it; a worker that died before it was ready has no process, and no lane.
 DEATH = re.compile(r"worker (\d+) \(pid (\d+)\): ")
 
 
@@ -44,7 +44,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class Death:
+class DeathMark:
     """A process that died.
 
     Attributes:
@@ -78,7 +78,7 @@ class Lane:
     frames: int
     busy: float
     bars: tuple[Bar, ...]
-    deaths: tuple[Death, ...]
+    deaths: tuple[DeathMark, ...]
 
 
 def lanes(ranges: pd.DataFrame, deaths: Iterable[str], length: float) -> list[Lane]:
@@ -145,10 +145,12 @@ def _bars(rows: pd.DataFrame, began: float, each: int) -> list[Bar]:
     return found
 
 
-def _deaths(processes: list[pd.DataFrame], dead: set[tuple[int, int]], began: float, length: float) -> Iterable[Death]:
+def _deaths(
+    processes: list[pd.DataFrame], dead: set[tuple[int, int]], began: float, length: float
+) -> Iterable[DeathMark]:
     """Where a lane's processes died: somewhere between their own last range and the next process's first."""
     starts = [float(rows["start"].min()) - began for rows in processes[1:]]
     for rows, until in zip(processes, [*starts, length], strict=True):
         worker, _, pid = (rows[name].iloc[0] for name in PROCESS)
         if (int(worker), int(pid)) in dead:
-            yield Death(float(rows["end"].max()) - began, until, int(pid))
+            yield DeathMark(float(rows["end"].max()) - began, until, int(pid))

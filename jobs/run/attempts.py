@@ -36,7 +36,7 @@ def attempts_until(before: RunRecord) -> list[dict[str, Any]]:
 
 
 def cpu_kinds(attempts: Iterable[Mapping[str, Any]]) -> list[str]:
-    """The kinds of processors on which networks ran in some attempts, each once, in order; none for cards."""
+    """The kinds of processors on which networks ran in some attempts, each once, in order; none for GPUs."""
     workers = (worker for attempt in attempts for worker in attempt.get("workers_ready", []))
     return list(dict.fromkeys(worker["cpu"] for worker in workers if worker["device"] == "cpu" and worker.get("cpu")))
 

@@ -56,7 +56,7 @@ JOB_COPY = "working_dir_files"
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class FolderHold:
     """A folder that this process holds.
 
     Attributes:
@@ -173,7 +173,7 @@ def sweep(out: str, token: str) -> None:
 
 
 @contextmanager
-def held(out: str) -> Iterator[Hold]:
+def held(out: str) -> Iterator[FolderHold]:
     """Holds the folder for this process, and shows workers that it is the same folder.
 
     The lock dies with the process, however that ends. Where the file system has no locks, the marks of drivers stand
@@ -205,7 +205,7 @@ def held(out: str) -> Iterator[Hold]:
             raise InputError(
                 f"--out {out}", f"cannot be written ({error})", "mend it, or name another folder"
             ) from error
-        yield Hold(token, locked=lock is not None)
+        yield FolderHold(token, locked=lock is not None)
     finally:
         # Whatever ended the run says more than that its marks cannot be removed either.
         with contextlib.suppress(OSError, InputError):

@@ -17,8 +17,8 @@ from jobs.clock import STARTED
 from jobs.console import say
 from jobs.run import record_file, statistics
 from jobs.run.attempts import attempt_of, cpu_kinds
-from jobs.scheduling.dispatcher import Moments
-from jobs.scheduling.scheduler import Accounts, Scheduler
+from jobs.scheduling.dispatcher import Milestones
+from jobs.scheduling.scheduler import Incidents, Scheduler
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class Outcome:
     """
 
     scheduler: Scheduler | None = None
-    moments: Moments = field(default_factory=Moments)
+    moments: Milestones = field(default_factory=Milestones)
     error: StoppedError | KeyboardInterrupt | None = None
 
     @property
@@ -56,9 +56,9 @@ class Outcome:
         return self.scheduler.failures if self.scheduler else []
 
     @property
-    def accounts(self) -> Accounts:
+    def incidents(self) -> Incidents:
         """What happened besides rendering."""
-        return self.scheduler.accounts if self.scheduler else Accounts()
+        return self.scheduler.incidents if self.scheduler else Incidents()
 
     @property
     def status(self) -> str:
@@ -91,7 +91,7 @@ class Outcome:
         )
         besides = statistics.not_rendering(totals.seconds, totals.steady_s, asdict(totals.cold))
         limits = statistics.limiting(stages, opening.get("plan", {}).get("finishers", 0), besides)
-        accounts = self.accounts
+        incidents = self.incidents
         whole = {
             **opening,
             "status": self.status,
@@ -100,10 +100,10 @@ class Outcome:
             **statistics.as_record(totals, stages, workers, seam, limits),
             "workers_ready": [asdict(report) for report in self.moments.workers],
             "failures": [asdict(failure) for failure in self.failures],
-            "deaths": [str(death) for death in accounts.deaths],
-            "retried": [str(frames) for frames in accounts.retried],
-            "split": [str(frames) for frames in accounts.split],
-            "blocks_lost": accounts.blocks_lost,
+            "deaths": [str(death) for death in incidents.deaths],
+            "retried": [str(frames) for frames in incidents.retried],
+            "split": [str(frames) for frames in incidents.split],
+            "blocks_lost": incidents.blocks_lost,
             "cache_bytes": self.moments.loaded_bytes,
         }
         attempts = [*opening["attempts"], attempt_of(whole)]

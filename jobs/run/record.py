@@ -44,8 +44,8 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
-class Totals(_Part):
-    """The figures of an attempt; see `jobs.run.statistics.Totals`."""
+class RecordedTotals(_Part):
+    """The figures of an attempt; see `jobs.run.statistics.RecordedTotals`."""
 
     frames: Count
     rendered: Count
@@ -59,7 +59,7 @@ class Totals(_Part):
 
 
 class Blocks(_Part):
-    """How backgrounds lie in the object store; see `jobs.planning.blocks.BlockPlan`."""
+    """How backgrounds lie in the object store; see `jobs.planning.block_plan.BlockPlan`."""
 
     frames: Count
     count: Count
@@ -67,7 +67,7 @@ class Blocks(_Part):
     bytes: Count
 
 
-class Plan(_Part):
+class RecordedPlan(_Part):
     """How the work was laid out; ``finishers`` are a worker's threads that finish frames beside its network."""
 
     blocks: Blocks
@@ -80,14 +80,14 @@ class Plan(_Part):
     finishers: Count = 0
 
 
-class Device(_Part):
+class RecordedDevice(_Part):
     """ONNX Runtime's provider, and why it was chosen."""
 
     provider: str
     reason: str
 
 
-class Cluster(_Part):
+class RecordedCluster(_Part):
     """What Ray had when the attempt began."""
 
     cpus: Rate
@@ -125,7 +125,7 @@ class Model(_Part):
     sha256: str
 
 
-class Clip(_Part):
+class RecordedClip(_Part):
     """What the clip was taken for."""
 
     id: str
@@ -142,7 +142,7 @@ class Video(_Part):
     sound: str | None = None
 
 
-class Happened(_Part):
+class Troubles(_Part):
     """What went wrong in an attempt and was dealt with."""
 
     deaths: tuple[str, ...] = ()
@@ -151,14 +151,14 @@ class Happened(_Part):
     blocks_lost: Count = 0
 
 
-class Attempt(Happened):
+class Attempt(Troubles):
     """What one command did for the run; see `jobs.run.attempts`. Without totals its driver never came to its end."""
 
     status: str
     started_at: Moment
     reason: str = ""
     finished_at: Moment | None = None
-    totals: Totals | None = None
+    totals: RecordedTotals | None = None
     workers_ready: tuple[ReadyWorker, ...] = ()
 
 
@@ -173,10 +173,10 @@ class RunRecord(Attempt):
     options: dict[str, Scalar]
     identity: dict[str, Scalar]
     model: Model
-    clip: Clip
-    device: Device
-    cluster: Cluster
-    plan: Plan
+    clip: RecordedClip
+    device: RecordedDevice
+    cluster: RecordedCluster
+    plan: RecordedPlan
     versions: dict[str, str] = {}
     hardware: dict[str, Scalar] = {}
     warnings: tuple[str, ...] = ()
@@ -213,11 +213,11 @@ class RunRecord(Attempt):
         return self.options.get("video") is True
 
     @property
-    def happened(self) -> Happened:
+    def happened(self) -> Troubles:
         """What went wrong in all attempts together."""
         closed = self.attempts if any(one.started_at == self.started_at for one in self.attempts) else ()
-        every: tuple[Happened, ...] = closed or (*self.attempts, self)
-        return Happened(
+        every: tuple[Troubles, ...] = closed or (*self.attempts, self)
+        return Troubles(
             deaths=tuple(line for one in every for line in one.deaths),
             retried=tuple(line for one in every for line in one.retried),
             split=tuple(line for one in every for line in one.split),

@@ -20,17 +20,17 @@ from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.files import storage
 from actors.files.run_layout import features_folder, frames_folder, timings_folder, video_path
 from actors.network.audio_encoder import EncoderConfig
-from jobs.audio.features import encoder_actor, feature_rows, load_features, make_features, window_rows
+from jobs.audio.feature_making import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.audio.source import Speech
-from jobs.cluster.connection import Cluster, Offer, connect
-from jobs.cluster.placement import CPU, CUDA, Choice, Placement, choose_device, first_offer, place, room
+from jobs.cluster.connection import Cluster, ClusterResources, connect
+from jobs.cluster.placement import CPU, CUDA, ChosenDevice, Placement, choose_device, first_resources, place, room
 from jobs.cluster.tuned_layout import profile_key, read_profile
 from jobs.console import say
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
-from jobs.planning.blocks import BlockPlan
-from jobs.planning.preparation import Ahead, plan_ahead
-from jobs.planning.ranges import plan_ranges
+from jobs.planning.block_plan import BlockPlan
+from jobs.planning.preparation import Preparation, plan_preparation
+from jobs.planning.range_plan import plan_ranges
 from jobs.planning.requests import block_request, face_request, sample_frames, single_requests, worker_config
 from jobs.progress_meter import Meter, meter
 from jobs.run import folder, record_file
@@ -42,7 +42,7 @@ from jobs.run.outcome import Clock, Outcome
 from jobs.run.record import RunRecord, Scalar, read_run_record
 from jobs.run.record_file import differences
 from jobs.run.resume import audit_run
-from jobs.run.video import is_joined, join_video
+from jobs.run.video_file import is_joined, join_video
 from jobs.scheduling.dispatcher import Dispatcher, Work
 from jobs.scheduling.scheduler import MAX_RANGE, Patience, Scheduler
 
@@ -168,9 +168,9 @@ class _Run:
         Raises:
             InputError: something given cannot be used; nothing has been written.
         """
-        there = first_offer(cluster, self._options.device, self._options.wait, self._console)
+        there = first_resources(cluster, self._options.device, self._options.wait, self._console)
         if self._before is not None and self._options.device is DeviceChoice.AUTO:
-            choice = Choice(str(self._before.identity.get("device", CPU)), "as the run in this folder began")
+            choice = ChosenDevice(str(self._before.identity.get("device", CPU)), "as the run in this folder began")
         else:
             choice = choose_device(self._options.device, there, own_cluster=cluster.own)
         try:
@@ -180,7 +180,7 @@ class _Run:
                 raise
             return self._attempt(cluster, there, choice.without_cuda(error))
 
-    def _attempt(self, cluster: Cluster, there: Offer, choice: Choice) -> Outcome:
+    def _attempt(self, cluster: Cluster, there: ClusterResources, choice: ChosenDevice) -> Outcome:
         say(self._console, choice.line)
         before, todo = self._before, self._todo
         if before is not None:
@@ -193,7 +193,7 @@ class _Run:
         outcome = Outcome()
         try:
             self._mend()
-            ahead = plan_ahead(self._options, self._inputs, choice.provider, todo, there.store)
+            ahead = plan_preparation(self._options, self._inputs, choice.provider, todo, there.store)
             self._tell_backgrounds(ahead, there)
             placement = self._place(there, choice, len(todo))
             outcome.scheduler = self._schedule(todo, placement, ahead.blocks, there)
@@ -260,7 +260,7 @@ class _Run:
             self._out, frames=self._options.image_format is not ImageFormat.NONE, segments=self._options.video
         )
 
-    def _place(self, there: Offer, choice: Choice, frames: int) -> Placement:
+    def _place(self, there: ClusterResources, choice: ChosenDevice, frames: int) -> Placement:
         options, inputs = self._options, self._inputs
         profile = None
         if options.tuned and not options.layout_given:
@@ -280,13 +280,13 @@ class _Run:
         return place(there, choice.provider, frames=frames, **layout)
 
     def _say_silence(self) -> None:
-        shares, frames = self._inputs.shares, self._inputs.frames
-        if shares is not None:
-            shown = shares[frames.start : frames.stop]
+        opacities, frames = self._inputs.opacities, self._inputs.frames
+        if opacities is not None:
+            shown = opacities[frames.start : frames.stop]
             silent, mixed = int((shown == 0).sum()), int(((shown > 0) & (shown < 255)).sum())
             say(self._console, f"silence: {silent} of {len(frames)} frames show the background alone, {mixed} fade")
 
-    def _tell_backgrounds(self, ahead: Ahead, there: Offer) -> None:
+    def _tell_backgrounds(self, ahead: Preparation, there: ClusterResources) -> None:
         """Says how backgrounds are held, and puts it down."""
         blocks, count = ahead.blocks, self._inputs.clip.backgrounds
         held = "at once" if blocks.fits else f"{blocks.capacity} of {blocks.count} blocks at a time"
@@ -298,7 +298,7 @@ class _Run:
         )
         self._record["plan"] = {"blocks": asdict(blocks), "background_bytes": ahead.bytes, "faces": ahead.faces}
 
-    def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan, there: Offer) -> Scheduler:
+    def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan, there: ClusterResources) -> Scheduler:
         inputs = self._inputs
         # A range needs only those blocks at once that can be held at once.
         longest = MAX_RANGE if blocks.fits else max(1, blocks.frames // inputs.pairing.step)
@@ -314,7 +314,13 @@ class _Run:
         )
 
     def _dispatch(
-        self, outcome: Outcome, placement: Placement, ahead: Ahead, choice: Choice, cluster: Cluster, there: Offer
+        self,
+        outcome: Outcome,
+        placement: Placement,
+        ahead: Preparation,
+        choice: ChosenDevice,
+        cluster: Cluster,
+        there: ClusterResources,
     ) -> None:
         scheduler = outcome.scheduler
         if scheduler is None:
@@ -366,16 +372,16 @@ class _Run:
         if first and (error := hopeless(scheduler.failures, scheduler.remaining, self._inputs.kind.value_range)):
             raise error
 
-    def _heard(self, placement: Placement, choice: Choice, there: Offer) -> AudioTrack:
+    def _heard(self, placement: Placement, choice: ChosenDevice, there: ClusterResources) -> AudioTrack:
         """What drives the mouth: as it was given, as an earlier run kept it, or as the recording is heard now."""
         audio, kind = self._inputs.audio, self._inputs.kind
         if isinstance(audio, AudioTrack):
-            return replace(audio, shares=self._inputs.shares)
+            return replace(audio, opacities=self._inputs.opacities)
         folder = features_folder(self._out)
         rows = load_features(folder, audio, kind)
         if rows is not None:
             say(self._console, f"features: {len(rows)} rows, kept by an earlier run")
-            return AudioTrack(rows, None, self._inputs.shares)
+            return AudioTrack(rows, None, self._inputs.opacities)
         if isinstance(audio, Speech):
             # Nobody renders yet: on CPUs the encoder may have all cores of a node.
             threads = max(1, int(there.smallest_node_cpus)) if choice.provider == CPU else 1
@@ -389,7 +395,7 @@ class _Run:
         else:
             rows = make_features(folder, audio, kind, window_rows(audio, kind))
         say(self._console, f"features: {len(rows)} rows of {audio.recording}")
-        return AudioTrack(rows, None, self._inputs.shares)
+        return AudioTrack(rows, None, self._inputs.opacities)
 
     def _joined(self) -> dict[str, Any]:
         try:

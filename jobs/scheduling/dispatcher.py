@@ -18,8 +18,8 @@ from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.rendering.blocks import BlockReceipt, BlockRequest, load_block
 from actors.rendering.compositor import Compositor
 from actors.rendering.worker_config import WorkerConfig
-from jobs.cluster.connection import Offer
-from jobs.cluster.program_files import prove_workers
+from jobs.cluster.connection import ClusterResources
+from jobs.cluster.program_files import check_workers
 from jobs.process.time_limits import within
 from jobs.scheduling.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.scheduling.deaths import Death, account, cause
@@ -82,14 +82,14 @@ class Work:
     nodes: tuple[str, ...]
     placement: dict[str, Any]
     wait: float
-    look: Callable[[], Offer]
-    room: Callable[[Offer], int] | None
+    look: Callable[[], ClusterResources]
+    room: Callable[[ClusterResources], int] | None
     asked: str
     died: Callable[[Death], None]
 
 
 @dataclass(slots=True)
-class Moments:
+class Milestones:
     """When things happened, on `time.perf_counter`, and who took part.
 
     Attributes:
@@ -147,7 +147,7 @@ class Dispatcher:
         self,
         scheduler: Scheduler,
         work: Work,
-        moments: Moments,
+        moments: Milestones,
         on_range: Callable[[RangeReport], None],
         on_tick: Callable[[], None],
     ) -> None:
@@ -195,7 +195,7 @@ class Dispatcher:
             self._tell_deaths()
 
     def _tell_deaths(self) -> None:
-        deaths = self._scheduler.accounts.deaths
+        deaths = self._scheduler.incidents.deaths
         while self._told < len(deaths):
             self._told += 1
             self._work.died(deaths[self._told - 1])
@@ -309,7 +309,7 @@ class Dispatcher:
         except ray.exceptions.RayError as error:
             _raise_if_final(error)
             if isinstance(error, ray.exceptions.RaySystemError) and not self.moments.workers:
-                prove_workers()  # Ray says so where what it was sent cannot be unpacked
+                check_workers()  # Ray says so where what it was sent cannot be unpacked
             self._lose_block(block, error)
             return
         self.moments.loaded_bytes += receipt.bytes

@@ -76,7 +76,7 @@ class _Worker:
 
 
 @dataclass(slots=True)
-class Accounts:
+class Incidents:
     """What happened besides rendering, for the run's record.
 
     Attributes:
@@ -139,7 +139,7 @@ class Scheduler:
         self._planned = max(map(len, self._pending), default=0)
         self._stop: str | None = None
         self.failures: list[FrameFailure] = []
-        self.accounts = Accounts()
+        self.incidents = Incidents()
         needed = [blocks_of(frames) for frames in self._pending]
         self._needed = {block for blocks in needed for block in blocks}
         most = max(map(len, needed), default=0)
@@ -210,8 +210,8 @@ class Scheduler:
         replaced = worker.deaths_in_a_row < MAX_DEATHS_IN_A_ROW and worker.start_deaths < MAX_START_DEATHS
         worker.status = _Status.WANTED if replaced else _Status.ABANDONED
         if not replaced:
-            self.accounts.abandoned.append(slot)
-        self.accounts.deaths.append(Death(slot, worker.pid, reason, len(queue), replaced))
+            self.incidents.abandoned.append(slot)
+        self.incidents.deaths.append(Death(slot, worker.pid, reason, len(queue), replaced))
         worker.pid, worker.pace = None, 0.0
         if self.open_slots == 0:
             last = cause(reason)
@@ -259,7 +259,7 @@ class Scheduler:
             return
         self._loading.pop(block, None)
         self._ready.discard(block)
-        self.accounts.blocks_lost += 1
+        self.incidents.blocks_lost += 1
         self._losses[block] = self._losses.get(block, 0) + 1
         if self._losses[block] >= MAX_BLOCK_LOSSES:
             self._stop = f"background block {block} was lost {MAX_BLOCK_LOSSES} times ({reason})"
@@ -386,7 +386,7 @@ class Scheduler:
         if len(frames) == 1 and deaths >= DEATHS_TO_FAIL:
             self.failures.append(FrameFailure(frames.start, f"its worker died {deaths} times ({cause(reason)})"))
         elif len(frames) > 1 and deaths >= DEATHS_TO_SPLIT:
-            self.accounts.split.append(frames)
+            self.incidents.split.append(frames)
             halves = frames.split()
             # A half is suspect from the start: one more death and it is split again.
             self._deaths.update(dict.fromkeys(halves, DEATHS_TO_SPLIT - 1))
@@ -396,5 +396,5 @@ class Scheduler:
 
     def _give_back(self, ranges: Iterable[FrameRange]) -> None:
         for frames in ranges:
-            self.accounts.retried.append(frames)
+            self.incidents.retried.append(frames)
             bisect.insort(self._pending, frames)

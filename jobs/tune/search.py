@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from jobs.cluster.connection import Offer
+from jobs.cluster.connection import ClusterResources
 from jobs.cluster.placement import CPU
-from jobs.cluster.tuned_layout import Layout, Trial
+from jobs.cluster.tuned_layout import Layout, LayoutTrial
 
 CPU_BATCHES = (1, 2, 4)
 CUDA_BATCHES = (4, 1, 8, 16, 32)
@@ -16,11 +16,13 @@ CUDA_SHARES = (0.5, 0.25, 0.125, 1.0)
 WORTH = 1.02
 
 
-def search(there: Offer, provider: str, measure: Callable[[Layout], Trial | None]) -> list[Trial]:
+def search(
+    there: ClusterResources, provider: str, measure: Callable[[Layout], LayoutTrial | None]
+) -> list[LayoutTrial]:
     """Tries layouts one dimension at a time, from the one that is the default.
 
-    On CPUs: how cores are divided into workers and threads, then the batch. On cards: the batch, then how many workers
-    share a card. Each step keeps the best so far, so that a dozen trials stand for the whole product.
+    On CPUs: how cores are divided into workers and threads, then the batch. On GPUs: the batch, then how many workers
+    share a GPU. Each step keeps the best so far, so that a dozen trials stand for the whole product.
 
     Args:
         there: what the cluster has.
@@ -30,7 +32,7 @@ def search(there: Offer, provider: str, measure: Callable[[Layout], Trial | None
     Returns:
         The trials, in order; their best is `best_of`.
     """
-    trials: list[Trial] = []
+    trials: list[LayoutTrial] = []
     tried: set[Layout] = set()
 
     def attempt(layouts: list[Layout]) -> bool:
@@ -52,17 +54,17 @@ def search(there: Offer, provider: str, measure: Callable[[Layout], Trial | None
             best = best_of(trials).layout
             attempt([best.model_copy(update={"batch": size}) for size in CPU_BATCHES])
         return trials
-    cards = max(1, int(there.gpus))
-    base = Layout(workers=int(cards / CUDA_SHARES[0]), threads=1, batch=CUDA_BATCHES[0], gpus_per_worker=CUDA_SHARES[0])
+    gpus = max(1, int(there.gpus))
+    base = Layout(workers=int(gpus / CUDA_SHARES[0]), threads=1, batch=CUDA_BATCHES[0], gpus_per_worker=CUDA_SHARES[0])
     if attempt([base.model_copy(update={"batch": size}) for size in CUDA_BATCHES]):
         best = best_of(trials).layout
         attempt(
-            [best.model_copy(update={"gpus_per_worker": share, "workers": int(cards / share)}) for share in CUDA_SHARES]
+            [best.model_copy(update={"gpus_per_worker": share, "workers": int(gpus / share)}) for share in CUDA_SHARES]
         )
     return trials
 
 
-def best_of(trials: list[Trial]) -> Trial:
+def best_of(trials: list[LayoutTrial]) -> LayoutTrial:
     """The fastest trial; an earlier one wins over a later that is faster by less than `WORTH`."""
     best = trials[0]
     for trial in trials[1:]:
@@ -71,7 +73,7 @@ def best_of(trials: list[Trial]) -> Trial:
     return best
 
 
-def explain(trials: list[Trial]) -> str:
+def explain(trials: list[LayoutTrial]) -> str:
     """One sentence that says why the best is the best."""
     best = best_of(trials)
     others = [trial for trial in trials if trial is not best]

@@ -21,10 +21,10 @@ from jobs.cluster.connection import Cluster
 from jobs.cluster.placement import Placement
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.planning.blocks import BlockPlan
-from jobs.planning.preparation import plan_ahead
+from jobs.planning.block_plan import BlockPlan
+from jobs.planning.preparation import plan_preparation
 from jobs.planning.requests import block_request, face_request, worker_config
-from jobs.scheduling.dispatcher import Dispatcher, Moments, Work
+from jobs.scheduling.dispatcher import Dispatcher, Milestones, Work
 from jobs.scheduling.scheduler import Patience, Scheduler
 
 # What every worker must have been seen to render before its speed is believed.
@@ -56,7 +56,7 @@ class _Watch:
     seconds: float
     deadline: float
     batch: int
-    moments: Moments = field(default_factory=Moments)
+    moments: Milestones = field(default_factory=Milestones)
     timings: dict[int, list[FrameTiming]] = field(default_factory=dict)
 
     @property
@@ -132,7 +132,7 @@ def measure(
     blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
     watch = _Watch(placement.workers, seconds, time.time() + limit, placement.batch)
     there = cluster.offer()
-    ahead = plan_ahead(options, inputs, provider, list(inputs.frames), there.store)
+    ahead = plan_preparation(options, inputs, provider, list(inputs.frames), there.store)
     prepare = options.delivery if ahead.prepare else None
     config = worker_config(options, inputs, placement, provider=provider, faces=ahead.faces, out=scratch, token=token)
     encoder = face_request(config)

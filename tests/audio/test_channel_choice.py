@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from jobs.audio.channel_choice import Choice, Levels
+from jobs.audio.channel_choice import ChannelChoice, Levels
 
 Samples = NDArray[np.float32]
 
@@ -18,7 +18,7 @@ def noise(seed: int, seconds: float = 3.0, level: float = 0.1) -> Samples:
     return np.random.default_rng(seed).normal(0, level, round(seconds * RATE)).astype(np.float32)
 
 
-def choice(layout: str, *channels: Samples) -> Choice:
+def choice(layout: str, *channels: Samples) -> ChannelChoice:
     names = tuple(channel.name for channel in av.AudioLayout(layout).channels)
     assert len(names) == len(channels)
     samples = np.stack(channels)
@@ -30,7 +30,7 @@ def choice(layout: str, *channels: Samples) -> Choice:
 
 VOICE, OTHER, THIRD, FOURTH = (noise(seed) for seed in range(4))
 SILENCE = np.zeros_like(VOICE)
-MEAN = Choice()
+MEAN = ChannelChoice()
 
 
 def test_what_the_mean_keeps_is_averaged_without_a_word() -> None:

@@ -264,8 +264,8 @@ def test_a_worker_that_fails_ends_the_program(change: dict[str, Any], said: str,
     assert said in failed.stderr
 
 
-@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has a card")
-def test_without_a_card_cuda_is_not_replaced_by_the_cpu(footage: Clip, tmp_path: Path) -> None:
+@pytest.mark.skipif(shutil.which("nvidia-smi") is not None, reason="this machine has a GPU")
+def test_without_a_gpu_cuda_is_not_replaced_by_the_cpu(footage: Clip, tmp_path: Path) -> None:
     # ONNX Runtime itself would print a line and go on.
     failed = start("batch", {**footage.spec, "provider": "CUDAExecutionProvider"}, tmp_path)
     assert failed.returncode != 0

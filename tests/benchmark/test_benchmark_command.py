@@ -95,5 +95,5 @@ def test_what_nobody_can_do_is_refused_before_anything_is_written(tmp_path: Path
     if shutil.which("nvidia-smi") is None:
         result = small.command("benchmark", "--out", tmp_path / "out", "--device", "cuda")
         assert result.code == 2
-        assert "--device cuda: NVIDIA's driver finds no card here" in result.output
+        assert "--device cuda: NVIDIA's driver finds no GPU here" in result.output
     assert not (tmp_path / "out").exists()

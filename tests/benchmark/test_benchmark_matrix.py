@@ -15,8 +15,8 @@ from jobs.benchmark.matrix import (
     GOALS,
     MOST_FRAMES,
     STEP,
+    BenchmarkDevice,
     Cell,
-    Device,
     Output,
     Regime,
     System,
@@ -68,14 +68,14 @@ def test_everybody_takes_part_and_the_default_covers_all_goals_but_a_few() -> No
 
 
 def test_the_goals_are_those_that_were_set() -> None:
-    assert goal_of(Device.CPU, Regime.HEAVY, Output.JPG, System.BARE) == 0.97
-    assert goal_of(Device.CPU, Regime.HEAVY, Output.PNG, System.BARE) == 0.97
-    assert goal_of(Device.CPU, Regime.LIGHT, Output.JPG, System.PLAIN_LOOP) == 1.2
-    assert goal_of(Device.CPU, Regime.LIGHT, Output.JPG, System.THREAD_POOL) == 3
-    assert goal_of(Device.CPU, Regime.LIGHT, Output.JPG, System.RAY_DATA) == 4
-    assert goal_of(Device.CPU, Regime.LIGHT, Output.PNG, System.PLAIN_LOOP) == 3.5
-    assert goal_of(Device.CUDA, Regime.HEAVY, Output.JPG, System.BARE) == 0.9
-    assert goal_of(Device.CUDA, Regime.LIGHT, Output.JPG, System.BARE) is None
+    assert goal_of(BenchmarkDevice.CPU, Regime.HEAVY, Output.JPG, System.BARE) == 0.97
+    assert goal_of(BenchmarkDevice.CPU, Regime.HEAVY, Output.PNG, System.BARE) == 0.97
+    assert goal_of(BenchmarkDevice.CPU, Regime.LIGHT, Output.JPG, System.PLAIN_LOOP) == 1.2
+    assert goal_of(BenchmarkDevice.CPU, Regime.LIGHT, Output.JPG, System.THREAD_POOL) == 3
+    assert goal_of(BenchmarkDevice.CPU, Regime.LIGHT, Output.JPG, System.RAY_DATA) == 4
+    assert goal_of(BenchmarkDevice.CPU, Regime.LIGHT, Output.PNG, System.PLAIN_LOOP) == 3.5
+    assert goal_of(BenchmarkDevice.CUDA, Regime.HEAVY, Output.JPG, System.BARE) == 0.9
+    assert goal_of(BenchmarkDevice.CUDA, Regime.LIGHT, Output.JPG, System.BARE) is None
     others = {goal.over for goal in GOALS if goal.regime is Regime.HEAVY and goal.ratio == 1}
     assert others == set(System) - {System.OURS, System.BARE}
 

@@ -28,7 +28,7 @@ from jobs.benchmark.frame_check import (
     tolerance,
 )
 from jobs.benchmark.material import LEAST_PERIOD, Material, period_of
-from jobs.benchmark.matrix import Device, Output
+from jobs.benchmark.matrix import BenchmarkDevice, Output
 
 FRAMES = 14
 QUALITY = 95
@@ -114,9 +114,9 @@ def test_missing_extra_broken_and_oversized_frames_are_caught(right: Images, wan
 
 
 def test_nothing_may_differ_on_the_cpu_and_little_elsewhere() -> None:
-    assert {tolerance(Device.CPU, precision, output) for precision in Precision for output in Output} == {0}
-    assert tolerance(Device.CUDA, Precision.FP32, Output.PNG) == 1
-    assert tolerance(Device.CUDA, Precision.FP16, Output.PNG) == 2
+    assert {tolerance(BenchmarkDevice.CPU, precision, output) for precision in Precision for output in Output} == {0}
+    assert tolerance(BenchmarkDevice.CUDA, Precision.FP32, Output.PNG) == 1
+    assert tolerance(BenchmarkDevice.CUDA, Precision.FP16, Output.PNG) == 2
 
 
 def test_the_tolerance_of_jpeg_is_what_two_levels_become(right: Images) -> None:
@@ -126,7 +126,7 @@ def test_the_tolerance_of_jpeg_is_what_two_levels_become(right: Images) -> None:
         return np.asarray(cv2.imdecode(cv2.imencode(".jpg", image, JPEG)[1], cv2.IMREAD_COLOR), np.uint8)
 
     moved = np.clip(right[3] + rng.integers(-2, 3, right[3].shape), 0, 255).astype(np.uint8)
-    allowed = tolerance(Device.CUDA, Precision.FP16, Output.JPG)
+    allowed = tolerance(BenchmarkDevice.CUDA, Precision.FP16, Output.JPG)
     assert 2 < difference(decoded(moved), decoded(right[3])) <= allowed
     assert difference(decoded(right[4]), decoded(right[3])) > allowed
 

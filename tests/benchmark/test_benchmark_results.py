@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.benchmark.frame_check import Verdict
-from jobs.benchmark.matrix import Cell, Device, Output, Regime, System
+from jobs.benchmark.frame_check import FrameVerdict
+from jobs.benchmark.matrix import BenchmarkDevice, Cell, Output, Regime, System
 from jobs.benchmark.measurement import Answer, Assignment, counted_fps, make_trial
 from jobs.benchmark.memory import Memory
 from jobs.benchmark.results import cold_starts, compare, ratio, spread, summarise
@@ -60,7 +60,7 @@ TASK = Assignment(Cell(Regime.LIGHT, Output.JPG, System.OURS), 200, Setting(2, 1
 def test_a_trial_counts_the_preparation() -> None:
     memory = Memory(9, 8, 7, 6, (), 5)
     answer = Answer(frames=200, steady_s=2.0, prepare_s=1.0, cold={"ray_s": 3.0}, cache_bytes=5, memory=memory)
-    trial = make_trial(TASK, answer, Verdict(24, 0), repeat=1, order=2, cores=2)
+    trial = make_trial(TASK, answer, FrameVerdict(24, 0), repeat=1, order=2, cores=2)
     assert trial.fps_steady == 100
     assert trial.fps == 80
     assert (trial.pss, trial.shared, trial.private, trial.worker_private) == (9, 8, 7, 6)
@@ -70,11 +70,11 @@ def test_a_trial_counts_the_preparation() -> None:
 @pytest.mark.parametrize(
     ("answer", "verdict"),
     [
-        (Answer(frames=200, steady_s=2.0), Verdict(3, 9, "frame 2 differs from the reference by 9 levels")),
-        (Answer(fault="ended with 1: boom"), Verdict(0, 0)),
+        (Answer(frames=200, steady_s=2.0), FrameVerdict(3, 9, "frame 2 differs from the reference by 9 levels")),
+        (Answer(fault="ended with 1: boom"), FrameVerdict(0, 0)),
     ],
 )
-def test_wrong_pixels_and_failures_have_no_rate(answer: Answer, verdict: Verdict) -> None:
+def test_wrong_pixels_and_failures_have_no_rate(answer: Answer, verdict: FrameVerdict) -> None:
     trial = make_trial(TASK, answer, verdict, repeat=0, order=0, cores=2)
     assert trial.fps is None
     assert trial.fault == (answer.fault or verdict.fault)
@@ -93,8 +93,8 @@ def test_one_wrong_repeat_takes_a_system_out_of_everything() -> None:
     assert results[System.OURS].fps == spread([120, 90, 130])
     assert results[System.OURS].of_bare == ratio({0: 120, 1: 90, 2: 130}, {0: 200, 1: 100, 2: 200})
     assert results[System.BARE].of_bare is None
-    assert [found.over for found in compare(trials, Device.CPU)] == [System.BARE]
-    assert compare([trial for trial in trials if trial.system is not System.OURS], Device.CPU) == []
+    assert [found.over for found in compare(trials, BenchmarkDevice.CPU)] == [System.BARE]
+    assert compare([trial for trial in trials if trial.system is not System.OURS], BenchmarkDevice.CPU) == []
 
 
 def test_of_two_settings_the_one_with_the_better_median_counts() -> None:
@@ -114,12 +114,12 @@ def test_of_two_settings_the_one_with_the_better_median_counts() -> None:
 @pytest.mark.parametrize(("rate", "met"), [(119.0, False), (121.0, True)])
 def test_goals_are_judged_by_the_medians(rate: float, met: bool) -> None:
     trials = [*benched.trials(System.OURS, 1, rate, 1e4), *benched.trials(System.PLAIN_LOOP, 100, 100, 100)]
-    (found,) = compare(trials, Device.CPU)
+    (found,) = compare(trials, BenchmarkDevice.CPU)
     assert found.goal == 1.2
     assert found.met is met
-    (on_card,) = compare(trials, Device.CUDA)
-    assert on_card.goal is None
-    assert on_card.met is None
+    (on_gpu,) = compare(trials, BenchmarkDevice.CUDA)
+    assert on_gpu.goal is None
+    assert on_gpu.met is None
 
 
 def test_what_writes_nothing_is_compared_with_every_format_of_its_own_regime() -> None:
@@ -130,7 +130,7 @@ def test_what_writes_nothing_is_compared_with_every_format_of_its_own_regime() -
         *benched.trials(System.BARE, 500),
         *benched.trials(System.RAY_DATA, 4, regime=Regime.HEAVY, output=Output.PNG),
     ]
-    found = {(one.format, one.over): one.ratio.ratio for one in compare(trials, Device.CPU)}
+    found = {(one.format, one.over): one.ratio.ratio for one in compare(trials, BenchmarkDevice.CPU)}
     assert found == {
         (Output.JPG, System.BARE): 2,
         (Output.PNG, System.BARE): 4,

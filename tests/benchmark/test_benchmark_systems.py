@@ -24,9 +24,9 @@ from actors.network.recognition import read_model, recognise_model
 from jobs.benchmark.baselines import shared
 from jobs.benchmark.frame_check import Reference, check_frames
 from jobs.benchmark.material import Material, prepare
-from jobs.benchmark.matrix import Cell, Device, Output, Regime, System
+from jobs.benchmark.matrix import BenchmarkDevice, Cell, Output, Regime, System
 from jobs.benchmark.measurement import Assignment
-from jobs.benchmark.networks import Network, make_network, networks_kind
+from jobs.benchmark.networks import RegimeNetwork, make_network, networks_kind
 from jobs.benchmark.settings import Setting
 from jobs.benchmark.systems import Runner, read_baseline, read_ours
 from jobs.demo.demo_clip import demo_kind
@@ -41,8 +41,8 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Material, small.
     return benched.material(tmp_path_factory.mktemp("systems"))
 
 
-def runner(material: Material, model: Path, scratch: Path, device: Device = Device.CPU) -> Runner:
-    return Runner(material, Network("light", str(model), "half.onnx", TENSORS), device, scratch, 95, 120)
+def runner(material: Material, model: Path, scratch: Path, device: BenchmarkDevice = BenchmarkDevice.CPU) -> Runner:
+    return Runner(material, RegimeNetwork("light", str(model), "half.onnx", TENSORS), device, scratch, 95, 120)
 
 
 def task(system: System, output: Output, setting: Setting, *, chosen: bool = False) -> Assignment:
@@ -63,26 +63,26 @@ def test_baselines_are_told_what_they_ask_for(
     assert json.loads(json.dumps(told)) == told
 
 
-@pytest.mark.parametrize("device", Device)
+@pytest.mark.parametrize("device", BenchmarkDevice)
 @pytest.mark.parametrize("system", [System.BARE, System.WORKERS_INFERENCE])
-def test_nothing_is_copied_to_a_card_for_the_bare_network(
-    system: System, device: Device, material: tuple[Material, small.SmallClip], model: Path, tmp_path: Path
+def test_nothing_is_copied_to_a_gpu_for_the_bare_network(
+    system: System, device: BenchmarkDevice, material: tuple[Material, small.SmallClip], model: Path, tmp_path: Path
 ) -> None:
     told = runner(material[0], model, tmp_path, device).spec(
         task(system, Output.NONE, Setting(1, 1, 4)), tmp_path / "out"
     )
-    wanted = device is Device.CUDA and system is System.BARE
-    assert told["options"] == ({"on_card": True} if wanted else {})
+    wanted = device is BenchmarkDevice.CUDA and system is System.BARE
+    assert told["options"] == ({"on_gpu": True} if wanted else {})
 
 
-@pytest.mark.parametrize("device", Device)
+@pytest.mark.parametrize("device", BenchmarkDevice)
 @pytest.mark.parametrize("output", [Output.JPG, Output.PNG, Output.VIDEO])
 @pytest.mark.parametrize("chosen", [False, True])
 def test_ours_is_started_as_users_start_it(
     material: tuple[Material, small.SmallClip],
     model: Path,
     tmp_path: Path,
-    device: Device,
+    device: BenchmarkDevice,
     output: Output,
     chosen: bool,
 ) -> None:
@@ -100,7 +100,7 @@ def test_ours_is_started_as_users_start_it(
     assert options.device.value == device
     assert options.frame_range(FRAMES + 8) == (0, FRAMES)
     assert (options.workers, options.batch) == ((4, 8) if chosen else (None, None))
-    assert flags.get("gpus_per_worker") == ("0.2500" if chosen and device is Device.CUDA else None)
+    assert flags.get("gpus_per_worker") == ("0.2500" if chosen and device is BenchmarkDevice.CUDA else None)
     if output is Output.JPG:
         assert options.image_quality == 95
 
@@ -131,8 +131,8 @@ def test_baseline_and_ours_render_what_the_reference_of_their_kind_renders(
     model = any_kind.write_model(tmp_path / "m.onnx", facts)
     (tmp_path / "scratch").mkdir()
     ready = prepare(tmp_path / "scratch", str(clip.folder), clip.flags[1], None, kind)
-    network = Network("m", str(model), None, read_model(str(model), kind))
-    how = Runner(ready, network, Device.CPU, tmp_path, 95, 120)
+    network = RegimeNetwork("m", str(model), None, read_model(str(model), kind))
+    how = Runner(ready, network, BenchmarkDevice.CPU, tmp_path, 95, 120)
     task_of = Assignment(Cell(Regime.LIGHT, Output.PNG, System.SINGLE), FRAMES, Setting(1, 1, 1))
     assert how.run(task_of, tmp_path / "baseline").fault == ""
     ours = on_cluster(*how.command(task_of, tmp_path / "ours")[3:], "--workers", 1)

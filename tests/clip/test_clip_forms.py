@@ -233,7 +233,7 @@ def test_a_rect_outside_its_frame_is_named(tmp_path: Path) -> None:
     path = write_rects(tmp_path / "r.json", boxes)
     error = refused(package(tmp_path / "clip"), boxes=path)
     assert error.subject == str(path)
-    assert error.problem == "the square of frame 7, x 50 to 70, y 6 to 26, reaches outside the 64x48 frame"
+    assert error.problem == "the box of frame 7, x 50 to 70, y 6 to 26, reaches outside the 64x48 frame"
 
 
 def test_a_square_from_landmarks_outside_its_frame_names_the_landmark_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from actors.core.errors import InputError
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.clip import clock_warnings
-from jobs.clip.video import read_video
+from jobs.clip.video_source import read_video
 
 
 def decoded_times(path: Path) -> list[int | None]:

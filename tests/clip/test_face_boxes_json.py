@@ -153,7 +153,7 @@ def test_a_rect_is_accepted_exactly_where_its_pixels_exist(box: FaceBox, width: 
     with pytest.raises(InputError) as caught:
         laid(width, height, Notes())
     message = str(caught.value)
-    assert message.startswith(f"r.json: the square of frame 1, x {box.x0} to {box.x1}, y {box.y0} to {box.y1}")
+    assert message.startswith(f"r.json: the box of frame 1, x {box.x0} to {box.x1}, y {box.y0} to {box.y1}")
     assert f"{width}x{height}" in message or "no area" in message
     assert "--rects" in message
 

@@ -22,8 +22,8 @@ from actors.core.picture_metadata import Picture
 from actors.rendering.blocks import BlockRequest, load_block
 from actors.rendering.video_frames import decode_video
 from jobs.clip.notes import Notes
-from jobs.clip.video import check_video, read_video
 from jobs.clip.video_metadata import describe, tell
+from jobs.clip.video_source import check_video, read_video
 
 
 def write(

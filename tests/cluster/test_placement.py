@@ -7,22 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.errors import InputError
-from jobs.cluster.connection import Offer
+from jobs.cluster.connection import ClusterResources
 from jobs.cluster.placement import CPU, CPU_BATCH, CUDA, CUDA_BATCH, PRECISION, choose_device, place, room
 from jobs.inputs.options import DeviceChoice
 
-LAPTOP = Offer(
+LAPTOP = ClusterResources(
     gpu_node_cpus=0.0, cpus=8.0, gpus=0.0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=8.0
 )
-WORKSTATION = Offer(
+WORKSTATION = ClusterResources(
     gpu_node_cpus=16.0, cpus=16.0, gpus=2.0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=16.0
 )
-HEAD_ONLY = Offer(
+HEAD_ONLY = ClusterResources(
     gpu_node_cpus=0.0, cpus=0.0, gpus=0.0, nodes=("a",), rendering=(), store=1 << 30, smallest_node_cpus=0.0
 )
 
 offers = st.builds(
-    Offer,
+    ClusterResources,
     cpus=st.integers(1, 512).map(float),
     gpus=st.integers(0, 64).map(float),
     nodes=st.just(("a",)),
@@ -42,14 +42,14 @@ offers = st.builds(
         (DeviceChoice.AUTO, LAPTOP, CPU),
     ],
 )
-def test_the_device(wanted: DeviceChoice, offer: Offer, provider: str) -> None:
+def test_the_device(wanted: DeviceChoice, offer: ClusterResources, provider: str) -> None:
     choice = choose_device(wanted, offer, own_cluster=False)
     assert choice.provider == provider
     assert choice.reason
     assert "\n" not in choice.reason
 
 
-def test_cuda_without_a_card_is_refused_where_none_can_come() -> None:
+def test_cuda_without_a_gpu_is_refused_where_none_can_come() -> None:
     with pytest.raises(InputError) as caught:
         choose_device(DeviceChoice.CUDA, LAPTOP, own_cluster=True)
     assert caught.value.subject == "--device cuda"
@@ -66,16 +66,16 @@ def test_cuda_without_a_card_is_refused_where_none_can_come() -> None:
         (WORKSTATION, CUDA, 0.25, 8),
         (WORKSTATION, CUDA, 1 / 3, 6),
         (WORKSTATION, CUDA, 0.3, 6),
-        # No worker spans two cards, so a share above a half is a card each.
+        # No worker spans two GPUs, so a share above a half is a GPU each.
         (WORKSTATION, CUDA, 0.7, 2),
         (WORKSTATION, CUDA, 1.0, 2),
         (WORKSTATION, CUDA, 2.0, 1),
-        # One worker at least: it waits for the card that the autoscaler brings.
+        # One worker at least: it waits for the GPU that the autoscaler brings.
         (LAPTOP, CUDA, 0.25, 1),
         (HEAD_ONLY, CPU, 0.25, 1),
     ],
 )
-def test_room(offer: Offer, provider: str, share: float, workers: int) -> None:
+def test_room(offer: ClusterResources, provider: str, share: float, workers: int) -> None:
     assert room(offer, provider, share, 1) == workers
 
 
@@ -96,13 +96,13 @@ def test_threads_do_not_outgrow_the_smallest_node() -> None:
     assert place(offer, CPU, workers=2, threads=None, batch=None, gpus_per_worker=0.25, frames=10).threads == 4
 
 
-def test_a_share_of_a_card_is_the_layout_on_cards() -> None:
+def test_a_share_of_a_gpu_is_the_layout_on_gpus() -> None:
     placement = place(WORKSTATION, CUDA, workers=None, threads=None, batch=None, gpus_per_worker=0.25, frames=1000)
     assert (placement.workers, placement.threads, placement.batch, placement.gpus) == (8, 1, CUDA_BATCH, 0.25)
     assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.25}
 
 
-def test_cards_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> None:
+def test_gpus_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> None:
     placement = place(HEAD_ONLY, CUDA, workers=4, threads=None, batch=None, gpus_per_worker=0.25, frames=1000)
     assert placement.workers == 4
     assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.25}
@@ -116,7 +116,7 @@ def test_cards_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> Non
     st.integers(1, 500),
 )
 def test_all_workers_fit_at_once(
-    offer: Offer, provider: str, workers: int | None, threads: int | None, frames: int
+    offer: ClusterResources, provider: str, workers: int | None, threads: int | None, frames: int
 ) -> None:
     placement = place(
         offer, provider, workers=workers, threads=threads, batch=None, gpus_per_worker=0.25, frames=frames

@@ -12,12 +12,12 @@ import pytest
 import jobs.cluster.ray_thread
 from actors.core.errors import StoppedError
 from jobs.cluster.connection import SERVERS, _OwnServers
-from jobs.cluster.ray_thread import Hold, watched
+from jobs.cluster.ray_thread import RayHold, watched
 
 
 def test_what_is_lost_stays_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs.cluster.ray_thread, "WATCH_SECONDS", 0.01)
-    hold, looks = Hold(), threading.Semaphore(0)
+    hold, looks = RayHold(), threading.Semaphore(0)
     with watched(hold, looks.release):
         hold.lost = lost = StoppedError("the head is silent", "start it again")
         # Two looks that began later: the second begins only when the first has been dealt with.

@@ -93,7 +93,7 @@ def test_the_kind_is_that_of_the_facts() -> None:
     "error",
     [
         InputError("clip/1.png", "is not a whole image", "write it again"),
-        NoCudaError("--device cuda", "there is no card", "use --device cpu"),
+        NoCudaError("--device cuda", "there is no GPU", "use --device cpu"),
         StoppedError("the disk is full", "make room"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actors.core.voice_activity import RATE, hop_powers, rendered_shares, speech_hops
+from actors.core.voice_activity import RATE, hop_powers, mouth_opacities, speech_hops
 
 Samples = NDArray[np.float32]
 HOP = 160
@@ -33,7 +33,7 @@ def spoken(samples: Samples) -> NDArray[np.bool_]:
 
 
 def shares(samples: Samples, fps: int = 25) -> list[int]:
-    return [int(share) for share in rendered_shares(spoken(samples), round(len(samples) / RATE * fps), fps)]
+    return [int(share) for share in mouth_opacities(spoken(samples), round(len(samples) / RATE * fps), fps)]
 
 
 # The rules, one at a time
@@ -131,7 +131,7 @@ def test_speech_is_what_the_rules_say(parts: list[tuple[int, float]], seed: int)
 def test_shares_are_what_the_rules_say(parts: list[tuple[int, bool]], more: int, fps: int) -> None:
     speaking = [now for length, now in parts for _ in range(length)]
     frames = max(1, round(len(speaking) / 100 * fps) + more)
-    found = rendered_shares(np.array(speaking, np.bool_), frames, fps)
+    found = mouth_opacities(np.array(speaking, np.bool_), frames, fps)
     assert found.dtype == np.uint8
     assert found.tolist() == slow_shares(speaking, frames, fps)
 
@@ -159,7 +159,7 @@ def test_how_loud_the_recording_is_does_not_matter(factor: float) -> None:
 @pytest.mark.parametrize("sound", [np.zeros(RATE, np.float32), hiss(1.0, -75), np.zeros(0, np.float32)])
 def test_a_recording_of_nothing_shows_the_background(sound: Samples) -> None:
     assert not spoken(sound).any()
-    assert rendered_shares(spoken(sound), 25, 25).tolist() == [0] * 25
+    assert mouth_opacities(spoken(sound), 25, 25).tolist() == [0] * 25
 
 
 def test_what_cannot_be_told_from_speech_is_rendered() -> None:
@@ -189,4 +189,4 @@ def test_a_voice_that_trails_off_is_speech_to_its_end() -> None:
 
 def test_a_frame_of_sound_is_enough() -> None:
     assert shares(voice(0.04)) == [255]
-    assert rendered_shares(np.ones(1, np.bool_), 1, 25).tolist() == [255]
+    assert mouth_opacities(np.ones(1, np.bool_), 1, 25).tolist() == [255]

@@ -106,7 +106,7 @@ def model_that_is_none(clip: Path) -> list[object]:
     return ["--model", clip / "text.onnx"]
 
 
-def cuda_without_a_card(clip: Path) -> list[object]:
+def cuda_without_a_gpu(clip: Path) -> list[object]:
     return ["--device", "cuda"]
 
 
@@ -127,7 +127,7 @@ def zero_workers(clip: Path) -> list[object]:
     return ["--workers", 0]
 
 
-def half_a_card_too_much(clip: Path) -> list[object]:
+def half_a_gpu_too_much(clip: Path) -> list[object]:
     return ["--gpus-per-worker", 1.5]
 
 
@@ -174,12 +174,12 @@ CASES: dict[Spoil, tuple[str, ...]] = {
     model_of_other_planes: ("six.onnx", "3x320x320"),
     model_too_new: ("new.onnx", "99", "opset 17"),
     model_that_is_none: ("text.onnx", "text file"),
-    cuda_without_a_card: ("--device cuda", "--device cpu"),
+    cuda_without_a_gpu: ("--device cuda", "--device cpu"),
     audio_without_video: ("--audio", "--video"),
     audio_that_is_none: ("noise.wav",),
     no_such_option: ("--workes",),
     zero_workers: ("--workers",),
-    half_a_card_too_much: ("--gpus-per-worker", "whole number"),
+    half_a_gpu_too_much: ("--gpus-per-worker", "whole number"),
     no_parsing: ("masks", "there is no such folder", "--parsing"),
     fewer_masks: ("19 parsing masks", "20 backgrounds"),
     larger_masks: ("0.png", "200x160", "192x160"),

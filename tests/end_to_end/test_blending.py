@@ -29,9 +29,9 @@ from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.rendering.blocks import Block, load_block
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.planning.blocks import BlockPlan, background_bytes
+from jobs.planning.block_plan import BlockPlan, background_bytes
 from jobs.planning.requests import block_request
-from jobs.run.verify import verify_run
+from jobs.run.verification import verify_run
 
 Command = Callable[..., Result]
 Given: TypeAlias = Mapping[str, object]

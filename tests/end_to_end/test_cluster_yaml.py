@@ -105,14 +105,14 @@ def test_the_head_does_not_render(prepared: dict[str, Any]) -> None:
     assert head["max_workers"] == 0
 
 
-def test_workers_have_a_card_and_come_only_when_asked_for(prepared: dict[str, Any]) -> None:
+def test_workers_have_a_gpu_and_come_only_when_asked_for(prepared: dict[str, Any]) -> None:
     workers = workers_of(prepared)
     assert workers
     for worker in workers:
         assert worker["min_workers"] == 0
         assert 1 <= worker["max_workers"] <= prepared["max_workers"]
         assert worker["resources"]["GPU"] == 1
-        # At the default share of a card every worker that fits on the card also has a core.
+        # At the default share of a GPU every worker that fits on the GPU also has a core.
         assert worker["resources"]["CPU"] >= worker["resources"]["GPU"] / DEFAULT_SHARE
 
 

@@ -22,13 +22,13 @@ from actors.core.worker_reports import RangeReport
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import FaceEncoder, Session, SessionOptions
-from actors.rendering.batching import Places
+from actors.rendering.batching import RangeBackgrounds
 from actors.rendering.blocks import load_block
 from jobs.cluster.placement import CPU, CUDA, Placement
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.planning.blocks import BlockPlan
-from jobs.planning.preparation import plan_ahead
+from jobs.planning.block_plan import BlockPlan
+from jobs.planning.preparation import plan_preparation
 from jobs.planning.requests import block_request, face_request, worker_config
 
 Command = Callable[..., Result]
@@ -121,7 +121,7 @@ def test_faces_come_from_the_frames_own_backgrounds(
     inputs = read_inputs(options)
     _, block = worker_and_block(options, inputs, tmp_path, prepare=options.delivery, faces=True)
     assert [array.shape for array in block.faces] == [(small.BACKGROUNDS, 16, 40, 40)]
-    places = Places(inputs.pairing.backgrounds_of(FRAMES), FRAMES, (block,))
+    places = RangeBackgrounds(inputs.pairing.backgrounds_of(FRAMES), FRAMES, (block,))
     found = places.faces(FRAMES)[0]
     shown = [reference.bounce(frame, small.BACKGROUNDS) for frame in FRAMES]
     assert np.array_equal(found, block.faces[0][shown])
@@ -148,7 +148,7 @@ def test_it_runs_ahead_only_where_that_is_right_and_pays(
     every = list(inputs.frames)
 
     def runs(options: CompositeOptions, inputs: Inputs, provider: str = CPU, todo: Sequence[int] = every) -> bool:
-        return plan_ahead(options, inputs, provider, todo, 1 << 30).faces
+        return plan_preparation(options, inputs, provider, todo, 1 << 30).faces
 
     assert runs(options, inputs)
     # In half of the frames each background is shown twice.
@@ -162,7 +162,7 @@ def test_it_runs_ahead_only_where_that_is_right_and_pays(
         assert runs(options, replace(inputs, tensors=tensors)) == right
     silent = np.zeros(ROWS, np.uint8)
     silent[::2] = 255
-    assert not runs(options, replace(inputs, shares=silent))
+    assert not runs(options, replace(inputs, opacities=silent))
     other = options_of(clip, model, features, tmp_path)
     assert not runs(other, read_inputs(other))
 
@@ -173,12 +173,12 @@ def test_it_runs_ahead_only_where_the_store_holds_everything(
     options = options_of(clip, network, features, tmp_path)
     inputs = read_inputs(options)
     every = list(inputs.frames)
-    large = plan_ahead(options, inputs, CPU, every, 1 << 30)
+    large = plan_preparation(options, inputs, CPU, every, 1 << 30)
     assert large.faces
     assert large.blocks.fits
     assert large.bytes == small.BACKGROUNDS * large.blocks.bytes // large.blocks.frames
     # Six tenths of the store are for blocks.
-    small_store = plan_ahead(options, inputs, CPU, every, int(large.bytes / 0.6) - 2)
+    small_store = plan_preparation(options, inputs, CPU, every, int(large.bytes / 0.6) - 2)
     assert small_store.blocks.fits
     assert not small_store.faces
     # What a background takes without is what it takes with it, less the network's numbers.
@@ -201,7 +201,7 @@ def test_a_run_equals_the_reference(
     record = json.loads((long / "run.json").read_text())
     assert record["plan"]["faces"] is True
     options = options_of(clip, network, features, long)
-    planned = plan_ahead(options, read_inputs(options), CPU, range(ROWS), 1 << 30)
+    planned = plan_preparation(options, read_inputs(options), CPU, range(ROWS), 1 << 30)
     assert record["plan"]["background_bytes"] == planned.bytes
 
     result = on_cluster(*base, "--out", short, "--frames", "0:20")

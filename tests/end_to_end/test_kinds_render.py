@@ -17,7 +17,7 @@ import reference_kinds as kinds
 import small
 from small import Result
 
-from jobs.run.verify import verify_run
+from jobs.run.verification import verify_run
 
 Command = Callable[..., Result]
 

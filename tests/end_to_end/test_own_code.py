@@ -15,7 +15,7 @@ from small import Result, SmallClip
 
 from actors.core.errors import InputError
 from actors.files.digests import code_digest
-from actors.files.node_check import prove_code
+from actors.files.node_check import check_code
 
 # A worker's kind of process is asked on a cluster, as by a driver whose current folder holds another `actors`.
 ASK = """
@@ -85,9 +85,9 @@ def test_what_workers_import_instead_is_named(cluster: Cluster, shadows: Path) -
 
 
 def test_other_files_than_the_drivers_are_refused(tmp_path: Path) -> None:
-    prove_code(code_digest())
+    check_code(code_digest())
     with pytest.raises(InputError, match="not the driver's"):
-        prove_code("0" * 64, patience=0.0)
+        check_code("0" * 64, patience=0.0)
     # Another version of the same package has another digest.
     shutil.copytree(small.ROOT / "actors", tmp_path / "actors", ignore=shutil.ignore_patterns("__pycache__"))
     program = "from actors.files.digests import code_digest; print(code_digest())"

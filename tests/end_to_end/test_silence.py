@@ -18,7 +18,7 @@ import small
 from numpy.typing import NDArray
 from small import Result, SmallClip
 
-from actors.core.voice_activity import RATE, hop_powers, rendered_shares, speech_hops
+from actors.core.voice_activity import RATE, hop_powers, mouth_opacities, speech_hops
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import load_options
 
@@ -67,7 +67,7 @@ def write_samples(path: Path, samples: NDArray[np.int16]) -> None:
 def talk(clip: SmallClip, model: Path, tmp_path_factory: pytest.TempPathFactory) -> Talk:
     folder = tmp_path_factory.mktemp("talk")
     written = write_talk(folder / "talk.wav", small.ROWS / 25)
-    shares = rendered_shares(speech_hops(hop_powers([written])), small.ROWS, 25)
+    shares = mouth_opacities(speech_hops(hop_powers([written])), small.ROWS, 25)
     frames = []
     for t in range(small.ROWS):
         background = reference.bounce(t, small.BACKGROUNDS)

@@ -7,7 +7,7 @@ from pathlib import Path
 import small
 from rich.console import Console
 
-from jobs.diagnostics.soak import soak
+from jobs.diagnostics.endurance import soak
 
 
 def test_a_short_soak_loses_nothing(clip: small.SmallClip, model: Path, tmp_path: Path) -> None:

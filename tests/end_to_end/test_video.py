@@ -30,7 +30,7 @@ from actors.core.clip import VideoFrames
 from actors.core.pixels import Image
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.rendering.blocks import BlockRequest, load_block
-from jobs.clip.video import read_video
+from jobs.clip.video_source import read_video
 
 
 def nearest(frame: Image) -> int:

@@ -12,7 +12,7 @@ from stage import ROWS, Stage
 
 import jobs.run.render
 from jobs.run.attempts import KEPT
-from jobs.run.verify import verify_run
+from jobs.run.verification import verify_run
 
 # Nobody answers there, so a command that ends well has asked nobody.
 NOWHERE = "127.0.0.1:1"

@@ -12,7 +12,7 @@ import pytest
 from small import Result
 from stage import ROWS, Stage, is_gone, wait_for
 
-from jobs.run.verify import verify_run
+from jobs.run.verification import verify_run
 
 # How a driver ends, at which frame its worker stands then, and how it had divided the work.
 ENDS = (

@@ -23,7 +23,7 @@ import jobs.planning.preparation
 import jobs.run.render
 import jobs.scheduling.dispatcher
 from actors.rendering.blocks import load_block
-from jobs.planning.blocks import BlockPlan
+from jobs.planning.block_plan import BlockPlan
 from jobs.scheduling.scheduler import Patience
 
 # Ten blocks of two backgrounds, all held at once.

@@ -15,7 +15,7 @@ from stage import Stage, wait_for
 import jobs.planning.preparation
 import jobs.run.render
 import jobs.scheduling.dispatcher
-from jobs.planning.blocks import BlockPlan
+from jobs.planning.block_plan import BlockPlan
 
 UNPRIVILEGED = (sys.executable, unprivileged.__file__)
 

@@ -20,7 +20,7 @@ from actors.rendering.blocks import BlockRequest, load_block
 from jobs.clip.images import image_files, read_images
 from jobs.clip.notes import Notes
 from jobs.clip.parsing import read_parsing
-from jobs.clip.video import read_video
+from jobs.clip.video_source import read_video
 
 _PICTURE_TAGS = (
     *(

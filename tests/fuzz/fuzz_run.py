@@ -13,7 +13,7 @@ from mutations import mutate_bytes, mutate_json
 from actors.core.errors import InputError
 from jobs.report.page import render_page
 from jobs.report.run_data import read_run
-from jobs.run.verify import verify_run
+from jobs.run.verification import verify_run
 
 _COUNT = 12
 

@@ -33,7 +33,7 @@ from jobs.clip.images import image_files, read_images
 from jobs.clip.landmarks import face_square, landmark_files, read_landmarks
 from jobs.clip.notes import Notes
 from jobs.clip.package_info import check_package_info
-from jobs.clip.video import read_video
+from jobs.clip.video_source import read_video
 
 SMALL = replace(UNET_328, name="small", crop=24, inner=16, mask=(2, 2, 12, 12))
 WIDTH, HEIGHT = 64, 48

@@ -134,7 +134,7 @@ def test_nothing_is_written_without_compositing() -> None:
 
 
 def test_a_rect_is_a_corner_and_two_sides() -> None:
-    assert options(box="4,5,100,90").face_box == FaceBox(4, 5, 104, 95)
+    assert options(rect="4,5,100,90").face_box == FaceBox(4, 5, 104, 95)
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_what_is_not_valid_is_one_line_that_names_the_flag(given: dict[str, Any]
     assert error.fix
 
 
-def test_an_infinity_of_cards_is_not_valid() -> None:
+def test_an_infinity_of_gpus_is_not_valid() -> None:
     assert refusal(gpus_per_worker=float("inf")).subject == "--gpus-per-worker"
 
 
@@ -219,7 +219,7 @@ def test_a_misspelt_name_comes_before_the_one_that_it_leaves_out() -> None:
     assert (caught.value.subject, caught.value.problem) == ("--modle", "there is no such option")
 
 
-def test_whole_cards_and_shares_of_one_are_valid() -> None:
+def test_whole_gpus_and_shares_of_one_are_valid() -> None:
     assert [options(gpus_per_worker=share).gpus_per_worker for share in (0.01, 1, 3)] == [0.01, 1, 3]
 
 
@@ -354,7 +354,7 @@ def test_a_file_that_is_not_there_or_no_text_is_named(tmp_path: Path) -> None:
 
 
 def test_options_can_be_recorded_and_read_back() -> None:
-    given = options(format="jpg", loop="mirror", box="1,2,30,40", frames="3:9")
+    given = options(format="jpg", loop="mirror", rect="1,2,30,40", frames="3:9")
     record = given.model_dump(mode="json")
     assert CompositeOptions.model_validate(record) == given
     assert all(re.fullmatch(r"[a-z_]+", name) for name in record)

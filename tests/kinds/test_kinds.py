@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 import actors.kinds
 from actors.core.audio_track import audio_windows
-from actors.core.choices import Blend, Hears
+from actors.core.choices import AudioSource, Blend
 from actors.core.clip import FaceBox
 from actors.core.colour import fit_colours
 from actors.core.compositing import finish_patch, make_backing
@@ -56,10 +56,10 @@ def test_a_description_is_that_of_the_facts(name: str) -> None:
     assert (kind.crop_filter.flag, kind.paste_filter.flag) == (facts.crop_filter, facts.paste_filter)
     assert (kind.audio, kind.fps, kind.loop.value) == (facts.tensor, facts.fps, facts.loop)
     if any_kind.hears_mel(facts):
-        assert (kind.hears, kind.feature, kind.rows, kind.square) == (Hears.MEL, (80, 16), 1, False)
+        assert (kind.audio_source, kind.feature, kind.rows, kind.square) == (AudioSource.MEL, (80, 16), 1, False)
     else:
         assert (kind.feature, kind.rows, kind.square) == (facts.row, facts.rows, True)
-    assert (kind.hears is Hears.ENCODER) == (kind.feature == ROW_SHAPE)
+    assert (kind.audio_source is AudioSource.ENCODER) == (kind.feature == ROW_SHAPE)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -146,7 +146,7 @@ def test_no_two_kinds_can_be_taken_for_each_other() -> None:
         ({"feature": (2, 1024)}, "window"),
         ({"audio": (32, 16, 32)}, "window"),
         ({"rows": 0, "audio": (0, 16, 16)}, "window"),
-        ({"hears": Hears.MEL}, "mel"),
+        ({"audio_source": AudioSource.MEL}, "mel"),
         ({"fps": 0}, "frames"),
     ],
     ids=str,

@@ -211,7 +211,7 @@ def test_prediction_replaces_only_the_inner_square_of_the_crop() -> None:
     assert np.array_equal(reference.paste(frame, UNSCALED, crop, prediction, "cubic"), expected)
 
 
-@pytest.mark.parametrize("rect", [(-1, 0, 99, 100), (0, 0, 101, 100), (0, 21, 80, 101), (50, 0, 50, 0)])
+@pytest.mark.parametrize("box", [(-1, 0, 99, 100), (0, 0, 101, 100), (0, 21, 80, 101), (50, 0, 50, 0)])
 def test_rects_outside_of_the_frame_are_refused(box: reference.Rect) -> None:
     with pytest.raises(ValueError, match="not inside"):
         reference.network_input(textured(100, 100), box, "cubic")

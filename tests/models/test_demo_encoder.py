@@ -10,7 +10,7 @@ import pytest
 from actors.core.audio_track import audio_windows
 from actors.core.mel import RATE, mel_windows
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from jobs.audio.features import sequence
+from jobs.audio.feature_making import sequence
 from jobs.demo.voice import frame_loudness, make_voice
 from jobs.models import feature_channels
 from jobs.models.demo_encoder import build_demo_encoder

@@ -51,7 +51,7 @@ def test_this_machine_has_one() -> None:
     assert "\n" not in cpu_kind()
 
 
-def test_kinds_of_all_attempts_count_but_not_those_of_cards() -> None:
+def test_kinds_of_all_attempts_count_but_not_those_of_gpus() -> None:
     workers = [
         [{"device": "cpu", "cpu": "old"}, {"device": "cpu", "cpu": "old"}],
         [{"device": "cpu"}, {"device": "H200", "cpu": "other"}],

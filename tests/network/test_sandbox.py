@@ -195,7 +195,7 @@ def test_a_graph_of_very_many_nodes_is_not_looked_through(tmp_path: Path) -> Non
     assert tensors.face == ()
 
 
-def test_a_card_may_take_any_memory() -> None:
+def test_a_gpu_may_take_any_memory() -> None:
     assert limits_for(1, "CUDAExecutionProvider").memory == 0
     assert limits_for(1, CPU).memory > 0
     assert limits_for(9, CPU).cpu_seconds > limits_for(1, CPU).cpu_seconds

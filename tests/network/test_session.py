@@ -310,7 +310,7 @@ def test_tensors_that_are_not_the_models_are_no_session(tmp_path: Path) -> None:
 
 
 def has_cuda(model: Path) -> bool:
-    """Whether the plain runtime, asked in a process of its own, gives a session on a card."""
+    """Whether the plain runtime, asked in a process of its own, gives a session on a GPU."""
     script = (
         "import sys, onnxruntime as ort\n"
         "ort.preload_dlls()\n"

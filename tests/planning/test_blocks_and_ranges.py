@@ -13,7 +13,7 @@ from actors.core.errors import InputError
 from actors.core.pairing import Pairing, background_index, retimed
 from actors.core.ranges import FrameRange
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from jobs.planning.blocks import (
+from jobs.planning.block_plan import (
     BLOCK_BYTES,
     BLOCK_FRAMES,
     LEAST_BLOCKS,
@@ -25,7 +25,13 @@ from jobs.planning.blocks import (
     plan_whole,
     preparing_pays,
 )
-from jobs.planning.ranges import FRAMES_PER_NEIGHBOUR, LONGEST_RANGE, RANGES_PER_WORKER, WORKERS_PER_FRAME, plan_ranges
+from jobs.planning.range_plan import (
+    FRAMES_PER_NEIGHBOUR,
+    LONGEST_RANGE,
+    RANGES_PER_WORKER,
+    WORKERS_PER_FRAME,
+    plan_ranges,
+)
 
 JPG = Delivery(ImageFormat.JPG, 95, video=False)
 # The frame, its crop, and what the seam of a square of 9 px is measured with.

@@ -33,7 +33,7 @@ from actors.files import storage
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.rendering.blocks import BlockRequest, load_block
 from jobs.clip.identity import witnessed
-from jobs.clip.video import read_video
+from jobs.clip.video_source import read_video
 
 
 def write_images(folder: Path, suffix: str, count: int = 6) -> ImageFrames:

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.inputs.options import CompositeOptions
-from jobs.report.advice import Layout, limit
+from jobs.report.advice import AdviceFacts, limit
 from jobs.run.statistics import NotRendering, StageStats
 
 ALONE = ("gather", "inference", "composite", "encode", "write", "video")
-CPU = Layout(
+CPU = AdviceFacts(
     cuda=False,
     workers=2,
     threads=1,
@@ -29,7 +29,7 @@ CPU = Layout(
     blocks_fit=True,
     deaths=0,
 )
-CARD = replace(CPU, cuda=True, workers=4, finishers=4, batch=8, cores=16)
+GPU = replace(CPU, cuda=True, workers=4, finishers=4, batch=8, cores=16)
 
 
 def stats(**shares: float) -> list[StageStats]:
@@ -58,11 +58,11 @@ def test_the_sentence_has_the_measured_share_and_the_gain_at_most() -> None:
         ("inference", replace(CPU, cores=16), ["16 cores for 2 workers", "--workers"]),
         ("inference", replace(CPU, cores=16, threads=4), ["2 workers with 4 threads each"]),
         ("inference", replace(CPU, cores=16, workers=1), ["16 cores for 1 worker:"]),
-        ("inference", CARD, ["--batch above 8", "--precision fp16"]),
-        ("inference", replace(CARD, precision="fp16"), ["--batch above 8", "faster or more cards"]),
+        ("inference", GPU, ["--batch above 8", "--precision fp16"]),
+        ("inference", replace(GPU, precision="fp16"), ["--batch above 8", "faster or more GPUs"]),
         ("composite", CPU, ["All 2 cores"]),
-        ("composite", CARD, ["--gpus-per-worker"]),
-        ("gather", CARD, ["beside the card"]),
+        ("composite", GPU, ["--gpus-per-worker"]),
+        ("gather", GPU, ["beside the GPU"]),
         ("write", CPU, ["disk under --out", "--format jpg"]),
         ("write", replace(CPU, image_format="jpg"), ["disk under --out"]),
         ("video", CPU, ["leave --video out", "in parallel"]),
@@ -72,7 +72,7 @@ def test_the_sentence_has_the_measured_share_and_the_gain_at_most() -> None:
         ("waiting", replace(CPU, deaths=1), ["died"]),
     ],
 )
-def test_advice_differs_by_stage_and_layout(stage: str, layout: Layout, words: list[str]) -> None:
+def test_advice_differs_by_stage_and_layout(stage: str, layout: AdviceFacts, words: list[str]) -> None:
     others = {name: 0.01 for name in (*ALONE, "waiting") if name != stage}
     # Each of several finishing threads counts.
     found = limit(stats(**others, **{stage: 0.9 * max(1, layout.finishers)}), layout)
@@ -84,26 +84,26 @@ def test_what_is_done_already_is_not_advised() -> None:
     jpg = limit(stats(encode=0.9), replace(CPU, image_format="jpg", video=True))
     assert "jpg" not in jpg.advice
     assert "none --video" not in jpg.advice
-    half = limit(stats(inference=0.9), replace(CARD, precision="fp16"))
+    half = limit(stats(inference=0.9), replace(GPU, precision="fp16"))
     assert "fp16" not in half.advice
     # A run of an older version had no such choice.
-    assert "precision" not in limit(stats(inference=0.9), replace(CARD, precision="")).advice
+    assert "precision" not in limit(stats(inference=0.9), replace(GPU, precision="")).advice
     only_video = limit(stats(video=0.9), replace(CPU, image_format="none", video=True))
     assert "leave --video out" not in only_video.advice
-    assert "--device cuda" not in limit(stats(inference=0.9), CARD).advice
+    assert "--device cuda" not in limit(stats(inference=0.9), GPU).advice
 
 
 def test_threads_beside_the_network_are_compared_by_how_busy_they_are() -> None:
     # The four finishing threads have more work than the network, and are busy for less of the time.
     shares = {"gather": 0.2, "inference": 0.95, "composite": 0.5, "encode": 1.2, "write": 0.4}
-    found = limit(stats(**shares), CARD)
+    found = limit(stats(**shares), GPU)
     assert found.sentence == "The network limits: its threads were busy for 95% of the time."
     # Two threads with the same work would not have come so far.
-    found = limit(stats(**shares), replace(CARD, finishers=2))
+    found = limit(stats(**shares), replace(GPU, finishers=2))
     assert found.sentence == "Encoding images limits: its threads were busy for 105% of the time."
     # What the rest would take beside each other, these shares do not tell.
     assert found.bound == ""
-    idle = limit(stats(inference=0.3, encode=0.4, waiting=0.3), CARD)
+    idle = limit(stats(inference=0.3, encode=0.4, waiting=0.3), GPU)
     assert idle.sentence == "Waiting limits: for 70% of the time workers had nothing to do."
 
 
@@ -113,7 +113,7 @@ def test_nothing_rendered_is_said_so() -> None:
 
 
 LAYOUTS = st.builds(
-    Layout,
+    AdviceFacts,
     cuda=st.booleans(),
     workers=st.integers(1, 64),
     threads=st.integers(1, 8),
@@ -130,7 +130,7 @@ LAYOUTS = st.builds(
 
 
 @given(st.dictionaries(st.sampled_from(ALONE), st.floats(0.001, 0.16), min_size=1), LAYOUTS)
-def test_every_number_was_given(shares: dict[str, float], layout: Layout) -> None:
+def test_every_number_was_given(shares: dict[str, float], layout: AdviceFacts) -> None:
     waiting = 1 - sum(shares.values())
     found = limit(stats(**shares, waiting=waiting), layout)
     given_ = {layout.workers, layout.threads, layout.batch, int(layout.cores), layout.ranges, 16}
@@ -164,6 +164,6 @@ def test_what_took_longer_than_rendering_comes_first() -> None:
     idle = limit(stats(encode=0.1, waiting=0.9), CPU, NotRendering("start-up", 11.8, 12.2))
     assert (idle.stage, idle.advice) == ("start-up", "Longer runs come closer to fps_steady.")
     time = "1 min 20 s of 1 min 40 s"
-    late = limit(stats(encode=0.1, waiting=0.9), CARD, NotRendering("placement", 80, 100))
+    late = limit(stats(encode=0.1, waiting=0.9), GPU, NotRendering("placement", 80, 100))
     assert late.sentence == f"Placement limits: the first worker waited for {time} for room on the cluster."
     assert "GPUs" in late.advice

@@ -66,10 +66,10 @@ def test_frames_that_are_missing_leave_their_place_empty() -> None:
 
 
 def test_how_squares_were_laid_on_is_said() -> None:
-    assert drawn(table(1.0)).how == "Squares were pasted with hard edges."
+    assert drawn(table(1.0)).how == "Faces were pasted with hard edges."
     everything = {"blend": "feather", "colour_match": True, "smooth_crops": True, "parsing": "/masks"}
     how = drawn(table(1.0), **everything).how
-    assert how == "Squares were feathered, colours matched, squares smoothed, kept behind a parsing."
+    assert how == "Faces were feathered, colours matched, face boxes smoothed, kept behind a parsing."
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.choices import ImageFormat
-from jobs.report.thumbnails import FRAMES, Picture, read_strip, spread
+from jobs.report.thumbnails import FRAMES, Thumbnail, read_strip, spread
 
 
-def shade(picture: Picture) -> float:
+def shade(picture: Thumbnail) -> float:
     """The mean of a picture's pixels, read by another decoder's way: from its JPEG file."""
     image = cv2.imdecode(np.frombuffer(base64.b64decode(picture.data), np.uint8), cv2.IMREAD_COLOR)
     assert image is not None

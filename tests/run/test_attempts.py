@@ -17,7 +17,7 @@ import jobs.run.record_file
 from jobs.run.attempts import KEPT, attempt_of, attempts_until, history
 from jobs.run.record import RunRecord, find_run
 from jobs.run.record_file import write_record
-from jobs.run.verify import verify_run
+from jobs.run.verification import verify_run
 
 
 def read(said: dict[str, Any]) -> RunRecord:

@@ -72,7 +72,7 @@ def test_the_same_pixels_are_gone_on_with() -> None:
         ({"interpolation": "cubic"}, {}, {"interpolation": "cubic"}, "--interpolation cubic", "area and linear"),
         ({"parsing": "masks"}, {}, {"parsing": "2"}, "--parsing masks", "no --parsing"),
         ({"device": "cuda"}, {}, {"device": "CUDAExecutionProvider"}, "--device cuda", "--device cpu"),
-        # The card that a run began with is not there: nobody gave a device.
+        # The GPU that a run began with is not there: nobody gave a device.
         ({}, {}, {"device": "CUDAExecutionProvider"}, "--device cuda", "--device cpu"),
         ({"quality": 9, "format": "jpg"}, {"format": "jpg"}, {"quality": 9}, "--quality 9", "--quality 0"),
     ],

@@ -62,7 +62,7 @@ def test_a_lost_block_is_loaded_again() -> None:
     assert cluster.act() == [LoadBlock(0)]
     cluster.drain()
     assert sorted(cluster.delivered) == list(range(40))
-    assert cluster.scheduler.accounts.blocks_lost == 1
+    assert cluster.scheduler.incidents.blocks_lost == 1
 
 
 def test_a_block_that_is_lost_again_and_again_ends_the_run() -> None:
@@ -85,4 +85,4 @@ def test_one_loss_reported_by_many_ranges_is_one_loss() -> None:
         cluster.give_back(slot)
         cluster.give_back(slot)
     assert cluster.scheduler.stop_reason is None
-    assert cluster.scheduler.accounts.blocks_lost == 1
+    assert cluster.scheduler.incidents.blocks_lost == 1

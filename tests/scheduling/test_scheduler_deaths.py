@@ -27,7 +27,7 @@ def test_a_poison_frame_ends_up_alone(workers: int, size: int, place: int) -> No
     assert f"died {DEATHS_TO_FAIL} times" in scheduler.failures[0].reason
     assert set(cluster.delivered) == set(range(150)) - {place}
     assert cluster.deaths <= 2 + size.bit_length() + DEATHS_TO_FAIL
-    assert not scheduler.accounts.abandoned
+    assert not scheduler.incidents.abandoned
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -66,16 +66,16 @@ def test_a_range_that_kills_once_is_tried_again_whole() -> None:
     died = iter([True])
     cluster.drain(kills=lambda _: next(died, False))
     assert sorted(cluster.delivered) == list(range(8))
-    assert cluster.scheduler.accounts.retried == [FrameRange(0, 8)]
-    assert not cluster.scheduler.accounts.split
-    assert len(cluster.scheduler.accounts.deaths) == 1
+    assert cluster.scheduler.incidents.retried == [FrameRange(0, 8)]
+    assert not cluster.scheduler.incidents.split
+    assert len(cluster.scheduler.incidents.deaths) == 1
 
 
 def test_only_the_range_being_rendered_is_blamed() -> None:
     """The one that waits behind it in the worker's queue is innocent, however often this happens."""
     cluster = isolate(16, 8, [0], workers=1)
-    assert FrameRange(8, 16) not in cluster.scheduler.accounts.split
-    assert all(part.stop <= 8 for part in cluster.scheduler.accounts.split)
+    assert FrameRange(8, 16) not in cluster.scheduler.incidents.split
+    assert all(part.stop <= 8 for part in cluster.scheduler.incidents.split)
     assert [failure.frame for failure in cluster.scheduler.failures] == [0]
 
 
@@ -102,7 +102,7 @@ def test_workers_that_die_of_everything_end_the_run(workers: int) -> None:
     assert not cluster.delivered
     assert cluster.deaths <= workers * MAX_DEATHS_IN_A_ROW
     assert cluster.scheduler.open_slots == 0
-    assert sorted(cluster.scheduler.accounts.abandoned) == list(range(workers))
+    assert sorted(cluster.scheduler.incidents.abandoned) == list(range(workers))
 
 
 def test_a_worker_that_dies_now_and_then_is_kept() -> None:
@@ -130,7 +130,7 @@ def test_the_others_go_on_without_a_worker_that_never_starts() -> None:
             cluster.die(1)
         cluster.answer_all()
         cluster.check()
-    assert cluster.scheduler.accounts.abandoned == [1]
+    assert cluster.scheduler.incidents.abandoned == [1]
     assert cluster.starts[1] == MAX_START_DEATHS
 
 
@@ -141,5 +141,5 @@ def test_a_death_names_the_process_that_died() -> None:
     cluster.die(0)
     cluster.act()
     cluster.die(0, "no such library")
-    deaths = list(map(str, cluster.scheduler.accounts.deaths))
+    deaths = list(map(str, cluster.scheduler.incidents.deaths))
     assert deaths == [f"worker 0 (pid {pid}): killed", "worker 0: no such library"]

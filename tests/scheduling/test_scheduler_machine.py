@@ -81,7 +81,7 @@ class Run(RuleBasedStateMachine):
     def grow(self, room: int) -> None:
         self.growths += 1
         scheduler = self.cluster.scheduler
-        before, given_up = scheduler.open_slots, len(scheduler.accounts.abandoned)
+        before, given_up = scheduler.open_slots, len(scheduler.incidents.abandoned)
         scheduler.grow(room)
         assert scheduler.open_slots == max(before, room - given_up)
 

@@ -25,7 +25,7 @@ def test_a_hung_range_is_given_to_another() -> None:
     assert [action.frames for action in actions if isinstance(action, Render)] == hung
     cluster.drain()
     assert sorted(cluster.delivered) == list(range(40))
-    assert any("no progress" in death.reason for death in cluster.scheduler.accounts.deaths)
+    assert any("no progress" in death.reason for death in cluster.scheduler.incidents.deaths)
 
 
 def test_a_range_is_not_hung_before_its_time() -> None:
@@ -88,6 +88,6 @@ def test_a_load_that_does_not_end_is_given_up_and_tried_again() -> None:
         assert cluster.loading == {0}
         cluster.now += PATIENCE.least + 1
         cluster.act()
-        assert cluster.scheduler.accounts.blocks_lost == lost
+        assert cluster.scheduler.incidents.blocks_lost == lost
         cluster.act()
     assert "block 0 was lost" in str(cluster.scheduler.stop_reason)

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from jobs.benchmark.material import Material, prepare
 from jobs.benchmark.matrix import Output, Regime, System
-from jobs.benchmark.measurement import Trial
+from jobs.benchmark.measurement import Measurement
 from jobs.demo.demo_clip import demo_kind
 
-TRIAL = Trial(
+TRIAL = Measurement(
     regime=Regime.LIGHT,
     format=Output.JPG,
     system=System.OURS,
@@ -48,7 +48,7 @@ TRIAL = Trial(
 
 def trials(
     system: System, *rates: float | None, regime: Regime = Regime.LIGHT, output: Output = Output.JPG
-) -> list[Trial]:
+) -> list[Measurement]:
     """One trial for each rate; `None` stands for one that failed."""
     shown = Output.NONE if system.silent else output
     return [

@@ -11,7 +11,7 @@ from actors.rendering.compositor import Compositor
 from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.planning.blocks import BlockPlan
+from jobs.planning.block_plan import BlockPlan
 from jobs.planning.requests import block_request, face_request, worker_config
 
 MARK = ".driver"

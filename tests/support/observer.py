@@ -16,8 +16,8 @@ from actors.core.choices import Loop
 from actors.core.pairing import Pairing
 from actors.core.ranges import FrameRange, divide
 from actors.core.worker_reports import FrameFailure
-from jobs.planning.blocks import BlockPlan
-from jobs.planning.ranges import plan_ranges
+from jobs.planning.block_plan import BlockPlan
+from jobs.planning.range_plan import plan_ranges
 from jobs.scheduling.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.scheduling.scheduler import MAX_RANGE, RANGES_IN_FLIGHT, Patience, Scheduler
 
@@ -134,7 +134,7 @@ class Cluster:
         assert scheduler.finished == (len(self.delivered) + len(failed) == len(self.frames))
         assert not (scheduler.finished and scheduler.stop_reason)
         assert scheduler.ready_workers == len(self.queues)
-        assert [str(death).partition(": ")[0] for death in scheduler.accounts.deaths] == self.dead
+        assert [str(death).partition(": ")[0] for death in scheduler.incidents.deaths] == self.dead
         assert [failure for failure in scheduler.failures if "died" not in failure.reason] == self.reported
 
     def ready(self, slot: int) -> None:
@@ -147,10 +147,10 @@ class Cluster:
         self._bury(slot)
         self.starting.discard(slot)
         left = {frame for frames in self.queues.pop(slot, []) for frame in frames}
-        given, failed = len(self.scheduler.accounts.retried), len(self.scheduler.failures)
+        given, failed = len(self.scheduler.incidents.retried), len(self.scheduler.failures)
         self.scheduler.worker_died(slot, reason)
         # All that it had is given out again, but for a frame that has killed too often.
-        again = {frame for frames in self.scheduler.accounts.retried[given:] for frame in frames}
+        again = {frame for frames in self.scheduler.incidents.retried[given:] for frame in frames}
         assert left == again | {failure.frame for failure in self.scheduler.failures[failed:]}
 
     def _bury(self, slot: int) -> None:

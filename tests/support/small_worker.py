@@ -12,7 +12,7 @@ from actors.core.choices import Delivery, Interpolation, Loop, Precision
 from actors.core.clip import FaceBox, ImageFrames
 from actors.core.pairing import Pairing
 from actors.files.digests import code_digest, model_digest
-from actors.files.node_check import NodeProof
+from actors.files.node_check import NodeCheck
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import CPU
@@ -54,7 +54,7 @@ def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None
         delivery=delivery,
         out=str(out),
         samples=((0, request_of(clip, None)),),
-        proof=NodeProof(str(model), (), model_digest(str(model), ()), (), str(out), ".token", code_digest()),
+        proof=NodeCheck(str(model), (), model_digest(str(model), ()), (), str(out), ".token", code_digest()),
     )
     worker = Compositor(7, config, AudioTrack(clip.features, None))
     worker.prepare()

@@ -27,7 +27,7 @@ from small import Result, SmallClip
 
 import jobs.run.render
 import jobs.scheduling.dispatcher
-from jobs.run.verify import verify_run
+from jobs.run.verification import verify_run
 
 ROWS = 120
 

@@ -8,24 +8,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.cluster.connection import Offer
+from jobs.cluster.connection import ClusterResources
 from jobs.cluster.placement import CPU, CUDA
-from jobs.cluster.tuned_layout import Layout, Trial
+from jobs.cluster.tuned_layout import Layout, LayoutTrial
 from jobs.tune.search import CPU_BATCHES, CUDA_BATCHES, CUDA_SHARES, WORTH, best_of, explain, search
 
-MACHINE = Offer(cpus=8, gpus=0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=8, gpu_node_cpus=0)
-CARDS = replace(MACHINE, gpus=2.0, gpu_node_cpus=8)
+MACHINE = ClusterResources(
+    cpus=8, gpus=0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=8, gpu_node_cpus=0
+)
+GPU_DEVICES = replace(MACHINE, gpus=2.0, gpu_node_cpus=8)
 
 
-def run(there: Offer, provider: str, speeds: dict[tuple[int, int], float], most: int = 100) -> list[Trial]:
-    """Searches on a made-up machine; ``speeds`` is by threads (on cards: workers) and batch."""
+def run(
+    there: ClusterResources, provider: str, speeds: dict[tuple[int, int], float], most: int = 100
+) -> list[LayoutTrial]:
+    """Searches on a made-up machine; ``speeds`` is by threads (on GPUs: workers) and batch."""
     count = 0
 
-    def measure(layout: Layout) -> Trial | None:
+    def measure(layout: Layout) -> LayoutTrial | None:
         nonlocal count
         count += 1
         place = (layout.threads if provider == CPU else layout.workers, layout.batch)
-        return Trial(layout=layout, fps=speeds.get(place, 1.0)) if count <= most else None
+        return LayoutTrial(layout=layout, fps=speeds.get(place, 1.0)) if count <= most else None
 
     return search(there, provider, measure)
 
@@ -37,8 +41,8 @@ def test_cores_are_divided_first_then_batches_are_tried() -> None:
     assert best_of(trials).layout == Layout(workers=4, threads=2, batch=4)
 
 
-def test_on_cards_the_batch_comes_first_then_how_many_share_one() -> None:
-    trials = run(CARDS, CUDA, {(4, 8): 5.0, (16, 8): 7.0})
+def test_on_gpus_the_batch_comes_first_then_how_many_share_one() -> None:
+    trials = run(GPU_DEVICES, CUDA, {(4, 8): 5.0, (16, 8): 7.0})
     assert [t.layout.batch for t in trials[: len(CUDA_BATCHES)]] == list(CUDA_BATCHES)
     assert {t.layout.gpus_per_worker for t in trials} == set(CUDA_SHARES)
     assert best_of(trials).layout == Layout(workers=16, threads=1, batch=8, gpus_per_worker=0.125)
@@ -51,7 +55,7 @@ layouts = st.dictionaries(st.tuples(st.integers(1, 16), st.sampled_from([1, 2, 4
 def test_whatever_is_measured_the_search_ends_and_tries_nothing_twice(
     speeds: dict[tuple[int, int], float], most: int, provider: str
 ) -> None:
-    there = MACHINE if provider == CPU else CARDS
+    there = MACHINE if provider == CPU else GPU_DEVICES
     trials = run(there, provider, speeds, most)
     assert len(trials) <= most
     assert len({trial.layout for trial in trials}) == len(trials)
@@ -72,7 +76,9 @@ def test_the_first_of_equals_is_kept_and_the_reason_says_so() -> None:
 
 
 def test_a_layout_that_fails_is_never_the_best_of_others() -> None:
-    failed, good = (Trial(layout=Layout(workers=n, threads=1, batch=1), fps=fps) for n, fps in ((1, 0.0), (2, 3.0)))
+    failed, good = (
+        LayoutTrial(layout=Layout(workers=n, threads=1, batch=1), fps=fps) for n, fps in ((1, 0.0), (2, 3.0))
+    )
     assert best_of([failed, good]) is good
     assert "only one that worked" in explain([good, failed])
 

@@ -49,7 +49,7 @@ def test_what_tuning_finds_is_used_until_told_otherwise(
     assert plan("damaged") == (2, 1)
 
 
-def test_it_takes_a_recording_and_its_encoder_and_the_cpu_where_the_card_gives_no_cuda(
+def test_it_takes_a_recording_and_its_encoder_and_the_cpu_where_the_gpu_gives_no_cuda(
     clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A file, so that nothing can be kept: what was found is shown all the same.
@@ -73,7 +73,7 @@ def test_layouts_at_which_frames_depend_on_each_other_are_skipped(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("jobs.tune.search.CPU_BATCHES", (1, 2))
-    monkeypatch.setattr("jobs.tune.tune.TRIAL_SECONDS", 0.5)
+    monkeypatch.setattr("jobs.tune.tuning.TRIAL_SECONDS", 0.5)
     mixing = write_mixing(tmp_path / "m.onnx", "quantised")
     tuned = on_cluster("tune", clip.folder, "--model", mixing, "--device", "cpu", "--scratch", tmp_path)
     assert tuned.code == 0, tuned.output

@@ -4,7 +4,7 @@ It runs the network as it was exported. Who runs it otherwise (ours on CPUs: its
 
 ``workers`` processes of one session each take batches from a common count until ``frames`` are done, or for
 ``options["seconds"]``. Shapes and types are read from the model, so any precision and any layout of input will do.
-With ``options["on_card"]`` input and output stay on the card, so that nothing is copied either.
+With ``options["on_gpu"]`` input and output stay on the GPU, so that nothing is copied either.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ def fixed_input(session: onnxruntime.InferenceSession, batch: int) -> dict[str, 
 
 
 def runner(
-    session: onnxruntime.InferenceSession, arrays: Mapping[str, NDArray[Any]], output: str, *, on_card: bool
+    session: onnxruntime.InferenceSession, arrays: Mapping[str, NDArray[Any]], output: str, *, on_gpu: bool
 ) -> Callable[[], object]:
-    """What runs one batch; with ``on_card`` on arrays that were copied to the card once."""
-    if not on_card:
+    """What runs one batch; with ``on_gpu`` on arrays that were copied to the GPU once."""
+    if not on_gpu:
         return lambda: session.run([output], arrays)
     binding = session.io_binding()
     for name, array in arrays.items():
@@ -64,7 +64,7 @@ def main() -> None:
     def prepare(_: int) -> Callable[[], shared.Count]:
         session = shared.open_session(spec, spec.threads)
         arrays = fixed_input(session, spec.batch)
-        run = runner(session, arrays, spec.output, on_card=spec.options.get("on_card", False))
+        run = runner(session, arrays, spec.output, on_gpu=spec.options.get("on_gpu", False))
         for _ in range(spec.warm):
             run()
 

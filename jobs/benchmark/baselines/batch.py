@@ -15,7 +15,7 @@ def main() -> None:
     """Renders the clip."""
     spec = shared.Spec.from_command_line()
     clip = shared.load_clip(spec)
-    network = shared.Network(spec, spec.threads, spec.batch)
+    network = shared.BaselineNetwork(spec, spec.threads, spec.batch)
 
     def work() -> shared.Count:
         for frames in shared.batches(range(spec.frames), spec.batch):

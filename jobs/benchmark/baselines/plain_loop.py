@@ -24,7 +24,7 @@ def main() -> None:
     taken = processes.Counter()
 
     def prepare(_: int) -> Callable[[], shared.Count]:
-        network = shared.Network(spec, 1, spec.batch)
+        network = shared.BaselineNetwork(spec, 1, spec.batch)
 
         def work() -> shared.Count:
             rendered = 0

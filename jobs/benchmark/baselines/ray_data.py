@@ -47,11 +47,11 @@ IN_FLIGHT = 2  # tasks queued per actor
 class Inference:
     """One warm session; adds the network's answer to the rows."""
 
-    def __init__(self, spec: shared.Spec, clip: ray.ObjectRef[shared.Clip]) -> None:
+    def __init__(self, spec: shared.Spec, clip: ray.ObjectRef[shared.BaselineClip]) -> None:
         cv2.setNumThreads(1)
         self._spec = spec
         self._clip = ray.get(clip)
-        self._network = shared.Network(spec, spec.threads, spec.batch)
+        self._network = shared.BaselineNetwork(spec, spec.threads, spec.batch)
 
     def predict(self, frames: list[int]) -> shared.Planes:
         """The network's answer for output frames, ``(n, 3, inner, inner)`` float32."""
@@ -67,7 +67,7 @@ class Inference:
 class Writing:
     """Pastes and writes what `Inference` has predicted."""
 
-    def __init__(self, spec: shared.Spec, clip: ray.ObjectRef[shared.Clip]) -> None:
+    def __init__(self, spec: shared.Spec, clip: ray.ObjectRef[shared.BaselineClip]) -> None:
         cv2.setNumThreads(1)
         self._spec = spec
         self._clip = ray.get(clip)
@@ -83,7 +83,7 @@ class Writing:
 class Rendering:
     """Both in one actor."""
 
-    def __init__(self, spec: shared.Spec, clip: ray.ObjectRef[shared.Clip]) -> None:
+    def __init__(self, spec: shared.Spec, clip: ray.ObjectRef[shared.BaselineClip]) -> None:
         self._infer = Inference(spec, clip)
         self._write = Writing(spec, clip)
 
@@ -123,7 +123,7 @@ def settled(rows: Rows) -> Rows:
     return {name: values[counted] for name, values in rows.items()}
 
 
-def render(spec: shared.Spec, clip: ray.ObjectRef[shared.Clip]) -> tuple[shared.Done, dict[str, Any]]:
+def render(spec: shared.Spec, clip: ray.ObjectRef[shared.BaselineClip]) -> tuple[shared.Done, dict[str, Any]]:
     """Runs the dataset; returns what was done, and how."""
     options = spec.options
     fused = options.get("layout", "fused") == "fused"

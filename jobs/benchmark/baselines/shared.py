@@ -141,7 +141,7 @@ def crop_face(spec: Spec, frame: Image, rect: tuple[int, int, int, int]) -> Imag
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class BaselineClip:
     """The backgrounds that are needed, by number, and the features with zeros around them."""
 
     spec: Spec
@@ -157,7 +157,7 @@ class Clip:
         return self.padded[t : t + self.spec.rows].reshape(self.spec.audio)
 
 
-def load_clip(spec: Spec) -> Clip:
+def load_clip(spec: Spec) -> BaselineClip:
     """Decodes every background that an output frame needs and cuts its crop, so that neither is done twice.
 
     Raises:
@@ -173,7 +173,7 @@ def load_clip(spec: Spec) -> Clip:
         backgrounds[number] = Background(frame, (x0, y0, x1, y1), crop_face(spec, frame, (x0, y0, x1, y1)))
     features = np.load(spec.features, allow_pickle=False).astype(np.float32)
     around = [(spec.rows // 2, spec.rows - spec.rows // 2), *[(0, 0)] * (features.ndim - 1)]
-    return Clip(spec, backgrounds, np.pad(features, around))
+    return BaselineClip(spec, backgrounds, np.pad(features, around))
 
 
 # The network
@@ -198,7 +198,7 @@ def open_session(spec: Spec, threads: int) -> onnxruntime.InferenceSession:
     return session
 
 
-class Network:
+class BaselineNetwork:
     """A warm session with input arrays that every batch reuses; not to be shared between threads.
 
     Attributes:
@@ -216,7 +216,7 @@ class Network:
         self._image = np.zeros((batch, 6, spec.inner, spec.inner), np.float32)
         self._audio = np.zeros((batch, *spec.audio), np.float32)
         self._types = {tensor.name: DTYPES[tensor.type] for tensor in self._session.get_inputs()}
-        # A new shape is slow the first time on a card, and an error where the model's batch is fixed.
+        # A new shape is slow the first time on a GPU, and an error where the model's batch is fixed.
         fixed = any(isinstance(tensor.shape[0], int) for tensor in self._session.get_inputs())
         self._padded = fixed or spec.provider != CPU
         self.batches = 0
@@ -251,7 +251,7 @@ class Network:
             self._audio[i] = window
         return self._run(len(crops))
 
-    def predict_frames(self, clip: Clip, frames: Sequence[int]) -> Planes:
+    def predict_frames(self, clip: BaselineClip, frames: Sequence[int]) -> Planes:
         """The network's answer for output frames, from the crops that were cut when the clip was loaded."""
         return self.predict([clip.background(t).crop for t in frames], [clip.window(t) for t in frames])
 

@@ -19,7 +19,7 @@ def main() -> None:
     """Renders the clip."""
     spec = shared.Spec.from_command_line()
     clip = shared.load_clip(spec)
-    network = shared.Network(spec, spec.threads, batch=1)
+    network = shared.BaselineNetwork(spec, spec.threads, batch=1)
 
     def work() -> shared.Count:
         for t in range(spec.frames):

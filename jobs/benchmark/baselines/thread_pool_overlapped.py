@@ -19,7 +19,7 @@ def main() -> None:
     """Renders the clip with a pool of ``workers`` threads."""
     spec = shared.Spec.from_command_line()
     clip = shared.load_clip(spec)
-    network = shared.Network(spec, spec.threads, spec.batch)
+    network = shared.BaselineNetwork(spec, spec.threads, spec.batch)
 
     def finish(t: int, prediction: shared.Planes) -> None:
         shared.write_frame(spec, t, shared.composite(spec, clip.background(t), prediction))

@@ -23,7 +23,7 @@ def main() -> None:
     middle = spec.inner // 2
 
     def prepare(worker: int) -> Callable[[], shared.Count]:
-        network = shared.Network(spec, spec.threads, spec.batch)
+        network = shared.BaselineNetwork(spec, spec.threads, spec.batch)
         share = shared.contiguous_share(spec.frames, spec.workers, worker)
 
         def work() -> shared.Count:

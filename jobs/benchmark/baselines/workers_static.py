@@ -21,7 +21,7 @@ def main() -> None:
     clip = shared.load_clip(spec)
 
     def prepare(worker: int) -> Callable[[], shared.Count]:
-        network = shared.Network(spec, spec.threads, spec.batch)
+        network = shared.BaselineNetwork(spec, spec.threads, spec.batch)
         share = shared.contiguous_share(spec.frames, spec.workers, worker)
 
         def work() -> shared.Count:

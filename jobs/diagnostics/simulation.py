@@ -20,10 +20,10 @@ from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.files.run_layout import timings_folder
 from actors.files.storage import make_folder
 from jobs.cluster.connection import connect
-from jobs.planning.ranges import plan_ranges
+from jobs.planning.range_plan import plan_ranges
 from jobs.process.temporary_folders import scratch_folder
 from jobs.run.ledger import Ledger
-from jobs.scheduling.dispatcher import Dispatcher, Moments, Work
+from jobs.scheduling.dispatcher import Dispatcher, Milestones, Work
 from jobs.scheduling.scheduler import Patience, Scheduler
 
 # Backgrounds of the made-up clip; they lie in one block, which is empty.
@@ -120,7 +120,7 @@ class _Sleepers(Dispatcher):
 
     def __init__(self, latency: float, workers: int, scheduler: Scheduler, work: Work, ledger: Ledger) -> None:
         self._ledger_seconds = 0.0
-        super().__init__(scheduler, work, Moments(), lambda report: self._write(ledger, report), lambda: None)
+        super().__init__(scheduler, work, Milestones(), lambda report: self._write(ledger, report), lambda: None)
         self._latency = latency
         self._held: dict[int, int] = {}
         self._workers = workers
@@ -191,8 +191,8 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
         loop.run()
         own, all_threads = time.thread_time() - loop.began[0], time.process_time() - loop.began[1]
         moments = loop.moments
-    if scheduler.accounts.deaths or moments.first_dispatch is None or moments.last_file is None:
-        raise StoppedError(f"workers died ({scheduler.accounts.deaths[:1]})", "see Ray's logs")
+    if scheduler.incidents.deaths or moments.first_dispatch is None or moments.last_file is None:
+        raise StoppedError(f"workers died ({scheduler.incidents.deaths[:1]})", "see Ray's logs")
     spent = moments.last_file - moments.first_dispatch
     # Fewer than planned where fast workers were given several at once.
     rendered = len(moments.rendered)

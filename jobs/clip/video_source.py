@@ -22,8 +22,8 @@ from actors.rendering.video_frames import CONTAINERS
 from jobs.clip.demuxing import COPY_AGAIN, decoded_frames, decoded_order, list_packets
 from jobs.clip.ffmpeg_commands import TONE_MAP, conversion, reencoded
 from jobs.clip.files import file_at, files_in, one_line, readable
-from jobs.clip.other_formats import HEAD_BYTES, foreign, refusal
 from jobs.clip.truncation import missing_bytes
+from jobs.clip.unread_containers import HEAD_BYTES, foreign, refusal
 from jobs.clip.video_metadata import look, require_readable
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".3gp", ".3g2")

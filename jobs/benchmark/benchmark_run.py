@@ -15,11 +15,11 @@ from rich.console import Console
 
 from actors.core.errors import StoppedError
 from jobs.benchmark.benchmark_file import Report
-from jobs.benchmark.frame_check import Reference, Verdict, check_frames, check_video, tolerance
+from jobs.benchmark.frame_check import FrameVerdict, Reference, check_frames, check_video, tolerance
 from jobs.benchmark.material import Material, prepare
 from jobs.benchmark.matrix import (
+    BenchmarkDevice,
     Cell,
-    Device,
     Output,
     Regime,
     System,
@@ -31,7 +31,7 @@ from jobs.benchmark.matrix import (
     trial_seconds,
     whole,
 )
-from jobs.benchmark.measurement import Answer, Assignment, Trial, make_trial
+from jobs.benchmark.measurement import Answer, Assignment, Measurement, make_trial
 from jobs.benchmark.modes import measure_modes
 from jobs.benchmark.networks import make_network, networks_kind
 from jobs.benchmark.settings import FINALISTS, Setting, alternatives, best, candidates, finalists, setting_for
@@ -54,7 +54,7 @@ MODE_ROUNDS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BenchmarkPlan:
     """What to measure.
 
     Attributes:
@@ -77,7 +77,7 @@ class Plan:
     box: str | None
     model: str | None
     kind: str | None
-    device: Device
+    device: BenchmarkDevice
     regimes: Collection[Regime]
     outputs: Collection[Output]
     systems: Collection[System]
@@ -86,7 +86,7 @@ class Plan:
     full: bool
 
 
-def run_benchmark(plan: Plan, out: Path, report: Report, console: Console, keep: Callable[[], None]) -> None:
+def run_benchmark(plan: BenchmarkPlan, out: Path, report: Report, console: Console, keep: Callable[[], None]) -> None:
     """Measures everything and fills the report; it is true at any moment, so an interruption loses nothing.
 
     Args:
@@ -122,7 +122,7 @@ class _Regime:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: BenchmarkPlan,
         regime: Regime,
         material: Material,
         scratch: Path,
@@ -135,7 +135,9 @@ class _Regime:
         self._cores = report.machine.cores
         self._turns = itertools.count()
         say(console, f"{regime}: building the network")
-        self._network = make_network(regime, plan.model, material.kind, scratch, half=plan.device is Device.CUDA)
+        self._network = make_network(
+            regime, plan.model, material.kind, scratch, half=plan.device is BenchmarkDevice.CUDA
+        )
         self._fixed = self._network.tensors.batch
         limit = LIMIT_SECONDS + LIMIT_FACTOR * plan.seconds
         self._runner = Runner(material, self._network, plan.device, scratch, JPEG_QUALITY, limit)
@@ -228,7 +230,7 @@ class _Regime:
             rates[setting] = trial.fps or 0.0
         return best(rates)
 
-    def _swept(self, trial: Trial) -> None:
+    def _swept(self, trial: Measurement) -> None:
         self._report.sweep.append(trial)
         how = f"workers {trial.workers}, threads {trial.threads}, batch {trial.batch}, {trial.precision}"
         self._tell(f"sweep, {trial.system}, {how}", trial)
@@ -241,7 +243,9 @@ class _Regime:
         # A network that is fixed to larger batches cannot be run on single frames.
         system = System.SINGLE if self._fixed in {None, 1} else System.BATCH
         task = Assignment(Cell(self._regime, Output.PNG, system), count, Setting(1, self._cores, self._fixed or 1))
-        answer = replace(self._runner, device=Device.CPU, limit=self._runner.limit + 2.0 * count).run(task, folder)
+        answer = replace(self._runner, device=BenchmarkDevice.CPU, limit=self._runner.limit + 2.0 * count).run(
+            task, folder
+        )
         if answer.fault:
             raise StoppedError(f"the reference could not be rendered: it {answer.fault}", "mend it and run again")
         return Reference(folder, count, self._material, JPEG_QUALITY)
@@ -261,19 +265,21 @@ class _Regime:
             return task
         return replace(task, frames=next_length(task.frames, trial.steady_s, seconds))
 
-    def _trial(self, task: Assignment, reference: Reference | None, repeat: int, place: int) -> tuple[Trial, Answer]:
+    def _trial(
+        self, task: Assignment, reference: Reference | None, repeat: int, place: int
+    ) -> tuple[Measurement, Answer]:
         with _emptied(self._scratch / f"{self._regime}-{next(self._turns)}") as out:
             answer = self._runner.run(task, out)
-            verdict = Verdict(0, 0)
+            verdict = FrameVerdict(0, 0)
             if reference is not None and not answer.fault:
                 verdict = self._check(task, out, reference)
         trial = make_trial(task, answer, verdict, repeat=repeat, order=place, cores=self._cores)
         return trial, answer
 
-    def _check(self, task: Assignment, out: Path, reference: Reference) -> Verdict:
+    def _check(self, task: Assignment, out: Path, reference: Reference) -> FrameVerdict:
         cell = task.cell
         if cell.system.silent:
-            return Verdict(0, 0)
+            return FrameVerdict(0, 0)
         if cell.output is Output.VIDEO:
             return check_video(out / "video.mp4", task.frames, reference, MOST_CHECKED)
         folder = out / "frames" if cell.system is System.OURS else out
@@ -296,8 +302,8 @@ class _Regime:
 
     def _workers_batch(self, top: Setting, reference: Reference) -> None:
         """Ours and the program whose published table this is, over workers and batch."""
-        most = self._cores if self._plan.device is Device.CPU else max(WORKERS_BATCH)
-        threads = self._cores if self._plan.device is Device.CPU else 1
+        most = self._cores if self._plan.device is BenchmarkDevice.CPU else max(WORKERS_BATCH)
+        threads = self._cores if self._plan.device is BenchmarkDevice.CPU else 1
         for workers in (count for count in WORKERS_BATCH if count <= most):
             for batch in (self._fixed,) if self._fixed else WORKERS_BATCH:
                 for system in (one for one in (System.OURS, System.THREAD_POOL) if one in self._plan.systems):
@@ -306,7 +312,7 @@ class _Regime:
                     self._report.workers_batch.append(self._extra(cell, setting, reference))
         self._keep()
 
-    def _extra(self, cell: Cell, setting: Setting, reference: Reference) -> Trial:
+    def _extra(self, cell: Cell, setting: Setting, reference: Reference) -> Measurement:
         """One trial with a setting of its own, as long as the system's last counted one."""
         before = [trial for trial in self._report.trials if trial.cell == cell]
         task = Assignment(cell, before[-1].frames if before else whole(0), setting, chosen=True)
@@ -324,7 +330,7 @@ class _Regime:
                 self._tell(f"ours, {frames} frames, repeat {repeat + 1}", trial)
         self._keep()
 
-    def _tell(self, what: str, trial: Trial) -> None:
+    def _tell(self, what: str, trial: Measurement) -> None:
         outcome = trial.fault if trial.fps is None else f"{trial.fps:.2f} fps over {trial.steady_s:.1f} s"
         say(self._console, f"{self._regime} {what}: {outcome}")
 

@@ -21,7 +21,7 @@ from mixing import SORTS, mix
 from onnx import TensorProto, helper, numpy_helper
 from ray.cluster_utils import Cluster
 
-from actors.core.choices import Hears
+from actors.core.choices import AudioSource
 from actors.core.errors import ExitCode, InputError, StoppedError
 from actors.core.mel import RATE, mel_spectrogram, mel_windows
 from actors.kinds import all_kinds
@@ -29,7 +29,7 @@ from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig, EncoderTensors, read_encoder
 from actors.network.session import CPU
 from jobs.audio.decoding import mono
-from jobs.audio.features import (
+from jobs.audio.feature_making import (
     Rows,
     encoder_actor,
     feature_rows,
@@ -156,7 +156,7 @@ def test_windows_reach_the_encoder_in_full_batches_and_in_order(recording: Path,
 # The mel windows that a network hears by itself
 
 
-MEL_KIND = next(kind for kind in all_kinds() if kind.hears is Hears.MEL)
+MEL_KIND = next(kind for kind in all_kinds() if kind.audio_source is AudioSource.MEL)
 
 
 @pytest.mark.parametrize("seconds", [0.04, 0.1, 0.187, 0.1875, 0.25, 1, 3.3])

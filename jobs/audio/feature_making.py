@@ -215,7 +215,7 @@ def local_encoder(speech: Speech, threads: int) -> LocalEncoder:
 
 @contextmanager
 def encoder_actor(config: EncoderConfig, *, cpus: float, wait: float) -> Iterator[RemoteEncoder]:
-    """An encoder as an actor of the connected cluster; it is gone afterwards, and its share of a card is free again.
+    """An encoder as an actor of the connected cluster; it is gone afterwards, and its share of a GPU is free again.
 
     If it dies, Ray starts it elsewhere and asks it again.
 

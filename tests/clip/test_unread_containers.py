@@ -12,7 +12,7 @@ from clip_inputs import HEIGHT, WIDTH, picture, refused, write_images, write_vid
 from PIL import Image
 
 from actors.core.clip import FaceBox
-from jobs.clip.other_formats import foreign
+from jobs.clip.unread_containers import foreign
 
 RECT = FaceBox(4, 6, 24, 26)
 VIDEOS = [

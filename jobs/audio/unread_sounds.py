@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 from actors.core.errors import InputError
 from actors.files import storage
-from jobs.clip.other_formats import HEAD_BYTES, Holds, foreign
+from jobs.clip.unread_containers import HEAD_BYTES, Holds, foreign
 
 # Sound alone, which nothing else here knows.
 _SOUNDS = {

@@ -21,7 +21,7 @@ from jobs.cluster.connection import connect
 from jobs.cluster.program_files import own_command
 from jobs.console import say
 from jobs.run.folder import clear
-from jobs.run.verify import verify_run
+from jobs.run.verification import verify_run
 
 # How often the run is looked at between kills.
 LOOK_SECONDS = 0.2

@@ -18,8 +18,8 @@ from actors.core.errors import InputError, NoCudaError
 from actors.files import storage
 from actors.files.run_layout import frames_folder, segments_folder
 from jobs.cluster.connection import Cluster, connect
-from jobs.cluster.placement import Placement, choose_device, first_offer, place
-from jobs.cluster.tuned_layout import Layout, Profile, Trial, profile_key, write_profile
+from jobs.cluster.placement import Placement, choose_device, first_resources, place
+from jobs.cluster.tuned_layout import Layout, LayoutTrial, Profile, profile_key, write_profile
 from jobs.console import say, show
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
@@ -48,12 +48,12 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
     inputs = read_inputs(options)
     until = time.monotonic() + seconds
     with _scratch(scratch) as (folder, token), connect(options.address, actors, console) as cluster:
-        there = first_offer(cluster, options.device, options.wait, console)
+        there = first_resources(cluster, options.device, options.wait, console)
         choice = choose_device(options.device, there, own_cluster=cluster.own)
 
         worked: list[Layout] = []
 
-        def attempt(provider: str, layout: Layout) -> Trial | None:
+        def attempt(provider: str, layout: Layout) -> LayoutTrial | None:
             left = until - time.monotonic()
             if left < 0:
                 return None
@@ -69,10 +69,10 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
             try:
                 trial = _attempt(options, inputs, layout, placement, provider, cluster, folder, token)
             except NoCudaError as error:
-                # Where another layout had CUDA it is this one that does not fit on the card.
+                # Where another layout had CUDA it is this one that does not fit on the GPU.
                 if not worked:
                     raise
-                trial = Trial(layout=layout, fps=0.0, remark=str(error))
+                trial = LayoutTrial(layout=layout, fps=0.0, remark=str(error))
             if trial.fps:
                 worked.append(layout)
             say(console, f"{layout}: {trial.fps:.1f} fps{f' ({trial.remark})' if trial.remark else ''}")
@@ -113,7 +113,7 @@ def _attempt(
     cluster: Cluster,
     folder: str,
     token: str,
-) -> Trial:
+) -> LayoutTrial:
     for path in (frames_folder(folder), segments_folder(folder)):
         storage.make_folder(path)
     fps, remark = measure(
@@ -130,7 +130,7 @@ def _attempt(
     # Workers that have just been killed may still be at it; what they leave goes with the whole folder.
     for path in (frames_folder(folder), segments_folder(folder)):
         shutil.rmtree(path, ignore_errors=True)
-    return Trial(layout=layout, fps=fps, remark=remark)
+    return LayoutTrial(layout=layout, fps=fps, remark=remark)
 
 
 @contextmanager
@@ -154,7 +154,7 @@ def _scratch(folder: str | None) -> Iterator[tuple[str, str]]:
 
 def _print(console: Console, profile: Profile) -> None:
     table = Table(title="tuning", title_justify="left")
-    for column in ("workers", "threads", "batch", "share of a card", "fps"):
+    for column in ("workers", "threads", "batch", "share of a GPU", "fps"):
         table.add_column(column, justify="right")
     for trial in profile.trials:
         layout = trial.layout
