@@ -26,7 +26,7 @@ from ray.cluster_utils import Cluster
 from jobs.benchmark.matrix import System
 
 BASELINES = small.ROOT / "jobs" / "benchmark" / "baselines"
-SHARED = {"common", "processes"}
+SHARED = {"shared", "processes"}
 PROGRAMS = sorted(path.stem for path in BASELINES.glob("*.py") if path.stem not in {"__init__", *SHARED})
 # Every background is shown, then again on the way back, and 45 frames are eleven batches of four and one more.
 FRAMES, BATCH, QUALITY = small.ROWS, 4, 80

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from jobs.benchmark.baselines import processes, shared
 else:
     import processes
+    import shared
 
 
 def fixed_input(session: onnxruntime.InferenceSession, batch: int) -> dict[str, NDArray[Any]]:

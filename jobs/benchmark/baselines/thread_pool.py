@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
     from jobs.benchmark.baselines import shared
 else:
-    pass
+    import shared
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     # Types alone: at run time the script finds its neighbour beside itself.
     from jobs.benchmark.baselines import shared
 else:
-    pass
+    import shared
 
 AHEAD = 2  # batches that may be unwritten
 

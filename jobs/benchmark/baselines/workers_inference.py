@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jobs.benchmark.baselines import processes, shared
 else:
     import processes
+    import shared
 
 
 def main() -> None:

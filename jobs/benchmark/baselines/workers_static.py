@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jobs.benchmark.baselines import processes, shared
 else:
     import processes
+    import shared
 
 
 def main() -> None:
