@@ -158,7 +158,9 @@ def test_the_mounted_files_are_here_and_are_what_the_build_needs(config: dict[st
     assert "cuda" in project["project"]["optional-dependencies"]
     mounts: dict[str, str] = config["file_mounts"]
     here = {local for local in mounts.values() if not local.startswith("~")}
-    assert here == {"pyproject.toml", "constraints.txt", project["project"]["readme"], *packages}
+    modules = [f"{name}.py" for name in project["tool"]["setuptools"]["py-modules"]]
+    documents = [project["project"]["readme"], *project["project"]["license-files"]]
+    assert here == {"pyproject.toml", "constraints.txt", *documents, *modules, *packages}
     assert all((ROOT / local).exists() for local in here)
     assert {remote: local for remote, local in mounts.items() if local in here} == {
         f"~/mouthpiece/{local}": local for local in here
