@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -11,6 +12,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import typer
 
 from actors.core.errors import ExitCode
+from jobs.clock import process_start
 from jobs.console import outlive_listeners, say, terminal
 from jobs.inputs.option_words import must_be, of_kind
 from jobs.inputs.options import CompositeOptions
@@ -50,19 +52,21 @@ def application(commands: Sequence[str]) -> typer.Typer:
     return app
 
 
-def run(arguments: list[str], begin: Callable[[], None] = lambda: None) -> int:
+def run(arguments: list[str], begin: Callable[[], None] = lambda: None, started: float | None = None) -> int:
     """Runs a command; a user's mistake is one line and an exit code, a bug a traceback.
 
     Args:
         arguments: those of the command line.
         begin: called once everything is loaded.
+        started: when the command began, on `time.perf_counter`; ``None`` for now. Commands find it in their context.
     """
+    started = time.perf_counter() if started is None else started
     errors = terminal(stderr=True)
     asked = [name for name in arguments[:1] if name in COMMANDS]
     try:
         app = application(asked or COMMANDS)
         begin()
-        code = int(app(arguments or ["--help"], standalone_mode=False) or 0)
+        code = int(app(arguments or ["--help"], obj=started, standalone_mode=False) or 0)
     except typer.TyperException as error:
         say(errors, f"error: {_in_words(error)}; see --help", style="red")
         return ExitCode.BAD_INPUT
@@ -117,7 +121,7 @@ def main() -> None:
     """The installed command."""
     outlive_listeners()
     with answered() as answers:
-        code = run(sys.argv[1:], answers.begin)
+        code = run(sys.argv[1:], answers.begin, process_start())
         if hangs():
             sys.stdout.flush()
             end_now(code, b"")

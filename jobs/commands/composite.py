@@ -151,7 +151,7 @@ def composite(
     3: stopped, the same command goes on. 130: interrupted, likewise.
     """
     flags = given(context)
-    return int(render(load_options(flags, config), terminal()))
+    return int(render(load_options(flags, config), terminal(), context.obj))
 
 
 def given(context: typer.Context) -> dict[str, Any]:

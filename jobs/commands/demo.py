@@ -15,6 +15,7 @@ from jobs.run.render import render
 
 
 def demo(
+    context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder for the clip, the model and the run.")] = Path("demo-run"),
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to join. \\[default: $RAY_ADDRESS, else local]")
@@ -40,4 +41,4 @@ def demo(
         restart=True,
         address=address,
     )
-    return int(render(options, console))
+    return int(render(options, console, context.obj))

@@ -13,7 +13,6 @@ from rich.console import Console
 from actors.core.errors import StoppedError
 from actors.core.timings import column, numbers
 from actors.core.worker_reports import FrameFailure
-from jobs.clock import STARTED
 from jobs.console import say
 from jobs.run import record_file, statistics
 from jobs.run.attempts import attempt_of, cpu_kinds
@@ -26,11 +25,13 @@ class Clock:
     """Moments of this process before any rendering, on `time.perf_counter`.
 
     Attributes:
+        started: the command began.
         imported: all modules were loaded.
         read: the inputs were read and checked.
         joined: Ray was started or joined.
     """
 
+    started: float
     imported: float = field(default_factory=time.perf_counter)
     read: float = 0.0
     joined: float = 0.0
@@ -120,7 +121,7 @@ class Outcome:
         moments = self.moments
         first_dispatch = moments.first_dispatch or now
         cold = statistics.ColdStart(
-            import_s=clock.imported - STARTED,
+            import_s=clock.imported - clock.started,
             read_s=clock.read - clock.imported,
             ray_s=clock.joined - clock.read,
             session_s=max((worker.import_seconds + worker.session_seconds for worker in moments.workers), default=0.0),
@@ -130,7 +131,7 @@ class Outcome:
             finish_s=max(0.0, now - first_dispatch - steady),
             place_s=moments.place_seconds,
         )
-        seconds = now - STARTED
+        seconds = now - clock.started
         return statistics.Totals(
             frames=frames[1] - frames[0],
             rendered=rendered,

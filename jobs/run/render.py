@@ -47,15 +47,20 @@ from jobs.scheduling.dispatcher import Dispatcher, Work
 from jobs.scheduling.scheduler import MAX_RANGE, Patience, Scheduler
 
 
-def render(options: CompositeOptions, console: Console) -> ExitCode:
+def render(options: CompositeOptions, console: Console, started: float) -> ExitCode:
     """Renders what the options say; see `ExitCode` for what the answer means.
+
+    Args:
+        options: what to render, and how.
+        console: where to print.
+        started: when the command began, on `time.perf_counter`: the record's times count from there.
 
     Raises:
         InputError: something given cannot be used; nothing has been written.
         StoppedError: the run cannot go on; what is finished stays valid.
         KeyboardInterrupt: the run was interrupted; what is finished stays valid.
     """
-    clock = Clock()
+    clock = Clock(started)
     out = folder.resolve_out(options.out, options.inputs)
     inputs = read_inputs(options)
     for warning in inputs.warnings:
