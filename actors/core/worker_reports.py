@@ -77,7 +77,6 @@ class WorkerReport:
         batch: frames per inference (a fixed-batch export may force it).
         threads: ONNX Runtime's intra-op threads.
         cpu_nodes: graph nodes that a CUDA session left on the CPU, by operator; empty on a CPU session.
-        strips: how many strips of rows the network's last layers run in; 1 where they run as they were exported.
         import_seconds: loading the runtime.
         session_seconds: building the session.
         warm_seconds: warming every batch shape.
@@ -94,7 +93,6 @@ class WorkerReport:
     batch: int
     threads: int
     cpu_nodes: tuple[str, ...]
-    strips: int
     import_seconds: float
     session_seconds: float
     warm_seconds: float

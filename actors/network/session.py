@@ -25,9 +25,7 @@ from actors.network.face_encoder import face_decoder, face_encoder
 from actors.network.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.network.io_binding import Binding
 from actors.network.operators import in_training, mixing_cause, unsteady_operators
-from actors.network.pace import fastest
 from actors.network.prediction import Prediction
-from actors.network.row_tiling import Region, alone, find_region, in_strips
 from actors.network.shape_folding import ready_network
 
 if TYPE_CHECKING:
@@ -91,7 +89,6 @@ class Session:
         training: the export is in training mode.
         mixing: what is known of why its answers would depend on the batch.
         cpu_nodes: operators that a CUDA session left on the CPU (shape arithmetic), empty on the CPU.
-        strips: how many strips its last layers run in, see `actors.network.row_tiling`; 1 where they run whole.
     """
 
     def __init__(self, path: str, tensors: ModelTensors, kind: ModelKind, options: SessionOptions) -> None:
@@ -121,8 +118,7 @@ class Session:
             if self.rewritten:
                 model, tensors = with_batch(model, tensors, self._size), replace(tensors, batch=self._size)
         self.batch = 1 if options.alone else self._size
-        graph, self.strips = _rewrite(path, model, tensors, kind, options, self._size)
-        self._session = _build(path, graph, options, missing)
+        self._session = _build(path, _rewrite(path, model, tensors, kind, options), options, missing)
         self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
         image: NDArray[Any] = np.zeros((self._size, 3, kind.inner, kind.inner), np.uint8)
         if options.ready_planes:
@@ -257,19 +253,15 @@ class FaceEncoder:
 
 
 def _rewrite(
-    path: str, model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, options: SessionOptions, batch: int
-) -> tuple[onnx.ModelProto, int]:
-    """The graph that is run, and in how many strips its last layers are."""
-    strips = 1
+    path: str, model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, options: SessionOptions
+) -> onnx.ModelProto:
+    """The graph that is run."""
     try:
         if options.precision is Precision.FP16:
             model = in_half_precision(model)
         if options.faces:
             model = face_decoder(model, tensors)
-        region = find_region(model, tensors, batch) if options.provider == CPU else None
-        if region is not None and _strips_pay(model, region, batch, options.threads):
-            model, strips = in_strips(model, region), region.strips
-        return pixel_graph(model, tensors, kind, ready_planes=options.ready_planes), strips
+        return pixel_graph(model, tensors, kind, ready_planes=options.ready_planes)
     except Exception as error:  # what the ONNX helpers raise for damaged names and tensors shares no class
         raise _unreadable(path, error) from error
 
@@ -278,18 +270,9 @@ def _unreadable(path: str, error: Exception) -> InputError:
     return InputError(path, f"its graph cannot be read ({_said(error)})", "export it again")
 
 
-def _strips_pay(model: onnx.ModelProto, region: Region, batch: int, threads: int) -> bool:
-    """Whether the last layers take less of this machine's processor time in strips than one after the other."""
-    layers = alone(model, region, batch)
-    try:
-        return fastest([_cpu_session(graph, threads) for graph in (layers, in_strips(layers, region))]) == 1
-    except Exception:  # noqa: BLE001 - not documented; what is wrong with a layer is told when the network is loaded
-        return False
-
-
-def _cpu_session(model: onnx.ModelProto, threads: int = 0) -> ort.InferenceSession:
-    """A short-lived session, with all cores where ``threads`` is 0, whose threads sleep while another one runs."""
-    return ort.InferenceSession(model.SerializeToString(), _settings(threads, spinning=False), providers=[CPU])
+def _cpu_session(model: onnx.ModelProto) -> ort.InferenceSession:
+    """A short-lived session with all cores, whose threads sleep while another one runs."""
+    return ort.InferenceSession(model.SerializeToString(), _settings(0, spinning=False), providers=[CPU])
 
 
 def _settings(threads: int, *, spinning: bool) -> ort.SessionOptions:

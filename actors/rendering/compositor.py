@@ -103,7 +103,6 @@ class Compositor:
             batch=session.batch,
             threads=config.threads,
             cpu_nodes=session.cpu_nodes,
-            strips=session.strips,
             import_seconds=imported - began,
             session_seconds=ready.session_seconds,
             warm_seconds=ready.warm_seconds,

@@ -70,7 +70,7 @@ class Sleeper:
         node = ray.get_runtime_context().get_node_id()
         host = socket.gethostname()
         return WorkerReport(
-            self._worker, node, host, os.getpid(), "none", "none", "none", 1, 1, (), 1, 0.0, 0.0, 0.0, notes=()
+            self._worker, node, host, os.getpid(), "none", "none", "none", 1, 1, (), 0.0, 0.0, 0.0, notes=()
         )
 
     def render(self, start: int, stop: int, *_blocks: object) -> RangeReport:

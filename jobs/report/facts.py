@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -173,7 +172,6 @@ def environment(record: RunRecord) -> list[tuple[str, list[Fact]]]:
         Fact("cluster", f"{len(cluster.nodes)} {nodes}, {cluster.cpus:g} CPUs, {cluster.gpus:g} GPUs"),
         *([Fact("workers on", ", ".join(hosts))] if hosts else []),
         *(Fact("processor", kind) for kind in dict.fromkeys(report.cpu for report in record.workers_ready) if kind),
-        *_strips(record),
         *(Fact(f"driver's {name}", str(value)) for name, value in record.hardware.items()),
     ]
     inputs = [
@@ -189,13 +187,6 @@ def environment(record: RunRecord) -> list[tuple[str, list[Fact]]]:
         ("Inputs", [*inputs, *warnings]),
         ("Options given", options(record, given=True)),
     ]
-
-
-def _strips(record: RunRecord) -> list[Fact]:
-    """In how many strips workers run the network's last layers, where any does; one that was replaced counts again."""
-    counts = Counter(report.strips for report in record.workers_ready)
-    told = [f"{strips} strips in {n} of {counts.total()} workers" for strips, n in counts.items() if strips > 1]
-    return [Fact("last layers", ", ".join(told), "where that was faster than as exported")] if told else []
 
 
 def options(record: RunRecord, *, given: bool) -> list[Fact]:

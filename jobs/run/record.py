@@ -106,7 +106,6 @@ class ReadyWorker(_Part):
     device: str
     cpu: str = ""
     provider: str
-    strips: Count = 1
     notes: tuple[str, ...] = ()
 
 

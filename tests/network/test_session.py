@@ -5,29 +5,24 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 import reference
 import small
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-import actors.network.session
 from actors.core.choices import Precision
 from actors.core.errors import InputError, StoppedError
 from actors.core.kind import ModelTensors
 from actors.core.pixels import PredictionFault
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.network.pace import fastest
 from actors.network.recognition import read_model
 from actors.network.session import CPU, CUDA, Session, SessionOptions, available_providers, runtime_conflict
-from jobs.models.unet import build_unet328
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -105,33 +100,6 @@ def test_every_batch_and_padding_gives_the_reference_bit_for_bit(tmp_path: Path,
         answer = session.run(pictures[part], sound[part])
         assert np.array_equal(answer.planes, expected[part])
         assert answer.faults == (None,) * len(expected[part])
-
-
-@pytest.mark.parametrize(("winner", "strips"), [(0, 1), (1, 20)])
-def test_the_last_layers_run_in_the_way_that_wins_the_race(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, winner: int, strips: int
-) -> None:
-    path = tmp_path / "unet.onnx"
-    onnx.save(build_unet328(), str(path))
-    # Which it is depends on the processor, so the race is run and its outcome put aside.
-    outcomes: list[int] = []
-
-    def race(sessions: Sequence[ort.InferenceSession]) -> int:
-        outcomes.append(fastest(sessions))
-        return winner
-
-    monkeypatch.setattr(actors.network.session, "fastest", race)
-    session = session_of(path)
-    assert session.strips == strips
-    assert len(outcomes) == 1
-    assert set(outcomes) < {0, 1}
-    pictures, sound = inputs(1)
-    assert np.array_equal(session.run(pictures, sound).planes, expected_planes(path, pictures, sound))
-
-
-def test_small_networks_run_no_race(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(actors.network.session, "fastest")
-    assert session_of(small.write_model(tmp_path / "m.onnx")).strips == 1
 
 
 @pytest.mark.parametrize("bind", [False, True])

@@ -93,7 +93,7 @@ def test_a_finished_run_has_every_figure(tmp_path: Path) -> None:
         "the clip's own video runs at 30 fps",
         "restart yes",
         "1.02 median, 1.02 at most (frame 0, the network's edge); 99 in 100 frames stay below 1.02",
-        "Squares were pasted with hard edges.",
+        "Faces were pasted with hard edges.",
     ):
         assert promised in page.text, (promised, page.text)
     drawings = [attributes for tag, attributes in page.tags if tag == "svg"]
@@ -267,14 +267,6 @@ def test_stages_beside_each_other_are_explained(tmp_path: Path) -> None:
     assert "1 on CUDA NVIDIA H200, batch 8, 1 thread each" in page.text
     assert "Stages run beside each other here" in page.text
     assert "The network limits: its threads were busy for 100% of the time." in page.text
-
-
-def test_layers_in_strips_are_told(tmp_path: Path) -> None:
-    said = record(60)
-    assert "last layers" not in page_of(write_run(tmp_path / "before", with_a_death(), said)).text
-    said["workers_ready"][1]["strips"] = 20
-    page = page_of(write_run(tmp_path / "run", with_a_death(), said))
-    assert "last layers 20 strips in 1 of 2 workers where that was faster than as exported" in page.text
 
 
 def test_a_face_encoder_that_ran_ahead_is_told(tmp_path: Path) -> None:

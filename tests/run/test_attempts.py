@@ -65,6 +65,8 @@ def test_an_undisturbed_run_has_no_story() -> None:
 
 def test_a_record_is_written_again_as_it_was(tmp_path: Path) -> None:
     said = {**closed(record(60)), "of a later version": {"a": [1, 2.5, None, {"b": "é"}]}}
+    # Of an earlier version.
+    said["workers_ready"][1]["strips"] = 20
     again = find_run(str(write_run(tmp_path / "run", [], said))).as_written()
     assert again == said
     assert list(again)[:3] == ["version", "id", "status"]

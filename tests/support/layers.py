@@ -40,15 +40,10 @@ class Layers:
         self.nodes.append(node)
         return name
 
-    def conv(
-        self, source: str, into: int, out: int, kernel: int = 1, *, group: int = 1, dilation: int = 1, stride: int = 1
-    ) -> str:
-        pad = dilation * (kernel - 1) // 2
+    def conv(self, source: str, into: int, out: int, kernel: int = 1, *, stride: int = 1) -> str:
         return self.node(
-            *("Conv", source, self.weight(out, into // group, kernel, kernel), self.weight(out)),
-            group=group,
-            dilations=[dilation] * 2,
-            pads=[pad] * 4,
+            *("Conv", source, self.weight(out, into, kernel, kernel), self.weight(out)),
+            pads=[(kernel - 1) // 2] * 4,
             strides=[stride] * 2,
         )
 

@@ -1,6 +1,7 @@
 """The speed of light: nothing but ``session.run`` on input that was made before the clock started.
 
-It runs the network as it was exported. Who runs it otherwise (ours on CPUs: its last layers in strips) may be faster.
+It runs the network as it was exported. Who runs it otherwise (ours on CPUs: its face encoder once per background) may
+be faster.
 
 ``workers`` processes of one session each take batches from a common count until ``frames`` are done, or for
 ``options["seconds"]``. Shapes and types are read from the model, so any precision and any layout of input will do.
