@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from actors.core.errors import InputError
@@ -115,6 +115,7 @@ def test_gpus_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> None
     st.one_of(st.none(), st.integers(1, 64)),
     st.integers(1, 500),
 )
+@example(replace(LAPTOP, cpus=51.0), CPU, 75, None, 500)
 def test_all_workers_fit_at_once(
     offer: ClusterResources, provider: str, workers: int | None, threads: int | None, frames: int
 ) -> None:
@@ -128,8 +129,8 @@ def test_all_workers_fit_at_once(
     cpus = placement.resources["num_cpus"]
     assert cpus > 0
     there = offer.cpus if provider == CPU else offer.gpu_node_cpus
-    assert placement.workers * cpus <= there or there == 0
-    # Ray refuses parts of more than one core, and more than four decimals.
+    # Ray counts in ten-thousandths, and refuses more decimals and parts of more than one core.
+    assert placement.workers * round(cpus * PRECISION) <= there * PRECISION or there == 0
     assert cpus < 1 or cpus == int(cpus)
     assert cpus * PRECISION == pytest.approx(round(cpus * PRECISION), abs=1e-6)
     assert ("num_gpus" in placement.resources) == (provider == CUDA)
