@@ -1,4 +1,4 @@
-"""Starting or joining Ray, and what it offers."""
+"""Starting or joining Ray, and the resources of its nodes."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ class Cluster:
         """Lets nobody wait for Ray's leave any more."""
         self._hold.hurry = True
 
-    def offer(self) -> ClusterResources:
-        """What is there right now.
+    def resources(self) -> ClusterResources:
+        """What the live nodes have now.
 
         Raises:
             StoppedError: the cluster is no more.
@@ -124,8 +124,8 @@ class Cluster:
             gpu_node_cpus=sum(has.get("CPU", 0.0) for has in nodes.values() if has.get("GPU", 0)),
         )
 
-    def first_node(self, seconds: float, console: Console) -> ClusterResources:
-        """What is there once a node has come that can render; an autoscaler is asked for one.
+    def wait_for_node(self, seconds: float, console: Console) -> ClusterResources:
+        """What the live nodes have once one of them can render; an autoscaler is asked for such a node.
 
         Raises:
             StoppedError: none came in time, or the cluster is no more.
@@ -138,7 +138,7 @@ class Cluster:
             self._hold.lost = self.lost or _silence("the cluster", ASK_SECONDS)
             raise self._hold.lost from error
         try:
-            while not (there := self.offer()).rendering:
+            while not (found := self.resources()).rendering:
                 if time.monotonic() > until:
                     raise StoppedError(
                         f"no node that can render joined the cluster within {seconds:g} s",
@@ -148,7 +148,7 @@ class Cluster:
         finally:
             with suppress(TimeoutError):
                 within(ASK_SECONDS, partial(request_resources, num_cpus=0))
-        return there
+        return found
 
 
 def inside_job() -> bool:

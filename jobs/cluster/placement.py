@@ -9,6 +9,7 @@ from rich.console import Console
 
 from actors.core.errors import InputError, NoCudaError
 from jobs.cluster.connection import Cluster, ClusterResources
+from jobs.cluster.layout import Layout
 from jobs.inputs.options import DeviceChoice
 
 CUDA = "CUDAExecutionProvider"
@@ -54,40 +55,32 @@ class ChosenDevice:
         return ChosenDevice(CPU, f"{self.reason}, but {error.problem}")
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """How the workers are laid out.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement(Layout):
+    """A layout on one cluster.
 
     Attributes:
-        workers: how many to start.
-        threads: intra-op threads of each session.
         finishers: threads of each worker that finish frames while its network runs.
-        batch: frames per inference that is asked for.
-        gpus: fraction of a GPU per worker, 0 on CPUs.
-        resources: what each asks Ray for, as keyword arguments of `options`.
+        resources: what each worker asks Ray for, as keyword arguments of `options`.
     """
 
-    workers: int
-    threads: int
     finishers: int
-    batch: int
-    gpus: float
     resources: dict[str, Any]
 
 
-def first_resources(cluster: Cluster, wanted: DeviceChoice, wait: float, console: Console) -> ClusterResources:
-    """What the cluster has; where the device is to be told by that, once it has a node that can render.
+def wait_for_resources(cluster: Cluster, wanted: DeviceChoice, wait: float, console: Console) -> ClusterResources:
+    """What the cluster has; where that decides the device, once it has a node that can render.
 
     Raises:
         StoppedError: none came within ``wait`` seconds, or the cluster is no more.
     """
-    there = cluster.offer()
-    if wanted is DeviceChoice.AUTO and not there.rendering:
-        return cluster.first_node(wait, console)
-    return there
+    resources = cluster.resources()
+    if wanted is DeviceChoice.AUTO and not resources.rendering:
+        return cluster.wait_for_node(wait, console)
+    return resources
 
 
-def choose_device(wanted: DeviceChoice, offer: ClusterResources, *, own_cluster: bool) -> ChosenDevice:
+def choose_device(wanted: DeviceChoice, resources: ClusterResources, *, own_cluster: bool) -> ChosenDevice:
     """Decides between CUDA and CPU; by itself for a cluster that has a node which renders.
 
     Raises:
@@ -96,25 +89,25 @@ def choose_device(wanted: DeviceChoice, offer: ClusterResources, *, own_cluster:
     if wanted is DeviceChoice.CPU:
         return ChosenDevice(CPU, ASKED_FOR)
     if wanted is DeviceChoice.CUDA:
-        if own_cluster and not offer.gpus:
+        if own_cluster and not resources.gpus:
             raise InputError("--device cuda", "Ray finds no GPU on this machine", "use --device cpu, or a GPU machine")
         return ChosenDevice(CUDA, ASKED_FOR)
-    if offer.gpus:
-        return ChosenDevice(CUDA, f"the cluster has {offer.gpus:g} GPUs")
+    if resources.gpus:
+        return ChosenDevice(CUDA, f"the cluster has {resources.gpus:g} GPUs")
     return ChosenDevice(CPU, "the cluster has no GPU")
 
 
-def room(offer: ClusterResources, provider: str, gpus_per_worker: float, threads: int) -> int:
+def worker_capacity(resources: ClusterResources, provider: str, gpus_per_worker: float, threads: int) -> int:
     """How many workers fit on the cluster as it is: one per ``threads`` cores, or as many as share the GPUs."""
     if provider == CPU:
-        return max(1, int(offer.cpus / threads))
+        return max(1, int(resources.cpus / threads))
     if gpus_per_worker < 1:
-        return max(1, int(offer.gpus) * int(1 / gpus_per_worker + 1e-9))
-    return max(1, int(offer.gpus / gpus_per_worker))
+        return max(1, int(resources.gpus) * int(1 / gpus_per_worker + 1e-9))
+    return max(1, int(resources.gpus / gpus_per_worker))
 
 
 def place(
-    offer: ClusterResources,
+    resources: ClusterResources,
     provider: str,
     *,
     workers: int | None,
@@ -126,28 +119,48 @@ def place(
     """Lays out the workers.
 
     Args:
-        offer: what the cluster has.
+        resources: of the cluster.
         provider: what they run on.
-        workers: how many the user wants, if said.
-        threads: intra-op threads that the user wants, if said; on a GPU one is right.
-        batch: what the user wants, if said.
-        gpus_per_worker: fraction of a GPU each has, if said.
+        workers: how many the user wants; ``None``: as many as there is capacity for.
+        threads: intra-op threads that the user wants; ``None``: one on a GPU, else the cores that each worker has.
+        batch: frames per inference that the user wants; ``None``: the device's default.
+        gpus_per_worker: share of a GPU that the user wants for each; ``None`` or 0: the default.
         frames: output frames there are to render; more workers than frames are useless.
     """
     gpus_per_worker = gpus_per_worker or GPUS_PER_WORKER
-    count = min(workers or room(offer, provider, gpus_per_worker, threads or 1), frames)
+    count = min(workers or worker_capacity(resources, provider, gpus_per_worker, threads or 1), frames)
     if provider == CUDA:
-        cores = offer.gpu_node_cpus / count
+        cores = resources.gpu_node_cpus / count
         cpus = 1.0 if cores >= 1 or not cores else _round_down(cores)
-        resources = {"num_cpus": cpus, "num_gpus": gpus_per_worker}
-        finishers = max(1, min(int(cores), MOST_FINISHERS))
-        return Placement(count, threads or 1, finishers, batch or CUDA_BATCH, gpus_per_worker, resources)
-    cores = offer.cpus / count
-    threads = threads or max(1, min(int(cores), int(offer.smallest_node_cpus)))
+        return Placement(
+            workers=count,
+            threads=threads or 1,
+            batch=batch or CUDA_BATCH,
+            gpus=gpus_per_worker,
+            finishers=max(1, min(int(cores), MOST_FINISHERS)),
+            resources={"num_cpus": cpus, "num_gpus": gpus_per_worker},
+        )
+    cores = resources.cpus / count
+    threads = threads or max(1, min(int(cores), int(resources.smallest_node_cpus)))
     # More threads than the cluster has cores share them, because the user said so; where there are no cores yet, each
     # asks for its own.
-    resources = {"num_cpus": threads if cores >= threads or not offer.cpus else _round_down(cores)}
-    return Placement(count, threads, 0, batch or CPU_BATCH, 0.0, resources)
+    cpus = threads if cores >= threads or not resources.cpus else _round_down(cores)
+    return Placement(
+        workers=count, threads=threads, batch=batch or CPU_BATCH, finishers=0, resources={"num_cpus": cpus}
+    )
+
+
+def place_layout(resources: ClusterResources, provider: str, layout: Layout, *, frames: int) -> Placement:
+    """Places a layout as it is, but for workers that would have no frame."""
+    return place(
+        resources,
+        provider,
+        workers=layout.workers,
+        threads=layout.threads,
+        batch=layout.batch,
+        gpus_per_worker=layout.gpus,
+        frames=frames,
+    )
 
 
 def _round_down(cores: float) -> float:

@@ -1,4 +1,4 @@
-"""What tuning found, kept between runs: the best layout of workers for a model on this hardware with these versions."""
+"""The outcome of `tune`, kept between runs: the best layout for a model on this hardware with these versions."""
 
 from __future__ import annotations
 
@@ -8,38 +8,17 @@ import os
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from actors.files import storage
 from jobs.cluster.connection import ClusterResources
 from jobs.cluster.environment import hardware, versions
+from jobs.cluster.layout import Layout
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
 
 # The packages whose other version may be faster or slower.
 MATTERS = ("python", "ray", "onnxruntime-gpu", "onnxruntime", "opencv-python-headless")
-
-
-class Layout(BaseModel):
-    """How workers share the machine; ``None`` stands for the default.
-
-    Attributes:
-        workers: how many.
-        threads: intra-op threads of each session.
-        batch: frames per inference.
-        gpus_per_worker: share of a GPU of each; ``None`` on CPUs.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    workers: int = Field(ge=1)
-    threads: int = Field(ge=1)
-    batch: int = Field(ge=1)
-    gpus_per_worker: float | None = None
-
-    def __str__(self) -> str:
-        share = "" if self.gpus_per_worker is None else f", {self.gpus_per_worker:g} of a GPU each"
-        return f"{self.workers} workers x {self.threads} threads, batch {self.batch}{share}"
 
 
 class LayoutTrial(BaseModel):
@@ -70,16 +49,18 @@ class Profile(BaseModel):
     key: dict[str, Any]
 
 
-def profile_key(inputs: Inputs, options: CompositeOptions, there: ClusterResources, provider: str) -> dict[str, Any]:
+def profile_key(
+    inputs: Inputs, options: CompositeOptions, resources: ClusterResources, provider: str
+) -> dict[str, Any]:
     """What a profile depends on: model, precision, device, hardware and versions."""
     return {
         "model": inputs.digest,
         "kind": inputs.kind.name,
         "precision": options.precision.value,
         "provider": provider,
-        "cpus": there.cpus,
-        "gpus": there.gpus,
-        "nodes": len(there.rendering),
+        "cpus": resources.cpus,
+        "gpus": resources.gpus,
+        "nodes": len(resources.rendering),
         "hardware": hardware(),
         "versions": {name: version for name, version in versions().items() if name in MATTERS},
     }

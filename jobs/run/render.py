@@ -23,7 +23,17 @@ from actors.network.audio_encoder import EncoderConfig
 from jobs.audio.feature_making import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.audio.source import Speech
 from jobs.cluster.connection import Cluster, ClusterResources, connect
-from jobs.cluster.placement import CPU, CUDA, ChosenDevice, Placement, choose_device, first_resources, place, room
+from jobs.cluster.placement import (
+    CPU,
+    CUDA,
+    ChosenDevice,
+    Placement,
+    choose_device,
+    place,
+    place_layout,
+    wait_for_resources,
+    worker_capacity,
+)
 from jobs.cluster.tuned_layout import profile_key, read_profile
 from jobs.console import say
 from jobs.inputs.inputs import Inputs, read_inputs
@@ -173,7 +183,7 @@ class _Run:
         Raises:
             InputError: something given cannot be used; nothing has been written.
         """
-        there = first_resources(cluster, self._options.device, self._options.wait, self._console)
+        there = wait_for_resources(cluster, self._options.device, self._options.wait, self._console)
         if self._before is not None and self._options.device is DeviceChoice.AUTO:
             choice = ChosenDevice(str(self._before.identity.get("device", CPU)), "as the run in this folder began")
         else:
@@ -272,17 +282,18 @@ class _Run:
             profile = read_profile(profile_key(inputs, options, there, choice.provider))
         if profile is not None:
             say(self._console, f"tuned: {profile.best} (as `tune` found; --no-tuned ignores it)")
-            layout = profile.best.model_dump()
-        else:
-            # On CPUs another batch than the export's own gains nothing: it is rewritten only when that is asked for.
-            own = inputs.tensors.batch if choice.provider == CPU else None
-            layout = {
-                "workers": options.workers,
-                "threads": options.threads,
-                "batch": options.batch or own,
-                "gpus_per_worker": options.gpus_per_worker,
-            }
-        return place(there, choice.provider, frames=frames, **layout)
+            return place_layout(there, choice.provider, profile.best, frames=frames)
+        # On CPUs another batch than the export's own gains nothing: it is rewritten only when that is asked for.
+        own = inputs.tensors.batch if choice.provider == CPU else None
+        return place(
+            there,
+            choice.provider,
+            workers=options.workers,
+            threads=options.threads,
+            batch=options.batch or own,
+            gpus_per_worker=options.gpus_per_worker,
+            frames=frames,
+        )
 
     def _say_silence(self) -> None:
         opacities, frames = self._inputs.opacities, self._inputs.frames
@@ -353,10 +364,12 @@ class _Run:
             nodes=there.rendering,
             placement=placement.resources,
             wait=options.wait,
-            look=cluster.offer,
+            look=cluster.resources,
             room=None
             if options.workers
-            else lambda now: min(room(now, choice.provider, placement.gpus, placement.threads), scheduler.remaining),
+            else lambda now: min(
+                worker_capacity(now, choice.provider, placement.gpus, placement.threads), scheduler.remaining
+            ),
             asked=choice.asked,
             died=lambda death: say(self._console, death.line, style="yellow"),
         )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from jobs.cluster.connection import ClusterResources
+from jobs.cluster.layout import Layout
 from jobs.cluster.placement import CPU
-from jobs.cluster.tuned_layout import Layout, LayoutTrial
+from jobs.cluster.tuned_layout import LayoutTrial
 
 CPU_BATCHES = (1, 2, 4)
 CUDA_BATCHES = (4, 1, 8, 16, 32)
@@ -17,7 +19,7 @@ WORTH = 1.02
 
 
 def search(
-    there: ClusterResources, provider: str, measure: Callable[[Layout], LayoutTrial | None]
+    resources: ClusterResources, provider: str, measure: Callable[[Layout], LayoutTrial | None]
 ) -> list[LayoutTrial]:
     """Tries layouts one dimension at a time, from the one that is the default.
 
@@ -25,7 +27,7 @@ def search(
     share a GPU. Each step keeps the best so far, so that a dozen trials stand for the whole product.
 
     Args:
-        there: what the cluster has.
+        resources: what the cluster has.
         provider: what the workers run on.
         measure: renders with a layout; ``None`` when time is up.
 
@@ -47,20 +49,18 @@ def search(
         return True
 
     if provider == CPU:
-        cores = max(1, int(there.cpus))
-        node = max(1, int(there.smallest_node_cpus))
+        cores = max(1, int(resources.cpus))
+        node = max(1, int(resources.smallest_node_cpus))
         first = [Layout(workers=cores // threads, threads=threads, batch=CPU_BATCHES[0]) for threads in _divisors(node)]
         if attempt(first):
             best = best_of(trials).layout
-            attempt([best.model_copy(update={"batch": size}) for size in CPU_BATCHES])
+            attempt([replace(best, batch=size) for size in CPU_BATCHES])
         return trials
-    gpus = max(1, int(there.gpus))
-    base = Layout(workers=int(gpus / CUDA_SHARES[0]), threads=1, batch=CUDA_BATCHES[0], gpus_per_worker=CUDA_SHARES[0])
-    if attempt([base.model_copy(update={"batch": size}) for size in CUDA_BATCHES]):
+    gpus = max(1, int(resources.gpus))
+    base = Layout(workers=int(gpus / CUDA_SHARES[0]), threads=1, batch=CUDA_BATCHES[0], gpus=CUDA_SHARES[0])
+    if attempt([replace(base, batch=size) for size in CUDA_BATCHES]):
         best = best_of(trials).layout
-        attempt(
-            [best.model_copy(update={"gpus_per_worker": share, "workers": int(gpus / share)}) for share in CUDA_SHARES]
-        )
+        attempt([replace(best, gpus=share, workers=int(gpus / share)) for share in CUDA_SHARES])
     return trials
 
 

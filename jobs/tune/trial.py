@@ -131,7 +131,7 @@ def measure(
     pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))
     blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
     watch = _Watch(placement.workers, seconds, time.time() + limit, placement.batch)
-    there = cluster.offer()
+    there = cluster.resources()
     ahead = plan_preparation(options, inputs, provider, list(inputs.frames), there.store)
     prepare = options.delivery if ahead.prepare else None
     config = worker_config(options, inputs, placement, provider=provider, faces=ahead.faces, out=scratch, token=token)
@@ -147,7 +147,7 @@ def measure(
         nodes=there.rendering,
         placement=placement.resources,
         wait=limit,
-        look=cluster.offer,
+        look=cluster.resources,
         room=None,
         asked="tune",
         died=lambda _: None,

@@ -18,8 +18,9 @@ from actors.core.errors import InputError, NoCudaError
 from actors.files import storage
 from actors.files.run_layout import frames_folder, segments_folder
 from jobs.cluster.connection import Cluster, connect
-from jobs.cluster.placement import Placement, choose_device, first_resources, place
-from jobs.cluster.tuned_layout import Layout, LayoutTrial, Profile, profile_key, write_profile
+from jobs.cluster.layout import Layout
+from jobs.cluster.placement import Placement, choose_device, place_layout, wait_for_resources
+from jobs.cluster.tuned_layout import LayoutTrial, Profile, profile_key, write_profile
 from jobs.console import say, show
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
@@ -48,8 +49,8 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
     inputs = read_inputs(options)
     until = time.monotonic() + seconds
     with _scratch(scratch) as (folder, token), connect(options.address, actors, console) as cluster:
-        there = first_resources(cluster, options.device, options.wait, console)
-        choice = choose_device(options.device, there, own_cluster=cluster.own)
+        resources = wait_for_resources(cluster, options.device, options.wait, console)
+        choice = choose_device(options.device, resources, own_cluster=cluster.own)
 
         worked: list[Layout] = []
 
@@ -57,15 +58,7 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
             left = until - time.monotonic()
             if left < 0:
                 return None
-            placement = place(
-                there,
-                provider,
-                workers=layout.workers,
-                threads=layout.threads,
-                batch=layout.batch,
-                gpus_per_worker=layout.gpus_per_worker,
-                frames=layout.workers,
-            )
+            placement = place_layout(resources, provider, layout, frames=layout.workers)
             try:
                 trial = _attempt(options, inputs, layout, placement, provider, cluster, folder, token)
             except NoCudaError as error:
@@ -79,19 +72,19 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
             return trial
 
         try:
-            trials = search(there, choice.provider, partial(attempt, choice.provider))
+            trials = search(resources, choice.provider, partial(attempt, choice.provider))
         except NoCudaError as error:
             if options.device is not DeviceChoice.AUTO:
                 raise
             # As `composite` does it.
             choice = choice.without_cuda(error)
             say(console, choice.line)
-            trials = search(there, choice.provider, partial(attempt, choice.provider))
+            trials = search(resources, choice.provider, partial(attempt, choice.provider))
         if not trials or best_of(trials).fps == 0:
             reason = trials[-1].remark if trials else "no time was left for a trial"
             raise InputError("tune", f"no layout rendered anything ({reason})", "mend that, or give --seconds more")
         best = best_of(trials)
-        key = profile_key(inputs, options, there, choice.provider)
+        key = profile_key(inputs, options, resources, choice.provider)
     profile = Profile(best=best.layout, fps=best.fps, trials=tuple(trials), key=key)
     _print(console, profile)
     say(console, explain(trials))
@@ -158,7 +151,7 @@ def _print(console: Console, profile: Profile) -> None:
         table.add_column(column, justify="right")
     for trial in profile.trials:
         layout = trial.layout
-        share = "" if layout.gpus_per_worker is None else f"{layout.gpus_per_worker:g}"
+        share = f"{layout.gpus:g}" if layout.gpus else ""
         mark = "bold" if layout == profile.best else None
         row = (str(layout.workers), str(layout.threads), str(layout.batch), share, f"{trial.fps:.1f}")
         table.add_row(*row, style=mark)

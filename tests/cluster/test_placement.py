@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.core.errors import InputError
 from jobs.cluster.connection import ClusterResources
-from jobs.cluster.placement import CPU, CPU_BATCH, CUDA, CUDA_BATCH, PRECISION, choose_device, place, room
+from jobs.cluster.placement import CPU, CPU_BATCH, CUDA, CUDA_BATCH, PRECISION, choose_device, place, worker_capacity
 from jobs.inputs.options import DeviceChoice
 
 LAPTOP = ClusterResources(
@@ -21,7 +21,7 @@ HEAD_ONLY = ClusterResources(
     gpu_node_cpus=0.0, cpus=0.0, gpus=0.0, nodes=("a",), rendering=(), store=1 << 30, smallest_node_cpus=0.0
 )
 
-offers = st.builds(
+clusters = st.builds(
     ClusterResources,
     cpus=st.integers(1, 512).map(float),
     gpus=st.integers(0, 64).map(float),
@@ -34,7 +34,7 @@ offers = st.builds(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "offer", "provider"),
+    ("wanted", "resources", "provider"),
     [
         (DeviceChoice.CPU, WORKSTATION, CPU),
         (DeviceChoice.CUDA, WORKSTATION, CUDA),
@@ -42,8 +42,8 @@ offers = st.builds(
         (DeviceChoice.AUTO, LAPTOP, CPU),
     ],
 )
-def test_the_device(wanted: DeviceChoice, offer: ClusterResources, provider: str) -> None:
-    choice = choose_device(wanted, offer, own_cluster=False)
+def test_the_device(wanted: DeviceChoice, resources: ClusterResources, provider: str) -> None:
+    choice = choose_device(wanted, resources, own_cluster=False)
     assert choice.provider == provider
     assert choice.reason
     assert "\n" not in choice.reason
@@ -59,7 +59,7 @@ def test_cuda_without_a_gpu_is_refused_where_none_can_come() -> None:
 
 
 @pytest.mark.parametrize(
-    ("offer", "provider", "share", "workers"),
+    ("resources", "provider", "share", "workers"),
     [
         (LAPTOP, CPU, 0.25, 8),
         (WORKSTATION, CPU, 0.25, 16),
@@ -75,8 +75,8 @@ def test_cuda_without_a_gpu_is_refused_where_none_can_come() -> None:
         (HEAD_ONLY, CPU, 0.25, 1),
     ],
 )
-def test_room(offer: ClusterResources, provider: str, share: float, workers: int) -> None:
-    assert room(offer, provider, share, 1) == workers
+def test_worker_capacity(resources: ClusterResources, provider: str, share: float, workers: int) -> None:
+    assert worker_capacity(resources, provider, share, 1) == workers
 
 
 def test_a_core_each_is_the_layout_on_cpus() -> None:
@@ -92,8 +92,8 @@ def test_fewer_workers_get_more_threads() -> None:
 
 
 def test_threads_do_not_outgrow_the_smallest_node() -> None:
-    offer = replace(LAPTOP, cpus=12.0, nodes=("a", "b"), rendering=("a", "b"), smallest_node_cpus=4.0)
-    assert place(offer, CPU, workers=2, threads=None, batch=None, gpus_per_worker=0.25, frames=10).threads == 4
+    resources = replace(LAPTOP, cpus=12.0, nodes=("a", "b"), rendering=("a", "b"), smallest_node_cpus=4.0)
+    assert place(resources, CPU, workers=2, threads=None, batch=None, gpus_per_worker=0.25, frames=10).threads == 4
 
 
 def test_a_share_of_a_gpu_is_the_layout_on_gpus() -> None:
@@ -109,7 +109,7 @@ def test_gpus_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> None
 
 
 @given(
-    offers,
+    clusters,
     st.sampled_from([CPU, CUDA]),
     st.one_of(st.none(), st.integers(1, 200)),
     st.one_of(st.none(), st.integers(1, 64)),
@@ -117,10 +117,10 @@ def test_gpus_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> None
 )
 @example(replace(LAPTOP, cpus=51.0), CPU, 75, None, 500)
 def test_all_workers_fit_at_once(
-    offer: ClusterResources, provider: str, workers: int | None, threads: int | None, frames: int
+    resources: ClusterResources, provider: str, workers: int | None, threads: int | None, frames: int
 ) -> None:
     placement = place(
-        offer, provider, workers=workers, threads=threads, batch=None, gpus_per_worker=0.25, frames=frames
+        resources, provider, workers=workers, threads=threads, batch=None, gpus_per_worker=0.25, frames=frames
     )
     assert 1 <= placement.workers <= frames
     if workers is not None:
@@ -128,9 +128,9 @@ def test_all_workers_fit_at_once(
     assert placement.threads >= 1
     cpus = placement.resources["num_cpus"]
     assert cpus > 0
-    there = offer.cpus if provider == CPU else offer.gpu_node_cpus
+    cores = resources.cpus if provider == CPU else resources.gpu_node_cpus
     # Ray counts in ten-thousandths, and refuses more decimals and parts of more than one core.
-    assert placement.workers * round(cpus * PRECISION) <= there * PRECISION or there == 0
+    assert placement.workers * round(cpus * PRECISION) <= cores * PRECISION or cores == 0
     assert cpus < 1 or cpus == int(cpus)
     assert cpus * PRECISION == pytest.approx(round(cpus * PRECISION), abs=1e-6)
     assert ("num_gpus" in placement.resources) == (provider == CUDA)

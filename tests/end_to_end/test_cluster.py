@@ -25,7 +25,7 @@ from stage import Nodes
 from actors.core.errors import StoppedError
 from jobs.cluster.address import Gcs
 from jobs.cluster.connection import ClusterResources, _OthersServers, connect
-from jobs.cluster.placement import CPU, choose_device, first_resources
+from jobs.cluster.placement import CPU, choose_device, wait_for_resources
 from jobs.inputs.options import DeviceChoice
 
 
@@ -130,10 +130,10 @@ def test_the_device_is_decided_when_the_first_node_comes(nodes: Nodes) -> None:
     console = Console(file=said)
     with connect(nodes.address, None, console) as cluster:
         with pytest.raises(StoppedError, match="no node that can render joined the cluster within 0 s"):
-            first_resources(cluster, DeviceChoice.AUTO, 0.0, console)
+            wait_for_resources(cluster, DeviceChoice.AUTO, 0.0, console)
         there: list[ClusterResources] = []
         asking = threading.Thread(
-            target=lambda: there.append(first_resources(cluster, DeviceChoice.AUTO, 60.0, console)), daemon=True
+            target=lambda: there.append(wait_for_resources(cluster, DeviceChoice.AUTO, 60.0, console)), daemon=True
         )
         asking.start()
         nodes.add()

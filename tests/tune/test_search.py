@@ -9,18 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.cluster.connection import ClusterResources
+from jobs.cluster.layout import Layout
 from jobs.cluster.placement import CPU, CUDA
-from jobs.cluster.tuned_layout import Layout, LayoutTrial
+from jobs.cluster.tuned_layout import LayoutTrial
 from jobs.tune.search import CPU_BATCHES, CUDA_BATCHES, CUDA_SHARES, WORTH, best_of, explain, search
 
 MACHINE = ClusterResources(
     cpus=8, gpus=0, nodes=("a",), rendering=("a",), store=1 << 30, smallest_node_cpus=8, gpu_node_cpus=0
 )
-GPU_DEVICES = replace(MACHINE, gpus=2.0, gpu_node_cpus=8)
+GPUS = replace(MACHINE, gpus=2.0, gpu_node_cpus=8)
 
 
 def run(
-    there: ClusterResources, provider: str, speeds: dict[tuple[int, int], float], most: int = 100
+    resources: ClusterResources, provider: str, speeds: dict[tuple[int, int], float], most: int = 100
 ) -> list[LayoutTrial]:
     """Searches on a made-up machine; ``speeds`` is by threads (on GPUs: workers) and batch."""
     count = 0
@@ -31,7 +32,7 @@ def run(
         place = (layout.threads if provider == CPU else layout.workers, layout.batch)
         return LayoutTrial(layout=layout, fps=speeds.get(place, 1.0)) if count <= most else None
 
-    return search(there, provider, measure)
+    return search(resources, provider, measure)
 
 
 def test_cores_are_divided_first_then_batches_are_tried() -> None:
@@ -42,10 +43,10 @@ def test_cores_are_divided_first_then_batches_are_tried() -> None:
 
 
 def test_on_gpus_the_batch_comes_first_then_how_many_share_one() -> None:
-    trials = run(GPU_DEVICES, CUDA, {(4, 8): 5.0, (16, 8): 7.0})
+    trials = run(GPUS, CUDA, {(4, 8): 5.0, (16, 8): 7.0})
     assert [t.layout.batch for t in trials[: len(CUDA_BATCHES)]] == list(CUDA_BATCHES)
-    assert {t.layout.gpus_per_worker for t in trials} == set(CUDA_SHARES)
-    assert best_of(trials).layout == Layout(workers=16, threads=1, batch=8, gpus_per_worker=0.125)
+    assert {t.layout.gpus for t in trials} == set(CUDA_SHARES)
+    assert best_of(trials).layout == Layout(workers=16, threads=1, batch=8, gpus=0.125)
 
 
 layouts = st.dictionaries(st.tuples(st.integers(1, 16), st.sampled_from([1, 2, 4, 8, 16, 32])), st.floats(0, 1e4))
@@ -55,8 +56,8 @@ layouts = st.dictionaries(st.tuples(st.integers(1, 16), st.sampled_from([1, 2, 4
 def test_whatever_is_measured_the_search_ends_and_tries_nothing_twice(
     speeds: dict[tuple[int, int], float], most: int, provider: str
 ) -> None:
-    there = MACHINE if provider == CPU else GPU_DEVICES
-    trials = run(there, provider, speeds, most)
+    resources = MACHINE if provider == CPU else GPUS
+    trials = run(resources, provider, speeds, most)
     assert len(trials) <= most
     assert len({trial.layout for trial in trials}) == len(trials)
     if trials:
@@ -83,6 +84,7 @@ def test_a_layout_that_fails_is_never_the_best_of_others() -> None:
     assert "only one that worked" in explain([good, failed])
 
 
-def test_a_layout_needs_workers() -> None:
+def test_a_kept_layout_needs_workers() -> None:
+    kept = {"layout": {"workers": 0, "threads": 1, "batch": 1}, "fps": 1.0}
     with pytest.raises(ValueError, match="workers"):
-        Layout(workers=0, threads=1, batch=1)
+        LayoutTrial.model_validate(kept)

@@ -26,11 +26,11 @@ def test_what_tuning_finds_is_used_until_told_otherwise(
     [kept] = (tmp_path / "cache").rglob("*.json")
     profile = json.loads(kept.read_text())
     assert profile["fps"] > 0
-    assert profile["trials"][0]["layout"] == {"workers": 2, "threads": 1, "batch": 1, "gpus_per_worker": None}
+    assert profile["trials"][0]["layout"] == {"workers": 2, "threads": 1, "batch": 1, "gpus": 0.0}
     assert str(kept) in tuned.output
 
     # Whatever it found: the file decides.
-    profile["best"] = {"workers": 1, "threads": 1, "batch": 3, "gpus_per_worker": None}
+    profile["best"] = {"workers": 1, "threads": 1, "batch": 3, "gpus_per_worker": 0.0}
     kept.write_text(json.dumps(profile))
     base = ["composite", clip.folder, "--model", model, "--device", "cpu", "--frames", ":6", "--format", "none"]
 

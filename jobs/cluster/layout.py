@@ -1,0 +1,30 @@
+"""How workers share the machines that they run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AliasChoices, Field
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How many workers there are, and what each has.
+
+    Attributes:
+        workers: how many.
+        threads: intra-op threads of each session.
+        batch: frames per inference.
+        gpus: share of a GPU of each worker, 0 on CPUs.
+    """
+
+    workers: Annotated[int, Field(ge=1)]
+    threads: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=1)]
+    # The longer name stands in what earlier versions kept.
+    gpus: Annotated[float, Field(ge=0, validation_alias=AliasChoices("gpus", "gpus_per_worker"))] = 0.0
+
+    def __str__(self) -> str:
+        share = f", {self.gpus:g} of a GPU each" if self.gpus else ""
+        return f"{self.workers} workers x {self.threads} threads, batch {self.batch}{share}"
