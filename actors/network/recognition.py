@@ -160,7 +160,7 @@ def _misfit(network: NetworkFile, kinds: Sequence[ModelKind]) -> InputError:
         return InputError(network.path, said, fix)
     nearest = sorted(kinds, key=lambda kind: _distance(network, kind))[:NEAREST]
     wanted = ", ".join(f"{kind.name} {_objection(network, kind)}" for kind in nearest)
-    fix = _transposed(network, kinds) or "export it as one of these, or describe its kind (README, Add a kind)"
+    fix = _transposed(network, kinds) or "export it as one of these, or describe its kind (docs/add-a-kind.md)"
     return InputError(network.path, f"{_shapes(network)} are of no kind here; nearest: {wanted}", fix)
 
 

@@ -54,11 +54,19 @@ def composite(
         str | None, typer.Option(metavar="X,Y,W,H", help="One face box for all frames.", rich_help_panel=INPUT)
     ] = None,
     frames: Annotated[
-        str | None, typer.Option(metavar="A:B", help="Output frames to render, half-open.", rich_help_panel=INPUT)
+        str | None,
+        typer.Option(
+            metavar="A:B",
+            help="Output frames to render, B not included; the sound is cut with them.",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
     audio: Annotated[
         str | None,
-        typer.Option(help="Recording to hear and to show. \\[default: the clip's aud.wav]", rich_help_panel=INPUT),
+        typer.Option(
+            help="Recording: drives the mouth, and is the video's sound. \\[default: the clip's aud.wav]",
+            rich_help_panel=INPUT,
+        ),
     ] = None,
     silence: Annotated[
         Silence | None,
@@ -77,11 +85,13 @@ def composite(
     ] = None,
     blend: Annotated[
         Blend | None,
-        typer.Option(help="How the box meets the frame. \\[default: hard, as upstream]", rich_help_panel=PICTURE),
+        typer.Option(
+            help="How the face patch meets the frame. \\[default: hard, as upstream]", rich_help_panel=PICTURE
+        ),
     ] = None,
     colour_match: Annotated[
         bool | None,
-        typer.Option("--colour-match", help="Bring its colours to the frame's.", rich_help_panel=PICTURE),
+        typer.Option("--colour-match", help="Match the patch's colours to the frame's.", rich_help_panel=PICTURE),
     ] = None,
     smooth_crops: Annotated[
         bool | None,
@@ -133,7 +143,7 @@ def composite(
     ] = None,
     precision: Annotated[
         Precision | None,
-        typer.Option(help="What the network calculates with. \\[default: fp32]", rich_help_panel=MACHINE),
+        typer.Option(help="Compute precision of the network. \\[default: fp32]", rich_help_panel=MACHINE),
     ] = None,
     address: Annotated[
         str | None,

@@ -55,7 +55,7 @@ def inspect(
     ] = None,
     features: Annotated[str | None, typer.Option(help="Audio features, .npy.")] = None,
     audio: Annotated[str | None, typer.Option(help="Recording. \\[default: the clip's aud.wav]")] = None,
-    encoder: Annotated[str | None, typer.Option(help="ONNX encoder that shall hear the recording.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="ONNX encoder that makes the features of the recording.")] = None,
     rects: Annotated[str | None, typer.Option(help="Face boxes, either JSON form.")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face box for all frames.")] = None,
     parsing: Annotated[str | None, typer.Option(metavar="DIR", help="Masks of what is in front of the face.")] = None,

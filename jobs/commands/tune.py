@@ -29,12 +29,12 @@ def tune(
     ] = None,
     features: Annotated[str | None, typer.Option(help="Audio features, .npy. \\[default: the clip's]")] = None,
     audio: Annotated[str | None, typer.Option(help="Recording. \\[default: the clip's aud.wav]")] = None,
-    encoder: Annotated[str | None, typer.Option(help="ONNX encoder that shall hear the recording.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="ONNX encoder that makes the features of the recording.")] = None,
     rects: Annotated[str | None, typer.Option(help="Face boxes, either JSON form. \\[default: the clip's]")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face box for all frames.")] = None,
     format_: Annotated[ImageFormat | None, typer.Option("--format", help="Frame files. \\[default: png]")] = None,
     device: Annotated[DeviceChoice | None, typer.Option(help="Where the network runs. \\[default: auto]")] = None,
-    precision: Annotated[Precision | None, typer.Option(help="What it calculates with. \\[default: fp32]")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="Compute precision. \\[default: fp32]")] = None,
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to join. \\[default: $RAY_ADDRESS, else local]")
     ] = None,

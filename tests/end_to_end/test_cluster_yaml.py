@@ -1,4 +1,4 @@
-"""``cluster.yaml``: against the schema in Ray's wheel, against Ray's own preparation, and against what README says."""
+"""``cluster.yaml``: against the schema in Ray's wheel, against Ray's own preparation, and against the build."""
 
 from __future__ import annotations
 
