@@ -62,7 +62,7 @@ def file_digest(path: str) -> str:
     return digest.hexdigest()
 
 
-def content_digest(path: str) -> str:
+def content_digest(path: storage.AnyPath) -> str:
     """xxh3-128 of a file's whole content."""
     digest = xxhash.xxh3_128()
     with storage.open_input(path) as file:
@@ -79,7 +79,7 @@ def stream_checksum(file: IO[bytes]) -> str:
     return digest.hexdigest()
 
 
-def file_facts(path: str) -> dict[str, Any]:
+def file_facts(path: storage.AnyPath) -> dict[str, Any]:
     """Size and `stream_checksum` of a file, as run.json keeps them."""
     with storage.open_input(path) as file:
         checksum = stream_checksum(file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import actors
 from actors.core.errors import InputError
 from actors.files import storage
 from actors.files.digests import code_digest, model_digest
+from actors.files.run_folder import RunFolder, new_node_mark
 
 # Where two of Ray's nodes share a machine, the later one unpacks a job's folder again under the earlier one's feet.
 UNPACKING_SECONDS = 10.0
@@ -27,8 +27,8 @@ class NodeCheck:
         external: files beside it that hold weights.
         digest: SHA-256 of the model and its weights as the driver sees them.
         sources: path and size in bytes of files of the clip.
-        out: the run's folder.
-        token: name of a file that the driver has written there.
+        folder: the run's folder.
+        mark: name of a file that the driver has written there.
         code: the driver's `actors.files.digests.code_digest`.
     """
 
@@ -36,34 +36,38 @@ class NodeCheck:
     external: tuple[str, ...]
     digest: str
     sources: tuple[tuple[str, int], ...]
-    out: str
-    token: str
+    folder: RunFolder
+    mark: str
     code: str
 
 
 def check_node(proof: NodeCheck) -> None:
     """Checks that this node sees the same files as the driver and can write the run's folder.
 
-    Seeing the driver's token matters: every node can write to *a* folder of that name, and lose what it wrote.
+    Seeing the driver's mark matters: every node can write to *a* folder of that name, and lose what it wrote.
 
     Raises:
         InputError: naming this node and the path that differs.
     """
     check_code(proof.code)
     host = socket.gethostname()
-    if not storage.is_file(storage.join(proof.out, proof.token)):
-        raise InputError("--out", f"node {host} does not see the same {proof.out}", "use a folder that all nodes share")
+    if not storage.is_file(proof.folder.path / proof.mark):
+        raise InputError(
+            "--out", f"node {host} does not see the same {proof.folder}", "use a folder that all nodes share"
+        )
     for path, size in proof.sources:
         found = storage.entry(path)
         if found is None or found.size != size:
             raise InputError(path, f"node {host} does not see the same file", "put the clip where all nodes read it")
     check_model(proof)
-    mark = storage.join(proof.out, f".node-{uuid.uuid4().hex[:12]}")
+    mark = proof.folder.path / new_node_mark()
     try:
         storage.write_atomic(mark, b"")
         storage.remove_file(mark)
     except OSError as error:
-        raise InputError("--out", f"node {host} cannot write {proof.out} ({error})", "mend its permissions") from error
+        raise InputError(
+            "--out", f"node {host} cannot write {proof.folder} ({error})", "mend its permissions"
+        ) from error
 
 
 def check_code(code: str, patience: float = UNPACKING_SECONDS) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import posixpath
+import re
 import shutil
 import stat
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TypeAlias, cast
 
 from pyarrow import ArrowException, fs
 
@@ -18,6 +20,38 @@ from actors.core.errors import InputError
 
 # Made once: every frame is written through it.
 LOCAL = fs.LocalFileSystem()
+
+# What a process leaves half-written when it is killed; see `_partial`.
+HALF_WRITTEN = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.partial")
+
+
+@dataclass(frozen=True, slots=True)
+class StoragePath:
+    """A path with the file system that it is on, which is made once and goes along to the paths below it.
+
+    Attributes:
+        shown: an absolute path, or a URI.
+        system: the file system.
+        inner: the path on the file system.
+    """
+
+    shown: str
+    system: fs.FileSystem = field(compare=False, repr=False)
+    inner: str = field(compare=False, repr=False)
+
+    def __str__(self) -> str:
+        return self.shown
+
+    def __truediv__(self, name: str) -> StoragePath:
+        return StoragePath(join(self.shown, name), self.system, join(self.inner, name))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on the local (or a mounted) file system."""
+        return isinstance(self.system, fs.LocalFileSystem)
+
+
+AnyPath: TypeAlias = str | StoragePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +65,7 @@ class Entry:
     @property
     def name(self) -> str:
         """The last part of the path."""
-        return self.path.rstrip("/").rpartition("/")[2]
+        return name_of(self.path)
 
 
 def resolve(path: str) -> str:
@@ -78,10 +112,34 @@ def join(base: str, *parts: str) -> str:
 
 def beside(path: str, name: str) -> str:
     """What a file names that stands with it: ``name`` seen from the folder of ``path``."""
-    return join(path.rpartition("/")[0], name)
+    return join(parent_of(path), name)
 
 
-def _open_system(path: str) -> tuple[fs.FileSystem, str]:
+def parent_of(path: str) -> str:
+    """The folder that a path or a URI stands in."""
+    return posixpath.dirname(path)
+
+
+def name_of(path: str) -> str:
+    """The last part of a path or a URI."""
+    return posixpath.basename(path.rstrip("/"))
+
+
+def locate(path: str) -> StoragePath:
+    """A path with its file system.
+
+    Raises:
+        InputError: no file system is known for such a URI, or it cannot be reached.
+    """
+    try:
+        return StoragePath(path, *_open_system(path))
+    except OSError as error:
+        raise InputError(path, f"cannot be reached ({error})", "check the address and your access to it") from error
+
+
+def _open_system(path: AnyPath) -> tuple[fs.FileSystem, str]:
+    if isinstance(path, StoragePath):
+        return path.system, path.inner
     if is_local(path):
         return LOCAL, path
     try:
@@ -91,16 +149,16 @@ def _open_system(path: str) -> tuple[fs.FileSystem, str]:
     return system, inner
 
 
-def entry(path: str) -> Entry | None:
+def entry(path: AnyPath) -> Entry | None:
     """What stands at ``path``, or ``None``."""
     system, inner = _open_system(path)
     info = system.get_file_info(inner)
     if info.type == fs.FileType.NotFound:
         return None
-    return Entry(path, info.type == fs.FileType.Directory, info.size or 0)
+    return Entry(str(path), info.type == fs.FileType.Directory, info.size or 0)
 
 
-def stamp(path: str) -> tuple[int, int]:
+def stamp(path: AnyPath) -> tuple[int, int]:
     """Size in bytes and time of the last change in nanoseconds since 1970 (0 where the system does not say).
 
     Raises:
@@ -109,23 +167,23 @@ def stamp(path: str) -> tuple[int, int]:
     system, inner = _open_system(path)
     info = system.get_file_info(inner)
     if info.type == fs.FileType.NotFound:
-        raise FileNotFoundError(path)
+        raise FileNotFoundError(str(path))
     return info.size or 0, info.mtime_ns or 0
 
 
-def is_file(path: str) -> bool:
+def is_file(path: AnyPath) -> bool:
     """Whether a file stands at ``path``: no folder, pipe or device."""
     system, inner = _open_system(path)
     return bool(system.get_file_info(inner).type == fs.FileType.File)
 
 
-def is_folder(path: str) -> bool:
+def is_folder(path: AnyPath) -> bool:
     """Whether a folder stands at ``path``."""
     found = entry(path)
     return found is not None and found.is_folder
 
 
-def children(path: str) -> list[Entry]:
+def children(path: AnyPath) -> list[Entry]:
     """The entries of a folder, sorted by name; empty where there is no such folder.
 
     Raises:
@@ -136,15 +194,15 @@ def children(path: str) -> list[Entry]:
     try:
         return _entries(path, infos)
     except UnicodeDecodeError as error:
-        raise InputError(path, "holds a file whose name is not UTF-8", "rename it, or take it out") from error
+        raise InputError(str(path), "holds a file whose name is not UTF-8", "rename it, or take it out") from error
 
 
-def _entries(path: str, infos: list[fs.FileInfo]) -> list[Entry]:
-    found = [Entry(join(path, i.base_name), i.type == fs.FileType.Directory, i.size or 0) for i in infos]
+def _entries(path: AnyPath, infos: list[fs.FileInfo]) -> list[Entry]:
+    found = [Entry(join(str(path), i.base_name), i.type == fs.FileType.Directory, i.size or 0) for i in infos]
     return sorted(found, key=lambda e: e.name)
 
 
-def open_input(path: str) -> IO[bytes]:
+def open_input(path: AnyPath) -> IO[bytes]:
     """A seekable binary file open for reading.
 
     Raises:
@@ -155,17 +213,17 @@ def open_input(path: str) -> IO[bytes]:
     if isinstance(system, fs.LocalFileSystem):
         mode = Path(inner).stat().st_mode
         if not stat.S_ISREG(mode):
-            raise OSError(errno.EINVAL, "is a folder" if stat.S_ISDIR(mode) else "is no regular file", path)
+            raise OSError(errno.EINVAL, "is a folder" if stat.S_ISDIR(mode) else "is no regular file", str(path))
     return cast("IO[bytes]", system.open_input_file(inner))
 
 
-def read_bytes(path: str) -> bytes:
+def read_bytes(path: AnyPath) -> bytes:
     """The whole content of a file; raises like `open_input`."""
     with open_input(path) as file:
         return bytes(file.read())
 
 
-def write_atomic(path: str, data: bytes | memoryview, *, durable: bool = False) -> None:
+def write_atomic(path: AnyPath, data: bytes | memoryview, *, durable: bool = False) -> None:
     """Writes a file that is seen whole or not at all; a ``durable`` one also after a power loss.
 
     A local file is written under a temporary name beside its final one and renamed. An object store shows an
@@ -199,27 +257,27 @@ def _partial(final: Path) -> Path:
     return final.with_name(f".{final.name}.{os.getpid()}-{uuid.uuid4().hex[:8]}.partial")
 
 
-def make_folder(path: str) -> None:
+def make_folder(path: AnyPath) -> None:
     """Creates a folder and its parents; fine when it exists."""
     system, inner = _open_system(path)
     system.create_dir(inner, recursive=True)
 
 
-def remove_file(path: str) -> None:
+def remove_file(path: AnyPath) -> None:
     """Removes a file; fine when it is not there."""
     system, inner = _open_system(path)
     if system.get_file_info(inner).type != fs.FileType.NotFound:
         system.delete_file(inner)
 
 
-def remove_folder(path: str) -> None:
+def remove_folder(path: AnyPath) -> None:
     """Removes a folder and what is in it; fine when it is not there."""
     system, inner = _open_system(path)
     if system.get_file_info(inner).type != fs.FileType.NotFound:
         system.delete_dir(inner)
 
 
-def place_file(source: Path, path: str) -> None:
+def place_file(source: Path, path: AnyPath) -> None:
     """Puts a finished local file under its final name, whole or not at all.
 
     Raises:

@@ -27,7 +27,7 @@ from actors.core.worker_reports import FrameFailure, RangeReport, WorkerReport
 from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.files import storage
 from actors.files.node_check import check_node
-from actors.files.run_layout import frame_path, segment_name, segment_path
+from actors.files.run_folder import segment_name
 from actors.network.cpu_kind import cpu_kind
 from actors.network.device import Device, own_device
 from actors.rendering.batching import RangeBackgrounds, batches
@@ -256,7 +256,7 @@ class Compositor:
                 content = memoryview(encode_frame(_frames(block)[i], patch, box, config.delivery))
             finished.encode_ms = milliseconds(clock)
             clock = time.perf_counter()
-            storage.write_atomic(frame_path(config.out, frame, config.delivery.image_format), content)
+            storage.write_atomic(config.folder.frame(frame, config.delivery.image_format), content)
             finished.write_ms = milliseconds(clock)
             finished.bytes = content.nbytes
             finished.checksum = xxhash.xxh3_64_hexdigest(content)
@@ -275,7 +275,7 @@ class Compositor:
     ) -> tuple[FrameTiming, ...]:
         """Writes the range's segment and names it in every frame's timing."""
         clock = time.perf_counter()
-        storage.write_atomic(segment_path(self._config.out, frames), segment)
+        storage.write_atomic(self._config.folder.segment(frames), segment)
         checksum = xxhash.xxh3_64_hexdigest(segment)
         each = milliseconds(clock) / len(timings)
         return tuple(

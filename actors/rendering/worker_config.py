@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from actors.core.kind import ModelKind, ModelTensors
     from actors.core.pairing import Pairing
     from actors.files.node_check import NodeCheck
+    from actors.files.run_folder import RunFolder
     from actors.rendering.blocks import BlockRequest
 
 
@@ -36,7 +37,7 @@ class WorkerConfig:
         faces: blocks hold what the network's face encoder makes of their backgrounds.
         colour_match: the network's colours are brought to those of the frame.
         delivery: what frames become; ``None`` runs the network only.
-        out: the run's folder.
+        folder: the run's folder.
         proof: what the worker's node must show before it renders.
         samples: output frames, each with a request for its background alone, by which batches are compared.
     """
@@ -56,7 +57,7 @@ class WorkerConfig:
     faces: bool
     colour_match: bool
     delivery: Delivery | None
-    out: str
+    folder: RunFolder
     proof: NodeCheck
     samples: tuple[tuple[int, BlockRequest], ...]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from actors.core.errors import StoppedError
+from actors.files.run_folder import RunFolder
 from jobs.benchmark.benchmark_file import Report
 from jobs.benchmark.frame_check import FrameVerdict, Reference, check_frames, check_video, tolerance
 from jobs.benchmark.material import Material, prepare
@@ -281,8 +282,8 @@ class _Regime:
         if cell.system.silent:
             return FrameVerdict(0, 0)
         if cell.output is Output.VIDEO:
-            return check_video(out / "video.mp4", task.frames, reference, MOST_CHECKED)
-        folder = out / "frames" if cell.system is System.OURS else out
+            return check_video(Path(str(RunFolder.at(out).video)), task.frames, reference, MOST_CHECKED)
+        folder = Path(str(RunFolder.at(out).frames)) if cell.system is System.OURS else out
         allowed = tolerance(self._plan.device, task.setting.precision, cell.output)
         return check_frames(folder, cell.output, task.frames, reference, allowed, MOST_CHECKED)
 

@@ -20,6 +20,8 @@ import numpy as np
 from actors.core.audio_track import AudioTrack
 from actors.core.ranges import FrameRange
 from actors.core.timings import STAGES, FrameTiming
+from actors.files import storage
+from actors.files.run_folder import RunFolder, new_driver_mark
 from actors.rendering.blocks import load_block
 from actors.rendering.compositor import Compositor
 from jobs.benchmark.material import Material
@@ -85,8 +87,7 @@ def measure_modes(
         One row for each mode, and why there is none, or empty.
     """
     out = scratch / "modes"
-    for folder in ("frames", "timings", "segments"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+    RunFolder.at(out).make_folders(frames=True, segments=True)
     masks = _write_masks(material, scratch / "parsing")
     box_flags = {flag.removeprefix("--"): value for flag, value in zip(*[iter(material.box_flags)] * 2, strict=True)}
     base = {
@@ -135,10 +136,10 @@ class _Mode:
         # As many backgrounds as the frames show, in one block.
         self.frames = FrameRange(0, min(FRAMES, len(inputs.audio)))
         shown = inputs.pairing.backgrounds_of(inputs.around(self.frames))
-        mark = ".driver-modes"
-        (Path(options.out) / mark).touch()
+        folder, mark = RunFolder.at(options.out), new_driver_mark()
+        storage.write_atomic(folder.path / mark, b"")
         placement = Placement(workers=1, threads=1, finishers=0, batch=1, gpus=0, resources={})
-        config = worker_config(options, inputs, placement, provider=CPU, faces=False, out=options.out, token=mark)
+        config = worker_config(options, inputs, placement, provider=CPU, faces=False, folder=folder, mark=mark)
         plan = BlockPlan(max(shown) + 1, 1, 1, 1)
         request = block_request(options, inputs, plan, 0, prepare=options.delivery)
         self._block = load_block(request, inputs.kind)[0]

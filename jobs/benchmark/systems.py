@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from actors.core.choices import Loop
+from actors.files.run_folder import RunFolder
 from jobs.benchmark import baselines
 from jobs.benchmark.material import Material
 from jobs.benchmark.matrix import BenchmarkDevice, Output, System
@@ -110,7 +111,7 @@ class Runner:
         return command
 
     def _ours(self, assignment: Assignment, out: Path) -> Answer:
-        answer = self._start(self.command(assignment, out), lambda _: read_ours(out / "run.json"))
+        answer = self._start(self.command(assignment, out), lambda _: read_ours(Path(str(RunFolder.at(out).record))))
         return replace(answer, setup_s=max(0.0, answer.wall_s - answer.steady_s - answer.cold.get("finish_s", 0.0)))
 
     def _start(self, command: list[str], read: Callable[[str], Answer]) -> Answer:

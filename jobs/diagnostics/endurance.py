@@ -16,7 +16,7 @@ import xxhash
 from rich.console import Console
 
 from actors.core.errors import ExitCode, StoppedError
-from actors.files.run_layout import timings_folder
+from actors.files.run_folder import RunFolder
 from jobs.cluster.connection import connect
 from jobs.cluster.program_files import own_command
 from jobs.console import say
@@ -83,7 +83,7 @@ def soak(
         command = [*own_command(), "composite", str(clip), "--model", str(model), "--format", "jpg"]
         command += ["--device", "cpu", "--address", address]
         undisturbed = folder / "undisturbed"
-        clear(str(undisturbed))
+        clear(RunFolder.at(undisturbed))
         with _driver([*command, "--out", str(undisturbed)], folder / "driver.log") as driver:
             if driver.wait() != ExitCode.COMPLETE:
                 raise StoppedError("the undisturbed run failed", f"see {folder / 'driver.log'}")
@@ -93,7 +93,7 @@ def soak(
         end = time.monotonic() + minutes * 60
         while time.monotonic() < end or not (tally.workers_killed and tally.drivers_killed):
             run = folder / "run"
-            clear(str(run))
+            clear(RunFolder.at(run))
             _render_disturbed([*command, "--out", str(run)], run, kills, rng)
             got = _digests(run)
             verdict = verify_run(str(run))
@@ -174,7 +174,7 @@ def _render_disturbed(command: list[str], run: Path, kills: _Kills, rng: random.
 
 def _ranges(run: Path) -> int:
     """How many ranges have been delivered."""
-    return len(list(Path(timings_folder(str(run))).glob("*.parquet")))
+    return len(list(Path(str(RunFolder.at(run).timings)).glob("*.parquet")))
 
 
 @contextmanager
@@ -211,5 +211,5 @@ def _memory() -> int:
 
 
 def _digests(run: Path) -> dict[str, str]:
-    frames = sorted((run / "frames").glob("frame_*"))
+    frames = sorted(Path(str(RunFolder.at(run).frames)).glob("frame_*"))
     return {path.name: xxhash.xxh3_128_hexdigest(path.read_bytes()) for path in frames}

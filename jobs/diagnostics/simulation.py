@@ -17,8 +17,7 @@ from actors.core.pairing import background_index
 from actors.core.ranges import FrameRange
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport, WorkerReport
-from actors.files.run_layout import timings_folder
-from actors.files.storage import make_folder
+from actors.files.run_folder import RunFolder
 from jobs.cluster.connection import connect
 from jobs.planning.range_plan import plan_ranges
 from jobs.process.temporary_folders import scratch_folder
@@ -171,9 +170,9 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
     frames = range(int(workers * seconds / latency))
     ranges = plan_ranges(frames, workers, 1, BACKGROUNDS)
     scheduler = Scheduler(ranges, lambda _: (0,), workers=workers, capacity=1, loaders=1, patience=Patience())
-    with connect(address, None, console) as cluster, scratch_folder() as folder:
-        out = str(folder)
-        make_folder(timings_folder(out))
+    with connect(address, None, console) as cluster, scratch_folder() as scratch:
+        folder = RunFolder.at(scratch)
+        folder.make_folders(frames=False, segments=False)
         work = Work(
             config=NOTHING,
             audio=None,
@@ -186,7 +185,7 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
             asked="simulate",
             died=lambda _: None,
         )
-        ledger = Ledger(out, ImageFormat.NONE, None)
+        ledger = Ledger(folder, ImageFormat.NONE, None)
         loop = _Sleepers(latency, workers, scheduler, work, ledger)
         loop.run()
         own, all_threads = time.thread_time() - loop.began[0], time.process_time() - loop.began[1]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from actors.core.choices import Delivery
 from actors.core.ranges import FrameRange
 from actors.files.node_check import NodeCheck
+from actors.files.run_folder import RunFolder
 from actors.rendering.blocks import BlockRequest, FaceRequest
 from actors.rendering.worker_config import WorkerConfig
 from jobs.cluster.placement import Placement
@@ -30,8 +31,8 @@ def worker_config(
     *,
     provider: str,
     faces: bool,
-    out: str,
-    token: str,
+    folder: RunFolder,
+    mark: str,
 ) -> WorkerConfig:
     """The configuration of every worker of a run.
 
@@ -41,8 +42,8 @@ def worker_config(
         placement: how the workers are laid out.
         provider: what they run on.
         faces: whether the face encoder is run ahead.
-        out: absolute path of the folder that they write into.
-        token: name of the file there by which a node knows the folder.
+        folder: the folder that they write into.
+        mark: name of the driver's file there, by which a node knows the folder.
     """
     several = placement.batch > 1 or inputs.tensors.batch not in {None, 1}
     samples = sample_frames(inputs.frames, COMPARED) if several else ()
@@ -62,9 +63,9 @@ def worker_config(
         faces=faces,
         colour_match=options.colour_match,
         delivery=delivery(options, inputs),
-        out=out,
+        folder=folder,
         proof=NodeCheck(
-            inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), out, token, own_digest()
+            inputs.model, inputs.tensors.external, inputs.digest, sources(inputs.clip), folder, mark, own_digest()
         ),
         samples=single_requests(options, inputs, samples),
     )

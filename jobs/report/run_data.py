@@ -11,7 +11,7 @@ from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.seam import EDGES
 from actors.core.timings import STAGES
-from actors.files.run_layout import timings_folder
+from actors.files.run_folder import RunFolder
 from jobs.report.busy_times import CommandFrames, last_session
 from jobs.report.thumbnails import Strip, read_strip
 from jobs.run.ledger import Ledger
@@ -51,19 +51,20 @@ def read_run(out: str) -> Run:
     Raises:
         InputError: there is no run, or its record or its timings cannot be used.
     """
-    record = find_run(out)
+    folder = RunFolder.at(out)
+    record = find_run(folder)
     image_format = record.image_format
     try:
         # Which frames a video needs does not matter here: nothing is compared.
-        frames = Ledger(out, image_format, None).table().to_pandas().drop_duplicates("frame")
+        frames = Ledger(folder, image_format, None).table().to_pandas().drop_duplicates("frame")
     except OSError as error:
-        raise InputError(timings_folder(out), f"cannot be read ({error})", "mend it") from error
+        raise InputError(str(folder.timings), f"cannot be read ({error})", "mend it") from error
     times = frames[["started_at", *STAGES]].to_numpy()
     if not ((times >= 0) & (times <= 4e9)).all():
-        raise InputError(timings_folder(out), "holds times that are no times", "render the clip again")
+        raise InputError(str(folder.timings), "holds times that are no times", "render the clip again")
     seams = frames["seam"].to_numpy()
     if not (((seams >= 0) & (seams <= 1e9)).all() and set(frames["seam_at"][seams > 0]) <= set(EDGES)):
-        raise InputError(timings_folder(out), "holds seams that are no seams", "render the clip again")
+        raise InputError(str(folder.timings), "holds seams that are no seams", "render the clip again")
     first, stop = record.frames
     asked = frames[(frames["frame"] >= first) & (frames["frame"] < stop)]
     shown, session = _last_attempt(record, frames)
@@ -76,7 +77,7 @@ def read_run(out: str) -> Run:
         written=int(asked["bytes"].sum()),
         frames=asked,
         session=session,
-        strip=read_strip(out, image_format, [int(frame) for frame in asked["frame"]], first),
+        strip=read_strip(folder, image_format, [int(frame) for frame in asked["frame"]], first),
     )
 
 

@@ -17,7 +17,8 @@ from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.pixels import Image
 from actors.files import storage
-from actors.files.run_layout import frame_path, video_path
+from actors.files.run_folder import RunFolder
+from actors.files.storage import StoragePath
 from jobs.clip.image_metadata import image_size
 
 FRAMES = 8
@@ -49,11 +50,11 @@ class Strip:
     note: str
 
 
-def read_strip(out: str, image_format: ImageFormat, recorded: Sequence[int], first: int) -> Strip:
+def read_strip(folder: RunFolder, image_format: ImageFormat, recorded: Sequence[int], first: int) -> Strip:
     """Pictures spread over the recorded frames: from their files, or from the video where there are none.
 
     Args:
-        out: the run's folder.
+        folder: the run's.
         image_format: format of the frame files.
         recorded: frame numbers, ascending.
         first: the frame that the video begins with.
@@ -61,11 +62,11 @@ def read_strip(out: str, image_format: ImageFormat, recorded: Sequence[int], fir
     if not recorded:
         return Strip((), "No frame has been recorded yet.")
     if image_format is not ImageFormat.NONE:
-        return _strip(recorded, lambda frame: _decode(out, frame, image_format))
-    if not storage.is_file(video_path(out)):
+        return _strip(recorded, lambda frame: _decode(folder.frame(frame, image_format)))
+    if not storage.is_file(folder.video):
         return Strip((), "This run has no frame files and no video, so there is nothing to show.")
     try:
-        with storage.open_input(video_path(out)) as file, av.open(file, "r", format="mp4") as video:
+        with storage.open_input(folder.video) as file, av.open(file, "r", format="mp4") as video:
             return _strip(recorded, lambda frame: _seek(video, frame - first))
     except (OSError, ValueError, IndexError, av.error.FFmpegError):  # Arrow seeks in no empty file: a ValueError
         return Strip((), "video.mp4 cannot be read: mouthpiece verify says more.")
@@ -85,12 +86,11 @@ def _strip(recorded: Sequence[int], find: Find) -> Strip:
     return Strip(tuple(_picture(frame, image) for frame, image in found), note)
 
 
-def _decode(out: str, frame: int, image_format: ImageFormat) -> Image | None:
-    path = frame_path(out, frame, image_format)
+def _decode(path: StoragePath) -> Image | None:
     try:
         found = storage.entry(path)
         # What its header says comes first: a few bytes may stand for gigabytes of pixels.
-        if found is None or found.size > MOST_BYTES or math.prod(image_size(path)) > MOST_PIXELS:
+        if found is None or found.size > MOST_BYTES or math.prod(image_size(str(path))) > MOST_PIXELS:
             return None
         content = storage.read_bytes(path)
     except (OSError, InputError):

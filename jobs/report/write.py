@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors.core.errors import InputError
 from actors.files import storage
-from actors.files.run_layout import report_path
+from actors.files.run_folder import RunFolder
 from jobs.report.page import render_page
 from jobs.report.run_data import read_run
 
@@ -16,9 +16,11 @@ def write_report(out: str) -> str:
         InputError: there is no run, it cannot be read, or the page cannot be written.
     """
     page = render_page(read_run(out))
-    path = report_path(out)
+    path = RunFolder.at(out).report
     try:
         storage.write_atomic(path, page.encode())
     except OSError as error:
-        raise InputError(path, f"cannot be written ({error})", "mend it, or copy the run to where it can be") from error
-    return path
+        raise InputError(
+            str(path), f"cannot be written ({error})", "mend it, or copy the run to where it can be"
+        ) from error
+    return str(path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,8 @@ from actors.core.timings import MOST_BYTES, SCHEMA, column, from_parquet, number
 from actors.core.worker_reports import FrameFailure, RangeReport
 from actors.files import storage
 from actors.files.digests import stream_checksum
-from actors.files.run_layout import frame_path, segment_name, segments_folder, timings_folder, timings_path
+from actors.files.run_folder import RunFolder, fragment_range, segment_range
+from actors.files.storage import StoragePath
 
 # Reading and hashing run outside of the interpreter lock; more threads hide the latency of network storage.
 READERS = 16
@@ -37,9 +38,9 @@ class Audit:
         broken: files with a fragment's name that hold no fragment of that range, by path.
     """
 
-    kept: Mapping[str, frozenset[int]]
+    kept: Mapping[StoragePath, frozenset[int]]
     faults: tuple[FrameFailure, ...]
-    broken: tuple[str, ...]
+    broken: tuple[StoragePath, ...]
 
     @property
     def done(self) -> frozenset[int]:
@@ -51,21 +52,21 @@ class Ledger:
     """The fragments of one run's folder.
 
     Args:
-        out: the run's folder.
+        folder: the run's.
         image_format: format of the frame files; ``none`` where there are none to check.
         joined: the frames that a video is to be joined of, or ``None`` without one. A frame among them is done only
             with a sound segment that lies wholly within them and whose every frame is done.
     """
 
-    def __init__(self, out: str, image_format: ImageFormat, joined: FrameRange | None) -> None:
-        self._out = out
+    def __init__(self, folder: RunFolder, image_format: ImageFormat, joined: FrameRange | None) -> None:
+        self._folder = folder
         self._format = image_format
         self._joined = joined
 
     def record(self, report: RangeReport) -> None:
         """Writes the fragment of a range, after its files stand under their names."""
         if report.fragment:
-            storage.write_atomic(timings_path(self._out, report.range), report.fragment)
+            storage.write_atomic(self._folder.fragment(report.range), report.fragment)
 
     def table(self) -> pa.Table:
         """Every recorded frame, ascending by number, as `SCHEMA`; unreadable fragments are left out."""
@@ -84,7 +85,7 @@ class Ledger:
         with ThreadPoolExecutor(READERS) as pool:
             faults = list(pool.map(self._frame_fault, (row for _, row in rows)))
             segments = self._segment_faults([row for _, row in rows], faults, pool)
-        kept: dict[str, set[int]] = {path: set() for path in fragments}
+        kept: dict[StoragePath, set[int]] = {path: set() for path in fragments}
         done: set[int] = set()
         found: dict[int, str] = {}
         twice: dict[int, str] = {}
@@ -130,27 +131,28 @@ class Ledger:
         """Removes segments that no record names: their ranges were split, or rendered again."""
         entries = [
             entry
-            for entry in storage.children(segments_folder(self._out))
-            if not entry.is_folder and segment_span(entry.name) is not None
+            for entry in storage.children(self._folder.segments)
+            if not entry.is_folder and segment_range(entry.name) is not None
         ]
         if not entries:
             return
         named = set(self.table()["segment"].to_pylist())
         for entry in entries:
             if entry.name not in named:
-                storage.remove_file(entry.path)
+                storage.remove_file(self._folder.segments / entry.name)
 
-    def _fragments(self) -> dict[str, pa.Table | None]:
+    def _fragments(self) -> dict[StoragePath, pa.Table | None]:
+        folder = self._folder.timings
         return {
-            entry.path: _read(entry, span)
-            for entry in storage.children(timings_folder(self._out))
-            if not entry.is_folder and (span := fragment_span(entry.name)) is not None
+            (path := folder / entry.name): _read(path, entry.size, frames)
+            for entry in storage.children(folder)
+            if not entry.is_folder and (frames := fragment_range(entry.name)) is not None
         }
 
     def _frame_fault(self, row: dict[str, Any]) -> str | None:
         if self._format is ImageFormat.NONE:
             return None
-        path = frame_path(self._out, row["frame"], self._format)
+        path = self._folder.frame(row["frame"], self._format)
         return _file_fault(path, row["bytes"], row["checksum"])
 
     def _segment_faults(
@@ -161,12 +163,12 @@ class Ledger:
             return {}
         found: dict[str, str] = {"": "has no video segment yet"}
         listed = Counter(row["segment"] for row in rows)
-        sound: list[tuple[str, str, int, str]] = []
+        sound: list[tuple[str, StoragePath, int, str]] = []
         for row in rows:
             name = row["segment"]
             if row["frame"] not in self._joined or name in found:
                 continue
-            span = segment_span(name)
+            span = segment_range(name)
             if span is None:
                 found[name] = f"its record names no segment ({name})"
             elif not self._joined.covers(span):
@@ -174,7 +176,7 @@ class Ledger:
             elif listed[name] != len(span):
                 found[name] = "its video segment holds frames that were rendered anew"
             else:
-                path = storage.join(segments_folder(self._out), name)
+                path = self._folder.segments / name
                 sound.append((name, path, row["segment_bytes"], row["segment_checksum"]))
         checks = {name: (path, size, checksum) for name, path, size, checksum in sound}
         if checks:
@@ -191,25 +193,7 @@ def missing(wanted: Iterable[int], audit: Audit) -> list[int]:
     return sorted(set(wanted) - audit.done)
 
 
-def fragment_span(name: str) -> FrameRange | None:
-    """The frames that a fragment's name stands for; ``None`` for a name that no driver gives."""
-    return _named(name, lambda span: f"{span.id}.parquet")
-
-
-def segment_span(name: str) -> FrameRange | None:
-    """The frames that a segment's name stands for; ``None`` for a name that no worker gives."""
-    return _named(name, segment_name)
-
-
-def _named(name: str, give: Callable[[FrameRange], str]) -> FrameRange | None:
-    try:
-        span = FrameRange.parse(name.partition(".")[0])
-    except ValueError:
-        return None
-    return span if 0 <= span.start < span.stop and give(span) == name else None
-
-
-def _file_fault(path: str, size: int, checksum: str) -> str | None:
+def _file_fault(path: StoragePath, size: int, checksum: str) -> str | None:
     """Why a file is not the one that was recorded, or ``None`` if it is."""
     try:
         with storage.open_input(path) as file:
@@ -226,13 +210,13 @@ def _file_fault(path: str, size: int, checksum: str) -> str | None:
     return None if same else f"{path} has changed"
 
 
-def _read(file: storage.Entry, span: FrameRange) -> pa.Table | None:
+def _read(path: StoragePath, size: int, span: FrameRange) -> pa.Table | None:
     """A fragment; ``None`` when it is torn, of another schema, or of other frames: these then count as not done.
 
     Raises:
         OSError: it cannot be read for now, which says nothing of what it holds.
     """
-    table = from_parquet(storage.read_bytes(file.path)) if file.size <= MOST_BYTES else None
+    table = from_parquet(storage.read_bytes(path)) if size <= MOST_BYTES else None
     if table is None or len(table) == 0:
         return table
     frames = numbers(table, "frame")

@@ -15,6 +15,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from actors.files import storage
+from actors.files.storage import AnyPath
 from actors.rendering.video_segments import REORDERED_FRAMES
 from jobs.audio.soundtrack import RATE
 
@@ -23,7 +24,7 @@ Picture: TypeAlias = "Packet[av.VideoStream]"
 AUDIO_BIT_RATE = 192_000
 
 
-def join(target: Path, segments: Iterable[str], sound: Iterable[NDArray[np.float32]] | None, fps: int) -> None:
+def join(target: Path, segments: Iterable[AnyPath], sound: Iterable[NDArray[np.float32]] | None, fps: int) -> None:
     """Writes the finished video: an MP4 with its index in front, so that it plays while it is being fetched.
 
     Args:
@@ -51,7 +52,7 @@ def join(target: Path, segments: Iterable[str], sound: Iterable[NDArray[np.float
             _interleave(video, packets, iter(sound))
 
 
-def _pictures(paths: list[str], stream: av.VideoStream, fps: int) -> Iterator[Picture]:
+def _pictures(paths: list[AnyPath], stream: av.VideoStream, fps: int) -> Iterator[Picture]:
     """The segments' packets in decoding order, each segment moved to where the one before it ends."""
     decoded = 0
     for path in paths:

@@ -13,6 +13,7 @@ from rich.console import Console
 from actors.core.errors import StoppedError
 from actors.core.timings import column, numbers
 from actors.core.worker_reports import FrameFailure
+from actors.files.run_folder import RunFolder
 from jobs.console import say
 from jobs.run import record_file, statistics
 from jobs.run.attempts import attempt_of, cpu_kinds
@@ -68,7 +69,9 @@ class Outcome:
             return "stopped" if isinstance(self.error, StoppedError) else "interrupted"
         return "frames_failed" if self.failures else "complete"
 
-    def close(self, console: Console, clock: Clock, opening: dict[str, Any], table: pa.Table, out: str) -> None:
+    def close(
+        self, console: Console, clock: Clock, opening: dict[str, Any], table: pa.Table, folder: RunFolder
+    ) -> None:
         """Writes the final record and prints the summary.
 
         Args:
@@ -76,7 +79,7 @@ class Outcome:
             clock: moments before the rendering.
             opening: the record as it was written when the run began.
             table: every recorded frame of the run's folder.
-            out: the run's folder.
+            folder: the run's.
 
         Raises:
             OSError: the record cannot be written.
@@ -108,7 +111,7 @@ class Outcome:
             "cache_bytes": self.moments.loaded_bytes,
         }
         attempts = [*opening["attempts"], attempt_of(whole)]
-        record_file.write_record(out, {**whole, "attempts": attempts})
+        record_file.write_record(folder, {**whole, "attempts": attempts})
         if len(kinds := cpu_kinds(attempts)) > 1:
             told = f"frames come from CPUs of {len(kinds)} kinds, which may differ in a value's last bit"
             say(console, f"warning: {told}: {'; '.join(kinds)}", style="yellow")

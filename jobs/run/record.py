@@ -15,7 +15,7 @@ from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.files import storage
-from actors.files.run_layout import record_path
+from actors.files.run_folder import RunFolder
 from jobs.clip.files import is_file, load, parse_json, show
 
 # Format of run.json; raised when a key changes its meaning.
@@ -229,33 +229,33 @@ class RunRecord(Attempt):
         return {name: said[name] for name in FIRST if name in said} | said
 
 
-def find_run(out: str) -> RunRecord:
+def find_run(folder: RunFolder) -> RunRecord:
     """The record of the run in a folder.
 
     Raises:
         InputError: there is no run, its record cannot be used, or the folder cannot be read.
     """
     try:
-        found = storage.entry(out)
+        found = storage.entry(folder.path)
     except OSError as error:
-        raise InputError(out, f"cannot be read ({error})", "check the path and its permissions") from error
+        raise InputError(str(folder), f"cannot be read ({error})", "check the path and its permissions") from error
     if found is None:
-        raise InputError(out, "there is no such folder", "name the folder that was given as --out")
+        raise InputError(str(folder), "there is no such folder", "name the folder that was given as --out")
     if not found.is_folder:
-        raise InputError(out, "is a file", "name the folder that was given as --out")
-    record = read_run_record(out)
+        raise InputError(str(folder), "is a file", "name the folder that was given as --out")
+    record = read_run_record(folder)
     if record is None:
-        raise InputError(out, "holds no run of mouthpiece", "name the folder that was given as --out")
+        raise InputError(str(folder), "holds no run of mouthpiece", "name the folder that was given as --out")
     return record
 
 
-def read_run_record(out: str) -> RunRecord | None:
+def read_run_record(folder: RunFolder) -> RunRecord | None:
     """The record of the run in a folder; ``None`` where there is none.
 
     Raises:
         InputError: there is a run.json that is not ours, is damaged or cannot be read.
     """
-    path = record_path(out)
+    path = str(folder.record)
     if not is_file(path):
         return None
     fix = "put a whole one back, begin anew with --restart, or name another --out"

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from actors.files import storage
-from actors.files.run_layout import record_path
+from actors.files.run_folder import RunFolder
 from jobs.cluster.environment import hardware, versions
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
@@ -45,7 +45,7 @@ def opening(options: CompositeOptions, inputs: Inputs, before: RunRecord | None)
     }
 
 
-def write_record(out: str, record: Mapping[str, Any]) -> None:
+def write_record(folder: RunFolder, record: Mapping[str, Any]) -> None:
     """Writes run.json, whole or not at all, and never larger than it is read.
 
     Of a record that would be, the oldest attempts go first, then all but the first faults of each kind.
@@ -57,7 +57,7 @@ def write_record(out: str, record: Mapping[str, Any]) -> None:
         content = _encoded(record)
     if len(content) > LARGEST:
         content = _encoded({**record, **{name: list(record.get(name, ()))[:MOST_FAULTS] for name in FAULTS}})
-    storage.write_atomic(record_path(out), content, durable=True)
+    storage.write_atomic(folder.record, content, durable=True)
 
 
 def _encoded(record: Mapping[str, Any]) -> bytes:

@@ -18,7 +18,7 @@ from actors.core.audio_track import AudioTrack
 from actors.core.choices import ImageFormat, Precision
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.files import storage
-from actors.files.run_layout import features_folder, frames_folder, timings_folder, video_path
+from actors.files.run_folder import RunFolder
 from actors.network.audio_encoder import EncoderConfig
 from jobs.audio.feature_making import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.audio.source import Speech
@@ -43,8 +43,10 @@ from jobs.planning.preparation import Preparation, plan_preparation
 from jobs.planning.range_plan import plan_ranges
 from jobs.planning.requests import block_request, face_request, sample_frames, single_requests, worker_config
 from jobs.progress_meter import Meter, meter
-from jobs.run import folder, record_file
+from jobs.run import record_file
 from jobs.run.failures import hopeless, listed
+from jobs.run.folder import clear, clear_data, find_folder, holds_run, sweep
+from jobs.run.folder_lock import lock_folder
 from jobs.run.half_precision import check_precision
 from jobs.run.identity_check import check_same_pixels
 from jobs.run.ledger import Audit, Ledger
@@ -71,17 +73,19 @@ def render(options: CompositeOptions, console: Console, started: float) -> ExitC
         KeyboardInterrupt: the run was interrupted; what is finished stays valid.
     """
     clock = Clock(started)
-    out = folder.resolve_out(options.out, options.inputs)
+    folder = find_folder(options.out, options.inputs)
     inputs = read_inputs(options)
     for warning in inputs.warnings:
         say(console, f"warning: {warning}", style="yellow")
-    exists = folder.holds_run(out)
+    exists = holds_run(folder)
     clock.read = time.perf_counter()
-    with folder.held(out) as hold:
-        if not hold.locked:
-            say(console, f"warning: {out} has no locks: nobody else must write there until this ends", style="yellow")
-        before = read_run_record(out) if exists and not options.restart else None
-        run = _Run(options, inputs, out, hold.token, before, clock, console)
+    with lock_folder(folder) as lock:
+        if not lock.by_file_system:
+            say(
+                console, f"warning: {folder} has no locks: nobody else must write there until this ends", style="yellow"
+            )
+        before = read_run_record(folder) if exists and not options.restart else None
+        run = _Run(options, inputs, folder, lock.mark, before, clock, console)
         if not run.look():
             run.finish()
             return ExitCode.COMPLETE
@@ -93,7 +97,7 @@ def render(options: CompositeOptions, console: Console, started: float) -> ExitC
             # Only now has every worker ended that might still have been writing.
             if not exists:
                 with suppress(OSError):
-                    folder.clear(out)
+                    clear(folder)
             raise
         run.report(outcome)
     if outcome.error is not None:
@@ -108,20 +112,20 @@ class _Run:
         self,
         options: CompositeOptions,
         inputs: Inputs,
-        out: str,
-        token: str,
+        folder: RunFolder,
+        mark: str,
         before: RunRecord | None,
         clock: Clock,
         console: Console,
     ) -> None:
         self._options = options
         self._inputs = inputs
-        self._out = out
-        self._token = token
+        self._folder = folder
+        self._mark = mark
         self._before = before
         self._clock = clock
         self._console = console
-        self._ledger = Ledger(out, options.image_format, inputs.frames if options.video else None)
+        self._ledger = Ledger(folder, options.image_format, inputs.frames if options.video else None)
         self._audit: Audit | None = None
         self._todo = list(inputs.frames)
         # But for the device, which the cluster may have to decide.
@@ -142,7 +146,7 @@ class _Run:
             return self._todo
         given = {DeviceChoice.CPU: CPU, DeviceChoice.CUDA: CUDA}.get(self._options.device)
         self._check_same_pixels(given or before.identity.get("device"))
-        self._audit, self._todo = audit_run(self._ledger, self._inputs.frames, self._out, self._console)
+        self._audit, self._todo = audit_run(self._ledger, self._inputs.frames, self._folder, self._console)
         return self._todo
 
     def finish(self) -> None:
@@ -159,12 +163,12 @@ class _Run:
         now = {**said, **asked, "status": "complete", "reason": "", "failures": []}
         try:
             self._mend()
-            folder.sweep(self._out, self._token)
-            if self._options.video and not is_joined(self._out, self._inputs, before):
-                storage.remove_file(video_path(self._out))
+            sweep(self._folder, self._mark)
+            if self._options.video and not is_joined(self._folder, self._inputs, before):
+                storage.remove_file(self._folder.video)
                 now["video"] = self._joined()
             if now != said:
-                record_file.write_record(self._out, now)
+                record_file.write_record(self._folder, now)
         except OSError as error:
             raise _unwritable(error) from error
         self._where()
@@ -242,7 +246,7 @@ class _Run:
         Ray is disconnected by now, so nobody writes into the folder any more.
         """
         try:
-            folder.sweep(self._out, self._token)
+            sweep(self._folder, self._mark)
             self._ledger.drop_orphans()
             if outcome.error is None and not outcome.failures and self._options.video:
                 self._record["video"] = self._joined()
@@ -251,7 +255,7 @@ class _Run:
         except (StoppedError, KeyboardInterrupt) as error:
             outcome.error = outcome.error or error
         try:
-            outcome.close(self._console, self._clock, self._record, self._ledger.table(), self._out)
+            outcome.close(self._console, self._clock, self._record, self._ledger.table(), self._folder)
         except OSError as error:
             outcome.error = outcome.error or _unwritable(error)
             return
@@ -263,16 +267,16 @@ class _Run:
             self._where()
 
     def _prepare_folder(self, *, clear: bool) -> None:
-        folder.sweep(self._out, self._token)
+        sweep(self._folder, self._mark)
         if clear:
-            folder.clear_data(self._out)
+            clear_data(self._folder)
         if self._options.video:
             # What stands there was joined of other frames than those this run will have.
-            storage.remove_file(video_path(self._out))
+            storage.remove_file(self._folder.video)
         # The record comes before anything that only makes sense with it.
-        record_file.write_record(self._out, self._record)
-        folder.make_folders(
-            self._out, frames=self._options.image_format is not ImageFormat.NONE, segments=self._options.video
+        record_file.write_record(self._folder, self._record)
+        self._folder.make_folders(
+            frames=self._options.image_format is not ImageFormat.NONE, segments=self._options.video
         )
 
     def _place(self, there: ClusterResources, choice: ChosenDevice, frames: int) -> Placement:
@@ -343,7 +347,13 @@ class _Run:
             raise RuntimeError("nothing is scheduled")
         options, inputs = self._options, self._inputs
         config = worker_config(
-            options, inputs, placement, provider=choice.provider, faces=ahead.faces, out=self._out, token=self._token
+            options,
+            inputs,
+            placement,
+            provider=choice.provider,
+            faces=ahead.faces,
+            folder=self._folder,
+            mark=self._mark,
         )
         audio = ray.put(self._heard(placement, choice, there))
         if options.precision is not Precision.FP32:
@@ -395,7 +405,7 @@ class _Run:
         audio, kind = self._inputs.audio, self._inputs.kind
         if isinstance(audio, AudioTrack):
             return replace(audio, opacities=self._inputs.opacities)
-        folder = features_folder(self._out)
+        folder = str(self._folder.features)
         rows = load_features(folder, audio, kind)
         if rows is not None:
             say(self._console, f"features: {len(rows)} rows, kept by an earlier run")
@@ -417,14 +427,14 @@ class _Run:
 
     def _joined(self) -> dict[str, Any]:
         try:
-            return join_video(self._out, self._inputs, self._ledger.table())
+            return join_video(self._folder, self._inputs, self._ledger.table())
         except (InputError, ValueError, av.error.FFmpegError) as error:
             raise StoppedError(f"the video could not be joined ({error})", "then run the same command again") from error
 
     def _where(self) -> None:
-        rows = {"video": video_path(self._out) if self._options.video else "", "timings": timings_folder(self._out)}
+        rows = {"video": self._folder.video if self._options.video else None, "timings": self._folder.timings}
         if self._options.image_format is not ImageFormat.NONE:
-            rows["frames"] = frames_folder(self._out)
+            rows["frames"] = self._folder.frames
         for name, path in rows.items():
             if path:
                 say(self._console, f"{name}: {path}")

@@ -7,21 +7,21 @@ from rich.console import Console
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.files import storage
+from actors.files.run_folder import RunFolder
 from jobs.console import say
-from jobs.run.file_names import folders
 from jobs.run.ledger import Audit, Ledger, missing
 
 # A lost segment takes all of its frames with it; a few lines tell as much as hundreds.
 FAULTS_SHOWN = 10
 
 
-def audit_run(ledger: Ledger, wanted: FrameRange, out: str, console: Console) -> tuple[Audit, list[int]]:
+def audit_run(ledger: Ledger, wanted: FrameRange, folder: RunFolder, console: Console) -> tuple[Audit, list[int]]:
     """Compares an earlier run's files with its ledger.
 
     Args:
         ledger: the run's.
         wanted: the output frames that are asked for now.
-        out: the run's folder.
+        folder: the run's.
         console: what was lost is printed there, and how much is left to do.
 
     Returns:
@@ -32,11 +32,11 @@ def audit_run(ledger: Ledger, wanted: FrameRange, out: str, console: Console) ->
     """
     try:
         # A folder that cannot be looked into now would be taken for lost frames, each of them.
-        for place in folders(out):
-            storage.children(place)
+        for path in folder.data_folders:
+            storage.children(path)
         audit = ledger.audit()
     except OSError as error:
-        raise InputError(f"--out {out}", f"cannot be read ({error})", "mend that, or name another folder") from error
+        raise InputError(f"--out {folder}", f"cannot be read ({error})", "mend that, or name another folder") from error
     faults = [f"frame {fault.frame}: {fault.reason}" for fault in audit.faults if fault.frame in wanted]
     faults += [f"{path}: no fragment of that range's timings; its frames are rendered again" for path in audit.broken]
     for line in faults[:FAULTS_SHOWN]:

@@ -10,9 +10,8 @@ from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.files import storage
 from actors.files.digests import file_facts
-from actors.files.run_layout import features_folder, frame_path, segments_folder, timings_folder, video_path
+from actors.files.run_folder import RunFolder, is_data_file
 from jobs.run.attempts import history
-from jobs.run.file_names import folders, is_ours
 from jobs.run.ledger import Ledger
 from jobs.run.record import RunRecord, find_run
 
@@ -51,36 +50,37 @@ def verify_run(out: str) -> Verdict:
     Raises:
         InputError: there is no run, or it cannot be read.
     """
-    record = find_run(out)
+    folder = RunFolder.at(out)
+    record = find_run(folder)
     try:
-        return _verify(out, record)
+        return _verify(folder, record)
     except OSError as error:
         raise InputError(out, f"cannot be read ({error})", "mend it and verify again") from error
 
 
-def _verify(out: str, record: RunRecord) -> Verdict:
+def _verify(folder: RunFolder, record: RunRecord) -> Verdict:
     frames = record.asked
-    ledger = Ledger(out, record.image_format, frames if record.joins_video else None)
+    ledger = Ledger(folder, record.image_format, frames if record.joins_video else None)
     audit = ledger.audit()
     recorded = {fault.frame for fault in audit.faults} | audit.done
     damaged = [f"frame {fault.frame}: {fault.reason}" for fault in audit.faults if fault.frame in frames]
     damaged += [f"{path} is no fragment of that range's timings" for path in audit.broken]
     # A video that an earlier command joined is still the run's.
     joined = record.joins_video or record.video is not None
-    damaged += _video_fault(out, record) if joined and record.status == "complete" else []
+    damaged += _video_fault(folder, record) if joined and record.status == "complete" else []
     return Verdict(
         expected=len(frames),
         intact=sum(frame in frames for frame in audit.done),
         missing=_gaps(frames, recorded),
         damaged=tuple(damaged),
-        extra=tuple(_extra(out, record.image_format, ledger, recorded)),
+        extra=tuple(_extra(folder, record.image_format, ledger, recorded)),
         on_disk=record.image_format is not ImageFormat.NONE or record.joins_video,
         history=history(record),
     )
 
 
-def _video_fault(out: str, record: RunRecord) -> list[str]:
-    path = video_path(out)
+def _video_fault(folder: RunFolder, record: RunRecord) -> list[str]:
+    path = folder.video
     try:
         facts = file_facts(path)
     except FileNotFoundError:
@@ -92,17 +92,17 @@ def _video_fault(out: str, record: RunRecord) -> list[str]:
     return [] if same else [f"{path} has changed"]
 
 
-def _extra(out: str, image_format: ImageFormat, ledger: Ledger, recorded: set[int]) -> list[str]:
+def _extra(folder: RunFolder, image_format: ImageFormat, ledger: Ledger, recorded: set[int]) -> list[str]:
     """Files in the run's own folders that nothing accounts for: remains of a crash, or another's."""
     table = ledger.table()
-    known = {frame_path(out, frame, image_format) for frame in recorded}
-    known |= {storage.join(segments_folder(out), name) for name in set(table["segment"].to_pylist())}
+    known = {folder.frame(frame, image_format) for frame in recorded}
+    known |= {folder.segments / name for name in set(table["segment"].to_pylist())}
     found = []
-    for folder in folders(out):
-        for entry in storage.children(folder):
+    for data in folder.data_folders:
+        for entry in storage.children(data):
             # Fragments speak for themselves, and features for their recording, which is not looked at here.
-            alone = folder in {timings_folder(out), features_folder(out)} and is_ours(entry) and entry.name[0] != "."
-            if not alone and entry.path not in known:
+            alone = data in {folder.timings, folder.features} and is_data_file(entry) and entry.name[0] != "."
+            if not alone and data / entry.name not in known:
                 found.append(entry.path)
     return found
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from actors.core.ranges import FrameRange
 from actors.files import storage
 from actors.files.digests import content_digest, file_facts
-from actors.files.run_layout import segment_path, video_path
+from actors.files.run_folder import RunFolder, segment_range
 from jobs.audio.soundtrack import cut_chunks, sound_chunks
 from jobs.inputs.inputs import Inputs
 from jobs.process.temporary_folders import scratch_folder
@@ -17,11 +16,11 @@ from jobs.run import mux
 from jobs.run.record import RunRecord
 
 
-def join_video(out: str, inputs: Inputs, table: pa.Table) -> dict[str, Any]:
+def join_video(folder: RunFolder, inputs: Inputs, table: pa.Table) -> dict[str, Any]:
     """Joins the segments of these inputs' frames, and the sound that belongs to them, into the video.
 
     Args:
-        out: the run's folder.
+        folder: the run's.
         inputs: what was rendered.
         table: every recorded frame.
 
@@ -40,32 +39,33 @@ def join_video(out: str, inputs: Inputs, table: pa.Table) -> dict[str, Any]:
         for frame, name in zip(table["frame"].to_pylist(), table["segment"].to_pylist(), strict=True)
         if first <= frame < last
     ]
-    spans = [FrameRange.parse(name.partition(".")[0]) for name in dict.fromkeys(names)]
+    named = dict.fromkeys(names)
+    spans = [span for name in named if (span := segment_range(name)) is not None]
     ends = [first, *(span.stop for span in spans)]
-    if [span.start for span in spans] != ends[:-1] or ends[-1] != last:
-        raise ValueError(f"its segments do not follow on each other: {', '.join(map(str, spans))}")
-    segments = [segment_path(out, span) for span in spans]
+    if len(spans) < len(named) or [span.start for span in spans] != ends[:-1] or ends[-1] != last:
+        raise ValueError(f"its segments do not follow on each other: {', '.join(named)}")
+    segments = [folder.segment(span) for span in spans]
     fps = inputs.kind.fps
     sound = cut_chunks(sound_chunks(inputs.sound), first, last, fps) if inputs.sound else None
     with scratch_folder() as scratch:
-        joined = scratch / "video.mp4"
+        joined = scratch / storage.name_of(str(folder.video))
         mux.join(joined, segments, sound, fps)
-        storage.place_file(joined, video_path(out))
-    return file_facts(video_path(out)) | _made_of(inputs)
+        storage.place_file(joined, folder.video)
+    return file_facts(folder.video) | _made_of(inputs)
 
 
-def is_joined(out: str, inputs: Inputs, before: RunRecord) -> bool:
+def is_joined(folder: RunFolder, inputs: Inputs, before: RunRecord) -> bool:
     """Whether the video of an earlier command stands there unchanged, and is that of these inputs too.
 
     Raises:
         OSError: it cannot be read.
     """
     video = before.video
-    if video is None or not storage.is_file(video_path(out)):
+    if video is None or not storage.is_file(folder.video):
         return False
     made_of = {"frames": list(video.frames or ()), "sound": video.sound}
     facts = {"bytes": video.bytes, "checksum": video.checksum}
-    return made_of == _made_of(inputs) and facts == file_facts(video_path(out))
+    return made_of == _made_of(inputs) and facts == file_facts(folder.video)
 
 
 def _made_of(inputs: Inputs) -> dict[str, Any]:

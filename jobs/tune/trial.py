@@ -16,6 +16,7 @@ from actors.core.pairing import Pairing
 from actors.core.ranges import divide
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport
+from actors.files.run_folder import RunFolder
 from jobs.audio.source import Recorded
 from jobs.cluster.connection import Cluster
 from jobs.cluster.placement import Placement
@@ -101,8 +102,8 @@ def measure(
     *,
     provider: str,
     cluster: Cluster,
-    scratch: str,
-    token: str,
+    folder: RunFolder,
+    mark: str,
     seconds: float,
     limit: float,
 ) -> tuple[float, str]:
@@ -116,8 +117,8 @@ def measure(
         placement: the layout that is tried.
         provider: what the workers run on.
         cluster: where they run.
-        scratch: folder for the frames, which all nodes see.
-        token: name of the driver's file there.
+        folder: where the frames go, which all nodes see.
+        mark: name of the driver's file there.
         seconds: how long all workers shall render side by side.
         limit: seconds after which the trial is given up.
 
@@ -134,7 +135,7 @@ def measure(
     there = cluster.resources()
     ahead = plan_preparation(options, inputs, provider, list(inputs.frames), there.store)
     prepare = options.delivery if ahead.prepare else None
-    config = worker_config(options, inputs, placement, provider=provider, faces=ahead.faces, out=scratch, token=token)
+    config = worker_config(options, inputs, placement, provider=provider, faces=ahead.faces, folder=folder, mark=mark)
     encoder = face_request(config)
     work = Work(
         config=replace(

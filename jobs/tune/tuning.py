@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -16,7 +15,7 @@ from rich.table import Table
 import actors
 from actors.core.errors import InputError, NoCudaError
 from actors.files import storage
-from actors.files.run_layout import frames_folder, segments_folder
+from actors.files.run_folder import RunFolder, new_driver_mark
 from jobs.cluster.connection import Cluster, connect
 from jobs.cluster.layout import Layout
 from jobs.cluster.placement import Placement, choose_device, place_layout, wait_for_resources
@@ -48,7 +47,7 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
     """
     inputs = read_inputs(options)
     until = time.monotonic() + seconds
-    with _scratch(scratch) as (folder, token), connect(options.address, actors, console) as cluster:
+    with _scratch(scratch) as (folder, mark), connect(options.address, actors, console) as cluster:
         resources = wait_for_resources(cluster, options.device, options.wait, console)
         choice = choose_device(options.device, resources, own_cluster=cluster.own)
 
@@ -60,7 +59,7 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
                 return None
             placement = place_layout(resources, provider, layout, frames=layout.workers)
             try:
-                trial = _attempt(options, inputs, layout, placement, provider, cluster, folder, token)
+                trial = _attempt(options, inputs, layout, placement, provider, cluster, folder, mark)
             except NoCudaError as error:
                 # Where another layout had CUDA it is this one that does not fit on the GPU.
                 if not worked:
@@ -104,45 +103,45 @@ def _attempt(
     placement: Placement,
     provider: str,
     cluster: Cluster,
-    folder: str,
-    token: str,
+    folder: RunFolder,
+    mark: str,
 ) -> LayoutTrial:
-    for path in (frames_folder(folder), segments_folder(folder)):
-        storage.make_folder(path)
+    folder.make_folders(frames=True, segments=True)
     fps, remark = measure(
         options,
         inputs,
         placement,
         provider=provider,
         cluster=cluster,
-        scratch=folder,
-        token=token,
+        folder=folder,
+        mark=mark,
         seconds=TRIAL_SECONDS,
         limit=TRIAL_LIMIT,
     )
     # Workers that have just been killed may still be at it; what they leave goes with the whole folder.
-    for path in (frames_folder(folder), segments_folder(folder)):
-        shutil.rmtree(path, ignore_errors=True)
+    for path in (folder.frames, folder.segments):
+        shutil.rmtree(str(path), ignore_errors=True)
     return LayoutTrial(layout=layout, fps=fps, remark=remark)
 
 
 @contextmanager
-def _scratch(folder: str | None) -> Iterator[tuple[str, str]]:
+def _scratch(folder: str | None) -> Iterator[tuple[RunFolder, str]]:
     """A new folder for the frames of trials, and the name of a file in it by which nodes know it."""
-    token = f".driver-{uuid.uuid4().hex[:12]}"
+    mark = new_driver_mark()
     parent = None if folder is None else storage.resolve(folder)
     with ExitStack() as held:
         try:
             if parent is not None:
                 storage.make_folder(parent)
             made = held.enter_context(scratch_folder(None if parent is None else Path(parent)))
-            storage.write_atomic(storage.join(str(made), token), b"")
+            own = RunFolder.at(made)
+            storage.write_atomic(own.path / mark, b"")
         except OSError as error:
             where = "the temporary folder" if folder is None else f"--scratch {folder}"
             raise InputError(
                 where, f"cannot be written ({error})", "name a folder that all nodes see by --scratch"
             ) from error
-        yield str(made), token
+        yield own, mark
 
 
 def _print(console: Console, profile: Profile) -> None:

@@ -19,6 +19,7 @@ from small import Result, SmallClip
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport
+from actors.files.run_folder import RunFolder
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import FaceEncoder, Session, SessionOptions
@@ -133,7 +134,9 @@ def test_a_node_that_sees_another_model_says_so(clip: SmallClip, network: Path, 
     options = options_of(clip, network, features, tmp_path)
     inputs = replace(read_inputs(options), digest="0" * 64)
     placement = Placement(workers=1, threads=1, finishers=0, batch=1, gpus=0, resources={})
-    config = worker_config(options, inputs, placement, provider=CPU, faces=True, out=str(tmp_path), token=MARK)
+    config = worker_config(
+        options, inputs, placement, provider=CPU, faces=True, folder=RunFolder.at(tmp_path), mark=MARK
+    )
     plan = BlockPlan(2, 1, 1, 1)
     request = block_request(options, inputs, plan, 0, prepare=None, faces=face_request(config))
     with pytest.raises(InputError, match="does not see the same model"):

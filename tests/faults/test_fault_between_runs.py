@@ -48,7 +48,7 @@ def test_what_ends_before_it_renders_leaves_the_record(stage: Stage, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as now:
-        now.setattr(jobs.run.render, "plan_ahead", interrupted)
+        now.setattr(jobs.run.render, "plan_preparation", interrupted)
         assert stage.render("--frames", ":8").code == 130
     assert stage.record == before
     assert stage.render("--frames", ":8").code == 0

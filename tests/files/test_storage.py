@@ -10,10 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.choices import ImageFormat
-from actors.core.ranges import FrameRange
 from actors.files import storage
-from actors.files.run_layout import frame_path, record_path, segment_name, segment_path, timings_path, video_path
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,17 +29,6 @@ def test_paths_become_absolute_and_addresses_stay(tmp_path: Path, monkeypatch: p
     assert storage.resolve("s3://bucket/run/../x") == "s3://bucket/run/../x"
     assert storage.is_local("/run")
     assert not storage.is_local("gs://bucket/run")
-
-
-def test_what_stands_in_a_run() -> None:
-    frames = FrameRange(64, 128)
-    assert frame_path("/run", 7, ImageFormat.PNG) == "/run/frames/frame_000007.png"
-    assert frame_path("/run", 1234567, ImageFormat.WEBP) == "/run/frames/frame_1234567.webp"
-    assert timings_path("/run", frames) == "/run/timings/000000064-000000128.parquet"
-    assert segment_path("/run", frames) == f"/run/segments/{segment_name(frames)}"
-    assert FrameRange.parse(segment_name(frames).removesuffix(".mp4")) == frames
-    assert video_path("/run") == "/run/video.mp4"
-    assert record_path("/run") == "/run/run.json"
 
 
 def test_entries(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from small import Result, SmallClip
 import actors.rendering.worker_session
 from actors.core.audio_track import AudioTrack
 from actors.core.errors import InputError
+from actors.files.run_folder import RunFolder
 from actors.network.cpu_kind import cpu_kind
 from actors.network.operators import mixing_cause, quantised_operators, unsteady_operators
 from actors.network.session import CPU, Session
@@ -50,7 +51,7 @@ def ready(
     options = CompositeOptions(clip=str(clip.folder), model=str(model), out="", frames=frames, composite=composite)
     inputs = read_inputs(options)
     placement = Placement(workers=1, threads=1, finishers=0, batch=batch, gpus=0, resources={})
-    config = worker_config(options, inputs, placement, provider=CPU, faces=faces, out="", token="")
+    config = worker_config(options, inputs, placement, provider=CPU, faces=faces, folder=RunFolder.at(""), mark="")
     assert isinstance(inputs.audio, AudioTrack)
     return ready_session(config, 0, inputs.audio)
 

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.core.choices import ImageFormat
+from actors.files.run_folder import RunFolder
 from jobs.report.thumbnails import FRAMES, Thumbnail, read_strip, spread
 
 
@@ -60,7 +61,7 @@ def test_frames_that_would_unpack_to_gigabytes_are_not_decoded(tmp_path: Path) -
     files[2].unlink()
     os.mkfifo(files[2])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    strip = read_strip(str(tmp_path), ImageFormat.JPG, range(4), 0)
+    strip = read_strip(RunFolder.at(tmp_path), ImageFormat.JPG, range(4), 0)
     assert [picture.frame for picture in strip.pictures] == [3]
     assert strip.note.startswith("3 of 4 pictures cannot be read")
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10 < 500
@@ -69,7 +70,7 @@ def test_frames_that_would_unpack_to_gigabytes_are_not_decoded(tmp_path: Path) -
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
 def test_pictures_come_from_frame_files(tmp_path: Path, suffix: str) -> None:
     write_frames(tmp_path, suffix, 50)
-    strip = read_strip(str(tmp_path), ImageFormat(suffix), range(50), 0)
+    strip = read_strip(RunFolder.at(tmp_path), ImageFormat(suffix), range(50), 0)
     assert [picture.frame for picture in strip.pictures] == [0, 7, 14, 21, 28, 35, 42, 49]
     assert [shade(picture) for picture in strip.pictures] == pytest.approx(
         [20 + 4 * picture.frame for picture in strip.pictures], abs=2
@@ -82,7 +83,7 @@ def test_pictures_come_from_frame_files(tmp_path: Path, suffix: str) -> None:
 def test_small_frames_are_not_blown_up(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     cv2.imwrite(str(tmp_path / "frames" / "frame_000003.png"), grey(3, 64, 128))
-    (picture,) = read_strip(str(tmp_path), ImageFormat.PNG, [3], 0).pictures
+    (picture,) = read_strip(RunFolder.at(tmp_path), ImageFormat.PNG, [3], 0).pictures
     assert (picture.width, picture.height) == (64, 128)
 
 
@@ -91,7 +92,7 @@ def test_frames_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
     (tmp_path / "frames" / "frame_000002.png").unlink()
     (tmp_path / "frames" / "frame_000003.png").write_bytes(b"")
     (tmp_path / "frames" / "frame_000004.png").write_bytes(b"no picture at all")
-    strip = read_strip(str(tmp_path), ImageFormat.PNG, range(8), 0)
+    strip = read_strip(RunFolder.at(tmp_path), ImageFormat.PNG, range(8), 0)
     assert [picture.frame for picture in strip.pictures] == [0, 1, 5, 6, 7]
     assert strip.note.startswith("3 of 8 pictures cannot be read")
 
@@ -110,7 +111,7 @@ def write_video(path: Path, frames: int) -> None:
 def test_without_frame_files_pictures_come_from_the_video(tmp_path: Path) -> None:
     write_video(tmp_path / "video.mp4", 50)
     # The run began with output frame 100.
-    strip = read_strip(str(tmp_path), ImageFormat.NONE, range(100, 150), 100)
+    strip = read_strip(RunFolder.at(tmp_path), ImageFormat.NONE, range(100, 150), 100)
     assert [picture.frame for picture in strip.pictures] == [100, 107, 114, 121, 128, 135, 142, 149]
     # Two frames differ by 4 levels, so each is the right one; conversion moves them all by the same little.
     moved = [shade(picture) - (20 + 4 * (picture.frame - 100)) for picture in strip.pictures]
@@ -124,7 +125,7 @@ def test_a_damaged_video_is_said_so(tmp_path: Path, keep: int) -> None:
     write_video(tmp_path / "video.mp4", 50)
     whole = (tmp_path / "video.mp4").read_bytes()
     (tmp_path / "video.mp4").write_bytes(whole[:keep])
-    strip = read_strip(str(tmp_path), ImageFormat.NONE, range(50), 0)
+    strip = read_strip(RunFolder.at(tmp_path), ImageFormat.NONE, range(50), 0)
     assert strip.pictures == ()
     assert "cannot be read" in strip.note
 
@@ -136,15 +137,15 @@ def test_a_file_of_sound_alone_is_no_video(tmp_path: Path) -> None:
         sound.sample_rate = 48000
         file.mux(voice.encode(sound))
         file.mux(voice.encode(None))
-    assert "cannot be read" in read_strip(str(tmp_path), ImageFormat.NONE, range(5), 0).note
+    assert "cannot be read" in read_strip(RunFolder.at(tmp_path), ImageFormat.NONE, range(5), 0).note
 
 
 def test_with_nothing_to_show_it_says_so(tmp_path: Path) -> None:
-    strip = read_strip(str(tmp_path), ImageFormat.NONE, range(5), 0)
+    strip = read_strip(RunFolder.at(tmp_path), ImageFormat.NONE, range(5), 0)
     assert (strip.pictures, strip.note) == (
         (),
         "This run has no frame files and no video, so there is nothing to show.",
     )
-    strip = read_strip(str(tmp_path), ImageFormat.PNG, [], 0)
+    strip = read_strip(RunFolder.at(tmp_path), ImageFormat.PNG, [], 0)
     assert (strip.pictures, strip.note) == ((), "No frame has been recorded yet.")
     assert len(spread(range(1000), FRAMES)) == FRAMES

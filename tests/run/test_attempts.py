@@ -14,6 +14,7 @@ from made_run import BEGAN, DIED, one_range, opening, record, write_run
 
 import jobs.__main__
 import jobs.run.record_file
+from actors.files.run_folder import RunFolder
 from jobs.run.attempts import KEPT, attempt_of, attempts_until, history
 from jobs.run.record import RunRecord, find_run
 from jobs.run.record_file import write_record
@@ -67,7 +68,7 @@ def test_a_record_is_written_again_as_it_was(tmp_path: Path) -> None:
     said = {**closed(record(60)), "of a later version": {"a": [1, 2.5, None, {"b": "é"}]}}
     # Of an earlier version.
     said["workers_ready"][1]["strips"] = 20
-    again = find_run(str(write_run(tmp_path / "run", [], said))).as_written()
+    again = find_run(RunFolder.at(write_run(tmp_path / "run", [], said))).as_written()
     assert again == said
     assert list(again)[:3] == ["version", "id", "status"]
 
@@ -93,25 +94,26 @@ def test_a_record_is_never_written_larger_than_it_is_read(tmp_path: Path, monkey
     monkeypatch.setattr(jobs.run.record_file, "LARGEST", 200_000)
     said = {name: value for name, value in record(60).items() if name != "version"}
     attempts = [{**attempt_of(said), "started_at": float(i), "deaths": [DIED * 10]} for i in range(100)]
-    write_record(str(tmp_path), {**said, "attempts": attempts})
-    kept = find_run(str(tmp_path)).attempts
+    write_record(RunFolder.at(tmp_path), {**said, "attempts": attempts})
+    kept = find_run(RunFolder.at(tmp_path)).attempts
     assert 10 < len(kept) < 100
     assert kept[-1].started_at == 99
     failures = [{"frame": i, "reason": "the model returned NaN"} for i in range(3000)]
-    write_record(str(tmp_path), {**said, "attempts": attempts, "failures": failures})
-    assert [failure.frame for failure in find_run(str(tmp_path)).failures] == [*range(1000)]
+    write_record(RunFolder.at(tmp_path), {**said, "attempts": attempts, "failures": failures})
+    assert [failure.frame for failure in find_run(RunFolder.at(tmp_path)).failures] == [*range(1000)]
     assert (tmp_path / "run.json").stat().st_size <= 200_000
 
 
 def test_a_record_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
     """The disk is full, or here: a file may not grow."""
     said = {name: value for name, value in record(60).items() if name != "version"}
-    write_record(str(tmp_path), said)
+    write_record(RunFolder.at(tmp_path), said)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     program = (
-        "import resource, signal, sys; from jobs.run.record_file import write_record;"
+        "import resource, signal, sys; from actors.files.run_folder import RunFolder;"
+        "from jobs.run.record_file import write_record;"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100));"
-        "write_record(sys.argv[1], {'reason': 'x' * 1000})"
+        "write_record(RunFolder.at(sys.argv[1]), {'reason': 'x' * 1000})"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, cwd=small.ROOT, check=False

@@ -22,14 +22,7 @@ from actors.core.ranges import FrameRange
 from actors.core.timings import MOST_BYTES, SCHEMA, STAGES, FrameTiming, to_table
 from actors.core.worker_reports import FrameFailure, RangeReport
 from actors.files import storage
-from actors.files.run_layout import (
-    frame_path,
-    frames_folder,
-    segment_name,
-    segment_path,
-    segments_folder,
-    timings_folder,
-)
+from actors.files.run_folder import RunFolder, segment_name
 from jobs.run.ledger import Ledger, missing
 
 PNG = ImageFormat.PNG
@@ -55,27 +48,27 @@ def timing(frame: int, frames: FrameRange, content: bytes, segment: bytes | None
 
 def write_range(out: Path, frames: FrameRange, *, video: bool = False, failed: Iterable[int] = ()) -> RangeReport:
     """What a worker does: files under their names, then a report."""
-    for folder in (frames_folder, timings_folder, segments_folder):
-        storage.make_folder(folder(str(out)))
+    folder = RunFolder.at(out)
+    folder.make_folders(frames=True, segments=True)
     delivered = [frame for frame in frames if frame not in set(failed)]
     segment = b"segment of %s" % frames.id.encode() if video and len(delivered) == len(frames) else None
     for frame in delivered:
-        storage.write_atomic(frame_path(str(out), frame, PNG), content_of(frame))
+        storage.write_atomic(folder.frame(frame, PNG), content_of(frame))
     if segment is not None:
-        storage.write_atomic(segment_path(str(out), frames), segment)
+        storage.write_atomic(folder.segment(frames), segment)
     timings = tuple(timing(frame, frames, content_of(frame), segment) for frame in delivered)
     return RangeReport.of(frames, timings, tuple(FrameFailure(frame, "NaN") for frame in failed))
 
 
 def record(out: Path, *ranges: tuple[int, int], video: bool = False) -> Ledger:
-    ledger = Ledger(str(out), PNG, None)
+    ledger = Ledger(RunFolder.at(out), PNG, None)
     for start, stop in ranges:
         ledger.record(write_range(out, FrameRange(start, stop), video=video))
     return ledger
 
 
 def with_video(out: Path, start: int, stop: int) -> Ledger:
-    return Ledger(str(out), PNG, FrameRange(start, stop))
+    return Ledger(RunFolder.at(out), PNG, FrameRange(start, stop))
 
 
 def reasons(ledger: Ledger) -> Mapping[int, str]:
@@ -97,7 +90,7 @@ def listed(out: Path) -> Counter[int]:
 
 
 def path_of(out: Path, frame: int) -> Path:
-    return Path(frame_path(str(out), frame, PNG))
+    return Path(str(RunFolder.at(out).frame(frame, PNG)))
 
 
 def test_what_is_recorded_is_done(tmp_path: Path) -> None:
@@ -122,7 +115,7 @@ def test_the_table_has_every_row_in_order(tmp_path: Path) -> None:
 
 
 def test_an_empty_folder_is_an_empty_ledger(tmp_path: Path) -> None:
-    ledger = Ledger(str(tmp_path / "new"), PNG, None)
+    ledger = Ledger(RunFolder.at(tmp_path / "new"), PNG, None)
     assert ledger.audit().done == frozenset()
     assert ledger.table().schema == SCHEMA
     assert len(ledger.table()) == 0
@@ -131,7 +124,7 @@ def test_an_empty_folder_is_an_empty_ledger(tmp_path: Path) -> None:
 
 
 def test_failed_frames_are_not_done(tmp_path: Path) -> None:
-    ledger = Ledger(str(tmp_path), PNG, None)
+    ledger = Ledger(RunFolder.at(tmp_path), PNG, None)
     ledger.record(write_range(tmp_path, FrameRange(0, 4), failed=[2]))
     ledger.record(write_range(tmp_path, FrameRange(4, 6), failed=[4, 5]))
     assert missing(range(6), ledger.audit()) == [2, 4, 5]
@@ -141,7 +134,7 @@ def test_failed_frames_are_not_done(tmp_path: Path) -> None:
 
 def test_files_that_no_fragment_lists_are_not_done(tmp_path: Path) -> None:
     write_range(tmp_path, FrameRange(0, 4))
-    assert Ledger(str(tmp_path), PNG, None).audit().done == frozenset()
+    assert Ledger(RunFolder.at(tmp_path), PNG, None).audit().done == frozenset()
 
 
 def change_one_bit(path: Path) -> None:
@@ -223,7 +216,7 @@ def test_after_any_damage_resuming_completes_the_ledger(
 ) -> None:
     """Damage, mend, render what is missing in ranges of another size, again and again."""
     out = tmp_path_factory.mktemp("run")
-    ledger = Ledger(str(out), PNG, None)
+    ledger = Ledger(RunFolder.at(out), PNG, None)
     for damaged, size in rounds:
         for frame in damaged & ledger.audit().done:
             change_one_bit(path_of(out, frame))
@@ -253,7 +246,7 @@ def test_torn_fragments_count_for_nothing(tmp_path: Path) -> None:
         whole.write_bytes(content[:keep])
         audit = ledger.audit()
         assert audit.done == {0, 1, 2, 3}
-        assert audit.broken == (str(whole),)
+        assert [*map(str, audit.broken)] == [str(whole)]
         assert ledger.table()["frame"].to_pylist() == [0, 1, 2, 3]
     ledger.mend(audit)
     assert not whole.exists()
@@ -270,7 +263,7 @@ def test_fragments_of_another_schema_count_for_nothing(tmp_path: Path) -> None:
     (folder / names[2]).write_bytes(b"PAR1")
     audit = ledger.audit()
     assert audit.done == {0, 1}
-    assert [Path(path).name for path in audit.broken] == names
+    assert [Path(str(path)).name for path in audit.broken] == names
 
 
 def test_files_without_a_fragments_name_are_neither_read_nor_removed(tmp_path: Path) -> None:
@@ -292,7 +285,7 @@ def test_a_fragment_lists_frames_of_its_own_range_once(tmp_path: Path, frames: l
     ledger = record(tmp_path, (0, 2))
     path = tmp_path / "timings" / "000000000-000000002.parquet"
     pq.write_table(pq.read_table(path).set_column(0, SCHEMA.field("frame"), pa.array(frames, pa.int64())), path)
-    assert ledger.audit().broken == (str(path),)
+    assert ledger.audit().broken == (storage.locate(str(path)),)
     assert len(ledger.table()) == 0
 
 
@@ -311,7 +304,7 @@ def test_a_fragment_larger_than_any_is_not_unpacked(tmp_path: Path, how: str) ->
     if how == "many bytes":
         os.truncate(path, MOST_BYTES + 1)
     before = pa.total_allocated_bytes()
-    assert ledger.audit().broken == (str(path),)
+    assert ledger.audit().broken == (storage.locate(str(path)),)
     assert ledger.audit().done == {0, 1}
     assert pa.total_allocated_bytes() - before < 64 << 20
 
@@ -376,7 +369,7 @@ def test_after_mending_no_frame_is_in_two_fragments(tmp_path: Path) -> None:
 
 
 def test_without_frame_files_there_is_nothing_to_read(tmp_path: Path) -> None:
-    ledger = Ledger(str(tmp_path), ImageFormat.NONE, None)
+    ledger = Ledger(RunFolder.at(tmp_path), ImageFormat.NONE, None)
     ledger.record(write_range(tmp_path, FrameRange(0, 3)))
     for frame in range(3):
         path_of(tmp_path, frame).unlink()
@@ -385,7 +378,7 @@ def test_without_frame_files_there_is_nothing_to_read(tmp_path: Path) -> None:
 
 def test_segments_are_nobodys_business_without_a_video(tmp_path: Path) -> None:
     ledger = record(tmp_path, (0, 3), video=True)
-    Path(segment_path(str(tmp_path), FrameRange(0, 3))).unlink()
+    Path(str(RunFolder.at(tmp_path).segment(FrameRange(0, 3)))).unlink()
     assert ledger.audit().done == {0, 1, 2}
 
 
@@ -404,8 +397,8 @@ def test_frames_of_an_earlier_run_without_video_are_rendered_again_for_one(tmp_p
 
 def test_a_damaged_segment_takes_its_frames_along(tmp_path: Path) -> None:
     record(tmp_path, (0, 3), (3, 6), (6, 9), video=True)
-    change_one_bit(Path(segment_path(str(tmp_path), FrameRange(0, 3))))
-    Path(segment_path(str(tmp_path), FrameRange(6, 9))).unlink()
+    change_one_bit(Path(str(RunFolder.at(tmp_path).segment(FrameRange(0, 3)))))
+    Path(str(RunFolder.at(tmp_path).segment(FrameRange(6, 9)))).unlink()
     found = reasons(with_video(tmp_path, 0, 9))
     assert sorted(found) == [0, 1, 2, 6, 7, 8]
     assert all(found[frame].endswith("has changed") for frame in range(3))
@@ -453,13 +446,13 @@ def test_after_mending_for_a_video_whole_ranges_are_missing(tmp_path: Path) -> N
 
 
 def test_segments_alone_prove_frames_where_no_frames_are_written(tmp_path: Path) -> None:
-    out = str(tmp_path)
+    out = RunFolder.at(tmp_path)
     report = write_range(tmp_path, FrameRange(0, 3), video=True)
     bare = RangeReport.of(report.range, [replace(row, bytes=0, checksum="") for row in report.timings])
     ledger = Ledger(out, ImageFormat.NONE, FrameRange(0, 3))
     ledger.record(bare)
     assert ledger.audit().done == {0, 1, 2}
-    change_one_bit(Path(segment_path(out, FrameRange(0, 3))))
+    change_one_bit(Path(str(out.segment(FrameRange(0, 3)))))
     assert ledger.audit().done == frozenset()
 
 

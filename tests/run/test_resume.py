@@ -12,6 +12,7 @@ from rich.console import Console
 from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
+from actors.files.run_folder import RunFolder
 from jobs.run.ledger import Ledger
 from jobs.run.resume import FAULTS_SHOWN, audit_run
 
@@ -19,8 +20,9 @@ from jobs.run.resume import FAULTS_SHOWN, audit_run
 def look(run: Path) -> tuple[list[int], str]:
     """What is left to do of 40 frames, and what is said."""
     console = Console(file=io.StringIO(), width=200)
-    ledger = Ledger(str(run), ImageFormat.JPG, None)
-    todo = audit_run(ledger, FrameRange(0, 40), str(run), console)[1]
+    folder = RunFolder.at(run)
+    ledger = Ledger(folder, ImageFormat.JPG, None)
+    todo = audit_run(ledger, FrameRange(0, 40), folder, console)[1]
     assert isinstance(console.file, io.StringIO)
     return todo, console.file.getvalue()
 

@@ -38,7 +38,7 @@ class FaultyCompositor(Compositor):
     """A `Compositor` that obeys the files."""
 
     def _finish(self, frame: int, *rest: Any) -> Any:  # noqa: ANN401
-        folder = Path(self._config.out).parent
+        folder = Path(str(self._config.folder)).parent
         for kind in KINDS:
             order = folder / "faults" / f"{kind}-{frame}"
             try:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Delivery
+from actors.files.run_folder import RunFolder
 from actors.rendering.blocks import Block, load_block
 from actors.rendering.compositor import Compositor
 from jobs.cluster.placement import CPU, Placement
@@ -28,11 +29,11 @@ def worker_and_block(
     faces: bool = False,
 ) -> tuple[Compositor, Block]:
     """A worker that is ready to render into ``out``, and what it renders on."""
-    for folder in ("frames", "segments", "timings"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
+    folder = RunFolder.at(out)
+    folder.make_folders(frames=True, segments=True)
     (out / MARK).touch()
     placement = Placement(workers=1, threads=1, finishers=finishers, batch=batch, gpus=0, resources={})
-    config = worker_config(options, inputs, placement, provider=CPU, faces=faces, out=str(out), token=MARK)
+    config = worker_config(options, inputs, placement, provider=CPU, faces=faces, folder=folder, mark=MARK)
     whole = BlockPlan(inputs.clip.backgrounds, 1, 1, 1)
     request = block_request(options, inputs, whole, 0, prepare=prepare, faces=face_request(config))
     assert isinstance(inputs.audio, AudioTrack)

@@ -13,12 +13,15 @@ from actors.core.clip import FaceBox, ImageFrames
 from actors.core.pairing import Pairing
 from actors.files.digests import code_digest, model_digest
 from actors.files.node_check import NodeCheck
+from actors.files.run_folder import RunFolder
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import CPU
 from actors.rendering.blocks import Block, BlockRequest, load_block
 from actors.rendering.compositor import Compositor
 from actors.rendering.worker_config import WorkerConfig
+
+MARK = ".driver"
 
 
 def request_of(clip: SmallClip, prepare: Delivery | None) -> BlockRequest:
@@ -33,9 +36,9 @@ def block_of(clip: SmallClip, prepare: Delivery | None) -> Block:
 
 
 def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None, **how: int) -> Compositor:
-    for folder in ("frames", "segments", "timings"):
-        (out / folder).mkdir(parents=True, exist_ok=True)
-    (out / ".token").touch()
+    folder = RunFolder.at(out)
+    folder.make_folders(frames=True, segments=True)
+    (out / MARK).touch()
     config = WorkerConfig(
         model=str(model),
         tensors=read_model(str(model), UNET_328),
@@ -52,9 +55,9 @@ def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None
         faces=False,
         colour_match=False,
         delivery=delivery,
-        out=str(out),
+        folder=folder,
         samples=((0, request_of(clip, None)),),
-        proof=NodeCheck(str(model), (), model_digest(str(model), ()), (), str(out), ".token", code_digest()),
+        proof=NodeCheck(str(model), (), model_digest(str(model), ()), (), folder, MARK, code_digest()),
     )
     worker = Compositor(7, config, AudioTrack(clip.features, None))
     worker.prepare()
