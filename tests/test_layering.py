@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[1]
 UNPICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
 # What the pure values and arithmetic of actors/core must work without.
 SHELL_LIBRARIES = {"ray", "onnxruntime", "av"}
+# Programs that the benchmark measures this one against; they share nothing with it.
+OTHER_PROGRAMS = "jobs/benchmark/baselines/"
 
 
 # What each package, or module that stands beside the packages, imports of the program. Layers stand top down: an entry
@@ -63,7 +65,7 @@ ALLOWED = {
         *{"jobs.clip", "jobs.process", "actors.network", "actors.kinds", "actors.files", "actors.core"},
     },
     "jobs.clip": {"actors.rendering", "actors.files", "actors.core"},
-    "jobs.models": {"actors.core"},
+    "jobs.models": {"actors.network", "actors.core"},
     "jobs.process": {"actors.core"},
     "jobs.progress_meter": {"jobs.console"},
     "jobs.console": {"actors.core"},
@@ -229,6 +231,23 @@ def test_one_module_waits_for_ray() -> None:
     waiting = [path for path, tree in sources("actors", "jobs").items() if calls_ray_wait(tree)]
     assert len(waiting) == 1, waiting
     assert waiting[0].startswith("jobs/")
+
+
+def test_one_module_talks_to_onnx_runtime() -> None:
+    trees = {path: tree for path, tree in sources("actors", "jobs").items() if not path.startswith(OTHER_PROGRAMS)}
+    assert {found.split(":")[0] for found in offences(trees, {"onnxruntime"})} == {"actors/network/runtime.py"}
+
+
+def test_no_module_imports_private_names_of_another() -> None:
+    found = {
+        f"{path}: {alias.name}"
+        for path, tree in sources("actors", "jobs").items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in {"actors", "jobs", ""}
+        for alias in node.names
+        if alias.name.startswith("_") and not alias.name.startswith("__")
+    }
+    assert found == set()
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,32 @@ class AudioSource(StrEnum):
     """The recording itself: its rows are the mel windows of `actors.core.mel.mel_windows`."""
 
 
+class Device(StrEnum):
+    """What a network runs on."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+    @property
+    def provider(self) -> str:
+        """ONNX Runtime's name of it, which records and timing tables hold."""
+        return {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}[self.value]
+
+    @classmethod
+    def of_provider(cls, provider: str) -> Device:
+        """The device of a provider.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        for device in cls:
+            if device.provider == provider:
+                return device
+        raise ValueError(f"there is no provider {provider}")
+
+
 class Precision(StrEnum):
-    """The numbers that a network calculates with; what it takes and gives stays float32."""
+    """The compute precision: the numbers that a network calculates with. Its inputs and outputs stay float32."""
 
     FP32 = "fp32"
     FP16 = "fp16"

@@ -37,6 +37,11 @@ def one_line(text: str, longest: int = LONGEST) -> str:
     return f"{plain[:half]}...{plain[-half:]}"
 
 
+def error_text(error: BaseException) -> str:
+    """What an error of another program's says, on one line; its class where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 class InputError(Exception):
     """Something the user gave cannot be used.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.errors import InputError
+from actors.core.errors import InputError, error_text, one_line
 from actors.core.mel import BANDS, WINDOW_ROWS
 from actors.network.batch_independence import Rows, depends_on_mates
 from actors.network.device import own_device
@@ -21,8 +21,8 @@ from actors.network.size_bounds import is_plain
 from actors.network.traversal import without_unused_inputs
 
 if TYPE_CHECKING:
-    import onnx
-    import onnxruntime as ort
+    from actors.core.choices import Device
+    from actors.network.runtime import InferenceSession
 
 FEATURES = 512
 
@@ -67,14 +67,14 @@ class EncoderConfig:
     Attributes:
         path: the ONNX file.
         tensors: its input and output.
-        provider: ONNX Runtime execution provider to insist on.
+        device: what it runs on, or not at all.
         threads: intra-op threads; 1 is right for CUDA.
         gpus: fraction of a GPU it has; 0 on the CPU.
     """
 
     path: str
     tensors: EncoderTensors
-    provider: str
+    device: Device
     threads: int
     gpus: float
 
@@ -108,7 +108,7 @@ class Encoder:
 
     def __init__(self, config: EncoderConfig) -> None:
         self._config = config
-        self._session: ort.InferenceSession | None = None
+        self._session: InferenceSession | None = None
         # A shorter batch is filled up to this one, so that no shape is new while others wait.
         self._batch = config.tensors.batch or BATCH
         self._padded = np.zeros((self._batch, *WINDOW_SHAPE), np.float32)
@@ -120,14 +120,14 @@ class Encoder:
         self._together: int | None = None
 
     def prepare(self) -> str:
-        """Builds and warms the session; gives the execution provider in use, which is the one that was asked for.
+        """Builds and warms the session; gives the execution provider in use, that of the device that was asked for.
 
         Raises:
             InputError: the runtime cannot load the encoder, or what it gives is not one row for each window.
             NoCudaError: CUDA was asked for and not had.
         """
         self._ready()
-        return self._config.provider
+        return self._config.device.provider
 
     def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """The feature rows of some windows.
@@ -158,7 +158,7 @@ class Encoder:
         return f"{problem}; {self._mixing}"
 
     def _rows(
-        self, session: ort.InferenceSession, windows: NDArray[np.float32], *, alone: bool = False
+        self, session: InferenceSession, windows: NDArray[np.float32], *, alone: bool = False
     ) -> NDArray[np.float32]:
         """The rows of up to a batch of windows; ``alone`` runs a single one without others where that can be."""
         if alone and self._config.tensors.batch is None:
@@ -166,7 +166,7 @@ class Encoder:
         self._padded[: len(windows)], self._padded[len(windows) :] = windows[:, None], windows[-1:, None]
         return self._run(session, self._padded)[: len(windows)]
 
-    def _mixes(self, session: ort.InferenceSession, windows: NDArray[np.float32]) -> bool:
+    def _mixes(self, session: InferenceSession, windows: NDArray[np.float32]) -> bool:
         """Whether the rows of some windows depend on what else is encoded with them.
 
         Raises:
@@ -187,38 +187,47 @@ class Encoder:
 
         return depends_on_mates(run, alone, self._batch, same=same, near=_near)
 
-    def _ready(self) -> ort.InferenceSession:
+    def _ready(self) -> InferenceSession:
         if self._session is None:
-            session, model = _session(self._config)
-            self._unsteady, self._mixing = unsteady_operators(model), mixing_cause(model)
+            session = self._open()
             failed = self._fault(session, self._batch)
             if failed is not None and self._config.tensors.batch is None and self._fault(session, 1) is None:
-                self._alone = f"the encoder {failed.problem}, so windows are encoded alone"
+                self._alone = f"the encoder {one_line(failed.problem)}, so windows are encoded alone"
                 self._batch, self._padded = 1, self._padded[:1]
             elif failed is not None:
                 raise failed
             self._session = session
         return self._session
 
-    def _fault(self, session: ort.InferenceSession, batch: int) -> InputError | None:
+    def _open(self) -> InferenceSession:
+        # Imported here so that a driver never loads the runtime.
+        from actors.network.runtime import open_session  # noqa: PLC0415
+
+        config = self._config
+        model = without_unused_inputs(load_network(config.path))
+        give_out_statistics(model.graph)
+        self._unsteady, self._mixing = unsteady_operators(model), mixing_cause(model)
+        memory = int(own_device(config.gpus).memory * config.gpus)
+        return open_session(config.path, model, config.device, threads=config.threads, gpu_memory=memory)
+
+    def _fault(self, session: InferenceSession, batch: int) -> InputError | None:
         """Why so many windows cannot be run at once, if they cannot."""
         try:
             self._run(session, self._padded[:batch])
         except InputError as error:
             return error
         except Exception as error:  # noqa: BLE001 - the runtime's errors share no base class below Exception
-            said = " ".join(str(error).split())
-            problem = f"fails when it runs at batch {batch} ({said})"
+            problem = f"fails when it runs at batch {batch} ({error_text(error)})"
             return InputError(self._config.path, problem, "export it with a dynamic batch throughout")
         return None
 
-    def _run(self, session: ort.InferenceSession, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _run(self, session: InferenceSession, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         tensors = self._config.tensors
         rows = np.asarray(session.run([tensors.features], {tensors.mel: windows})[0], np.float32)
         if rows.shape != (len(windows), FEATURES):
             raise InputError(
                 self._config.path,
-                f"the encoder gave {rows.shape} for {len(windows)} windows",
+                f"gives {rows.shape} for {len(windows)} windows",
                 f"it must give {(len(windows), FEATURES)}",
             )
         return rows
@@ -232,19 +241,3 @@ def _near(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
     """Whether two rows differ by no more than what another order of their sums makes."""
     largest = float(np.abs(other[np.isfinite(other)]).max(initial=0))
     return np.allclose(one, other, rtol=0, atol=ROUNDING * largest, equal_nan=True)
-
-
-def _session(config: EncoderConfig) -> tuple[ort.InferenceSession, onnx.ModelProto]:
-    """A session on the device that was asked for, or none at all, and what it runs."""
-    # Imported here so that a driver never loads the runtime.
-    from actors.network.session import CUDA, SessionOptions, _build, _cpu_nodes, _preload  # noqa: PLC0415
-
-    memory = int(own_device(config.gpus).memory * config.gpus)
-    options = SessionOptions(provider=config.provider, threads=config.threads, gpu_mem_limit=memory)
-    missing = _preload() if config.provider == CUDA else ""
-    model = without_unused_inputs(load_network(config.path))
-    give_out_statistics(model.graph)
-    session = _build(config.path, model, options, missing)
-    if config.provider == CUDA:
-        _cpu_nodes(config.path, session)
-    return session, model

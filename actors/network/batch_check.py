@@ -50,7 +50,7 @@ def mixes_frames(session: Session, single: Session, samples: Sequence[Sample]) -
         return [answer.frame(place) for place in range(len(rows))]
 
     def same(one: Prediction, other: Prediction) -> bool:
-        return one.equals(other, levels_of(session.provider))
+        return one.equals(other, levels_of(session.device))
 
     alone = [single.run_alone(sample.image, sample.audio, sample.faces) for sample in samples]
     return depends_on_mates(run, alone, session.batch, same=same, near=same)

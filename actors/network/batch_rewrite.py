@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
 from actors.network.graph import with_batch
+from actors.network.runtime import InferenceSession, cpu_session
 
 if TYPE_CHECKING:
-    import onnxruntime as ort
-
     from actors.core.kind import ModelKind, ModelTensors
 
-Open: TypeAlias = "Callable[[onnx.ModelProto], ort.InferenceSession]"
 
-
-def batch_is_free(model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, batch: int, opened: Open) -> bool:
+def batch_is_free(model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind, batch: int) -> bool:
     """Whether the rewritten model gives for each frame of a batch what the original gives for it.
+
+    Tried on the CPU, where frames of different batches are equal to the last bit.
 
     Args:
         model: the network.
         tensors: which of its tensors is which.
         kind: the contract it honours.
         batch: frames per inference that are wanted.
-        opened: a session on the CPU, where frames of different batches are equal to the last bit.
     """
     fixed = tensors.batch or 1
     rng = np.random.default_rng(0)
@@ -40,7 +37,7 @@ def batch_is_free(model: onnx.ModelProto, tensors: ModelTensors, kind: ModelKind
     }
     try:
         answers = [
-            _in_batches(opened(each), tensors.output, feed, size)
+            _in_batches(cpu_session(each), tensors.output, feed, size)
             for each, size in ((model, fixed), (with_batch(model, tensors, batch), batch))
         ]
     except Exception:  # noqa: BLE001 - what the runtime raises for a graph that does not fit together is not documented
@@ -52,7 +49,7 @@ def _dtype(value: onnx.ValueInfoProto) -> np.dtype[Any]:
     return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
 
 
-def _in_batches(session: ort.InferenceSession, output: str, feed: dict[str, NDArray[Any]], size: int) -> NDArray[Any]:
+def _in_batches(session: InferenceSession, output: str, feed: dict[str, NDArray[Any]], size: int) -> NDArray[Any]:
     """The network's answers, each batch of ``size`` filled up by going round."""
     count = len(next(iter(feed.values())))
     answers = []

@@ -10,7 +10,7 @@ import ray
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class WorkerDevice:
     """Where this worker runs.
 
     Attributes:
@@ -24,14 +24,14 @@ class Device:
     memory: int
 
 
-def own_device(gpus: float) -> Device:
+def own_device(gpus: float) -> WorkerDevice:
     """The device of the calling worker, which asked Ray for ``gpus`` of a GPU."""
     node = ray.get_runtime_context().get_node_id() if ray.is_initialized() else "local"
     if gpus == 0:
-        return Device(node, "cpu", 0)
+        return WorkerDevice(node, "cpu", 0)
     ids = ray.get_runtime_context().get_accelerator_ids()["GPU"]
     name, memory = _gpu(ids[0]) if ids else ("cuda", 0)
-    return Device(node, name, memory)
+    return WorkerDevice(node, name, memory)
 
 
 def _gpu(index: str) -> tuple[str, int]:

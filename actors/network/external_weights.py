@@ -7,7 +7,7 @@ from pathlib import Path
 
 import onnx
 
-from actors.core.errors import InputError
+from actors.core.errors import InputError, error_text
 from actors.files import storage
 from actors.network.not_onnx import LFS_POINTER, LFS_PULL
 from actors.network.traversal import tensors
@@ -61,8 +61,7 @@ def load_network(path: str) -> onnx.ModelProto:
     except InputError:
         raise
     except Exception as error:  # the protobuf runtimes raise different classes for the same broken file
-        said = " ".join(str(error).split())
-        raise InputError(path, f"cannot be read ({said})", "put it back, or export it again") from error
+        raise InputError(path, f"cannot be read ({error_text(error)})", "put it back, or export it again") from error
     return model
 
 

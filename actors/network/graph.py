@@ -208,10 +208,10 @@ def in_half_precision(model: onnx.ModelProto, *, keep_tensors: bool = False) -> 
         model: the network; changed.
         keep_tensors: its inputs and outputs stay float32.
     """
-    # Only asked for by --precision fp16, and slow to import.
-    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
+    # Imported here so that a driver never loads the runtime.
+    from actors.network.runtime import converted_to_float16  # noqa: PLC0415
 
-    halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=keep_tensors)
+    halved = converted_to_float16(model, keep_tensors=keep_tensors)
     ordered = in_order(halved.graph.node)
     del halved.graph.node[:]
     halved.graph.node.extend(ordered)

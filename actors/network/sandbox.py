@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
+from actors.core.choices import Device
 from actors.core.errors import InputError, NoCudaError, StoppedError
 from actors.core.kind import ModelTensors
 from actors.core.pixels import PredictionFault
@@ -32,8 +33,6 @@ from actors.network.traversal import without_unused_inputs
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind
 
-CPU = "CPUExecutionProvider"
-
 # Seconds of a processor's time: waiting for a busy machine does not count. Loading a network of the family and running
 # it once takes two. Time on the clock, where somebody waits for something that never comes.
 CPU_SECONDS = 10
@@ -42,9 +41,6 @@ WALL_SECONDS = 300
 FRAME_SECONDS = 2
 MEMORY = 16 << 30
 LEAST_MEMORY = 6 << 30
-
-# What Linux shows of NVIDIA's driver, itself or under Windows.
-GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 
 SCRIPT = "import sys; sys.path.insert(0, sys.argv[1]); from actors.network.sandbox import main; main()"
 
@@ -87,9 +83,9 @@ class Tried:
     conflict: str | None
 
 
-def limits_for(batch: int, provider: str) -> Limits:
+def limits_for(batch: int, device: Device) -> Limits:
     """What a trial of a network may take."""
-    memory = max(LEAST_MEMORY, min(MEMORY, psutil.virtual_memory().total)) if provider == CPU else 0
+    memory = max(LEAST_MEMORY, min(MEMORY, psutil.virtual_memory().total)) if device is Device.CPU else 0
     return Limits(CPU_SECONDS + FRAME_SECONDS * batch, WALL_SECONDS, memory)
 
 
@@ -98,7 +94,7 @@ def try_network(
     tensors: ModelTensors,
     kind: ModelKind,
     *,
-    provider: str = CPU,
+    device: Device = Device.CPU,
     batch: int = 1,
     image: NDArray[Any] | None = None,
     audio: NDArray[np.float32] | None = None,
@@ -110,7 +106,7 @@ def try_network(
         path: the ONNX file.
         tensors: its inputs and output.
         kind: the contract it honours, one of `actors.kinds`.
-        provider: what it runs on.
+        device: what it runs on.
         batch: frames per inference that are wanted.
         image: what it is shown, as `actors.network.session.Session.run` takes it, of any number of frames; a warm-up
             alone if not given.
@@ -126,21 +122,21 @@ def try_network(
     request = {
         "network": asdict(tensors),
         "kind": kind.name,
-        "provider": provider,
+        "device": device,
         "batch": batch,
         "arrays": [[array.dtype.str, array.shape] for array in given],
     }
     # A warm-up, then frames alone, in three arrangements of batches, and once more, all at the size the file asks for.
     runs = 5 + 2 * len(given[0]) if given else 1
     size = max(batch, tensors.batch or 1)
-    answer = _asked(path, request, given, limits or limits_for(size * runs, provider))
+    answer = _asked(path, request, given, limits or limits_for(size * runs, device))
     faults = tuple(said and PredictionFault(said["reason"], said["values"]) for said in answer["faults"])
     return Tried(answer["batch"], faults, answer["mixing"], answer["cuda"], answer["conflict"])
 
 
 def try_encoder(path: str, tensors: EncoderTensors, *, limits: Limits | None = None) -> None:
     """Loads and runs an audio encoder in a process of its own; raises as `try_network`."""
-    _asked(path, {"encoder": asdict(tensors), "arrays": []}, [], limits or limits_for(tensors.batch or 1, CPU))
+    _asked(path, {"encoder": asdict(tensors), "arrays": []}, [], limits or limits_for(tensors.batch or 1, Device.CPU))
 
 
 def ask_shapes(
@@ -162,7 +158,7 @@ def ask_shapes(
         StoppedError: as `try_network`.
     """
     request = {"inputs": [dict(one) for one in inputs], "batch": batch, "arrays": []}
-    answer = _asked(path, request, [], limits or limits_for(batch * len(inputs), CPU))
+    answer = _asked(path, request, [], limits or limits_for(batch * len(inputs), Device.CPU))
     return [
         None if shapes is None else {name: tuple(shape) for name, shape in shapes.items()}
         for shapes in answer["outputs"]
@@ -258,9 +254,9 @@ def _answer(path: str, request: dict[str, Any]) -> dict[str, Any]:
 
 def _ask_shapes(path: str, request: dict[str, Any]) -> dict[str, Any]:
     # Nobody else here needs the runtime.
-    from actors.network.session import SessionOptions, _build  # noqa: PLC0415
+    from actors.network.runtime import open_session  # noqa: PLC0415
 
-    session = _build(path, without_unused_inputs(load_network(path)), SessionOptions(CPU), "")
+    session = open_session(path, without_unused_inputs(load_network(path)))
     types = {value.name: TYPES.get(value.type, np.float32) for value in session.get_inputs()}
     names = [value.name for value in session.get_outputs()]
     outputs: list[dict[str, Any] | None] = []
@@ -278,15 +274,16 @@ def _ask_shapes(path: str, request: dict[str, Any]) -> dict[str, Any]:
 def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
     # Nobody else here needs the runtime.
     from actors.network.batch_check import Sample, mixes_frames  # noqa: PLC0415
-    from actors.network.session import CUDA, Session, SessionOptions, available_providers, runtime_conflict  # noqa: PLC0415
+    from actors.network.runtime import cuda_is_there, runtime_conflict  # noqa: PLC0415
+    from actors.network.session import Session, SessionOptions  # noqa: PLC0415
 
     said = request["network"]
     tensors = ModelTensors(**{**said, "external": tuple(said["external"]), "face": (), "quantised": ()})
     kind = kinds_named(request["kind"])[0]
-    provider = request["provider"]
+    device = Device(request["device"])
     arrays = [_array(*described) for described in request["arrays"]]
     ready = bool(arrays) and arrays[0].dtype == np.float32
-    options = SessionOptions(provider, batch=request["batch"], ready_planes=ready, bind=provider == CUDA)
+    options = SessionOptions(device, batch=request["batch"], ready_planes=ready, bind=device is Device.CUDA)
     session = Session(path, tensors, kind, options)
     session.warm_up()
     faults: list[PredictionFault | None] = []
@@ -295,7 +292,7 @@ def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
         image, audio = arrays
         if session.batch > 1:
             frames = [Sample(image[place : place + 1], audio[place : place + 1], ()) for place in range(len(image))]
-            alone = replace(options, batch=1, alone=True)
+            alone = replace(options, batch=1, single=True)
             single = Session(path, tensors, kind, alone) if session.rewritten else session
             mixes = mixes_frames(session, single, frames)
         for start in range(0, len(image), session.batch):
@@ -305,7 +302,7 @@ def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
         "batch": session.batch,
         "mixing": session.mixing if mixes else None,
         "faults": [fault and asdict(fault) for fault in faults],
-        "cuda": CUDA in available_providers() and any(Path(device).exists() for device in GPU_DEVICES),
+        "cuda": cuda_is_there(),
         "conflict": runtime_conflict(),
     }
 
@@ -313,7 +310,7 @@ def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
 def _try_encoder(path: str, request: dict[str, Any]) -> dict[str, Any]:
     said = request["encoder"]
     tensors = EncoderTensors(**{**said, "external": tuple(said["external"])})
-    encoder = Encoder(EncoderConfig(path, tensors, CPU, threads=1, gpus=0))
+    encoder = Encoder(EncoderConfig(path, tensors, Device.CPU, threads=1, gpus=0))
     encoder.encode(np.zeros((1, *WINDOW_SHAPE[1:]), np.float32))
     return {}
 

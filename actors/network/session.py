@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import importlib.metadata
-import io
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from actors.core.choices import Precision
-from actors.core.errors import InputError, NoCudaError, StoppedError
+from actors.core.choices import Device, Precision
+from actors.core.errors import InputError, error_text
 from actors.core.pixels import Planes, prediction_fault
 from actors.network.batch_rewrite import batch_is_free
 from actors.network.external_weights import load_network
 from actors.network.face_encoder import face_decoder, face_encoder
 from actors.network.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
-from actors.network.io_binding import Binding
 from actors.network.operators import in_training, mixing_cause, unsteady_operators
 from actors.network.prediction import Prediction
+from actors.network.runtime import DeviceBuffers, cpu_nodes, open_session
 from actors.network.shape_folding import ready_network
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind, ModelTensors
 
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
-
 OUTPUTS = (PIXELS, LOW, HIGH, SUM)
-
-# Work that belongs on the GPU. Nodes that only compute shapes are put on the CPU by the CUDA provider itself.
-HEAVY_OPERATORS = frozenset({"Conv", "ConvTranspose", "FusedConv", "Gemm", "MatMul", "Resize", "Upsample"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,45 +33,38 @@ class SessionOptions:
     """How to build a session.
 
     Attributes:
-        provider: `CUDA` or `CPU`.
+        device: what the network runs on.
         threads: intra-op threads; 1 is right for CUDA.
         batch: frames per inference.
-        precision: what the network calculates with.
+        precision: the compute precision.
         ready_planes: it is fed ready-made float planes instead of pixels.
         faces: it is fed what a `FaceEncoder` made of the pictures as well. Not with `bind`.
-        gpu_mem_limit: bytes that the CUDA arena may take, 0 for no limit. Ray does not share out a GPU's memory.
-        bind: inputs and outputs stay where the provider calculates and are allocated once; right for CUDA.
-        alone: each frame is run without others whatever the batch that the export is fixed to; with ``batch`` 1.
+        gpu_memory: as `actors.network.runtime.open_session` takes it.
+        bind: inputs and outputs stay on the device and are allocated once; right for CUDA.
+        single: each frame is run without others whatever the batch that the export is fixed to; with ``batch`` 1.
     """
 
-    provider: str
+    device: Device
     threads: int = 1
     batch: int = 1
     precision: Precision = Precision.FP32
     ready_planes: bool = False
     faces: bool = False
-    gpu_mem_limit: int = 0
+    gpu_memory: int = 0
     bind: bool = False
-    alone: bool = False
+    single: bool = False
 
 
-def levels_of(provider: str) -> int:
+def levels_of(device: Device) -> int:
     """By how much answers of one network to one frame may differ: on CPUs they are the same to the last bit."""
-    return 0 if provider == CPU else 1
-
-
-def runtime_conflict() -> str | None:
-    """Says so when two builds of ONNX Runtime are installed: they share one folder and the last one wins."""
-    names = {dist.metadata["Name"] for dist in importlib.metadata.distributions()}
-    builds = sorted(names & {"onnxruntime", "onnxruntime-gpu"})
-    return " and ".join(builds) if len(builds) > 1 else None
+    return 0 if device is Device.CPU else 1
 
 
 class Session:
     """A network ready to run batches of a fixed size.
 
     Attributes:
-        provider: the execution provider in use, the one that was asked for.
+        device: what it runs on, which is what was asked for.
         batch: frames per inference; a shorter batch is filled up with its last frame, so every shape is warm.
         rewritten: the export is fixed to another batch.
         training: the export is in training mode.
@@ -104,8 +85,7 @@ class Session:
         self._path = path
         self._tensors = tensors
         self._kind = kind
-        self.provider = options.provider
-        missing = _preload() if options.provider == CUDA else ""
+        self.device = options.device
         model = ready_network(load_network(path), tensors.image, tensors.audio, kind)
         self._unsteady = unsteady_operators(model)
         self.training, self.mixing = in_training(model), mixing_cause(model)
@@ -113,13 +93,20 @@ class Session:
         self._size = options.batch
         self.rewritten = False
         if tensors.batch not in {None, options.batch}:
-            self.rewritten = not options.alone and batch_is_free(model, tensors, kind, options.batch, _cpu_session)
+            self.rewritten = not options.single and batch_is_free(model, tensors, kind, options.batch)
             self._size = options.batch if self.rewritten else tensors.batch or 1
             if self.rewritten:
                 model, tensors = with_batch(model, tensors, self._size), replace(tensors, batch=self._size)
-        self.batch = 1 if options.alone else self._size
-        self._session = _build(path, _rewrite(path, model, tensors, kind, options), options, missing)
-        self.cpu_nodes = _cpu_nodes(path, self._session) if options.provider == CUDA else ()
+        self.batch = 1 if options.single else self._size
+        self._session = open_session(
+            path,
+            _rewrite(path, model, tensors, kind, options),
+            options.device,
+            threads=options.threads,
+            precision=options.precision,
+            gpu_memory=options.gpu_memory,
+        )
+        self.cpu_nodes = cpu_nodes(self._session) if options.device is Device.CUDA else ()
         image: NDArray[Any] = np.zeros((self._size, 3, kind.inner, kind.inner), np.uint8)
         if options.ready_planes:
             image = np.zeros((self._size, *kind.planes), np.float32)
@@ -130,7 +117,7 @@ class Session:
         self._faces = [np.zeros((self._size, *face.sides), np.float32) for face in given]
         self._open = tensors.batch is None
         self._binding = (
-            Binding(self._session, OUTPUTS, self._image, self._audio, cuda=options.provider == CUDA)
+            DeviceBuffers(self._session, options.device, [(IMAGE, self._image), (AUDIO, self._audio)], OUTPUTS)
             if options.bind
             else None
         )
@@ -179,7 +166,7 @@ class Session:
         if planes.shape != (size, *self._kind.output):
             raise InputError(
                 self._tensors.output,
-                f"the model gave {planes.shape} for a batch of {size}",
+                f"gives {planes.shape} for a batch of {size}",
                 f"it must give {(size, *self._kind.output)}",
             )
         faults = tuple(
@@ -201,7 +188,7 @@ class Session:
         except Exception as error:  # the runtime's errors share no base class below Exception
             raise InputError(
                 self._path,
-                f"fails when it runs at batch {self._size} ({_said(error)})",
+                f"fails when it runs at batch {self._size} ({error_text(error)})",
                 "export it with a dynamic batch throughout, or give the --batch that it was made for",
             ) from error
         if self._unsteady:
@@ -219,7 +206,7 @@ class Session:
         image = (image / np.float32(255) if self._image.dtype == np.float32 else image).astype(self._image.dtype)
         feed = image, rng.random(self._audio.shape, np.float32), [rng.random(f.shape, np.float32) for f in self._faces]
         one, other = self.run(*feed), self.run(*feed)
-        if not one.equals(other, levels_of(self.provider)):
+        if not one.equals(other, levels_of(self.device)):
             problem = f"answers differently when it is given the same frame again ({', '.join(self._unsteady)})"
             raise InputError(self._path, problem, "export it after .eval(), without random operators")
 
@@ -240,7 +227,7 @@ class FaceEncoder:
         except Exception as error:  # as in `_rewrite`
             raise _unreadable(path, error) from error
         self._names = [face.name for face in tensors.face]
-        self._session = _build(path, graph, SessionOptions(CPU), "")
+        self._session = open_session(path, graph)
 
     def run(self, image: NDArray[Any]) -> list[Planes]:
         """What is the same in each frame drawn on a background: for each of ``tensors.face`` ``(1, *sides)`` float32.
@@ -267,102 +254,4 @@ def _rewrite(
 
 
 def _unreadable(path: str, error: Exception) -> InputError:
-    return InputError(path, f"its graph cannot be read ({_said(error)})", "export it again")
-
-
-def _cpu_session(model: onnx.ModelProto) -> ort.InferenceSession:
-    """A short-lived session with all cores, whose threads sleep while another one runs."""
-    return ort.InferenceSession(model.SerializeToString(), _settings(0, spinning=False), providers=[CPU])
-
-
-def _settings(threads: int, *, spinning: bool) -> ort.SessionOptions:
-    settings = ort.SessionOptions()
-    settings.intra_op_num_threads = threads
-    settings.inter_op_num_threads = 1
-    settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    settings.log_severity_level = 4
-    if not spinning:
-        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return settings
-
-
-def _build(path: str, graph: onnx.ModelProto, options: SessionOptions, missing: str) -> ort.InferenceSession:
-    settings = _settings(options.threads, spinning=options.threads != 1)
-    providers: list[Any] = [CPU]
-    if options.provider == CUDA:
-        settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        providers = [(CUDA, _cuda_options(options)), CPU]
-    try:
-        # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
-        with tempfile.NamedTemporaryFile(prefix="mouthpiece-loading-", suffix=".onnx") as file:
-            # Should this process be killed, the next run on this machine knows by the lock that nobody wants the file.
-            with contextlib.suppress(OSError):
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.write(graph.SerializeToString())
-            file.flush()
-            # enable_fallback=0: otherwise a provider that fails is replaced by the CPU with only a printed line.
-            session = ort.InferenceSession(file.name, settings, providers=providers, enable_fallback=0)
-    except OSError as error:
-        fix = "make room there, or set TMPDIR to a folder that can be written"
-        raise StoppedError(f"the temporary folder cannot be used ({error})", fix) from error
-    except Exception as error:  # the runtime's errors share no base class below Exception
-        message = _said(error)
-        if options.provider == CUDA and "CUDA" in message:
-            raise _no_cuda(message) from error
-        said = f"ONNX Runtime {ort.__version__} cannot load it"
-        if options.precision is Precision.FP16:
-            raise InputError(path, f"{said} in half precision ({message})", "use --precision fp32") from error
-        raise InputError(path, f"{said} ({message})", "export it again, with opset 17") from error
-    if session.get_providers()[0] != options.provider:
-        raise _no_cuda(missing or "the CUDA provider did not load")
-    return session
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
-def _preload() -> str:
-    """Loads CUDA and cuDNN from NVIDIA's packages, where the system has none; says what could not be loaded."""
-    if CUDA not in available_providers():
-        raise _no_cuda("the installed ONNX Runtime is built without CUDA")
-    ort.set_default_logger_severity(4)
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        ort.preload_dlls()
-    return said.getvalue().partition("\n")[0]
-
-
-def _no_cuda(why: str) -> NoCudaError:
-    clash = runtime_conflict()
-    fix = "install mouthpiece[cuda] and a driver for CUDA 13, or use --device cpu"
-    if clash:
-        fix = f"{clash} are both installed: uninstall both, then install onnxruntime-gpu alone"
-    return NoCudaError("--device cuda", f"a CUDA session was asked for and could not be had ({why})", fix)
-
-
-def _cuda_options(options: SessionOptions) -> dict[str, str]:
-    # TF32 would make "fp32" mean ten bits of mantissa; who wants speed asks for fp16.
-    chosen = {"device_id": "0", "arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
-    if options.gpu_mem_limit:
-        chosen["gpu_mem_limit"] = str(options.gpu_mem_limit)
-    return chosen
-
-
-def _cpu_nodes(path: str, session: ort.InferenceSession) -> tuple[str, ...]:
-    on_cpu = [
-        node.op_type
-        for part in session.get_provider_graph_assignment_info()
-        if part.ep_name == CPU
-        for node in part.get_nodes()
-    ]
-    heavy = sorted(HEAVY_OPERATORS.intersection(on_cpu))
-    if heavy:
-        raise InputError(
-            path, f"CUDA left {', '.join(heavy)} on the CPU", "export it again with opset 17, or use --device cpu"
-        )
-    return tuple(sorted(set(on_cpu)))
-
-
-def available_providers() -> list[str]:
-    """The execution providers that the installed runtime is built with."""
-    return list(ort.get_available_providers())
+    return InputError(path, f"its graph cannot be read ({error_text(error)})", "export it again")

@@ -29,7 +29,7 @@ from actors.files import storage
 from actors.files.node_check import check_node
 from actors.files.run_folder import segment_name
 from actors.network.cpu_kind import cpu_kind
-from actors.network.device import Device, own_device
+from actors.network.device import own_device
 from actors.rendering.batching import RangeBackgrounds, batches
 from actors.rendering.blocks import Block
 from actors.rendering.executors import executor
@@ -69,7 +69,7 @@ class Compositor:
         self._worker = worker
         self._config = config
         self._audio = audio
-        self._device: Device = own_device(config.gpus)
+        self._device = own_device(config.gpus)
         self._session: Session | None = None
 
     def prepare(self) -> WorkerReport:
@@ -99,7 +99,7 @@ class Compositor:
             pid=os.getpid(),
             device=self._device.name,
             cpu=cpu_kind(),
-            provider=session.provider,
+            provider=session.device.provider,
             batch=session.batch,
             threads=config.threads,
             cpu_nodes=session.cpu_nodes,

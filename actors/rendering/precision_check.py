@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actors.core.choices import Precision
+from actors.core.choices import Device, Precision
 from actors.rendering.blocks import BlockRequest, load_block, network_view
 
 if TYPE_CHECKING:
@@ -46,11 +46,10 @@ def compare_precisions(
         InputError: a background cannot be read, or a session cannot be had.
     """
     # Imported here, so that a driver never loads the runtime.
-    from actors.network.session import CUDA, Session, SessionOptions  # noqa: PLC0415
+    from actors.network.session import Session, SessionOptions  # noqa: PLC0415
 
-    options = SessionOptions(
-        config.provider, config.threads, ready_planes=config.ready_planes, bind=config.provider == CUDA
-    )
+    device = Device.of_provider(config.provider)
+    options = SessionOptions(device, config.threads, ready_planes=config.ready_planes, bind=device is Device.CUDA)
     wanted, exact = (
         Session(config.model, config.tensors, config.kind, replace(options, precision=precision))
         for precision in (config.precision, Precision.FP32)

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from actors.core.errors import InputError
+from actors.core.choices import Device
+from actors.core.errors import InputError, one_line
 from actors.network.batch_check import Sample, mixes_frames
-from actors.network.session import CUDA, FaceEncoder, Session, SessionOptions, runtime_conflict
+from actors.network.runtime import runtime_conflict
+from actors.network.session import FaceEncoder, Session, SessionOptions
 from actors.rendering.blocks import BlockRequest, load_block, network_view
 
 if TYPE_CHECKING:
@@ -54,15 +56,16 @@ def ready_session(config: WorkerConfig, memory: int, audio: AudioTrack) -> Ready
         InputError: a session cannot be had, a background cannot be read, or the network cannot be run.
     """
     began = time.perf_counter()
+    device = Device.of_provider(config.provider)
     options = SessionOptions(
-        provider=config.provider,
+        device=device,
         threads=config.threads,
         batch=config.batch,
         precision=config.precision,
         ready_planes=config.ready_planes,
         faces=config.faces,
-        gpu_mem_limit=int(memory * config.gpus),
-        bind=config.provider == CUDA,
+        gpu_memory=int(memory * config.gpus),
+        bind=device is Device.CUDA,
     )
     session = Session(config.model, config.tensors, config.kind, options)
     built = time.perf_counter()
@@ -118,12 +121,12 @@ def _without_mates(
     """
     if session.batch == 1:
         raise error
-    single = Session(config.model, config.tensors, config.kind, replace(options, batch=1, alone=True))
+    single = Session(config.model, config.tensors, config.kind, replace(options, batch=1, single=True))
     try:
         single.warm_up()
     except InputError:
         raise error from None
-    return single, f"the model {error.problem}, so frames are run alone"
+    return single, f"the model {one_line(error.problem)}, so frames are run alone"
 
 
 def _settled(session: Session, options: SessionOptions, config: WorkerConfig, audio: AudioTrack) -> tuple[Session, str]:
@@ -144,7 +147,7 @@ def _settled(session: Session, options: SessionOptions, config: WorkerConfig, au
     if config.faces:
         encode = FaceEncoder(config.model, config.tensors, config.kind, ready_planes=config.ready_planes).run
     samples = load_samples(config.samples, audio, config.kind, encode)
-    alone = replace(options, batch=1, alone=True)
+    alone = replace(options, batch=1, single=True)
     single = Session(config.model, config.tensors, config.kind, alone) if session.rewritten else session
     if not mixes_frames(session, single, samples):
         return session, ""

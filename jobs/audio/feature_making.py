@@ -16,6 +16,7 @@ import ray
 import ray.exceptions
 from numpy.typing import NDArray
 
+from actors.core.choices import Device
 from actors.core.errors import InputError, StoppedError
 from actors.core.kind import ModelKind
 from actors.core.mel import RATE, mel_windows
@@ -207,10 +208,7 @@ class RemoteEncoder:
 
 def local_encoder(speech: Speech, threads: int) -> LocalEncoder:
     """An encoder in this process, on so many of its cores."""
-    # Imported here: a driver whose encoder is an actor never loads the runtime.
-    from actors.network.session import CPU  # noqa: PLC0415
-
-    return LocalEncoder(Encoder(EncoderConfig(speech.encoder, speech.tensors, CPU, threads, gpus=0)))
+    return LocalEncoder(Encoder(EncoderConfig(speech.encoder, speech.tensors, Device.CPU, threads, gpus=0)))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import IO, TypeVar
 from pyarrow import ArrowException
 from pydantic import BaseModel, ValidationError
 
-from actors.core.errors import InputError
+from actors.core.errors import InputError, error_text
 from actors.files import storage
 
 # A rectangle takes at most some 400 bytes with its paths, so this holds half a million frames; the parsed form of a
@@ -35,7 +35,7 @@ def readable(path: str) -> Iterator[None]:
 
 def one_line(error: BaseException) -> str:
     """The text of a foreign error on one line of bounded length."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = error_text(error)
     return text if len(text) <= _LINE_LIMIT else text[: _LINE_LIMIT - 3] + "..."
 
 

@@ -16,7 +16,7 @@ import ray
 from ray import _raylet
 from ray._private import node, parameter, ray_constants
 
-from actors.core.errors import StoppedError
+from actors.core.errors import StoppedError, error_text
 from jobs.cluster.program_files import job_config
 
 # By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, just when workers
@@ -53,7 +53,7 @@ def start_here(folder: Path) -> None:
 
 def one_line(error: Exception) -> str:
     """The beginning of what Ray says."""
-    return " ".join(str(error).split())[:300]
+    return error_text(error)[:300]
 
 
 @contextmanager

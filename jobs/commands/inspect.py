@@ -10,7 +10,7 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 
-from actors.core.choices import AudioSource, Delivery, ImageFormat
+from actors.core.choices import AudioSource, Delivery, Device, ImageFormat
 from actors.core.clip import Clip, VideoFrames
 from actors.core.errors import ExitCode, InputError
 from actors.core.kind import ModelKind, ModelTensors
@@ -23,7 +23,7 @@ from jobs.audio.feature_making import window_rows
 from jobs.audio.scan import Survey
 from jobs.audio.source import Recorded, Speech, read_recorded, read_shown, read_speech
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
-from jobs.cluster.placement import CUDA, CUDA_BATCH
+from jobs.cluster.placement import CUDA_BATCH
 from jobs.console import say, terminal
 from jobs.inputs.options import load_options
 from jobs.inputs.sample_frames import sample_frames
@@ -233,7 +233,7 @@ def _print_model(
         say(console, f"warning: {said}; {tried.mixing}", style="yellow")
     if tried.cuda:
         try:
-            try_network(path, tensors, kind, provider=CUDA, batch=batch or tensors.batch or CUDA_BATCH)
+            try_network(path, tensors, kind, device=Device.CUDA, batch=batch or tensors.batch or CUDA_BATCH)
             say(console, "provider: and on CUDA")
         except InputError as error:
             say(console, f"provider: not on CUDA ({error.problem})")

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 
+from actors.network.runtime import cpu_session
 from jobs.models.layers import Floats, Graph, Value
 
 PLANES = 3
@@ -48,11 +48,7 @@ def picture_head(graph: Graph, x: Value, name: str, sample: dict[str, Floats]) -
 def _features(graph: Graph, x: Value, sample: dict[str, Floats]) -> Floats:
     shapes = {key: values.shape[1:] for key, values in sample.items()}
     model = graph.model("features", shapes, {x.name: (x.channels, "height", "width")})
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    (features,) = session.run([x.name], sample)
+    (features,) = cpu_session(model, threads=1, fused=False).run([x.name], sample)
     return np.asarray(features, np.float32)
 
 

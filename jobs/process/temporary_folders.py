@@ -20,7 +20,7 @@ PREFIX = "mouthpiece-"
 # Locked by the process whose folder it lies in, for as long as that lives, in whatever container it does.
 MARK = ".mouthpiece"
 
-# A worker locks the file by which it loads its network right after making it, see `actors.network.session`.
+# A worker locks the file by which it loads its network right after making it, see `actors.network.runtime`.
 OLD_SECONDS = 60.0
 SHELL = re.compile(r"mouthpiece-[a-z0-9_]{8}")
 NETWORK = re.compile(r"mouthpiece-loading-[a-z0-9_]{8}\.onnx")

@@ -15,7 +15,7 @@ from rich.console import Console
 
 import actors
 from actors.core.audio_track import AudioTrack
-from actors.core.choices import ImageFormat, Precision
+from actors.core.choices import Device, ImageFormat, Precision
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
 from actors.files import storage
 from actors.files.run_folder import RunFolder
@@ -414,7 +414,9 @@ class _Run:
             # Nobody renders yet: on CPUs the encoder may have all cores of a node.
             threads = max(1, int(there.smallest_node_cpus)) if choice.provider == CPU else 1
             cpus = float(threads) if there.cpus and choice.provider == CPU else placement.resources["num_cpus"]
-            config = EncoderConfig(audio.encoder, audio.tensors, choice.provider, threads, placement.gpus)
+            config = EncoderConfig(
+                audio.encoder, audio.tensors, Device.of_provider(choice.provider), threads, placement.gpus
+            )
             with encoder_actor(config, cpus=cpus, wait=self._options.wait) as encode:
                 rows = make_features(folder, audio, kind, feature_rows(audio, kind, encode))
                 if remark := encode.remark():

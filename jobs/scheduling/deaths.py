@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from actors.core.errors import error_text
+
 # Ray's account of a death has some 1,500 characters; what it says of the cause stands towards the end.
 LONGEST_RECORDED, LONGEST_SAID = 8000, 240
 
@@ -60,5 +62,4 @@ def cause(reason: str) -> str:
 def account(error: Exception) -> str:
     """All that an error of Ray's says, on one line."""
     cause = getattr(error, "cause", None) or error
-    text = " ".join(str(cause).split()) or type(cause).__name__
-    return f"{type(cause).__name__}: {text[:LONGEST_RECORDED]}"
+    return f"{type(cause).__name__}: {error_text(cause)[:LONGEST_RECORDED]}"

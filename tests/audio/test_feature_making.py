@@ -21,13 +21,12 @@ from mixing import SORTS, mix
 from onnx import TensorProto, helper, numpy_helper
 from ray.cluster_utils import Cluster
 
-from actors.core.choices import AudioSource
+from actors.core.choices import AudioSource, Device
 from actors.core.errors import ExitCode, InputError, StoppedError
 from actors.core.mel import RATE, mel_spectrogram, mel_windows
 from actors.kinds import all_kinds
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig, EncoderTensors, read_encoder
-from actors.network.session import CPU
 from jobs.audio.decoding import mono
 from jobs.audio.feature_making import (
     Rows,
@@ -239,7 +238,7 @@ def test_an_encoder_that_depends_on_chance_is_refused(tmp_path: Path, recording:
 
 def test_the_actor_gives_what_the_process_itself_would(cluster: Cluster, recording: Path, encoder: Path) -> None:
     speech = read_speech(str(recording), str(encoder), UNET_328)
-    config = EncoderConfig(speech.encoder, speech.tensors, CPU, threads=1, gpus=0)
+    config = EncoderConfig(speech.encoder, speech.tensors, Device.CPU, threads=1, gpus=0)
     with connected(cluster), encoder_actor(config, cpus=1, wait=60) as encode:
         rows = np.concatenate(list(feature_rows(speech, UNET_328, encode)))
     assert np.array_equal(rows, rows_of(speech))
@@ -250,10 +249,10 @@ def test_what_is_wrong_with_the_encoder_comes_back_from_the_actor(
 ) -> None:
     wrong = write_encoder(tmp_path / "wrong.onnx", features=500, declared="wide")
     speech = read_speech(str(recording), str(wrong), UNET_328)
-    config = EncoderConfig(speech.encoder, speech.tensors, CPU, threads=1, gpus=0)
+    config = EncoderConfig(speech.encoder, speech.tensors, Device.CPU, threads=1, gpus=0)
     with (
         connected(cluster),
-        pytest.raises(InputError, match=r"gave \(32, 500\) for 32 windows") as caught,
+        pytest.raises(InputError, match=r"gives \(32, 500\) for 32 windows") as caught,
         encoder_actor(config, cpus=1, wait=60),
     ):
         pass
@@ -265,7 +264,7 @@ def test_an_encoder_without_room_is_not_waited_for_without_end(
     cluster: Cluster, recording: Path, encoder: Path
 ) -> None:
     speech = read_speech(str(recording), str(encoder), UNET_328)
-    config = EncoderConfig(speech.encoder, speech.tensors, CPU, threads=1, gpus=0)
+    config = EncoderConfig(speech.encoder, speech.tensors, Device.CPU, threads=1, gpus=0)
     with (
         connected(cluster),
         pytest.raises(StoppedError, match=r"no encoder became ready within 0\.5 s"),
@@ -397,7 +396,7 @@ def test_networks_that_are_no_encoders_are_refused(tmp_path: Path, form: dict[st
 
 
 def encoder_of(path: Path) -> Encoder:
-    return Encoder(EncoderConfig(str(path), read_encoder(str(path)), CPU, threads=1, gpus=0))
+    return Encoder(EncoderConfig(str(path), read_encoder(str(path)), Device.CPU, threads=1, gpus=0))
 
 
 def test_an_encoder_that_cannot_run_the_batch_it_declares_encodes_windows_alone(tmp_path: Path, encoder: Path) -> None:

@@ -16,6 +16,7 @@ from lone import MARK, worker_and_block
 from numpy.typing import NDArray
 from small import Result, SmallClip
 
+from actors.core.choices import Device
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport
@@ -93,7 +94,7 @@ def test_no_byte_changes(
 def test_sessions_give_the_same_bits(tmp_path: Path, fixed: int | None, ready_planes: bool) -> None:
     path = str(small.write_face_model(tmp_path / "m.onnx", batch=fixed))
     tensors = read_model(path, UNET_328)
-    options = SessionOptions(CPU, batch=2, ready_planes=ready_planes)
+    options = SessionOptions(Device.CPU, batch=2, ready_planes=ready_planes)
     whole, decoder = (Session(path, tensors, UNET_328, replace(options, faces=faces)) for faces in (False, True))
     assert whole.batch == decoder.batch == 2
     decoder.warm_up()

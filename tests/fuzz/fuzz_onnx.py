@@ -12,11 +12,12 @@ from fuzz_base import FileReader
 from mutations import EDGES, LARGE_EDGES, WORDS, mutate_bytes
 from onnx import TensorProto, helper, numpy_helper
 
+from actors.core.choices import Device
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
-from actors.network.session import CPU, Session, SessionOptions
+from actors.network.session import Session, SessionOptions
 
-_OPTIONS = SessionOptions(CPU, threads=1, batch=1, gpu_mem_limit=0)
+_OPTIONS = SessionOptions(Device.CPU, threads=1, batch=1, gpu_memory=0)
 _OPERATORS = (
     "Conv",
     "Add",

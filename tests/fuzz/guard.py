@@ -17,14 +17,14 @@ from pathlib import Path
 import numpy as np
 from opens import Watch
 
-from actors.core.choices import Interpolation
+from actors.core.choices import Device, Interpolation
 from actors.core.clip import FaceBox, VideoFrames
 from actors.core.errors import InputError, StoppedError
 from actors.core.video_packets import KeyPacket, Packets
 from actors.files import storage
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
-from actors.network.session import CPU, Session, SessionOptions
+from actors.network.session import Session, SessionOptions
 from actors.rendering.blocks import BlockRequest, load_block
 from jobs.audio.scan import survey
 from jobs.clip import read_clip, read_features, read_windows
@@ -59,7 +59,7 @@ def decode_video(path: str) -> str:
 
 
 def build_session(path: str) -> str:
-    Session(path, read_model(path, UNET_328), UNET_328, SessionOptions(CPU))
+    Session(path, read_model(path, UNET_328), UNET_328, SessionOptions(Device.CPU))
     return "a session"
 
 

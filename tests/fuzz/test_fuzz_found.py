@@ -21,12 +21,12 @@ from guarded import run_guarded
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from actors.core.choices import Interpolation
+from actors.core.choices import Device, Interpolation
 from actors.core.clip import FaceBox, ImageFrames
 from actors.core.errors import InputError
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
-from actors.network.session import CPU, Session, SessionOptions
+from actors.network.session import Session, SessionOptions
 from actors.rendering.blocks import BlockRequest, load_block
 from jobs.clip import read_clip, read_features
 from jobs.clip.images import image_files, read_images
@@ -189,7 +189,7 @@ def test_a_network_whose_operators_are_not_for_the_terminal(tmp_path: Path, oper
     proto.graph.node[0].domain = ""
     onnx.save(proto, path)
     tensors = read_model(path, UNET_328)
-    require_line(lambda: Session(path, tensors, UNET_328, SessionOptions(CPU)))
+    require_line(lambda: Session(path, tensors, UNET_328, SessionOptions(Device.CPU)))
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\nb"], ids=["a NUL", "a line break"])

@@ -12,11 +12,11 @@ import pytest
 import reference_kinds as kinds
 from numpy.typing import NDArray
 
-from actors.core.choices import Precision
+from actors.core.choices import Device, Precision
 from actors.core.kind import ModelKind
 from actors.kinds import all_kinds
 from actors.network.recognition import recognise_model
-from actors.network.session import CPU, Session, SessionOptions
+from actors.network.session import Session, SessionOptions
 from jobs.models.unet import build_unet
 from jobs.models.wav2lip import build_wav2lip
 
@@ -29,7 +29,7 @@ COUNT = 3
 
 def session_of(path: Path, batch: int, precision: Precision = Precision.FP32) -> tuple[ModelKind, Session]:
     kind, tensors = recognise_model(str(path), all_kinds())
-    return kind, Session(str(path), tensors, kind, SessionOptions(CPU, batch=batch, precision=precision))
+    return kind, Session(str(path), tensors, kind, SessionOptions(Device.CPU, batch=batch, precision=precision))
 
 
 def inputs(kind: ModelKind) -> tuple[Pixels, Floats]:

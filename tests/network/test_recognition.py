@@ -14,13 +14,14 @@ import small
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from actors.core.choices import Device
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind, ModelTensors
 from actors.files.digests import model_digest
 from actors.kinds import all_kinds, kinds_named
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model, recognise_model
-from actors.network.session import CPU, Session, SessionOptions
+from actors.network.session import Session, SessionOptions
 
 Dims = list[int | str | None]
 
@@ -275,7 +276,7 @@ def test_an_input_that_nothing_reads_is_not_fed(tmp_path: Path) -> None:
     path = write_runnable(tmp_path / "m.onnx", UNET_328, shapes)
     tensors = read_model(path, UNET_328)
     assert tensors.image == "a"
-    Session(path, tensors, UNET_328, SessionOptions(CPU)).warm_up()
+    Session(path, tensors, UNET_328, SessionOptions(Device.CPU)).warm_up()
 
 
 def test_planes_that_come_last_are_told(tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ import pytest
 import small
 from onnx import TensorProto, helper, numpy_helper
 
+from actors.core.choices import Device
 from actors.core.errors import InputError
 from actors.core.kind import ModelTensors
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network import sandbox
 from actors.network.audio_encoder import read_encoder
 from actors.network.recognition import read_model
-from actors.network.sandbox import CPU, Limits, limits_for, try_encoder, try_network
+from actors.network.sandbox import Limits, limits_for, try_encoder, try_network
 from actors.network.shape_folding import ready_network
 from actors.network.size_bounds import MOST_CALLED, is_plain
 from jobs.inputs.inputs import read_inputs
@@ -196,9 +197,9 @@ def test_a_graph_of_very_many_nodes_is_not_looked_through(tmp_path: Path) -> Non
 
 
 def test_a_gpu_may_take_any_memory() -> None:
-    assert limits_for(1, "CUDAExecutionProvider").memory == 0
-    assert limits_for(1, CPU).memory > 0
-    assert limits_for(9, CPU).cpu_seconds > limits_for(1, CPU).cpu_seconds
+    assert limits_for(1, Device.CUDA).memory == 0
+    assert limits_for(1, Device.CPU).memory > 0
+    assert limits_for(9, Device.CPU).cpu_seconds > limits_for(1, Device.CPU).cpu_seconds
 
 
 def test_tensors_that_are_not_the_models_are_told(tmp_path: Path) -> None:

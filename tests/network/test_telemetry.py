@@ -28,9 +28,9 @@ from rich.console import Console
 from jobs.cluster.connection import connect
 
 def infer(model):
-    from actors.network import session
-    made = session.ort.InferenceSession(model, providers=["CPUExecutionProvider"])
-    inputs = {one.name: session.np.zeros([1 if isinstance(n, str) else n for n in one.shape], "f4")
+    from actors.network import runtime
+    made = runtime.ort.InferenceSession(model, providers=["CPUExecutionProvider"])
+    inputs = {one.name: runtime.np.zeros([1 if isinstance(n, str) else n for n in one.shape], "f4")
               for one in made.get_inputs()}
     return len(made.run(None, inputs))
 

@@ -22,9 +22,9 @@ from actors.core.errors import InputError
 from actors.files.run_folder import RunFolder
 from actors.network.cpu_kind import cpu_kind
 from actors.network.operators import mixing_cause, quantised_operators, unsteady_operators
-from actors.network.session import CPU, Session
+from actors.network.session import Session
 from actors.rendering.worker_session import Ready, ready_session
-from jobs.cluster.placement import Placement
+from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.requests import worker_config

@@ -8,7 +8,7 @@ import small
 from small import SmallClip
 
 from actors.core.audio_track import AudioTrack
-from actors.core.choices import Delivery, Interpolation, Loop, Precision
+from actors.core.choices import Delivery, Device, Interpolation, Loop, Precision
 from actors.core.clip import FaceBox, ImageFrames
 from actors.core.pairing import Pairing
 from actors.files.digests import code_digest, model_digest
@@ -16,7 +16,6 @@ from actors.files.node_check import NodeCheck
 from actors.files.run_folder import RunFolder
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
-from actors.network.session import CPU
 from actors.rendering.blocks import Block, BlockRequest, load_block
 from actors.rendering.compositor import Compositor
 from actors.rendering.worker_config import WorkerConfig
@@ -44,7 +43,7 @@ def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None
         tensors=read_model(str(model), UNET_328),
         kind=UNET_328,
         pairing=Pairing(Loop.BOUNCE, small.BACKGROUNDS),
-        provider=CPU,
+        provider=Device.CPU.provider,
         precision=Precision.FP32,
         threads=1,
         finishers=how.get("finishers", 0),

@@ -1,0 +1,225 @@
+"""ONNX Runtime: sessions on the device that was asked for, or none at all. No other module imports the runtime.
+
+It takes a second to load and threads to keep, so a driver never imports this module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import importlib.metadata
+import io
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from actors.core.choices import Device, Precision
+from actors.core.errors import InputError, NoCudaError, StoppedError, error_text
+
+InferenceSession: TypeAlias = ort.InferenceSession
+
+# Work that belongs on the GPU. Nodes that only compute shapes are put on the CPU by the CUDA provider itself.
+HEAVY_OPERATORS = frozenset({"Conv", "ConvTranspose", "FusedConv", "Gemm", "MatMul", "Resize", "Upsample"})
+
+# What Linux shows of NVIDIA's driver, itself or under Windows.
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
+
+
+def open_session(
+    path: str,
+    graph: onnx.ModelProto,
+    device: Device = Device.CPU,
+    *,
+    threads: int = 1,
+    precision: Precision = Precision.FP32,
+    gpu_memory: int = 0,
+) -> InferenceSession:
+    """A session that runs a graph on a device and nowhere else.
+
+    Args:
+        path: the file that the graph was made of, for messages.
+        graph: what to run.
+        device: what to run it on.
+        threads: intra-op threads; 1 is right for CUDA.
+        precision: of the graph, for messages.
+        gpu_memory: bytes that the CUDA arena may take, 0 for no limit. Ray does not share out a GPU's memory.
+
+    Raises:
+        InputError: the runtime cannot load the graph, or leaves work on the CPU that belongs on the GPU.
+        NoCudaError: CUDA was asked for and not had.
+        StoppedError: the temporary folder cannot be written.
+    """
+    settings = _settings(threads, spinning=threads != 1)
+    providers: list[Any] = [Device.CPU.provider]
+    not_loaded = ""
+    if device is Device.CUDA:
+        not_loaded = _preload_cuda()
+        settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        providers = [(Device.CUDA.provider, _cuda_options(gpu_memory)), *providers]
+    try:
+        # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
+        with tempfile.NamedTemporaryFile(prefix="mouthpiece-loading-", suffix=".onnx") as file:
+            # Should this process be killed, the next run on this machine knows by the lock that nobody wants the file.
+            with contextlib.suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.write(graph.SerializeToString())
+            file.flush()
+            # enable_fallback=0: otherwise a provider that fails is replaced by the CPU with only a printed line.
+            session = ort.InferenceSession(file.name, settings, providers=providers, enable_fallback=0)
+    except OSError as error:
+        fix = "make room there, or set TMPDIR to a folder that can be written"
+        raise StoppedError(f"the temporary folder cannot be used ({error})", fix) from error
+    except Exception as error:  # the runtime's errors share no base class below Exception
+        message = error_text(error)
+        if device is Device.CUDA and "CUDA" in message:
+            raise _no_cuda(message) from error
+        problem = f"ONNX Runtime {ort.__version__} cannot load it"
+        if precision is Precision.FP16:
+            raise InputError(path, f"{problem} in half precision ({message})", "use --precision fp32") from error
+        raise InputError(path, f"{problem} ({message})", "export it again, with opset 17") from error
+    if session.get_providers()[0] != device.provider:
+        raise _no_cuda(not_loaded or "the CUDA provider did not load")
+    if heavy := sorted(HEAVY_OPERATORS.intersection(cpu_nodes(session) if device is Device.CUDA else ())):
+        fix = "export it again with opset 17, or use --device cpu"
+        raise InputError(path, f"CUDA left {', '.join(heavy)} on the CPU", fix)
+    return session
+
+
+def cpu_session(model: onnx.ModelProto, *, threads: int = 0, fused: bool = True) -> InferenceSession:
+    """A short-lived session on the CPU, whose threads sleep while another one runs.
+
+    Args:
+        model: what to run.
+        threads: intra-op threads; 0 for all cores.
+        fused: whether the runtime may make one layer of several, which rounds otherwise.
+    """
+    settings = _settings(threads, spinning=False)
+    if not fused:
+        settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    return ort.InferenceSession(model.SerializeToString(), settings, providers=[Device.CPU.provider])
+
+
+def cpu_nodes(session: InferenceSession) -> tuple[str, ...]:
+    """The operators that a session on a GPU runs on the CPU all the same, each once."""
+    parts = session.get_provider_graph_assignment_info()
+    on_cpu = {node.op_type for part in parts if part.ep_name == Device.CPU.provider for node in part.get_nodes()}
+    return tuple(sorted(on_cpu))
+
+
+def cuda_is_there() -> bool:
+    """Whether the installed runtime is built for CUDA and the system shows a GPU."""
+    return _built_for_cuda() and any(Path(device).exists() for device in GPU_DEVICES)
+
+
+def runtime_conflict() -> str | None:
+    """Says so when two builds of ONNX Runtime are installed: they share one folder and the last one wins."""
+    names = {dist.metadata["Name"] for dist in importlib.metadata.distributions()}
+    builds = sorted(names & {"onnxruntime", "onnxruntime-gpu"})
+    return " and ".join(builds) if len(builds) > 1 else None
+
+
+def converted_to_float16(model: onnx.ModelProto, *, keep_tensors: bool) -> onnx.ModelProto:
+    """The network with float16 weights and arithmetic; its nodes are not in order.
+
+    Args:
+        model: the network; changed.
+        keep_tensors: its inputs and outputs stay float32.
+    """
+    # Only asked for by --precision fp16, and slow to import.
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415
+
+    converted: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=keep_tensors)
+    return converted
+
+
+class DeviceBuffers:
+    """A session's inputs and outputs where it calculates, allocated once: inputs are written, outputs copied out."""
+
+    def __init__(
+        self,
+        session: InferenceSession,
+        device: Device,
+        inputs: Sequence[tuple[str, NDArray[Any]]],
+        outputs: Sequence[str],
+    ) -> None:
+        """Allocates the inputs.
+
+        Args:
+            session: the network's.
+            device: what it runs on.
+            inputs: their names, each with an array of its type and sides.
+            outputs: names of those that are wanted.
+        """
+        self._session = session
+        self._device = device
+        self._names = outputs
+        self._inputs = [ort.OrtValue.ortvalue_from_numpy(array, device.value, 0) for _, array in inputs]
+        self._binding = session.io_binding()
+        for (name, _), value in zip(inputs, self._inputs, strict=True):
+            self._binding.bind_ortvalue_input(name, value)
+        self._outputs: list[ort.OrtValue] = []
+
+    def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
+        """The outputs, as arrays of the caller's own."""
+        for value, array in zip(self._inputs, inputs, strict=True):
+            value.update_inplace(np.ascontiguousarray(array))
+        if not self._outputs:
+            # The first run tells the shapes; from then on its buffers are used again.
+            for name in self._names:
+                self._binding.bind_output(name, self._device.value)
+            self._session.run_with_iobinding(self._binding)
+            self._outputs = self._binding.get_outputs()
+            for name, value in zip(self._names, self._outputs, strict=True):
+                self._binding.bind_ortvalue_output(name, value)
+        else:
+            self._session.run_with_iobinding(self._binding)
+        # On the CPU `numpy` shows the buffer itself, which the next run writes into.
+        shared = self._device is Device.CPU
+        return [np.array(value.numpy()) if shared else value.numpy() for value in self._outputs]
+
+
+def _settings(threads: int, *, spinning: bool) -> ort.SessionOptions:
+    settings = ort.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    settings.log_severity_level = 4
+    if not spinning:
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return settings
+
+
+def _built_for_cuda() -> bool:
+    return Device.CUDA.provider in ort.get_available_providers()
+
+
+def _preload_cuda() -> str:
+    """Loads CUDA and cuDNN from NVIDIA's packages, where the system has none; says what could not be loaded."""
+    if not _built_for_cuda():
+        raise _no_cuda("the installed ONNX Runtime is built without CUDA")
+    ort.set_default_logger_severity(4)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        ort.preload_dlls()
+    return said.getvalue().partition("\n")[0]
+
+
+def _no_cuda(why: str) -> NoCudaError:
+    clash = runtime_conflict()
+    fix = "install mouthpiece[cuda] and a driver for CUDA 13, or use --device cpu"
+    if clash:
+        fix = f"{clash} are both installed: uninstall both, then install onnxruntime-gpu alone"
+    return NoCudaError("--device cuda", f"a CUDA session was asked for and could not be had ({why})", fix)
+
+
+def _cuda_options(memory: int) -> dict[str, str]:
+    # TF32 would make "fp32" mean ten bits of mantissa; who wants speed asks for fp16.
+    chosen = {"device_id": "0", "arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
+    if memory:
+        chosen["gpu_mem_limit"] = str(memory)
+    return chosen
