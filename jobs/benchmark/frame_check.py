@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -15,15 +15,14 @@ import numpy as np
 from actors.core.choices import Precision
 from actors.core.pixels import Image
 from jobs.benchmark.material import Material
-from jobs.benchmark.matrix import BenchmarkDevice, Output
+from jobs.benchmark.matrix import JPEG_QUALITY, BenchmarkDevice, Output
 
 # Changing every value of a frame by up to two levels at random moved single values of its JPEG by 18 at most (measured
 # at quality 95 on frames of the demo and on noise).
 JPEG_LEVELS = 20
-
-# Of decoded references that are kept for the next system.
-MOST_BYTES = 512 << 20
-
+# So many frames of a trial are compared, and so many decoded references kept for the next system.
+MOST_CHECKED = 24
+MOST_KEPT = 64
 # In the face box of a video at the renderer's quality the peak signal-to-noise ratio was 35 dB or more for networks
 # that paint faces, and 29 dB for random weights (measured).
 VIDEO_DECIBEL = 25.0
@@ -33,17 +32,11 @@ VIDEO_IN_STEP = 0.75
 
 @dataclass(frozen=True, slots=True)
 class FrameVerdict:
-    """What came of a comparison.
+    """What came of a comparison."""
 
-    Attributes:
-        checked: frames whose pixels were compared.
-        worst: largest difference of one value from the reference, 0..255; of a video after its encoding.
-        fault: what is wrong, or empty.
-    """
-
-    checked: int
-    worst: int
-    fault: str = ""
+    checked: int = 0  # frames whose pixels were compared
+    worst: int = 0  # largest difference of one value from the reference, 0..255; of a video after its encoding
+    fault: str = ""  # what is wrong
 
 
 def tolerance(device: BenchmarkDevice, precision: Precision, output: Output) -> int:
@@ -60,23 +53,18 @@ def tolerance(device: BenchmarkDevice, precision: Precision, output: Output) -> 
 
 
 class Reference:
-    """The frames that everybody must render.
+    """The frames that everybody must render: PNG files ``frame_000000.png`` and so on in a folder, ``count`` of them.
 
-    Args:
-        folder: PNG files ``frame_000000.png`` and so on.
-        count: how many there are.
-        material: says which of them an output frame must look like.
-        quality: of JPEG.
+    The material says which of them an output frame must look like.
     """
 
-    def __init__(self, folder: Path, count: int, material: Material, quality: int) -> None:
+    def __init__(self, folder: Path, count: int, material: Material) -> None:
         self._folder = folder
         self._count = count
         self._material = material
-        self._quality = quality
-        self._read: dict[tuple[int, bool], Image] = {}
+        self._decoded = lru_cache(MOST_KEPT)(self._decode)
 
-    def sample(self, frames: int, most: int) -> tuple[int, ...]:
+    def sample(self, frames: int, most: int = MOST_CHECKED) -> tuple[int, ...]:
         """Output frames to look at, of those there is a reference for: spread evenly, both ends among them."""
         known = [frame for frame in range(frames) if self._material.model_frame(frame) < self._count]
         if len(known) <= most:
@@ -84,27 +72,15 @@ class Reference:
         return tuple(known[round(i * (len(known) - 1) / (most - 1))] for i in range(most))
 
     def frame(self, frame: int, output: Output) -> Image:
-        """What output frame ``frame`` must decode to, ``(H, W, 3)`` uint8.
+        """What output frame ``frame`` must decode to, ``(H, W, 3)`` uint8; OSError where the reference is gone."""
+        return self._decoded(self._material.model_frame(frame), jpeg=output is Output.JPG)
 
-        Raises:
-            OSError: the reference is gone.
-        """
-        number = self._material.model_frame(frame)
-        key = (number, output is Output.JPG)
-        if key not in self._read:
-            image = read_image(self._folder / f"frame_{number:06d}.png")
-            if output is Output.JPG:
-                image = through_jpeg(image, self._quality)
-            if sum(kept.nbytes for kept in self._read.values()) > MOST_BYTES:
-                self._read.clear()
-            self._read[key] = image
-        return self._read[key]
+    def _decode(self, number: int, *, jpeg: bool) -> Image:
+        image = read_image(self._folder / f"frame_{number:06d}.png")
+        return through_jpeg(image) if jpeg else image
 
     def likeness(self, found: Image, frame: int, other: int) -> float:
-        """Peak signal-to-noise ratio of a picture of ``frame`` to the reference of ``other``, in ``frame``'s box.
-
-        Minus infinity where there is no such reference, in decibel otherwise.
-        """
+        """`decibel` of a picture of ``frame`` and the reference of ``other`` in its box; minus infinity without one."""
         if other < 0 or self._material.model_frame(other) >= self._count:
             return -math.inf
         box = self._material.box(frame)
@@ -113,50 +89,33 @@ class Reference:
 
 
 def read_image(path: Path) -> Image:
-    """A picture file.
-
-    Raises:
-        OSError: it cannot be read.
-    """
+    """A picture file; OSError where it cannot be read."""
     image = cv2.imread(str(path))
     if image is None:
         raise OSError(f"{path.name} cannot be read")
     return np.asarray(image, np.uint8)
 
 
-def through_jpeg(image: Image, quality: int) -> Image:
+def through_jpeg(image: Image) -> Image:
     """The picture that OpenCV's own JPEG of ``image`` decodes to."""
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
 
 
 def difference(found: Image, wanted: Image) -> int:
     """The largest difference of two values at one place; 255 where the shapes differ."""
-    if found.shape != wanted.shape:
-        return 255
-    return int(cv2.absdiff(found, wanted).max())
+    return int(cv2.absdiff(found, wanted).max()) if found.shape == wanted.shape else 255
 
 
 def decibel(found: Image, wanted: Image) -> float:
-    """Peak signal-to-noise ratio; infinite for equal pictures, 0 where the shapes differ."""
-    if found.shape != wanted.shape:
-        return 0.0
-    error = float(np.mean(np.square(found.astype(np.float32) - wanted)))
-    return 10 * math.log10(255**2 / error) if error else math.inf
+    """Peak signal-to-noise ratio, above 360 for equal pictures; 0 where the shapes differ."""
+    return cv2.PSNR(found, wanted) if found.shape == wanted.shape else 0.0
 
 
-def check_frames(
-    folder: Path, output: Output, frames: int, reference: Reference, allowed: int, most: int
-) -> FrameVerdict:
-    """Compares frame files with the reference.
+def check_frames(folder: Path, output: Output, frames: int, reference: Reference, allowed: int) -> FrameVerdict:
+    """Compares frame files with the reference, from which a value may differ by so many levels.
 
-    Args:
-        folder: holds ``frame_000000`` and so on, and nothing else.
-        output: their format.
-        frames: how many there must be.
-        reference: what they must look like.
-        allowed: levels by which a value may differ.
-        most: how many to compare.
+    The folder must hold ``frame_000000`` and so on, as many as there are frames, and nothing else.
     """
     names = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     expected = {f"frame_{frame:06d}.{output}" for frame in range(frames)}
@@ -165,7 +124,7 @@ def check_frames(
     if extra := sorted(names - expected):
         return FrameVerdict(0, 0, f"{len(extra)} files are no frames of it, the first is {extra[0]}")
     worst = 0
-    sample = reference.sample(frames, most)
+    sample = reference.sample(frames)
     for checked, frame in enumerate(sample):
         try:
             found = read_image(folder / f"frame_{frame:06d}.{output}")
@@ -177,42 +136,29 @@ def check_frames(
     return FrameVerdict(len(sample), worst)
 
 
-def check_video(path: Path, frames: int, reference: Reference, most: int) -> FrameVerdict:
-    """Compares a video's face boxes with the reference, as closely as an encoder leaves them.
-
-    Args:
-        path: the video.
-        frames: how many it must have.
-        reference: what they must look like.
-        most: how many to compare.
-    """
-    sample = set(reference.sample(frames, most))
+def check_video(path: Path, frames: int, reference: Reference) -> FrameVerdict:
+    """Compares the face boxes of a video, which must have so many frames, as closely as an encoder leaves them."""
+    sample = set(reference.sample(frames))
     worst, in_step, checked, count = 0, 0, 0, 0
     try:
-        for count, picture in enumerate(_decoded(path), 1):
-            frame = count - 1
-            if frame not in sample:
-                continue
-            found = np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
-            worst = max(worst, difference(found, reference.frame(frame, Output.VIDEO)))
-            checked += 1
-            near = {other: reference.likeness(found, frame, other) for other in (frame - 1, frame, frame + 1)}
-            if near[frame] < VIDEO_DECIBEL:
-                return FrameVerdict(
-                    checked, worst, f"frame {frame} of the video is {near[frame]:.1f} dB from the reference"
-                )
-            in_step += near[frame] == max(near.values())
+        with av.open(str(path)) as container:
+            for frame, picture in enumerate(container.decode(video=0)):
+                count = frame + 1
+                if frame not in sample:
+                    continue
+                found = np.asarray(picture.to_ndarray(format="bgr24"), np.uint8)
+                worst = max(worst, difference(found, reference.frame(frame, Output.VIDEO)))
+                checked += 1
+                near = {other: reference.likeness(found, frame, other) for other in (frame - 1, frame, frame + 1)}
+                if near[frame] < VIDEO_DECIBEL:
+                    fault = f"frame {frame} of the video is {near[frame]:.1f} dB from the reference"
+                    return FrameVerdict(checked, worst, fault)
+                in_step += near[frame] == max(near.values())
     except (OSError, av.error.FFmpegError) as error:
         return FrameVerdict(checked, worst, f"the video cannot be decoded ({type(error).__name__})")
+    fault = ""
     if count != frames:
-        return FrameVerdict(checked, worst, f"the video has {count} frames instead of {frames}")
-    if in_step < VIDEO_IN_STEP * checked:
-        return FrameVerdict(
-            checked, worst, f"{checked - in_step} of {checked} frames of the video look like their neighbours"
-        )
-    return FrameVerdict(checked, worst)
-
-
-def _decoded(path: Path) -> Iterator[av.VideoFrame]:
-    with av.open(str(path)) as container:
-        yield from container.decode(video=0)
+        fault = f"the video has {count} frames instead of {frames}"
+    elif in_step < VIDEO_IN_STEP * checked:
+        fault = f"{checked - in_step} of {checked} frames of the video look like their neighbours"
+    return FrameVerdict(checked, worst, fault)

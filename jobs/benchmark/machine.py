@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 
@@ -21,45 +21,21 @@ QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine.
-
-    Attributes:
-        cpu: model of its processor.
-        cores: logical cores that this process may use.
-        memory_gib: physical memory.
-        gpu: name and driver of its first GPU, or ``None``.
-        system: name of the operating system.
-        versions: of Python and of the packages that matter.
-    """
+    """A machine: its processor's model, its GPU's name and driver, versions of what matters."""
 
     cpu: str
-    cores: int
+    cores: int  # logical ones that this process may use
     memory_gib: float
     gpu: str | None
-    system: str
     versions: dict[str, str]
-
-    def as_record(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
-
-    @property
-    def line(self) -> str:
-        """In a few words."""
-        gpu = f", {self.gpu}" if self.gpu else ", no GPU"
-        return f"{self.cores} cores of {self.cpu}, {self.memory_gib:.0f} GiB{gpu}"
 
 
 def this_machine() -> Machine:
     """The machine that this process runs on."""
-    return Machine(
-        cpu=_cpu(),
-        cores=usable_cores(),
-        memory_gib=round(psutil.virtual_memory().total / 2**30, 1),
-        gpu=_gpu(),
-        system=platform.system(),
-        versions=versions(),
-    )
+    info = Path("/proc/cpuinfo")
+    cpu = cpu_model(info.read_text(encoding="utf-8", errors="replace")) if info.exists() else ""
+    memory = round(psutil.virtual_memory().total / 2**30, 1)
+    return Machine(cpu or platform.processor() or platform.machine(), usable_cores(), memory, _gpu(), versions())
 
 
 def usable_cores() -> int:
@@ -70,27 +46,15 @@ def usable_cores() -> int:
 
 
 def quota_cores(quota: str) -> int:
-    """Whole cores that a control group's ``cpu.max`` allows (``"200000 100000"`` is two), at least one.
-
-    ``"max ..."`` or nothing allow any number.
-    """
+    """Whole cores that ``cpu.max`` allows, at least one: ``"200000 100000"`` two, ``"max ..."`` or nothing any."""
     allowed, _, period = quota.strip().partition(" ")
     return max(1, int(allowed) // int(period)) if allowed.isdecimal() and period.isdecimal() else sys.maxsize
 
 
 def cpu_model(cpuinfo: str) -> str:
     """The processor's name in ``/proc/cpuinfo``, or empty."""
-    for line in cpuinfo.splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() == "model name":
-            return " ".join(value.split())
-    return ""
-
-
-def _cpu() -> str:
-    path = Path("/proc/cpuinfo")
-    found = cpu_model(path.read_text(encoding="utf-8", errors="replace")) if path.exists() else ""
-    return found or platform.processor() or platform.machine()
+    found = re.search(r"^model name\s*:(.*)$", cpuinfo, re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""
 
 
 def _gpu() -> str | None:

@@ -26,14 +26,10 @@ from jobs.inputs.options import load_options
 
 # Output frames repeat with the backgrounds, but not before so many: enough to meet both ends of any short clip.
 LEAST_PERIOD = 128
-
 # Of the demo's clip only so many backgrounds: then reading them is as small a part of a short trial as reading a whole
 # clip is of hours of output.
 DEMO_BACKGROUNDS = 32
-
-# Of features that are made up.
-SEED = 328
-
+SEED = 328  # of features that are made up
 # Lossless, and three times quicker to write than OpenCV's default.
 PNG = (cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP)
 
@@ -44,30 +40,18 @@ class Material:
 
     Output frames are periodic: frame ``t`` and frame ``t + period`` have the same background and the same audio
     window, apart from the first ``kind.rows // 2`` frames, whose windows begin before the features.
-
-    Attributes:
-        name: the clip's, for tables.
-        clip: what ours is given.
-        box_flags: what ours is given beside it, as flags.
-        backgrounds: PNG files of all backgrounds, in order: what the others are given.
-        boxes: the face box of each.
-        rows: audio features ``(period, *kind.feature)`` float32, to be repeated.
-        folder: where files of features go.
-        width: of a frame, in pixels.
-        height: of a frame, in pixels.
-        kind: the contract of the networks.
     """
 
-    name: str
-    clip: str
-    box_flags: tuple[str, ...]
-    backgrounds: tuple[str, ...]
-    boxes: tuple[FaceBox, ...]
-    rows: NDArray[np.float32]
-    folder: Path
-    width: int
+    name: str  # for tables
+    clip: str  # what ours is given
+    box_flags: dict[str, str]  # the flags that ours is given beside it
+    backgrounds: tuple[str, ...]  # PNG files, in order: what the others are given
+    boxes: tuple[FaceBox, ...]  # the face box of each
+    rows: NDArray[np.float32]  # audio features (period, *kind.feature), to be repeated
+    folder: Path  # where files of features go
+    width: int  # of a frame, in pixels
     height: int
-    kind: ModelKind
+    kind: ModelKind  # the contract of the networks
 
     @property
     def period(self) -> int:
@@ -104,19 +88,12 @@ def period_of(backgrounds: int) -> int:
 
 
 def prepare(scratch: Path, clip: str | None, boxes: str | None, box: str | None, kind: ModelKind) -> Material:
-    """Reads a clip, or draws the demo's, and writes its frames as PNG.
+    """Reads a clip, or draws the demo's, and writes its frames as PNG into a folder.
 
-    Args:
-        scratch: existing folder for everything that is written.
-        clip: as `composite` takes it, or ``None`` for the demo's.
-        boxes: ``--rects``.
-        box: ``--rect``.
-        kind: what networks it is for. Where the demo has no features for it, or no clip could have any, they are made
-            up.
+    Where the demo has no features for the networks' kind, or no clip could have any, they are made up.
 
     Raises:
         InputError: the clip cannot be used, or has no full frames or no features.
-        OSError: the files cannot be written.
     """
     folder = scratch / "clip"
     if clip is None:
@@ -138,11 +115,11 @@ def prepare(scratch: Path, clip: str | None, boxes: str | None, box: str | None,
     else:
         raise InputError(options.clip, f"has no {kind.features_file}", "put the clip's features there")
     rows = np.arange(period) % len(features)
-    box_flags = [*(("--rects", boxes_file) if boxes_file else ()), *(("--rect", box) if box else ())]
+    flags = {"rects": boxes_file, "rect": box}
     return Material(
         name="the demo's beginning" if clip is None else found.id,
         clip=options.clip,
-        box_flags=tuple(box_flags),
+        box_flags={flag: value for flag, value in flags.items() if value},
         backgrounds=_write_backgrounds(found, scratch / "backgrounds"),
         boxes=found.boxes,
         rows=features[rows],
@@ -155,10 +132,8 @@ def prepare(scratch: Path, clip: str | None, boxes: str | None, box: str | None,
 
 def _write_backgrounds(clip: Clip, folder: Path) -> tuple[str, ...]:
     folder.mkdir()
-    frames = clip.frames
-    decoded = _images(frames) if isinstance(frames, ImageFrames) else _video(frames)
     paths = []
-    for index, frame in enumerate(decoded):
+    for index, frame in enumerate(_frames(clip.frames)):
         path = folder / f"{index:06d}.png"
         if not cv2.imwrite(str(path), frame, PNG):
             raise OSError(f"{path.name} cannot be written")
@@ -168,21 +143,18 @@ def _write_backgrounds(clip: Clip, folder: Path) -> tuple[str, ...]:
     return tuple(paths)
 
 
-def _images(frames: ImageFrames) -> Iterator[Image]:
-    for path in frames.paths:
-        image = cv2.imread(path)
-        if image is None:
-            raise InputError(path, "is not a whole image on a local disk", "write it again, or copy the clip here")
-        yield np.asarray(image, np.uint8)
-
-
-def _video(frames: VideoFrames | None) -> Iterator[Image]:
-    """All frames by decoding from the start: slow, simple, and not how the renderer does it."""
-    if frames is None:
-        return
-    try:
-        with av.open(frames.path) as container:
-            for frame in container.decode(video=0):
-                yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-    except (av.error.FFmpegError, OSError) as error:
-        raise InputError(frames.path, f"cannot be decoded ({error})", "encode it again") from error
+def _frames(frames: ImageFrames | VideoFrames | None) -> Iterator[Image]:
+    """All frames, of a video by decoding from the start: slow, simple, and not how the renderer does it."""
+    if isinstance(frames, ImageFrames):
+        for path in frames.paths:
+            image = cv2.imread(path)
+            if image is None:
+                raise InputError(path, "is not a whole image on a local disk", "write it again, or copy the clip here")
+            yield np.asarray(image, np.uint8)
+    elif frames is not None:
+        try:
+            with av.open(frames.path) as container:
+                for frame in container.decode(video=0):
+                    yield np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+        except (av.error.FFmpegError, OSError) as error:
+            raise InputError(frames.path, f"cannot be decoded ({error})", "encode it again") from error

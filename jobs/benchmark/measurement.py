@@ -1,177 +1,64 @@
-"""One measurement: what was run and what it gave."""
+"""One measurement: what a system was told to do, what it answered, and what its frames turned out to be."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from jobs.benchmark.frame_check import FrameVerdict
-from jobs.benchmark.matrix import Cell, Output, Regime, System
+from jobs.benchmark.matrix import Cell
 from jobs.benchmark.memory import Memory
 from jobs.benchmark.settings import Setting
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What a system is told to do.
-
-    Attributes:
-        cell: system, regime and format.
-        frames: output frames, from 0.
-        setting: workers, threads, batch and precision.
-        chosen: whether ours is told workers and batch too, instead of deciding for itself.
-        seconds: how long the bare network runs, whatever ``frames`` says; ``None`` for all others.
-    """
+    """What a system is told to do."""
 
     cell: Cell
-    frames: int
-    setting: Setting
-    chosen: bool = False
-    seconds: float | None = None
+    frames: int  # output frames, from 0
+    setting: Setting  # of ours the precision alone
+    chosen: bool = False  # whether ours is told workers and batch too, instead of deciding for itself
+    seconds: float | None = None  # how long the bare network runs, whatever frames says; none for all others
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a system says it did.
+    """What a system says it did; no figures where there is a fault."""
 
-    Attributes:
-        frames: output frames that were rendered.
-        steady_s: first frame begun to last file closed, seconds.
-        prepare_s: processor time for these frames spent before that time, over all processes.
-        setup_s: start of the program to the first frame begun, seconds.
-        wall_s: start of the program to its end, seconds.
-        cold: parts of the start-up in seconds, of ours alone.
-        cache_bytes: backgrounds in the object store, of ours alone.
-        faces: whether it ran the network's face encoder once per background, of ours alone.
-        layout: workers, threads and batch that it chose, of ours alone.
-        memory: what its processes held, where the system tells.
-        fault: why there is no answer, or empty; then all figures are 0.
-    """
-
-    frames: int = 0
-    steady_s: float = 0.0
-    prepare_s: float = 0.0
-    setup_s: float = 0.0
-    wall_s: float = 0.0
-    cold: dict[str, float] = field(default_factory=dict)
-    cache_bytes: int = 0
-    faces: bool = False
-    layout: tuple[int, int, int] | None = None
-    memory: Memory | None = None
-    fault: str = ""
+    frames: int = 0  # output frames that were rendered
+    steady_s: float = 0.0  # first frame begun to last file closed
+    prepare_s: float = 0.0  # processor time for these frames spent before that, over all processes
+    cold: dict[str, float] = field(default_factory=dict)  # parts of the start-up in seconds, of ours alone
+    cache_bytes: int = 0  # backgrounds in the object store, of ours alone
+    faces: bool = False  # whether ours ran the network's face encoder once per background
+    memory: Memory | None = None  # what its processes held, where the system tells
+    fault: str = ""  # why there is no answer
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A system's run in one repeat; times in seconds, memory in bytes.
+    """A system's run."""
 
-    Attributes:
-        regime: which network.
-        format: what was written.
-        system: who ran.
-        repeat: from 0.
-        order: place within the repeat, from 0.
-        frames: output frames.
-        workers: processes or threads it was given; of ours, what it chose.
-        threads: of each session.
-        batch: frames per inference.
-        precision: of the network.
-        steady_s: first frame begun to last file closed.
-        prepare_s: processor time for these frames spent before that, over all processes.
-        fps_steady: frames / steady_s.
-        fps: the figure that counts, frames / (steady_s + prepare_s / cores); ``None`` if it failed or is wrong.
-        setup_s: program start to first frame begun.
-        wall_s: program start to end.
-        frames_checked: frames compared with the reference.
-        worst_level: largest difference from it, 0..255.
-        pss: largest sum of proportional set sizes, 0 where unknown.
-        shared: shared memory in it.
-        private: largest private memory of one process.
-        worker_private: the same among ours' renderers.
-        cache_bytes: backgrounds in the object store.
-        faces: whether the network's face encoder ran once per background, ahead, instead of once per frame.
-        fault: why it does not count, or empty.
-        cold: parts of the start-up.
-    """
-
-    regime: Regime
-    format: Output
-    system: System
-    repeat: int
-    order: int
-    frames: int
-    workers: int
-    threads: int
-    batch: int
-    precision: str
-    steady_s: float
-    prepare_s: float
-    fps_steady: float
-    fps: float | None
-    setup_s: float
-    wall_s: float
-    frames_checked: int
-    worst_level: int
-    pss: int
-    shared: int
-    private: int
-    worker_private: int
-    cache_bytes: int
-    faces: bool
-    fault: str
-    cold: dict[str, float]
+    task: Assignment
+    answer: Answer
+    verdict: FrameVerdict
+    cores: int  # of the machine
+    repeat: int = 0  # from 0
 
     @property
-    def cell(self) -> Cell:
-        """What was measured."""
-        return Cell(self.regime, self.format, self.system)
+    def fault(self) -> str:
+        """Why it does not count, or empty."""
+        return self.answer.fault or self.verdict.fault
 
+    @property
+    def fps(self) -> float | None:
+        """Frames per second, preparation charged as if it had been spread over all cores; none if it is at fault."""
+        charged = self.answer.steady_s + self.answer.prepare_s / self.cores
+        return None if self.fault else self.answer.frames / charged
 
-def counted_fps(frames: int, steady_s: float, prepare_s: float, cores: int) -> float:
-    """Frames per second with the preparation charged as if it had been spread over all cores.
-
-    Args:
-        frames: output frames.
-        steady_s: first frame begun to last file closed, seconds.
-        prepare_s: processor time of preparation, summed over processes.
-        cores: of the machine.
-    """
-    return frames / (steady_s + prepare_s / cores)
-
-
-def make_trial(
-    assignment: Assignment, answer: Answer, verdict: FrameVerdict, *, repeat: int, order: int, cores: int
-) -> Measurement:
-    """Joins what was asked, what was answered and what the frames turned out to be."""
-    cell, setting, frames = assignment.cell, assignment.setting, answer.frames or assignment.frames
-    fault = answer.fault or verdict.fault
-    steady = answer.steady_s
-    workers, threads, batch = answer.layout or (setting.workers, setting.threads, setting.batch)
-    memory = answer.memory or Memory(0, 0, 0, 0, (), 0)
-    return Measurement(
-        regime=cell.regime,
-        format=cell.output,
-        system=cell.system,
-        repeat=repeat,
-        order=order,
-        frames=frames,
-        workers=workers,
-        threads=threads,
-        batch=batch,
-        precision=setting.precision.value,
-        steady_s=steady,
-        prepare_s=answer.prepare_s,
-        fps_steady=frames / steady if steady else 0.0,
-        fps=None if fault else counted_fps(frames, steady, answer.prepare_s, cores),
-        setup_s=answer.setup_s,
-        wall_s=answer.wall_s,
-        frames_checked=verdict.checked,
-        worst_level=verdict.worst,
-        pss=memory.pss,
-        shared=memory.shared,
-        private=memory.private,
-        worker_private=memory.worker,
-        cache_bytes=answer.cache_bytes,
-        faces=answer.faces,
-        fault=fault,
-        cold=answer.cold,
-    )
+    def as_record(self) -> dict[str, Any]:
+        """For JSON."""
+        own = {"repeat": self.repeat, "fps": self.fps, "fault": self.fault}
+        checked = {"frames_checked": self.verdict.checked, "worst_level": self.verdict.worst}
+        return asdict(self.task.cell) | asdict(self.task.setting) | asdict(self.answer) | checked | own

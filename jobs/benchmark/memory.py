@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import psutil
 
 ROLLUP = "smaps_rollup"
+# What Ray calls the processes of ours that render.
+RENDERER = "ray::Compositor"
 # Looking is work too, and it is charged to the machine that is being measured: at most this share of one core. A dozen
 # processes take 40 ms, so that seconds pass between two looks.
 SHARE = 0.02
@@ -19,45 +21,23 @@ LEAST_PAUSE = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class ProcessMemory:
-    """One process at one moment, in bytes.
-
-    Attributes:
-        role: what it is, without paths or arguments.
-        pss: its memory, with its proportional share of what it shares with others.
-        private: what it alone holds.
-        shared: its proportional share of shared memory (Ray's object store lies there).
-    """
-
-    role: str
-    pss: int
-    private: int
-    shared: int
-
-
-@dataclass(frozen=True, slots=True)
 class Memory:
-    """What was seen of a process tree.
+    """What was seen of a process, or of a process tree, in bytes."""
 
-    Attributes:
-        pss: largest sum over all processes at one moment, bytes.
-        shared: the shared memory in it.
-        private: largest private memory of one process at any moment.
-        worker: the same among processes whose role is a renderer's (``ray::Compositor``), 0 if there was none. Looked
-            at more often than the rest: a short run may end between two looks.
-        processes: all processes at the moment of the largest sum, largest first.
-        samples: moments looked at.
-    """
+    pss: int = 0  # largest sum over all processes at one moment, each with its share of what it shares with others
+    shared: int = 0  # the shared memory in it (Ray's object store lies there)
+    processes: int = 0  # how many they were
+    private: int = 0  # largest memory that one process alone held at any moment
+    worker: int = 0  # of one of ours' renderers; looked at more often: a short run may end between two looks
 
-    pss: int
-    shared: int
-    private: int
-    worker: int
-    processes: tuple[ProcessMemory, ...]
-    samples: int
-
-
-WORKER_ROLE = "ray::Compositor"
+    def with_moment(self, seen: Collection[Memory]) -> Memory:
+        """The largest of this and of all processes at one more moment."""
+        pss, shared = sum(process.pss for process in seen), sum(process.shared for process in seen)
+        return replace(
+            replace(self, pss=pss, shared=shared, processes=len(seen)) if pss > self.pss else self,
+            private=max([self.private, *(process.private for process in seen)]),
+            worker=max([self.worker, *(process.worker for process in seen)]),
+        )
 
 
 def supported() -> bool:
@@ -65,32 +45,15 @@ def supported() -> bool:
     return Path("/proc/self", ROLLUP).exists()
 
 
-def parse_rollup(text: str, role: str) -> ProcessMemory:
+def parse_rollup(text: str, *, renders: bool) -> Memory:
     """One process from its ``smaps_rollup``, whose numbers are KiB."""
-    fields = dict.fromkeys(("Pss", "Private_Clean", "Private_Dirty", "Pss_Shmem"), 0)
+    sizes = dict.fromkeys(("Pss", "Private_Clean", "Private_Dirty", "Pss_Shmem"), 0)
     for line in text.splitlines():
         name, _, rest = line.partition(":")
-        if name in fields:
-            fields[name] = int(rest.split()[0]) << 10
-    private = fields["Private_Clean"] + fields["Private_Dirty"]
-    return ProcessMemory(role, fields["Pss"], private, fields["Pss_Shmem"])
-
-
-def role_of(command: list[str]) -> str:
-    """What a process is, from its command line: ``ray::Compositor``, ``raylet``, ``single.py``, ``jobs``."""
-    if not command or not command[0]:
-        return "unknown"
-    if command[0].startswith("ray::"):
-        return command[0].partition(".")[0].partition("(")[0].split()[0]
-    name = Path(command[0]).name
-    if not name.startswith("python"):
-        return name
-    arguments = [argument for argument in command[1:] if argument != "-u"]
-    if arguments[:1] == ["-m"] and len(arguments) > 1:
-        return arguments[1]
-    if arguments and not arguments[0].startswith("-"):
-        return Path(arguments[0]).name
-    return name
+        if name in sizes:
+            sizes[name] = int(rest.split()[0]) << 10
+    private = sizes["Private_Clean"] + sizes["Private_Dirty"]
+    return Memory(sizes["Pss"], sizes["Pss_Shmem"], 1, private, private if renders else 0)
 
 
 def family(root: psutil.Process) -> list[psutil.Process]:
@@ -101,16 +64,17 @@ def family(root: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def look(root: psutil.Process) -> dict[int, ProcessMemory]:
-    """A process and its descendants now, by process id, largest first; those that end meanwhile are left out."""
+def look(root: psutil.Process) -> dict[int, Memory]:
+    """A process and its descendants now, by process id; those that end meanwhile are left out."""
     found = {}
     for process in family(root):
         try:
             text = Path("/proc", str(process.pid), ROLLUP).read_text(encoding="ascii")
-            found[process.pid] = parse_rollup(text, role_of(process.cmdline()))
+            renders = "".join(process.cmdline()[:1]).startswith(RENDERER)
         except (OSError, psutil.Error):
             continue
-    return dict(sorted(found.items(), key=lambda item: item[1].pss, reverse=True))
+        found[process.pid] = parse_rollup(text, renders=renders)
+    return found
 
 
 def anonymous(pid: int) -> int:
@@ -125,75 +89,38 @@ def anonymous(pid: int) -> int:
     return memory.rss - memory.shared
 
 
-class Peak:
-    """The largest of what was seen so far."""
-
-    def __init__(self) -> None:
-        self._memory = Memory(0, 0, 0, 0, (), 0)
-
-    def add(self, processes: tuple[ProcessMemory, ...]) -> None:
-        """Takes one more moment into account."""
-        before = self._memory
-        pss = sum(process.pss for process in processes)
-        top = pss > before.pss
-        private = [process.private for process in processes]
-        workers = [process.private for process in processes if process.role == WORKER_ROLE]
-        self._memory = Memory(
-            pss=pss if top else before.pss,
-            shared=sum(process.shared for process in processes) if top else before.shared,
-            private=max([before.private, *private]),
-            worker=max([before.worker, *workers]),
-            processes=processes if top else before.processes,
-            samples=before.samples + 1,
-        )
-
-    def add_worker(self, private: int) -> None:
-        """Takes one more look at a renderer alone into account."""
-        self._memory = replace(self._memory, worker=max(self._memory.worker, private))
-
-    def seen(self) -> Memory | None:
-        """The result, or ``None`` where nothing was seen."""
-        return self._memory if self._memory.samples else None
-
-
 class Sampler:
-    """Looks at a process tree again and again from a thread of its own while a ``with`` block runs."""
+    """Looks at a process tree again and again from a thread of its own while a ``with`` block runs.
+
+    ``memory`` is what was seen so far, ``None`` where the system cannot tell or the process was gone at once.
+    """
 
     def __init__(self, pid: int) -> None:
+        self.memory: Memory | None = None
         self._pid = pid
-        self._peak = Peak()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="memory", daemon=True)
 
     def __enter__(self) -> Self:
-        if supported():
-            self._thread.start()
+        self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._end.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self._thread.join()
 
     def _run(self) -> None:
-        try:
-            root = psutil.Process(self._pid)
-        except psutil.Error:
+        if not supported() or not psutil.pid_exists(self._pid):
             return
+        root, seen = psutil.Process(self._pid), Memory()
         while True:
             began = time.thread_time()
             processes = look(root)
             if processes:
-                self._peak.add(tuple(processes.values()))
-            renderers = [pid for pid, memory in processes.items() if memory.role == WORKER_ROLE]
+                seen = self.memory = seen.with_moment(processes.values())
             until = time.monotonic() + max(LEAST_PAUSE, (time.thread_time() - began) / SHARE)
             while (left := until - time.monotonic()) > 0:
                 if self._end.wait(min(left, LEAST_PAUSE)):
                     return
-                for pid in renderers:
-                    self._peak.add_worker(anonymous(pid))
-
-    @property
-    def memory(self) -> Memory | None:
-        """What was seen; ``None`` where the system cannot tell or the process was gone at once."""
-        return self._peak.seen()
+                for pid in (pid for pid, process in processes.items() if process.worker):
+                    seen = self.memory = replace(seen, worker=max(seen.worker, anonymous(pid)))

@@ -25,7 +25,9 @@ from actors.files.run_folder import RunFolder, new_driver_mark
 from actors.rendering.blocks import load_block
 from actors.rendering.compositor import Compositor
 from jobs.benchmark.material import Material
+from jobs.benchmark.matrix import JPEG_QUALITY
 from jobs.benchmark.subprocesses import run_process
+from jobs.benchmark.systems import Runner
 from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
@@ -41,74 +43,36 @@ MODES: dict[str, dict[str, Any]] = {
     "feather": {"blend": "feather"},
     "feather, colour-match": {"blend": "feather", "colour_match": True},
     "feather, smooth-crops": {"blend": "feather", "smooth_crops": True},
-    "all, with parsing": {"blend": "feather", "colour_match": True, "smooth_crops": True, "parsing": ""},
+    "all, with parsing": {"blend": "feather", "colour_match": True, "smooth_crops": True},
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ModeCost:
-    """One mode; times in milliseconds per frame, medians over the repeats.
+    """One mode; times in milliseconds per frame, medians over the repeats."""
 
-    Attributes:
-        mode: its name in `MODES`.
-        inference_ms: the network, run for neighbours too where colours are matched.
-        composite_ms: prediction to finished patch, its seam measured.
-        total_ms: all stages.
-        low_ms: all stages in the quickest repeat.
-        high_ms: and in the slowest.
-        seam: median over the frames.
-        seam_worst: the largest.
-    """
-
-    mode: str
-    inference_ms: float
-    composite_ms: float
-    total_ms: float
-    low_ms: float
-    high_ms: float
-    seam: float
-    seam_worst: float
+    mode: str  # its name in `MODES`
+    inference_ms: float  # the network, run for neighbours too where colours are matched
+    composite_ms: float  # prediction to finished patch, its seam measured
+    total_ms: float  # all stages
+    low_ms: float  # all stages in the quickest repeat
+    high_ms: float  # and in the slowest
+    seam: float  # median over the frames, see `actors.core.seam`
+    seam_worst: float  # the largest
 
 
-def measure_modes(
-    material: Material, model: str, scratch: Path, *, quality: int, repeats: int, limit: float
-) -> tuple[list[ModeCost], str]:
-    """Measures all modes in a process of its own.
-
-    Args:
-        material: the clip.
-        model: the network's file.
-        scratch: existing folder for files.
-        quality: of the JPEGs that frames are written as.
-        repeats: rounds through all modes.
-        limit: seconds that it may take.
-
-    Returns:
-        One row for each mode, and why there is none, or empty.
-    """
+def measure_modes(runner: Runner, repeats: int) -> tuple[list[ModeCost], str]:
+    """Measures all modes in a process of its own, in so many rounds; rows, and why there are none, or empty."""
+    material, scratch = runner.material, runner.scratch
     out = scratch / "modes"
     RunFolder.at(out).make_folders(frames=True, segments=True)
-    masks = _write_masks(material, scratch / "parsing")
-    box_flags = {flag.removeprefix("--"): value for flag, value in zip(*[iter(material.box_flags)] * 2, strict=True)}
-    base = {
-        "clip": material.clip,
-        "model": model,
-        "out": str(out),
-        "features": str(material.features(FRAMES)),
-        "format": "jpg",
-        "quality": quality,
-        **box_flags,
-    }
-    spec = {
-        "repeats": repeats,
-        "modes": {
-            name: {**base, **given, **({"parsing": str(masks)} if "parsing" in given else {})}
-            for name, given in MODES.items()
-        },
-    }
+    base = {"clip": material.clip, "model": runner.network.path, "features": str(material.features(FRAMES))}
+    base |= {"out": str(out), "format": "jpg", "quality": str(JPEG_QUALITY), **material.box_flags}
+    modes = {name: base | given for name, given in MODES.items()}
+    modes["all, with parsing"]["parsing"] = str(_write_masks(material, scratch / "parsing"))
     path = scratch / "modes.json"
-    path.write_text(json.dumps(spec), encoding="utf-8")
-    ended = run_process([sys.executable, "-m", __name__, str(path)], scratch, limit)
+    path.write_text(json.dumps({"modes": modes, "repeats": repeats}), encoding="utf-8")
+    ended = run_process([sys.executable, "-m", __name__, str(path)], scratch, runner.limit)
     if ended.fault:
         return [], ended.fault
     return [ModeCost(**row) for row in json.loads(ended.said.strip().splitlines()[-1])], ""
@@ -152,12 +116,7 @@ class _Mode:
 
 
 def rounds(modes: dict[str, dict[str, Any]], repeats: int) -> list[ModeCost]:
-    """Renders in all modes, taking turns; a first round, which warms everything, does not count.
-
-    Args:
-        modes: options by name.
-        repeats: rounds that count.
-    """
+    """Renders in all modes, options by name, taking turns; a first round warms everything and does not count."""
     ready = {name: _Mode(given) for name, given in modes.items()}
     rows: dict[str, list[Sequence[FrameTiming]]] = {name: [] for name in modes}
     for _ in range(repeats + 1):
@@ -171,24 +130,15 @@ def _cost(name: str, repeats: Sequence[Sequence[FrameTiming]]) -> ModeCost:
         """Milliseconds per frame of each repeat."""
         return [sum(getattr(row, stage) for row in rows for stage in stages) / len(rows) for rows in repeats]
 
-    total = each(*STAGES)
-    seams = [row.seam for row in repeats[0]]
-    return ModeCost(
-        mode=name,
-        inference_ms=statistics.median(each("inference_ms")),
-        composite_ms=statistics.median(each("composite_ms")),
-        total_ms=statistics.median(total),
-        low_ms=min(total),
-        high_ms=max(total),
-        seam=statistics.median(seams),
-        seam_worst=max(seams),
-    )
+    total, seams, median = each(*STAGES), [row.seam for row in repeats[0]], statistics.median
+    inference, composite = median(each("inference_ms")), median(each("composite_ms"))
+    return ModeCost(name, inference, composite, median(total), min(total), max(total), median(seams), max(seams))
 
 
 def main() -> None:
     """``python -m jobs.benchmark.modes SPEC``: prints what `measure_modes` reads."""
-    spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    sys.stdout.write(json.dumps([asdict(cost) for cost in rounds(spec["modes"], spec["repeats"])]) + "\n")
+    costs = rounds(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    sys.stdout.write(json.dumps([asdict(cost) for cost in costs]) + "\n")
 
 
 if __name__ == "__main__":

@@ -23,14 +23,7 @@ from jobs.models.stand_in import build_stand_in
 
 @dataclass(frozen=True, slots=True)
 class RegimeNetwork:
-    """A network.
-
-    Attributes:
-        name: for tables.
-        path: its file as it was given or built.
-        half: the same with float16 weights, where that is tried.
-        tensors: its inputs and its output, the same in both.
-    """
+    """A network: its name for tables and its file, the same with float16 weights where that is tried, its tensors."""
 
     name: str
     path: str
@@ -49,20 +42,12 @@ def networks_kind(given: str | None, name: str | None) -> ModelKind:
         InputError: the user's model cannot be used, or there is no such kind.
     """
     if given is not None:
-        kind, _ = recognise_model(storage.absolute(given), kinds_named(name))
-        return kind
+        return recognise_model(storage.absolute(given), kinds_named(name))[0]
     return demo_kind() if name is None else kinds_named(name)[0]
 
 
 def make_network(regime: Regime, given: str | None, kind: ModelKind, scratch: Path, *, half: bool) -> RegimeNetwork:
-    """Builds or takes a regime's network.
-
-    Args:
-        regime: says which.
-        given: the user's model, which takes the place of the heavy one.
-        kind: what networks they are.
-        scratch: existing folder for what is built.
-        half: whether float16 is tried too.
+    """Builds a regime's network of a kind, or takes ``given`` for the heavy one; ``half`` is for float16 too.
 
     Raises:
         InputError: the user's model cannot be used, or none is given and there is no stand-in.
@@ -78,10 +63,8 @@ def make_network(regime: Regime, given: str | None, kind: ModelKind, scratch: Pa
         source = storage.absolute(given)
         name = Path(source).name
     tensors = read_model(source, kind)
-    return RegimeNetwork(name, source, _write_half(source, scratch / f"{regime}-fp16.onnx") if half else None, tensors)
-
-
-def _write_half(source: str, path: Path) -> str:
-    """The network with float16 weights and arithmetic; its inputs and outputs stay float32."""
-    onnx.save(in_half_precision(load_network(source), keep_tensors=True), str(path))
-    return str(path)
+    halved = str(scratch / f"{regime}-fp16.onnx") if half else None
+    if halved:
+        # Weights and arithmetic alone: inputs and outputs stay float32.
+        onnx.save(in_half_precision(load_network(source), keep_tensors=True), halved)
+    return RegimeNetwork(name, source, halved, tensors)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from actors.core.choices import Precision
@@ -11,19 +11,12 @@ from jobs.benchmark.matrix import BenchmarkDevice, Regime, System
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a system runs the network.
+    """How a system runs the network."""
 
-    Attributes:
-        workers: sessions, each in a process or thread of its own; for a program of one session, pool threads.
-        threads: intra-op threads of each session.
-        batch: frames per inference.
-        precision: which of the network's files.
-    """
-
-    workers: int
-    threads: int
-    batch: int
-    precision: Precision = Precision.FP32
+    workers: int  # sessions, each in a process or thread of its own; for a program of one session, pool threads
+    threads: int  # intra-op threads of each session
+    batch: int  # frames per inference
+    precision: Precision = Precision.FP32  # which of the network's files
 
 
 # So many settings of the bare network are measured beside the systems.
@@ -59,11 +52,7 @@ def candidates(device: BenchmarkDevice, cores: int, fixed_batch: int | None) -> 
 
 
 def best(rates: Mapping[Setting, float]) -> Setting:
-    """The setting with the highest rate.
-
-    Raises:
-        ValueError: none was measured.
-    """
+    """The setting with the highest rate; ValueError where none was measured."""
     return max(rates, key=lambda setting: rates[setting])
 
 
@@ -72,9 +61,6 @@ def finalists(rates: Mapping[Setting, float]) -> tuple[Setting, ...]:
 
     Which of them is the fastest may change within minutes on a machine that others use too, and the bare network must
     not be told too slow.
-
-    Raises:
-        ValueError: none was measured.
     """
     alike = _alike(rates)
     return tuple(sorted(alike, key=lambda setting: -alike[setting])[:FINALISTS])
@@ -90,62 +76,44 @@ def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixe
 
     Args:
         system: the system.
-        rates: frames per second of the bare network by setting.
+        rates: frames per second of the bare network by setting, at least one.
         cores: of the machine.
         fixed_batch: the only batch that the network takes, if it is so exported.
-
-    Raises:
-        ValueError: nothing was measured.
     """
-    top = best(rates)
-    alike = _alike(rates)
+    top, alike = best(rates), _alike(rates)
     if system in {System.BARE, System.OURS}:
         return top
-    if system in LONE:
-        lone = _of(alike, (s for s in alike if s.workers == 1), default=top)
-        if system is System.SINGLE:
-            return Setting(1, lone.threads, fixed_batch or 1, top.precision)
-        batched = _of(alike, (s for s in alike if s.workers == 1 and (s.batch > 1 or fixed_batch)), default=lone)
-        workers = max(cores, POOL_THREADS) if system in POOLED else 1
-        return Setting(workers, batched.threads, batched.batch, top.precision)
-    return _of(alike, (s for s in alike if s.workers > 1), default=top)
+    if system not in LONE:
+        return best({one: rate for one, rate in alike.items() if one.workers > 1} or {top: 0.0})
+    lone = {one: rate for one, rate in alike.items() if one.workers == 1} or {top: 0.0}
+    if system is System.SINGLE:
+        return Setting(1, best(lone).threads, fixed_batch or 1, top.precision)
+    batched = best({one: rate for one, rate in lone.items() if one.batch > 1 or fixed_batch} or lone)
+    return replace(batched, workers=max(cores, POOL_THREADS) if system in POOLED else 1)
 
 
 def alternatives(
     system: System, base: Setting, device: BenchmarkDevice, regime: Regime, fixed_batch: int | None
 ) -> tuple[Setting, ...]:
-    """Settings that may suit a system better than the bare network's, where the network is not all that takes time.
+    """Settings that may suit a system better than ``base``, what `setting_for` gives it, which stands first.
 
     A session that leaves cores to the rest of its program, for the thread pools the published batch, and for Ray Data
     batches whose calls weigh less (not with a heavy network on CPUs, where no call weighs anything and such a batch
     takes gigabytes and minutes); nothing else, because the other systems do at every moment what the bare network does
     or what their nature says.
-
-    Args:
-        system: the system.
-        base: what `setting_for` gives it; the first of the answer.
-        device: where the network runs.
-        regime: which network.
-        fixed_batch: the only batch that the network takes, if it is so exported.
     """
+    tried = [base]
     if system in LONE and device is BenchmarkDevice.CPU:
-        tried = [base, replace(base, threads=1)]
+        tried.append(replace(base, threads=1))
         if system in POOLED and fixed_batch is None:
             tried.append(replace(base, threads=1, batch=POOL_BATCH))
-        return tuple(dict.fromkeys(tried))
     large = device is BenchmarkDevice.CUDA or regime is Regime.LIGHT
     if system is System.RAY_DATA and fixed_batch is None and large:
-        return tuple(dict.fromkeys([base, replace(base, batch=RAY_DATA_BATCH)]))
-    return (base,)
+        tried.append(replace(base, batch=RAY_DATA_BATCH))
+    return tuple(dict.fromkeys(tried))
 
 
 def _alike(rates: Mapping[Setting, float]) -> dict[Setting, float]:
     """Those of the best one's precision: all systems run the same file."""
     precision = best(rates).precision
     return {setting: rate for setting, rate in rates.items() if setting.precision is precision}
-
-
-def _of(rates: Mapping[Setting, float], among: Iterable[Setting], default: Setting) -> Setting:
-    """The best of some settings."""
-    some = {setting: rates[setting] for setting in among}
-    return best(some) if some else default

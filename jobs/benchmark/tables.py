@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from jobs.benchmark.benchmark_file import Report, long_runs
-from jobs.benchmark.matrix import Output, Regime, System
-from jobs.benchmark.results import Comparison, Result, Spread, cold_starts, compare, group, summarise
+from actors.files import storage
+from jobs.benchmark.benchmark_file import Report
+from jobs.benchmark.matrix import Cell, Output, System
+from jobs.benchmark.measurement import Measurement
+from jobs.benchmark.memory import Memory
+from jobs.benchmark.results import Spread, compare, group, rates, summarise
 from jobs.console import say, show
 
 MIB = 1 << 20
-Column = tuple[Regime, Output]
-Rows = tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,11 @@ class Grid:
 
     title: str
     head: tuple[str, ...]
-    rows: Rows
+    rows: Sequence[tuple[str, ...]]
 
     def markdown(self) -> str:
         """For README."""
-        lines = [self.head, tuple("---" if i == 0 else "---:" for i in range(len(self.head))), *self.rows]
+        lines = [self.head, ("---", *["---:"] * (len(self.head) - 1)), *self.rows]
         return f"**{self.title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
     def rich(self) -> Table:
@@ -48,129 +52,105 @@ def number(value: float) -> str:
 
 def ranged(found: Spread) -> str:
     """A median with its spread, where there is one."""
-    if found.count == 1:
-        return number(found.median)
-    return f"{number(found.median)} ({number(found.low)}-{number(found.high)})"
+    around = f" ({number(found.low)}-{number(found.high)})" if found.count > 1 else ""
+    return f"{number(found.median)}{around}"
+
+
+def mebibytes(*sizes: int) -> tuple[str, ...]:
+    """Bytes as whole MiB."""
+    return tuple(f"{size / MIB:,.0f}" for size in sizes)
 
 
 def grids(report: Report) -> list[Grid]:
     """All tables for which there is something to show."""
-    results = summarise(report.trials)
-    comparisons = compare(report.trials, report.device)
-    found = [_speed(results), _headline(comparisons), _modes(report), _memory(report), _cold(report)]
-    found += [_sweep(report), _long(report)]
+    found = [_speed(report), _headline(report), _modes(report), _memory(report), _cold(report)]
+    found += [_workers_batch(report), _long(report)]
     return [grid for grid in found if grid.rows]
 
 
-def _columns(results: list[Result]) -> list[Column]:
-    """Regimes and formats in which somebody writes something; the formats that nobody writes only if all are so."""
-    every = dict.fromkeys((result.regime, result.format) for result in results)
-    return [column for column in every if column[1] is not Output.NONE] or list(every)
+def _by_system(title: str, corner: str, texts: dict[Cell, str]) -> Grid:
+    """A row for each system, a column for each regime and format; what is of no format stands in all of them."""
+    every = list(dict.fromkeys((cell.regime, cell.format) for cell in texts))
+    columns = [column for column in every if column[1] is not Output.NONE] or every
+
+    def row(system: System) -> tuple[str, ...]:
+        own = [(Cell(*column, system), Cell(column[0], Output.NONE, system)) for column in columns]
+        return (system.label, *(texts.get(cell) or texts.get(for_all, "") for cell, for_all in own))
+
+    systems = {cell.system for cell in texts}
+    return Grid(title, (corner, *map(" ".join, columns)), [row(system) for system in System if system in systems])
 
 
-def _by_system(columns: list[Column], systems: list[System], cell: Callable[[System, Column], str]) -> Rows:
-    return tuple((system.label, *(cell(system, column) for column in columns)) for system in systems)
+def _speed(report: Report) -> Grid:
+    texts = {result.cell: ranged(result.fps) if result.fps else "no figure" for result in summarise(report.trials)}
+    return _by_system("Frames per second", "median (lowest-highest)", texts)
 
 
-def _speed(results: list[Result]) -> Grid:
-    columns = _columns(results)
-    table = {(result.system, result.regime, result.format): result for result in results}
-
-    def cell(system: System, column: Column) -> str:
-        regime, output = column
-        result = table.get((system, regime, Output.NONE if system.silent else output))
-        if result is None:
-            return ""
-        return ranged(result.fps) if result.fps else "no figure"
-
-    systems = [system for system in System if any(result.system is system for result in results)]
-    head = ("median (lowest-highest)", *(" ".join(column) for column in columns))
-    return Grid("Frames per second", head, _by_system(columns, systems, cell))
+def _headline(report: Report) -> Grid:
+    texts = {}
+    for one in compare(report.trials, report.device):
+        goal = "" if one.goal is None else f" (goal {one.goal:g}: {'met' if one.met else 'missed'})"
+        texts[Cell(one.cell.regime, one.cell.format, one.over)] = f"{one.ratio:.2f}{goal}"
+    return _by_system("How many times as fast", "Mouthpiece over", texts)
 
 
-def _headline(comparisons: list[Comparison]) -> Grid:
-    columns = list(dict.fromkeys((found.regime, found.format) for found in comparisons))
-    table = {(found.over, found.regime, found.format): found for found in comparisons}
-
-    def cell(system: System, column: Column) -> str:
-        found = table.get((system, *column))
-        if found is None:
-            return ""
-        goal = "" if found.goal is None else f" (goal {found.goal:g}: {'met' if found.met else 'missed'})"
-        return f"{found.ratio.ratio:.2f}{goal}"
-
-    systems = [system for system in System if any(found.over is system for found in comparisons)]
-    head = ("Mouthpiece over", *(" ".join(column) for column in columns))
-    return Grid("How many times as fast", head, _by_system(columns, systems, cell))
+def _memories(trials: list[Measurement]) -> list[Memory]:
+    return [trial.answer.memory for trial in trials if trial.answer.memory]
 
 
 def _memory(report: Report) -> Grid:
-    rows = tuple(
-        (
-            cell.system.label,
-            " ".join(part for part in (cell.regime, cell.output) if part != Output.NONE),
-            *(f"{value / MIB:,.0f}" for value in (memory.pss, memory.shared, memory.private)),
-            str(len(memory.processes)),
-        )
-        for cell, memory in report.memory.items()
-    )
+    rows = []
+    for cell, trials in group(report.trials).items():
+        run = " ".join((cell.regime, *(() if cell.system.silent else (cell.format,))))
+        if memory := max(_memories(trials), key=lambda one: one.pss, default=None):
+            sizes = mebibytes(memory.pss, memory.shared, memory.private)
+            rows.append((cell.system.label, run, *sizes, str(memory.processes)))
     title = "Peak memory, MiB: all processes (PSS), shared memory in it, the largest process alone"
     return Grid(title, ("system", "run", "all", "shared", "largest", "processes"), rows)
 
 
 def _cold(report: Report) -> Grid:
-    starts = cold_starts(report.trials)
-    stores = {
-        (regime, output): max(trial.cache_bytes for trial in some)
-        for (regime, output, system), some in group(report.trials).items()
-        if system is System.OURS
-    }
-    parts = [name for name in (starts[0] if starts else {}) if name not in {"regime", "format"}]
-    rows = [(name.removesuffix("_s"), *(f"{start[name]:.2f} s" for start in starts)) for name in parts]
-    if starts:
-        held = (stores[start["regime"], start["format"]] for start in starts)
-        rows.append(("object store", *(f"{size / MIB:,.0f} MiB" for size in held)))
-    return Grid(
-        "Start-up of Mouthpiece", ("", *(f"{start['regime']} {start['format']}" for start in starts)), tuple(rows)
-    )
-
-
-def _sweep(report: Report) -> Grid:
-    batches = sorted({trial.batch for trial in report.workers_batch})
-    table = {(trial.system, trial.regime, trial.workers, trial.batch): trial for trial in report.workers_batch}
+    """Medians of the parts of ours' start-up, over the trials that went well."""
+    ours = group(trial for trial in report.trials if trial.task.cell.system is System.OURS and not trial.fault)
+    starts = {f"{cell.regime} {cell.format}": [trial.answer for trial in some] for cell, some in ours.items()}
     rows = []
-    for system, regime, workers in dict.fromkeys(key[:3] for key in table):
-        found = [table.get((system, regime, workers, batch)) for batch in batches]
-        rates = [number(trial.fps) if trial and trial.fps else "" for trial in found]
-        rows.append((f"{system.label}, {regime}, workers {workers}", *rates))
-    head = ("fps_steady, jpg", *(f"batch {batch}" for batch in batches))
-    return Grid("Workers and batch", head, tuple(rows))
+    for name in dict.fromkeys(name for some in starts.values() for answer in some for name in answer.cold):
+        medians = (statistics.median(answer.cold.get(name, 0.0) for answer in some) for some in starts.values())
+        rows.append((name.removesuffix("_s"), *(f"{seconds:.2f} s" for seconds in medians)))
+    held = (max(answer.cache_bytes for answer in some) / MIB for some in starts.values())
+    rows.append(("object store", *(f"{size:,.0f} MiB" for size in held)))
+    return Grid("Start-up of Mouthpiece", ("", *starts), rows if starts else [])
+
+
+def _workers_batch(report: Report) -> Grid:
+    tried = [(trial.task.cell, trial.task.setting, trial.fps or 0) for trial in report.workers_batch]
+    rate = {(cell, setting.workers, setting.batch): fps for cell, setting, fps in tried}
+    batches = sorted({batch for *_, batch in rate})
+    rows = []
+    for cell, workers in dict.fromkeys((cell, workers) for cell, workers, _ in rate):
+        rates = [rate.get((cell, workers, batch)) for batch in batches]
+        name = f"{cell.system.label}, {cell.regime}, workers {workers}"
+        rows.append((name, *(number(one) if one else "" for one in rates)))
+    return Grid("Workers and batch", ("fps, jpg", *(f"batch {batch}" for batch in batches)), rows)
 
 
 def _long(report: Report) -> Grid:
-    rows = tuple(
-        (
-            f"{run['frames']:,}",
-            ranged(Spread(**run["fps"])) if run["fps"] else "",
-            f"{run['worker_private'] / MIB:,.0f}",
-            f"{run['pss'] / MIB:,.0f}",
-        )
-        for run in long_runs(report.long_run)
-    )
-    return Grid("Length of the run", ("frames", "fps_steady", "largest worker, MiB", "all (PSS), MiB"), rows)
+    rows = []
+    for frames in sorted({trial.task.frames for trial in report.long_run}):
+        some = [trial for trial in report.long_run if trial.task.frames == frames]
+        seen = _memories(some) or [Memory()]
+        sizes = mebibytes(max(memory.worker for memory in seen), max(memory.pss for memory in seen))
+        found = rates(some)
+        rows.append((f"{frames:,}", ranged(found) if found else "", *sizes))
+    return Grid("Length of the run", ("frames", "fps", "largest worker, MiB", "all (PSS), MiB"), rows)
 
 
 def _modes(report: Report) -> Grid:
-    rows = tuple(
-        (
-            cost.mode,
-            number(cost.inference_ms),
-            number(cost.composite_ms),
-            f"{number(cost.total_ms)} ({number(cost.low_ms)}-{number(cost.high_ms)})",
-            f"{cost.seam:.2f} ({cost.seam_worst:.2f})",
-        )
-        for cost in report.modes
-    )
+    rows = []
+    for cost in report.modes:
+        total = f"{number(cost.total_ms)} ({number(cost.low_ms)}-{number(cost.high_ms)})"
+        seam = f"{cost.seam:.2f} ({cost.seam_worst:.2f})"
+        rows.append((cost.mode, number(cost.inference_ms), number(cost.composite_ms), total, seam))
     head = ("light network, jpg", "network", "composite", "all stages", "seam, median (worst)")
     return Grid("Blending: ms per frame of one worker, and how visible the edges are", head, rows)
 
@@ -178,22 +158,22 @@ def _modes(report: Report) -> Grid:
 def caption(report: Report) -> list[str]:
     """Where the figures come from, and what is wrong with them, one line each."""
     machine, clip = report.machine, report.clip
-    software = {name: machine.versions.get(name) for name in ("python", "ray", "onnxruntime-gpu", "onnxruntime")}
-    named = ", ".join(f"{name} {version}" for name, version in software.items() if version)
-    lines = [f"`{report.command}`, {report.date}, on {machine.line}; device {report.device}; {named}."]
+    software = [name for name in ("python", "ray", "onnxruntime-gpu", "onnxruntime") if name in machine.versions]
+    named = ", ".join(f"{name} {machine.versions[name]}" for name in software)
+    where = f"{machine.cores} cores of {machine.cpu}, {machine.memory_gib:.0f} GiB, {machine.gpu or 'no GPU'}"
+    lines = [f"`{report.command}`, {report.date}, on {where}; device {report.device}; {named}."]
     lines[0] += f" It took {report.took_s / 60:.1f} minutes."
     if clip:
-        size = f"{clip['width']}x{clip['height']}"
-        lines.append(f"Clip: {clip['name']}, {clip['backgrounds']} backgrounds of {size}.")
+        lines.append("Clip: {name}, {backgrounds} backgrounds of {width}x{height}.".format(**clip))
     for regime, network in report.networks.items():
-        ahead = [trial.frames for trial in report.trials if trial.faces and trial.regime is regime]
-        often = min(ahead, default=0) / max(1, clip.get("backgrounds", 1))
+        mine = [trial.answer for trial in report.trials if trial.task.cell.regime is regime]
+        often = min((answer.frames for answer in mine if answer.faces), default=0) / max(1, clip.get("backgrounds", 1))
         told = f" Mouthpiece ran its face encoder once per background; each was shown {often:.1f} times or more."
-        lines.append(f"{regime}: {network['name']}, {network['precision']}.{told if ahead else ''}")
+        lines.append(f"{regime}: {network['name']}, {network['precision']}.{told if often else ''}")
     lines += [f"No figure for {fault}." for fault in report.faults]
     if not report.complete:
         lines.append("Interrupted: not everything that was planned is in these tables.")
-    if not report.memory:
+    if not _memories(report.trials):
         lines.append("Memory is left out: this system does not tell proportional set sizes.")
     return lines
 
@@ -201,6 +181,13 @@ def caption(report: Report) -> list[str]:
 def markdown(report: Report) -> str:
     """The content of benchmark.md."""
     return "\n\n".join(["\n".join(caption(report)), *(grid.markdown() for grid in grids(report))]) + "\n"
+
+
+def write_report(report: Report, out: Path) -> None:
+    """Writes ``benchmark.json`` and ``benchmark.md`` into a folder; OSError where one cannot be written."""
+    text = json.dumps(report.as_record(), indent=2, ensure_ascii=False)
+    storage.write_atomic(str(out / "benchmark.json"), f"{text}\n".encode())
+    storage.write_atomic(str(out / "benchmark.md"), markdown(report).encode())
 
 
 def print_report(report: Report, console: Console) -> None:

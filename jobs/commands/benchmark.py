@@ -60,14 +60,13 @@ def benchmark(
 ) -> int:
     """Measure this renderer, the bare network and eight other programs, interleaved, every frame compared.
 
-    Writes benchmark.json, benchmark.parquet and benchmark.md. Exit code 0: everything was measured. 1: a system
-    failed or rendered wrong frames, and has no figure. Goals that are missed are shown; they change no exit code.
+    Writes benchmark.json and benchmark.md. Exit code 0: everything was measured. 1: a system failed or rendered wrong
+    frames, and has no figure. Goals that are missed are shown; they change no exit code.
     """
     # Imported here: the other commands must not wait for what only this one needs.
     from jobs.benchmark.benchmark_file import Report  # noqa: PLC0415
     from jobs.benchmark.benchmark_run import BenchmarkPlan, run_benchmark  # noqa: PLC0415
     from jobs.benchmark.machine import this_machine  # noqa: PLC0415
-    from jobs.benchmark.output_files import write_report  # noqa: PLC0415
     from jobs.benchmark.tables import print_report  # noqa: PLC0415
 
     console = terminal()
@@ -79,7 +78,7 @@ def benchmark(
         model=model,
         kind=kind,
         device=device,
-        regimes=regime or tuple(Regime),
+        regimes=[one for one in Regime if one in (regime or Regime)],
         outputs=[Output(one) for one in format_ or (Written if full else STILLS)],
         systems=system or tuple(System),
         repeats=repeats or default_repeats,
@@ -98,19 +97,9 @@ def benchmark(
     except OSError as error:
         raise InputError(f"--out {out}", f"cannot be made ({error})", "name a folder that can be written") from error
     report = Report(time.strftime("%Y-%m-%d", time.gmtime()), command_line(context), machine, device, plan.seconds)
-    began = time.perf_counter()
-
-    def keep() -> None:
-        report.took_s = time.perf_counter() - began
-        write_report(report, out)
-
-    try:
-        run_benchmark(plan, out, report, console, keep)
-    finally:
-        if report.trials:
-            keep()
+    run_benchmark(plan, out, report, console)
     print_report(report, console)
-    for name in ("benchmark.json", "benchmark.parquet", "benchmark.md"):
+    for name in ("benchmark.json", "benchmark.md"):
         say(console, f"{out / name}")
     return int(ExitCode.FRAMES_FAILED if report.faults else ExitCode.COMPLETE)
 

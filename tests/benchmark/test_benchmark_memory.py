@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stage import wait_for
 
 import jobs.benchmark.memory
-from jobs.benchmark.memory import Peak, ProcessMemory, Sampler, anonymous, look, parse_rollup, role_of, supported
+from jobs.benchmark.memory import Memory, Sampler, anonymous, look, parse_rollup, supported
 
 MIB = 1 << 20
 
@@ -42,61 +42,26 @@ time.sleep(600)
 
 
 def test_a_rollup_is_read_in_bytes() -> None:
-    assert parse_rollup(ROLLUP, "me") == ProcessMemory("me", 289 << 10, 156 << 10, 11 << 10)
-    assert parse_rollup("", "gone") == ProcessMemory("gone", 0, 0, 0)
+    assert parse_rollup(ROLLUP, renders=True) == Memory(289 << 10, 11 << 10, 1, 156 << 10, 156 << 10)
+    assert parse_rollup(ROLLUP, renders=False) == Memory(289 << 10, 11 << 10, 1, 156 << 10, 0)
+    assert parse_rollup("", renders=False) == Memory(0, 0, 1, 0, 0)
 
 
-@pytest.mark.parametrize(
-    ("command", "role"),
-    [
-        (["ray::Compositor.render"], "ray::Compositor"),
-        (["ray::IDLE", ""], "ray::IDLE"),
-        (["ray::Compositor(pool)"], "ray::Compositor"),
-        (["/opt/ray/core/src/ray/raylet/raylet", "--store=1"], "raylet"),
-        (["/home/me/.venv/bin/python3.11", "-m", "jobs", "composite", "/home/me/clip"], "jobs"),
-        (["/usr/bin/python", "-u", "/opt/ray/dashboard/agent.py", "--x"], "agent.py"),
-        (["python", "-c", "import secret"], "python"),
-        (["python"], "python"),
-        ([], "unknown"),
-        ([""], "unknown"),
-    ],
-)
-def test_roles_name_no_folder(command: list[str], role: str) -> None:
-    assert role_of(command) == role
-
-
-moments = st.lists(
-    st.lists(
-        st.builds(
-            ProcessMemory,
-            st.sampled_from(["ray::Compositor", "raylet"]),
-            st.integers(0, 99),
-            st.integers(0, 99),
-            st.integers(0, 99),
-        )
-    ).map(tuple),
-    min_size=1,
-)
+sizes = st.integers(0, 99)
+moments = st.lists(st.lists(st.builds(Memory, sizes, sizes, st.just(1), sizes, sizes)), min_size=1)
 
 
 @given(moments)
-def test_the_peak_is_the_largest_of_each(seen: list[tuple[ProcessMemory, ...]]) -> None:
-    peak = Peak()
+def test_the_peak_is_the_largest_of_each(seen: list[list[Memory]]) -> None:
+    memory = Memory()
     for moment in seen:
-        peak.add(moment)
-    memory = peak.seen()
-    assert memory is not None
+        memory = memory.with_moment(moment)
     assert memory.pss == max(sum(process.pss for process in moment) for moment in seen)
-    assert memory.pss == sum(process.pss for process in memory.processes)
-    assert memory.shared == sum(process.shared for process in memory.processes)
+    # All three of one moment.
+    summed = {(sum(one.pss for one in moment), sum(one.shared for one in moment), len(moment)) for moment in seen}
+    assert not memory.pss or (memory.pss, memory.shared, memory.processes) in summed
     assert memory.private == max((process.private for moment in seen for process in moment), default=0)
-    workers = [process.private for moment in seen for process in moment if process.role == "ray::Compositor"]
-    assert memory.worker == max(workers, default=0)
-    assert memory.samples == len(seen)
-
-
-def test_before_anything_is_seen_there_is_nothing() -> None:
-    assert Peak().seen() is None
+    assert memory.worker == max((process.worker for moment in seen for process in moment), default=0)
 
 
 @pytest.mark.skipif(not supported(), reason="this system does not tell proportional set sizes")
@@ -113,11 +78,11 @@ def test_shared_memory_of_a_family_counts_once() -> None:
             process.kill()
     seen = sampler.memory
     assert seen is not None
-    for members in (tuple(family.values()), seen.processes):
-        assert len(members) == 2
-        assert {process.role for process in members} == {"python"}
-        assert all(31 * MIB <= process.shared <= 33 * MIB for process in members)
-        assert all(32 * MIB <= process.private < 60 * MIB for process in members)
+    assert seen.processes == len(family) == 2
+    assert not any(process.worker for process in family.values())
+    assert all(31 * MIB <= process.shared <= 33 * MIB for process in family.values())
+    assert all(32 * MIB <= process.private < 60 * MIB for process in family.values())
+    assert 32 * MIB <= seen.private < 60 * MIB
     # The kernel's own count, which leaves out what is shared, and counts what the child still has of its parent.
     assert all(32 * MIB <= held < 60 * MIB for held in own)
     # 64 MiB shared by two, 32 MiB each, and an interpreter or two.
@@ -148,7 +113,7 @@ def test_a_renderer_that_grows_between_two_looks_is_seen(monkeypatch: pytest.Mon
             wait_for(lambda: sampler.memory and sampler.memory.worker > 64 * MIB, process)
         process.kill()
     assert sampler.memory is not None
-    assert sampler.memory.samples == 1
+    # Seen between two looks at everything.
     assert sampler.memory.worker > sampler.memory.private
 
 

@@ -28,11 +28,10 @@ from jobs.benchmark.frame_check import (
     tolerance,
 )
 from jobs.benchmark.material import LEAST_PERIOD, Material, period_of
-from jobs.benchmark.matrix import BenchmarkDevice, Output
+from jobs.benchmark.matrix import JPEG_QUALITY, BenchmarkDevice, Output
 
 FRAMES = 14
-QUALITY = 95
-JPEG = (cv2.IMWRITE_JPEG_QUALITY, QUALITY)
+JPEG = (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
 Images = list[NDArray[np.uint8]]
 
 
@@ -52,11 +51,11 @@ def wanted(
     material: tuple[Material, small.SmallClip], right: Images, tmp_path_factory: pytest.TempPathFactory
 ) -> Reference:
     folder = benched.write_frames(tmp_path_factory.mktemp("reference") / "frames", right, "png")
-    return Reference(folder, FRAMES, material[0], QUALITY)
+    return Reference(folder, FRAMES, material[0])
 
 
 def fault(folder: Path, output: Output, wanted: Reference, allowed: int = 0) -> str:
-    return check_frames(folder, output, FRAMES, wanted, allowed, FRAMES).fault
+    return check_frames(folder, output, FRAMES, wanted, allowed).fault
 
 
 @pytest.mark.parametrize(("output", "settings"), [(Output.PNG, ()), (Output.JPG, JPEG)])
@@ -64,7 +63,7 @@ def test_right_frames_pass(
     output: Output, settings: tuple[int, ...], right: Images, wanted: Reference, tmp_path: Path
 ) -> None:
     folder = benched.write_frames(tmp_path / "out", right, output, *settings)
-    verdict = check_frames(folder, output, FRAMES, wanted, 0, FRAMES)
+    verdict = check_frames(folder, output, FRAMES, wanted, 0)
     assert (verdict.checked, verdict.worst, verdict.fault) == (FRAMES, 0, "")
 
 
@@ -92,7 +91,7 @@ def test_frames_that_are_late_by_one_are_caught(
 
 
 def test_another_quality_is_caught(right: Images, wanted: Reference, tmp_path: Path) -> None:
-    folder = benched.write_frames(tmp_path / "out", right, "jpg", cv2.IMWRITE_JPEG_QUALITY, QUALITY - 1)
+    folder = benched.write_frames(tmp_path / "out", right, "jpg", cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY - 1)
     assert "differs" in fault(folder, Output.JPG, wanted)
 
 
@@ -144,7 +143,7 @@ def write_video(path: Path, frames: Images) -> Path:
 
 
 def test_a_right_video_passes(right: Images, wanted: Reference, tmp_path: Path) -> None:
-    verdict = check_video(write_video(tmp_path / "video.mp4", right), FRAMES, wanted, FRAMES)
+    verdict = check_video(write_video(tmp_path / "video.mp4", right), FRAMES, wanted)
     assert verdict.fault == ""
     assert verdict.checked == FRAMES
     assert verdict.worst > 0
@@ -152,14 +151,14 @@ def test_a_right_video_passes(right: Images, wanted: Reference, tmp_path: Path) 
 
 def test_wrong_videos_are_caught(right: Images, wanted: Reference, tmp_path: Path) -> None:
     short = write_video(tmp_path / "short.mp4", right[:-1])
-    assert check_video(short, FRAMES, wanted, FRAMES).fault == "the video has 13 frames instead of 14"
+    assert check_video(short, FRAMES, wanted).fault == "the video has 13 frames instead of 14"
     late = write_video(tmp_path / "late.mp4", [right[0], *right[:-1]])
-    assert "frame" in check_video(late, FRAMES, wanted, FRAMES).fault
+    assert "frame" in check_video(late, FRAMES, wanted).fault
     blank = write_video(tmp_path / "blank.mp4", [np.zeros_like(frame) for frame in right])
-    assert "dB from the reference" in check_video(blank, FRAMES, wanted, FRAMES).fault
+    assert "dB from the reference" in check_video(blank, FRAMES, wanted).fault
     (tmp_path / "broken.mp4").write_bytes(b"no video")
-    assert "cannot be decoded" in check_video(tmp_path / "broken.mp4", FRAMES, wanted, FRAMES).fault
-    assert "cannot be decoded" in check_video(tmp_path / "none.mp4", FRAMES, wanted, FRAMES).fault
+    assert "cannot be decoded" in check_video(tmp_path / "broken.mp4", FRAMES, wanted).fault
+    assert "cannot be decoded" in check_video(tmp_path / "none.mp4", FRAMES, wanted).fault
 
 
 def test_a_video_that_is_late_by_one_is_caught_however_slowly_it_changes(
@@ -170,19 +169,17 @@ def test_a_video_that_is_late_by_one_is_caught_however_slowly_it_changes(
     slow = [np.ascontiguousarray(wide[:, t : t + small.WIDTH]) for t in range(FRAMES)]
     assert decibel(slow[3], slow[4]) > VIDEO_DECIBEL
     folder = benched.write_frames(tmp_path / "frames", slow, "png")
-    wanted = Reference(folder, FRAMES, material[0], QUALITY)
-    assert check_video(write_video(tmp_path / "right.mp4", slow), FRAMES, wanted, FRAMES).fault == ""
+    wanted = Reference(folder, FRAMES, material[0])
+    assert check_video(write_video(tmp_path / "right.mp4", slow), FRAMES, wanted).fault == ""
     late = write_video(tmp_path / "late.mp4", [slow[0], *slow[:-1]])
-    assert check_video(late, FRAMES, wanted, FRAMES).fault.endswith(
-        "of 14 frames of the video look like their neighbours"
-    )
+    assert check_video(late, FRAMES, wanted).fault.endswith("of 14 frames of the video look like their neighbours")
 
 
 @given(st.integers(1, 400))
 def test_frames_repeat_with_background_and_sound(frame: int) -> None:
     backgrounds = 5
     rows = np.arange(period_of(backgrounds) * 512, dtype=np.float32).reshape(-1, 512)
-    ready = Material("", "", (), (), (), rows, Path(), 1, 1, UNET_328)
+    ready = Material("", "", {}, (), (), rows, Path(), 1, 1, UNET_328)
     first = ready.model_frame(frame)
     assert first <= frame
     assert first < ready.distinct
@@ -218,8 +215,8 @@ def test_the_others_get_the_very_pixels_of_the_clip(material: tuple[Material, sm
 
 @given(st.integers(1, 500), st.integers(2, 40), st.integers(1, 200))
 def test_samples_are_spread_and_have_a_reference(frames: int, most: int, count: int) -> None:
-    ready = Material("", "", (), (), (), np.zeros((128, 512), np.float32), Path(), 1, 1, UNET_328)
-    sample = Reference(Path(), count, ready, QUALITY).sample(frames, most)
+    ready = Material("", "", {}, (), (), np.zeros((128, 512), np.float32), Path(), 1, 1, UNET_328)
+    sample = Reference(Path(), count, ready).sample(frames, most)
     assert len(sample) == len(set(sample)) <= most
     assert list(sample) == sorted(sample)
     assert all(ready.model_frame(frame) < count and frame < frames for frame in sample)

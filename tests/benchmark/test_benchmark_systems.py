@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Material, small.
 
 
 def runner(material: Material, model: Path, scratch: Path, device: BenchmarkDevice = BenchmarkDevice.CPU) -> Runner:
-    return Runner(material, RegimeNetwork("light", str(model), "half.onnx", TENSORS), device, scratch, 95, 120)
+    return Runner(material, RegimeNetwork("light", str(model), "half.onnx", TENSORS), device, scratch, 120)
 
 
 def task(system: System, output: Output, setting: Setting, *, chosen: bool = False) -> Assignment:
@@ -50,29 +51,20 @@ def task(system: System, output: Output, setting: Setting, *, chosen: bool = Fal
 
 
 def test_baselines_are_told_what_they_ask_for(
-    material: tuple[Material, small.SmallClip], model: Path, tmp_path: Path
+    material: tuple[Material, small.SmallClip], model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = runner(material[0], model, tmp_path).spec(
         task(System.BATCH, Output.JPG, Setting(2, 1, 4, Precision.FP16)), tmp_path / "out"
     )
-    assert set(told) == {field.name for field in dataclasses.fields(shared.Spec)}
-    assert (told["workers"], told["threads"], told["batch"], told["frames"]) == (2, 1, 4, FRAMES)
-    assert told["rects"] == [list(box) for box in material[1].boxes]
-    assert told["model"] == "half.onnx"
-    assert told["provider"] == "CPUExecutionProvider"
-    assert json.loads(json.dumps(told)) == told
-
-
-@pytest.mark.parametrize("device", BenchmarkDevice)
-@pytest.mark.parametrize("system", [System.BARE, System.WORKERS_INFERENCE])
-def test_nothing_is_copied_to_a_gpu_for_the_bare_network(
-    system: System, device: BenchmarkDevice, material: tuple[Material, small.SmallClip], model: Path, tmp_path: Path
-) -> None:
-    told = runner(material[0], model, tmp_path, device).spec(
-        task(system, Output.NONE, Setting(1, 1, 4)), tmp_path / "out"
-    )
-    wanted = device is BenchmarkDevice.CUDA and system is System.BARE
-    assert told["options"] == ({"on_gpu": True} if wanted else {})
+    assert (told.system, told.format, told.seconds) == ("batch", "jpg", None)
+    assert (told.workers, told.threads, told.batch, told.frames) == (2, 1, 4, FRAMES)
+    assert told.rects == [list(box) for box in material[1].boxes]
+    assert told.model == "half.onnx"
+    assert told.provider == "CPUExecutionProvider"
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(dataclasses.asdict(told)))
+    monkeypatch.setattr(sys, "argv", ["batch", str(path)])
+    assert shared.Spec.from_command_line() == told
 
 
 @pytest.mark.parametrize("device", BenchmarkDevice)
@@ -113,11 +105,10 @@ def test_a_baseline_renders_what_the_reference_renders(
     answer = runner(ready, model, tmp_path).run(task(System.SINGLE, Output.PNG, Setting(1, 1, 1)), out)
     assert answer.fault == ""
     assert answer.frames == FRAMES
-    assert 0 < answer.steady_s < answer.wall_s
-    assert 0 < answer.setup_s < answer.wall_s
+    assert answer.steady_s > 0
     right = benched.rendered(clip, np.load(ready.features(FRAMES)), model, FRAMES)
     folder = benched.write_frames(tmp_path / "right", right, "png")
-    verdict = check_frames(out, Output.PNG, FRAMES, Reference(folder, FRAMES, ready, 95), 0, FRAMES)
+    verdict = check_frames(out, Output.PNG, FRAMES, Reference(folder, FRAMES, ready), 0)
     assert (verdict.checked, verdict.worst, verdict.fault) == (FRAMES, 0, "")
 
 
@@ -132,7 +123,7 @@ def test_baseline_and_ours_render_what_the_reference_of_their_kind_renders(
     (tmp_path / "scratch").mkdir()
     ready = prepare(tmp_path / "scratch", str(clip.folder), clip.flags[1], None, kind)
     network = RegimeNetwork("m", str(model), None, read_model(str(model), kind))
-    how = Runner(ready, network, BenchmarkDevice.CPU, tmp_path, 95, 120)
+    how = Runner(ready, network, BenchmarkDevice.CPU, tmp_path, 120)
     task_of = Assignment(Cell(Regime.LIGHT, Output.PNG, System.SINGLE), FRAMES, Setting(1, 1, 1))
     assert how.run(task_of, tmp_path / "baseline").fault == ""
     ours = on_cluster(*how.command(task_of, tmp_path / "ours")[3:], "--workers", 1)
@@ -146,7 +137,7 @@ def test_baseline_and_ours_render_what_the_reference_of_their_kind_renders(
     right = [frame for _, frame in any_kind.render(facts, clip, np.stack(sounds), model)]
     folder = benched.write_frames(tmp_path / "right", right, "png")
     for frames in (tmp_path / "baseline", tmp_path / "ours" / "frames"):
-        verdict = check_frames(frames, Output.PNG, FRAMES, Reference(folder, FRAMES, ready, 95), 0, FRAMES)
+        verdict = check_frames(frames, Output.PNG, FRAMES, Reference(folder, FRAMES, ready), 0)
         assert (verdict.checked, verdict.worst, verdict.fault) == (FRAMES, 0, "")
 
 
@@ -162,11 +153,11 @@ def test_a_system_that_fails_is_one_line(material: tuple[Material, small.SmallCl
 
 
 def test_answers_are_read_from_the_last_line() -> None:
-    answer = read_baseline('noise\n{"frames": 32, "seconds": 2.5, "setup_seconds": 1.5}\n')
-    assert (answer.frames, answer.steady_s, answer.setup_s) == (32, 2.5, 1.5)
+    answer = read_baseline('noise\n{"frames": 32, "runs": 8, "seconds": 2.5}\n')
+    assert (answer.frames, answer.steady_s) == (32, 2.5)
 
 
-def test_the_record_of_ours_says_what_it_chose_and_what_it_prepared(tmp_path: Path) -> None:
+def test_the_record_of_ours_says_what_it_rendered_and_prepared(tmp_path: Path) -> None:
     record = {
         "totals": {"rendered": 45, "steady_s": 1.5, "cold": {"ray_s": 4, "import_s": 0.5}},
         "plan": {"workers": 3, "threads": 2, "batch": 5, "ranges": 9, "faces": True},
@@ -176,7 +167,6 @@ def test_the_record_of_ours_says_what_it_chose_and_what_it_prepared(tmp_path: Pa
     path.write_text(json.dumps(record))
     answer = read_ours(path)
     assert (answer.frames, answer.steady_s, answer.prepare_s, answer.cache_bytes) == (45, 1.5, 0, 77)
-    assert answer.layout == (3, 2, 5)
     assert answer.faces
     assert answer.cold == {"ray_s": 4.0, "import_s": 0.5}
     path.write_text(json.dumps({**record, "totals": {**record["totals"], "prepare_s": 0.75}}))  # type: ignore[dict-item]
@@ -236,4 +226,4 @@ def test_relative_paths_of_the_clip_mean_the_same_everywhere(tmp_path: Path, mon
     monkeypatch.chdir(boxes.parent)
     ready = prepare(tmp_path / "scratch", os.path.relpath(clip.folder), boxes.name, None, demo_kind())
     assert ready.clip == str(clip.folder)
-    assert ready.box_flags == ("--rects", str(boxes))
+    assert ready.box_flags == {"rects": str(boxes)}

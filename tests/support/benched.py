@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,52 +10,49 @@ import reference
 import small
 from numpy.typing import NDArray
 
+from jobs.benchmark.frame_check import FrameVerdict
 from jobs.benchmark.material import Material, prepare
-from jobs.benchmark.matrix import Output, Regime, System
-from jobs.benchmark.measurement import Measurement
+from jobs.benchmark.matrix import Cell, Output, Regime, System
+from jobs.benchmark.measurement import Answer, Assignment, Measurement
+from jobs.benchmark.memory import Memory
+from jobs.benchmark.settings import Setting
 from jobs.demo.demo_clip import demo_kind
 
-TRIAL = Measurement(
-    regime=Regime.LIGHT,
-    format=Output.JPG,
-    system=System.OURS,
-    repeat=0,
-    order=0,
-    frames=100,
-    workers=2,
-    threads=1,
-    batch=1,
-    precision="fp32",
-    steady_s=1.0,
-    prepare_s=0.0,
-    fps_steady=100.0,
-    fps=100.0,
-    setup_s=0.5,
-    wall_s=2.0,
-    frames_checked=24,
-    worst_level=0,
-    pss=1 << 30,
-    shared=1 << 20,
-    private=1 << 28,
-    worker_private=1 << 27,
-    cache_bytes=1 << 22,
-    faces=False,
-    fault="",
-    cold={"import_s": 0.5, "ray_s": 4.0},
-)
+SETTING = Setting(2, 1, 1)
+MEMORY = Memory(pss=1 << 30, shared=1 << 20, processes=9, private=1 << 28, worker=1 << 27)
+
+
+def trial(
+    rate: float | None,
+    system: System = System.OURS,
+    regime: Regime = Regime.LIGHT,
+    output: Output = Output.JPG,
+    *,
+    frames: int = 100,
+    setting: Setting = SETTING,
+    memory: Memory | None = MEMORY,
+    faces: bool = False,
+    cold: dict[str, float] | None = None,
+    repeat: int = 0,
+    fault: str = "was wrong",
+) -> Measurement:
+    """A measurement of so many frames per second; `None` stands for one that failed with the fault."""
+    task = Assignment(Cell(regime, Output.NONE if system.silent else output, system), frames, setting)
+    started = {"import_s": 0.5, "ray_s": 4.0} if cold is None else cold
+    ours = {"cold": started, "cache_bytes": 1 << 22, "faces": faces} if system is System.OURS else {}
+    answer = Answer(frames=frames, steady_s=frames / (rate or 1), memory=memory, **ours)  # type: ignore[arg-type]
+    return Measurement(task, answer, FrameVerdict(24, 0, "" if rate else fault), 2, repeat)
 
 
 def trials(
-    system: System, *rates: float | None, regime: Regime = Regime.LIGHT, output: Output = Output.JPG
+    system: System,
+    *rates: float | None,
+    regime: Regime = Regime.LIGHT,
+    output: Output = Output.JPG,
+    setting: Setting = SETTING,
 ) -> list[Measurement]:
-    """One trial for each rate; `None` stands for one that failed."""
-    shown = Output.NONE if system.silent else output
-    return [
-        replace(
-            TRIAL, system=system, regime=regime, format=shown, repeat=i, fps=rate, fault="" if rate else "was wrong"
-        )
-        for i, rate in enumerate(rates)
-    ]
+    """One trial for each rate, in a repeat of its own."""
+    return [trial(rate, system, regime, output, setting=setting, repeat=i) for i, rate in enumerate(rates)]
 
 
 def material(folder: Path) -> tuple[Material, small.SmallClip]:

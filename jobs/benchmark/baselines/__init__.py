@@ -1,4 +1,1 @@
-"""The programs that users have today, each a script of its own: ``python jobs/benchmark/baselines/NAME.py SPEC.json``.
-
-They share `shared` with one another and nothing with the product, and print one JSON object as their last line.
-"""
+"""The programs that users have today: scripts that import nothing of the product, and print one JSON object at last."""
