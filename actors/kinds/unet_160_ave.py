@@ -1,4 +1,4 @@
-"""SyncTalk_2D's UNet that sees 160 x 160 and hears Wav2Lip's audio features (mode ave)."""
+"""SyncTalk_2D's UNet for 160 x 160 pixels and Wav2Lip's audio features (mode ave)."""
 
 from actors.core.choices import Interpolation
 from actors.kinds._unet import AVE, unet

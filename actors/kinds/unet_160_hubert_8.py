@@ -1,4 +1,4 @@
-"""Ultralight-Digital-Human's UNet that sees 160 x 160 and hears HuBERT in windows of 8 rows."""
+"""Ultralight-Digital-Human's UNet for 160 x 160 pixels and HuBERT in windows of 8 rows."""
 
 from actors.core.choices import Interpolation
 from actors.kinds._unet import HUBERT_8, unet

@@ -1,4 +1,4 @@
-"""SyncTalk_2D's UNet that sees 160 x 160 and hears WeNet in windows of 16 rows."""
+"""SyncTalk_2D's UNet for 160 x 160 pixels and WeNet in windows of 16 rows."""
 
 from actors.core.choices import Interpolation
 from actors.kinds._unet import WENET_16, unet

@@ -1,4 +1,4 @@
-"""SyncTalk_2D's UNet that sees 320 x 320 and hears HuBERT in windows of 8 rows."""
+"""SyncTalk_2D's UNet for 320 x 320 pixels and HuBERT in windows of 8 rows."""
 
 from actors.core.choices import Interpolation
 from actors.kinds._unet import HUBERT_8, unet

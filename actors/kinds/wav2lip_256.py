@@ -1,4 +1,4 @@
-"""Wav2Lip's relative that sees 256 x 256: the same contract at another size."""
+"""A relative of Wav2Lip's generator for 256 x 256 pixels: the same contract at another size."""
 
 from dataclasses import replace
 
