@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from actors.core.errors import InputError, error_text, one_line
 from actors.core.mel import BANDS, WINDOW_ROWS
-from actors.network.batch_independence import Rows, depends_on_mates
+from actors.network.batch_independence import Arrangement, depends_on_batch
 from actors.network.device import own_device
 from actors.network.external_weights import load_network
 from actors.network.graph import give_out_statistics
 from actors.network.onnx_file import check_floats, described, fits, fixed_batch, read_network
 from actors.network.operators import mixing_cause, unsteady_operators
-from actors.network.size_bounds import is_plain
+from actors.network.size_bounds import is_bounded
 from actors.network.traversal import without_unused_inputs
 
 if TYPE_CHECKING:
@@ -50,14 +50,14 @@ class EncoderTensors:
         features: name of the output that gives feature rows ``[B, 512]``.
         batch: the batch the graph is fixed to, or ``None`` when any batch will do.
         external: files beside the model that hold weights, by name.
-        plain: as `actors.core.kind.ModelTensors.plain`.
+        bounded: as `actors.core.kind.ModelTensors.bounded`.
     """
 
     mel: str
     features: str
     batch: int | None
     external: tuple[str, ...]
-    plain: bool = True
+    bounded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def read_encoder(path: str) -> EncoderTensors:
     names = (mel[0], features[0])
     check_floats(network, names, ("float",))
     return EncoderTensors(
-        *names, fixed_batch(network, names), network.external, is_plain(network.model, {mel[0]: WINDOW_SHAPE})
+        *names, fixed_batch(network, names), network.external, is_bounded(network.model, {mel[0]: WINDOW_SHAPE})
     )
 
 
@@ -115,9 +115,9 @@ class Encoder:
         self._unsteady: tuple[str, ...] = ()
         self._mixing = ""
         # Why a batch that the export declares is not run; empty where it is.
-        self._alone = ""
+        self._batch_refusal = ""
         # Windows that are run together; unknown until the first ones have been compared.
-        self._together: int | None = None
+        self._per_run: int | None = None
 
     def prepare(self) -> str:
         """Builds and warms the session; gives the execution provider in use, that of the device that was asked for.
@@ -145,15 +145,15 @@ class Encoder:
         session = self._ready()
         if not len(windows):
             return np.zeros((0, FEATURES), np.float32)
-        if self._together is None:
-            self._together = 1 if self._mixes(session, windows) else self._batch
-        parts = (windows[start : start + self._together] for start in range(0, len(windows), self._together))
-        return np.concatenate([self._rows(session, part, alone=self._together == 1) for part in parts])
+        if self._per_run is None:
+            self._per_run = 1 if self._mixes(session, windows) else self._batch
+        parts = (windows[start : start + self._per_run] for start in range(0, len(windows), self._per_run))
+        return np.concatenate([self._rows(session, part, alone=self._per_run == 1) for part in parts])
 
     def remark(self) -> str:
         """What the user should know of how windows were encoded, one line; empty where there is nothing."""
-        if self._together != 1 or self._batch == 1:
-            return self._alone
+        if self._per_run != 1 or self._batch == 1:
+            return self._batch_refusal
         problem = "the encoder's answers change with what else is in a batch, so windows are encoded alone"
         return f"{problem}; {self._mixing}"
 
@@ -173,7 +173,7 @@ class Encoder:
             InputError: they depend on chance.
         """
         samples = windows[[i * len(windows) // COMPARED for i in range(min(COMPARED, len(windows)))]]
-        stranger = np.random.default_rng(0).uniform(-4, 4, samples[0].shape).astype(np.float32)
+        noise = np.random.default_rng(0).uniform(-4, 4, samples[0].shape).astype(np.float32)
         alone = [self._rows(session, window[None], alone=True)[0] for window in samples]
         same = _near if self._config.gpus else _equal
         if self._unsteady and not same(alone[0], self._rows(session, samples[:1], alone=True)[0]):
@@ -182,17 +182,17 @@ class Encoder:
         if self._batch == 1:
             return False
 
-        def run(rows: Rows) -> Sequence[NDArray[np.float32]]:
-            return list(self._rows(session, np.stack([stranger if row is None else samples[row] for row in rows])))
+        def run(rows: Arrangement) -> Sequence[NDArray[np.float32]]:
+            return list(self._rows(session, np.stack([noise if row is None else samples[row] for row in rows])))
 
-        return depends_on_mates(run, alone, self._batch, same=same, near=_near)
+        return depends_on_batch(run, alone, self._batch, same=same, near=_near)
 
     def _ready(self) -> InferenceSession:
         if self._session is None:
             session = self._open()
             failed = self._fault(session, self._batch)
             if failed is not None and self._config.tensors.batch is None and self._fault(session, 1) is None:
-                self._alone = f"the encoder {one_line(failed.problem)}, so windows are encoded alone"
+                self._batch_refusal = f"the encoder {one_line(failed.problem)}, so windows are encoded alone"
                 self._batch, self._padded = 1, self._padded[:1]
             elif failed is not None:
                 raise failed

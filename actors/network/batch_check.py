@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.network.batch_independence import Rows, depends_on_mates
-from actors.network.session import Session, levels_of
+from actors.network.batch_independence import Arrangement, depends_on_batch
+from actors.network.session import Session, rounding_levels
 
 if TYPE_CHECKING:
     from actors.core.pixels import Planes
@@ -40,20 +40,20 @@ def mixes_frames(session: Session, single: Session, samples: Sequence[Sample]) -
         single: the one whose answers to frames alone are right.
         samples: frames, at least one.
     """
-    stranger = _noise_like(samples[0])
+    noise = _noise_like(samples[0])
 
-    def run(rows: Rows) -> list[Prediction]:
-        batch = [stranger if row is None else samples[row] for row in rows]
+    def run(rows: Arrangement) -> list[Prediction]:
+        batch = [noise if row is None else samples[row] for row in rows]
         faces = [np.concatenate(parts) for parts in zip(*(sample.faces for sample in batch), strict=True)]
         image, sound = (np.concatenate(parts) for parts in zip(*((s.image, s.audio) for s in batch), strict=True))
         answer = session.run(image, sound, faces)
         return [answer.frame(place) for place in range(len(rows))]
 
     def same(one: Prediction, other: Prediction) -> bool:
-        return one.equals(other, levels_of(session.device))
+        return one.equals(other, rounding_levels(session.device))
 
-    alone = [single.run_alone(sample.image, sample.audio, sample.faces) for sample in samples]
-    return depends_on_mates(run, alone, session.batch, same=same, near=same)
+    alone = [single.run_single(sample.image, sample.audio, sample.faces) for sample in samples]
+    return depends_on_batch(run, alone, session.batch, same=same, near=same)
 
 
 def _noise_like(sample: Sample) -> Sample:

@@ -1,4 +1,4 @@
-"""Whether an answer depends on the others in its batch, or on its place there. Pure."""
+"""Whether an answer depends on its batch: on the other samples in it, or on its own place there. Pure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-# A batch: which sample stands at each place; ``None`` is a stranger.
-Rows: TypeAlias = tuple[int | None, ...]
+# A batch: which sample stands at each place; ``None`` stands for noise.
+Arrangement: TypeAlias = tuple[int | None, ...]
 
 
-def arrangements(samples: int, size: int) -> Iterator[Rows]:
-    """Batches of ``size`` in which each sample stands at different places with different mates.
+def arrangements(samples: int, size: int) -> Iterator[Arrangement]:
+    """Batches of ``size`` in which each sample stands at different places among different others.
 
-    Forwards, backwards, and the first one behind nothing but strangers.
+    Forwards, backwards, and the first one behind nothing but noise.
     """
     for order in (range(samples), range(samples - 1, -1, -1)):
         for start in range(0, samples, size):
@@ -22,15 +22,15 @@ def arrangements(samples: int, size: int) -> Iterator[Rows]:
     yield (*(None,) * (size - 1), 0)
 
 
-def depends_on_mates(
-    run: Callable[[Rows], Sequence[T]],
+def depends_on_batch(
+    run: Callable[[Arrangement], Sequence[T]],
     alone: Sequence[T],
     size: int,
     *,
     same: Callable[[T, T], bool],
     near: Callable[[T, T], bool],
 ) -> bool:
-    """Whether an answer in batches of ``size`` is another than without mates.
+    """Whether an answer in batches of ``size`` differs from that to the sample alone.
 
     Args:
         run: the answers of a batch.

@@ -22,7 +22,7 @@ from actors.network.onnx_file import (
 from actors.network.operators import quantised_operators
 from actors.network.sandbox import ask_shapes
 from actors.network.shape_folding import ready_network
-from actors.network.size_bounds import is_plain
+from actors.network.size_bounds import is_bounded
 
 # Of the kinds that a network is not, so many are named: more would not fit into a message.
 NEAREST = 2
@@ -74,11 +74,11 @@ def recognise_model(path: str, kinds: Sequence[ModelKind], output: str | None = 
     check_floats(network, names, FLOATS)
     batch = fixed_batch(network, names)
     model = ready_network(network.model, found.image, found.audio, found.kind)
-    plain = is_plain(model, found.sides)
+    bounded = is_bounded(model, found.sides)
     # A network that may be immense is not taken apart.
-    face = face_tensors(model, *names) if plain else ()
+    face = face_tensors(model, *names) if bounded else ()
     quantised = quantised_operators(network.model)
-    return found.kind, ModelTensors(*names, batch, network.opset, network.external, face, plain, quantised)
+    return found.kind, ModelTensors(*names, batch, network.opset, network.external, face, bounded, quantised)
 
 
 def read_model(path: str, kind: ModelKind) -> ModelTensors:

@@ -65,8 +65,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """What came of a network that was run.
+class TrialResult:
+    """What a network answered in a trial.
 
     Attributes:
         batch: frames that it was run with at once.
@@ -99,7 +99,7 @@ def try_network(
     image: NDArray[Any] | None = None,
     audio: NDArray[np.float32] | None = None,
     limits: Limits | None = None,
-) -> Tried:
+) -> TrialResult:
     """Loads and runs a network in a process of its own.
 
     Args:
@@ -108,9 +108,9 @@ def try_network(
         kind: the contract it honours, one of `actors.kinds`.
         device: what it runs on.
         batch: frames per inference that are wanted.
-        image: what it is shown, as `actors.network.session.Session.run` takes it, of any number of frames; a warm-up
+        image: its image input, as `actors.network.session.Session.run` takes it, of any number of frames; a warm-up
             alone if not given.
-        audio: what it hears then.
+        audio: its audio input then.
         limits: what that may take.
 
     Raises:
@@ -129,14 +129,16 @@ def try_network(
     # A warm-up, then frames alone, in three arrangements of batches, and once more, all at the size the file asks for.
     runs = 5 + 2 * len(given[0]) if given else 1
     size = max(batch, tensors.batch or 1)
-    answer = _asked(path, request, given, limits or limits_for(size * runs, device))
+    answer = _run_trial(path, request, given, limits or limits_for(size * runs, device))
     faults = tuple(said and PredictionFault(said["reason"], said["values"]) for said in answer["faults"])
-    return Tried(answer["batch"], faults, answer["mixing"], answer["cuda"], answer["conflict"])
+    return TrialResult(answer["batch"], faults, answer["mixing"], answer["cuda"], answer["conflict"])
 
 
 def try_encoder(path: str, tensors: EncoderTensors, *, limits: Limits | None = None) -> None:
     """Loads and runs an audio encoder in a process of its own; raises as `try_network`."""
-    _asked(path, {"encoder": asdict(tensors), "arrays": []}, [], limits or limits_for(tensors.batch or 1, Device.CPU))
+    _run_trial(
+        path, {"encoder": asdict(tensors), "arrays": []}, [], limits or limits_for(tensors.batch or 1, Device.CPU)
+    )
 
 
 def ask_shapes(
@@ -158,14 +160,14 @@ def ask_shapes(
         StoppedError: as `try_network`.
     """
     request = {"inputs": [dict(one) for one in inputs], "batch": batch, "arrays": []}
-    answer = _asked(path, request, [], limits or limits_for(batch * len(inputs), Device.CPU))
+    answer = _run_trial(path, request, [], limits or limits_for(batch * len(inputs), Device.CPU))
     return [
         None if shapes is None else {name: tuple(shape) for name, shape in shapes.items()}
         for shapes in answer["outputs"]
     ]
 
 
-def _asked(path: str, request: dict[str, Any], arrays: list[NDArray[Any]], limits: Limits) -> dict[str, Any]:
+def _run_trial(path: str, request: dict[str, Any], arrays: list[NDArray[Any]], limits: Limits) -> dict[str, Any]:
     """What the other process answers."""
     head = json.dumps({**request, "path": path, "limits": asdict(limits)}).encode() + b"\n"
     # -P: the folder that this runs in is no place for modules.
@@ -181,11 +183,11 @@ def _asked(path: str, request: dict[str, Any], arrays: list[NDArray[Any]], limit
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise _endless(path, f"{limits.wall_seconds:g} s") from error
+        raise _timed_out(path, f"{limits.wall_seconds:g} s") from error
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
-        raise _dead(path, done.returncode, limits) from error
+        raise _crashed(path, done.returncode, limits) from error
     if "stopped" in answer:
         raise StoppedError(*answer["stopped"])
     if "error" in answer:
@@ -194,21 +196,21 @@ def _asked(path: str, request: dict[str, Any], arrays: list[NDArray[Any]], limit
     return answer
 
 
-def _dead(path: str, code: int, limits: Limits) -> InputError:
+def _crashed(path: str, code: int, limits: Limits) -> InputError:
     """Why a process has ended without an answer."""
     if code == -signal.SIGXCPU:
-        return _endless(path, f"{limits.cpu_seconds} s of a processor")
+        return _timed_out(path, f"{limits.cpu_seconds} s of a processor")
     if code == -signal.SIGKILL:
-        return _greedy(path, "the system ended it")
+        return _out_of_memory(path, "the system ended it")
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return InputError(path, f"brings ONNX Runtime down ({how})", "export it again, with opset 17")
 
 
-def _endless(path: str, time: str) -> InputError:
+def _timed_out(path: str, time: str) -> InputError:
     return InputError(path, f"does not come to an end: loading it and one run took more than {time}", "mend its loops")
 
 
-def _greedy(path: str, how: str) -> InputError:
+def _out_of_memory(path: str, how: str) -> InputError:
     return InputError(path, f"needs more memory than a network may have ({how})", "export it again")
 
 
@@ -228,7 +230,7 @@ def main() -> None:
     except StoppedError as error:
         answer = {"stopped": [error.reason, error.fix]}
     except MemoryError:
-        refused = _greedy(path, f"{limits.memory / 2**30:.0f} GiB")
+        refused = _out_of_memory(path, f"{limits.memory / 2**30:.0f} GiB")
         answer = {"error": ["InputError", *refused.args]}
     json.dump(answer, answers)
     answers.flush()

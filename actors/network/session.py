@@ -55,7 +55,7 @@ class SessionOptions:
     single: bool = False
 
 
-def levels_of(device: Device) -> int:
+def rounding_levels(device: Device) -> int:
     """By how much answers of one network to one frame may differ: on CPUs they are the same to the last bit."""
     return 0 if device is Device.CPU else 1
 
@@ -144,8 +144,8 @@ class Session:
         answer = self._feed(image, audio, faces) if self._binding is None else self._binding.run(image, audio)
         return self._prediction(answer, self._size, count)
 
-    def run_alone(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes] = ()) -> Prediction:
-        """The answer to one frame without mates, for comparison; arguments as `run` takes them, with n of 1."""
+    def run_single(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes] = ()) -> Prediction:
+        """The answer to one frame in a batch of its own, for comparison; arguments as `run` takes them, with n of 1."""
         if self._open:
             try:
                 return self._prediction(self._feed(image, audio, faces), 1, 1)
@@ -206,13 +206,13 @@ class Session:
         image = (image / np.float32(255) if self._image.dtype == np.float32 else image).astype(self._image.dtype)
         feed = image, rng.random(self._audio.shape, np.float32), [rng.random(f.shape, np.float32) for f in self._faces]
         one, other = self.run(*feed), self.run(*feed)
-        if not one.equals(other, levels_of(self.device)):
+        if not one.equals(other, rounding_levels(self.device)):
             problem = f"answers differently when it is given the same frame again ({', '.join(self._unsteady)})"
             raise InputError(self._path, problem, "export it after .eval(), without random operators")
 
 
 class FaceEncoder:
-    """The part of a network that sees the face alone, on the CPU; see `actors.network.face_encoder`."""
+    """The part of a network that depends on the image alone, on the CPU; see `actors.network.face_encoder`."""
 
     def __init__(self, path: str, tensors: ModelTensors, kind: ModelKind, *, ready_planes: bool) -> None:
         """Builds the session.

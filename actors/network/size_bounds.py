@@ -18,7 +18,7 @@ MOST_CALLED = 200_000
 DEEPEST_CALLS = 100
 
 # Bytes of all that is made for one frame that need no trial. A picture network of 320 x 320 comes to a tenth.
-PLAIN_BYTES = 16 << 30
+BOUNDED_BYTES = 16 << 30
 
 _Function: TypeAlias = tuple[str, str, str]
 
@@ -67,7 +67,7 @@ class _Calls:
         return count
 
 
-def is_plain(model: onnx.ModelProto, fed: Mapping[str, tuple[int, ...]]) -> bool:
+def is_bounded(model: onnx.ModelProto, fed: Mapping[str, tuple[int, ...]]) -> bool:
     """Whether a network surely ends in a time and within a memory that its file's size and its shapes tell.
 
     It does where it has no loops, branches or functions, not very many nodes, and all of its tensors' sizes are known
@@ -84,4 +84,4 @@ def is_plain(model: onnx.ModelProto, fed: Mapping[str, tuple[int, ...]]) -> bool
     ):
         return False
     sizes = all_bytes(model, fed)
-    return sizes is not None and sum(sizes) <= PLAIN_BYTES
+    return sizes is not None and sum(sizes) <= BOUNDED_BYTES

@@ -109,7 +109,7 @@ def read_speech(recording: str, encoder: str, kind: ModelKind) -> Speech:
         fix = "leave --encoder out" if kind.audio_source is AudioSource.MEL else "give --features instead"
         raise InputError("--encoder", f"{kind.name} does not take features of an encoder of mel windows", fix)
     tensors = read_encoder(encoder)
-    if not tensors.plain:
+    if not tensors.bounded:
         try_encoder(encoder, tensors)
     found = survey(recording)
     key = _key(found, kind, model_digest(encoder, tensors.external))

@@ -226,25 +226,25 @@ def _print_model(
     shapes = f"{_sides(kind.planes)} and {_sides(kind.audio)} to {_sides(kind.output)}"
     say(console, f"kind: {kind.name}, {'as --kind says' if named else f'the only one that takes {shapes}'}")
     image, audio = seen or (None, None)
-    tried = try_network(path, tensors, kind, batch=batch or tensors.batch or 1, image=image, audio=audio)
-    say(console, f"provider: the network runs on the CPU here, at batch {tried.batch}")
-    if tried.mixing is not None:
+    trial = try_network(path, tensors, kind, batch=batch or tensors.batch or 1, image=image, audio=audio)
+    say(console, f"provider: the network runs on the CPU here, at batch {trial.batch}")
+    if trial.mixing is not None:
         said = "answers change with what else is in a batch, so a render runs frames alone"
-        say(console, f"warning: {said}; {tried.mixing}", style="yellow")
-    if tried.cuda:
+        say(console, f"warning: {said}; {trial.mixing}", style="yellow")
+    if trial.cuda:
         try:
             try_network(path, tensors, kind, device=Device.CUDA, batch=batch or tensors.batch or CUDA_BATCH)
             say(console, "provider: and on CUDA")
         except InputError as error:
             say(console, f"provider: not on CUDA ({error.problem})")
-    if tried.conflict:
-        raise InputError("onnxruntime", f"{tried.conflict} are both installed", "uninstall both, then install one")
-    faults = [fault for fault in tried.faults if fault is not None]
+    if trial.conflict:
+        raise InputError("onnxruntime", f"{trial.conflict} are both installed", "uninstall both, then install one")
+    faults = [fault for fault in trial.faults if fault is not None]
     if faults:
         values = [value for fault in faults for value in fault.values or ()]
         guess = f" ({min(values):.4g} to {max(values):.4g})" if values else ""
         fix = guess_output(min(values), max(values), kind.value_range) if values else "export it again"
-        problem = f"{len(faults)} of {len(tried.faults)} frames of the clip cannot be shown: {faults[0].reason}{guess}"
+        problem = f"{len(faults)} of {len(trial.faults)} frames of the clip cannot be shown: {faults[0].reason}{guess}"
         raise InputError(path, problem, fix)
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from actors.network.batch_independence import Rows, arrangements, depends_on_mates
+from actors.network.batch_independence import Arrangement, arrangements, depends_on_batch
 
 VALUES = (3, 1, 4, 2)
 STRANGER = 9
@@ -30,11 +30,11 @@ def test_every_sample_stands_at_several_places_with_several_mates(samples: int, 
 def depends(run: Callable[[Sequence[int]], list[int]], size: int = 4, samples: int = 4) -> bool:
     """Whether it is seen that a function of a batch depends on it."""
 
-    def of_rows(rows: Rows) -> list[int]:
+    def of_rows(rows: Arrangement) -> list[int]:
         return run([STRANGER if row is None else VALUES[row] for row in rows])
 
     alone = [run([value])[0] for value in VALUES[:samples]]
-    return depends_on_mates(of_rows, alone, size, same=operator.eq, near=operator.eq)
+    return depends_on_batch(of_rows, alone, size, same=operator.eq, near=operator.eq)
 
 
 @pytest.mark.parametrize("size", [2, 3, 4, 32])
@@ -56,10 +56,10 @@ def test_rounding_against_single_answers_may_be_allowed_and_mates_still_may_not(
     def near(one: float, other: float) -> bool:
         return abs(one - other) < 0.5
 
-    def run(rows: Rows, by_mates: float) -> list[float]:
+    def run(rows: Arrangement, by_mates: float) -> list[float]:
         return [0.25 + (0.0 if row is None else VALUES[row]) + by_mates * (rows[0] or 0) for row in rows]
 
     alone = [float(value) for value in VALUES]
     for by_mates in (0.0, 0.01):
-        found = depends_on_mates(partial(run, by_mates=by_mates), alone, 4, same=operator.eq, near=near)
+        found = depends_on_batch(partial(run, by_mates=by_mates), alone, 4, same=operator.eq, near=near)
         assert found == (by_mates > 0)
