@@ -1,4 +1,4 @@
-"""A node proves that it sees the clip, the model and the run's folder before it renders anything."""
+"""Checks that a node sees the clip, the model and the folder of its frames, before it renders anything."""
 
 from __future__ import annotations
 
@@ -19,54 +19,59 @@ LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class NodeCheck:
-    """What must hold on every node.
+class ModelCheck:
+    """What must hold of the model on every node.
 
     Attributes:
-        model: path of the model.
+        model: its path.
         external: files beside it that hold weights.
         digest: SHA-256 of the model and its weights as the driver sees them.
-        sources: path and size in bytes of files of the clip.
-        folder: the run's folder.
-        mark: name of a file that the driver has written there.
-        code: the driver's `actors.files.digests.code_digest`.
     """
 
     model: str
     external: tuple[str, ...]
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClipCheck:
+    """What must hold of a clip, and of the folder of its frames, on every node.
+
+    Attributes:
+        sources: path and size in bytes of files of the clip.
+        folder: the folder.
+        mark: name of a file that the driver has written there.
+    """
+
     sources: tuple[tuple[str, int], ...]
     folder: RunFolder
     mark: str
-    code: str
 
 
-def check_node(proof: NodeCheck) -> None:
-    """Checks that this node sees the same files as the driver and can write the run's folder.
+def check_clip(check: ClipCheck) -> None:
+    """Checks that this node sees the same files of a clip as the driver and can write the folder of its frames.
 
     Seeing the driver's mark matters: every node can write to *a* folder of that name, and lose what it wrote.
 
     Raises:
         InputError: naming this node and the path that differs.
     """
-    check_code(proof.code)
     host = socket.gethostname()
-    if not storage.is_file(proof.folder.path / proof.mark):
+    if not storage.is_file(check.folder.path / check.mark):
         raise InputError(
-            "--out", f"node {host} does not see the same {proof.folder}", "use a folder that all nodes share"
+            "--out", f"node {host} does not see the same {check.folder}", "use a folder that all nodes share"
         )
-    for path, size in proof.sources:
+    for path, size in check.sources:
         found = storage.entry(path)
         if found is None or found.size != size:
             raise InputError(path, f"node {host} does not see the same file", "put the clip where all nodes read it")
-    check_model(proof)
-    mark = proof.folder.path / new_node_mark()
+    mark = check.folder.path / new_node_mark()
     try:
         storage.write_atomic(mark, b"")
         storage.remove_file(mark)
     except OSError as error:
         raise InputError(
-            "--out", f"node {host} cannot write {proof.folder} ({error})", "mend its permissions"
+            "--out", f"node {host} cannot write {check.folder} ({error})", "mend its permissions"
         ) from error
 
 
@@ -98,19 +103,19 @@ def _same_code(code: str) -> bool:
         return False
 
 
-def check_model(proof: NodeCheck) -> None:
+def check_model(check: ModelCheck) -> None:
     """Checks that this node sees the same model as the driver.
 
     Raises:
         InputError: naming this node and the model.
     """
-    if not _same_model(proof):
+    if not _same_model(check):
         problem = f"node {socket.gethostname()} does not see the same model"
-        raise InputError(proof.model, problem, "put the model where all nodes read it")
+        raise InputError(check.model, problem, "put the model where all nodes read it")
 
 
-def _same_model(proof: NodeCheck) -> bool:
+def _same_model(check: ModelCheck) -> bool:
     try:
-        return model_digest(proof.model, proof.external) == proof.digest
+        return model_digest(check.model, check.external) == check.digest
     except OSError:
         return False

@@ -21,7 +21,7 @@ from actors.core.pixels import Image, Planes, crop_face, to_planes
 from actors.core.warp import warp_crop
 from actors.core.yuv import to_yuv420
 from actors.files import storage
-from actors.files.node_check import NodeCheck, check_code, check_model
+from actors.files.node_check import ModelCheck, check_code, check_model
 from actors.rendering.image_files import Prepared, prepare_background
 from actors.rendering.video_frames import decode_video
 
@@ -40,11 +40,11 @@ class FaceRequest:
 
     Attributes:
         tensors: which of its tensors is which; they include face tensors.
-        proof: names the model, and says how the node shows that it sees the same as the driver.
+        check: names the model, and says how the node shows that it sees the same as the driver.
     """
 
     tensors: ModelTensors
-    proof: NodeCheck
+    check: ModelCheck
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +177,8 @@ def _encode_faces(block: Block, request: FaceRequest, kind: ModelKind) -> tuple[
     # Imported here, so that a driver never loads the runtime, nor a loader that does not need it.
     from actors.network.session import FaceEncoder  # noqa: PLC0415
 
-    check_model(request.proof)
-    encoder = FaceEncoder(request.proof.model, request.tensors, kind, ready_planes=block.planes is not None)
+    check_model(request.check)
+    encoder = FaceEncoder(request.check.model, request.tensors, kind, ready_planes=block.planes is not None)
     faces = tuple(np.empty((block.count, *face.sides), np.float32) for face in request.tensors.face)
     for i in range(block.count):
         for kept, made in zip(faces, encoder.run(network_view(block, i, kind)[None]), strict=True):

@@ -16,7 +16,7 @@ import cv2
 import xxhash
 from numpy.typing import NDArray
 
-from actors.core.choices import Delivery, ImageFormat
+from actors.core.choices import ImageFormat
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.compositing import finish_patch
 from actors.core.pixels import ColourPlanes, Image, Planes, PredictionFault, from_planes, paste
@@ -26,7 +26,7 @@ from actors.core.timings import FrameTiming
 from actors.core.worker_reports import FrameFailure, RangeReport, WorkerReport
 from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.files import storage
-from actors.files.node_check import check_node
+from actors.files.node_check import check_clip, check_code, check_model
 from actors.files.run_folder import segment_name
 from actors.network.cpu_kind import cpu_kind
 from actors.network.device import own_device
@@ -35,12 +35,11 @@ from actors.rendering.blocks import Block
 from actors.rendering.executors import executor
 from actors.rendering.image_files import encode_frame, splice_frame
 from actors.rendering.segment_writer import Batch, FinishedFrame, SegmentWriter, charge, measured, milliseconds
-from actors.rendering.worker_config import WorkerConfig
+from actors.rendering.worker_config import ClipConfig, NetworkConfig
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-    from actors.core.audio_track import AudioTrack
     from actors.network.session import Session
 
 # Batches that may be on their way to disk while the network runs the next one: enough to keep it busy, and few enough
@@ -55,40 +54,53 @@ PendingFit: TypeAlias = "Future[tuple[ColourFit, float]]"
 
 
 class Compositor:
-    """Renders ranges. One per Ray actor; nothing in it is shared with another."""
+    """Renders ranges of clips. One per Ray actor; nothing in it is shared with another."""
 
-    def __init__(self, worker: int, config: WorkerConfig, audio: AudioTrack) -> None:
+    def __init__(self, worker: int, config: NetworkConfig) -> None:
         """Keeps the configuration; `prepare` does the work that can fail.
 
         Args:
             worker: number of this worker, for the timing table.
-            config: what to run and where to write.
-            audio: the sound's features, read-only and shared through the object store.
+            config: which network to run, and how.
         """
         cv2.setNumThreads(1)
         self._worker = worker
         self._config = config
-        self._audio = audio
+        self._clips: dict[str, ClipConfig] = {}
         self._device = own_device(config.gpus)
         self._session: Session | None = None
 
-    def prepare(self) -> WorkerReport:
-        """Proves the node, builds and warms the session.
+    def open_clip(self, clip: ClipConfig) -> None:
+        """Takes a clip, of which ranges can be rendered from now on.
 
         Raises:
-            InputError: the node lacks a file, cannot write the run's folder, the session cannot be had, or the network
+            InputError: this node does not see a file of the clip, or cannot write its folder.
+        """
+        check_clip(clip.check)
+        self._clips[clip.id] = clip
+
+    def prepare(self, clip: ClipConfig) -> WorkerReport:
+        """Checks the node, opens a first clip, builds and warms the session.
+
+        Args:
+            clip: one that will be rendered; whether answers depend on their batch is seen by its frames.
+
+        Raises:
+            InputError: the node lacks a file, cannot write the clip's folder, the session cannot be had, or the network
                 answers differently each time.
         """
         # Imported here so that its cost is measured, and so that a driver never loads the runtime.
         began = time.perf_counter()
         from actors.rendering.worker_session import ready_session  # noqa: PLC0415
 
-        if self._video:
+        if clip.video:
             importlib.import_module("actors.rendering.video_segments")
         imported = time.perf_counter()
         config = self._config
-        check_node(config.proof)
-        ready = ready_session(config, self._device.memory, self._audio)
+        check_code(config.code)
+        self.open_clip(clip)
+        check_model(config.check)
+        ready = ready_session(config, self._device.memory, clip)
         self._session = session = ready.session
         # What there is by now stays for good; a collection that walks through it again takes 50 ms, every few ranges.
         gc.freeze()
@@ -109,56 +121,54 @@ class Compositor:
             notes=ready.notes,
         )
 
-    def render(self, start: int, stop: int, *blocks: Block) -> RangeReport:
+    def render(self, clip_id: str, start: int, stop: int, *blocks: Block) -> RangeReport:
         """Renders one range; every delivered file stands under its final name when this returns.
 
-        With finishing threads the network runs one batch while the next is gathered and earlier ones are finished.
+        With compositing threads the network runs one batch while the next is gathered and earlier ones are composited.
 
         Args:
+            clip_id: of a clip that was opened.
             start: the first output frame.
             stop: end of the output frames.
             blocks: blocks that together hold the backgrounds of these frames and, where colours are matched, of those
-                within `WorkerConfig.reach` before and after them, as far as there are any.
+                within `ClipConfig.reach` before and after them, as far as there are any.
 
         Raises:
             OSError: a file cannot be written.
-            RuntimeError: `prepare` was not called.
+            RuntimeError: `prepare` was not called, or the clip was not opened.
         """
-        if self._session is None:
-            raise RuntimeError("render was called before prepare")
+        clip = self._clips.get(clip_id)
+        if self._session is None or clip is None:
+            raise RuntimeError("render was called before prepare, or of a clip that was not opened")
         began = time.perf_counter()
-        config, frames = self._config, FrameRange(start, stop)
-        finishers = config.finishers
-        alone = min(1, finishers)
+        frames, threads = FrameRange(start, stop), self._config.compositing_threads
+        alone = min(1, threads)
         # Leaving them waits for whatever still runs, also after an error: nothing is written once this has returned.
-        with executor(alone) as feeder, executor(finishers) as finishing, executor(alone) as filming:
-            film = (
-                SegmentWriter(filming, config.kind.fps, self._video.aspect, 2 * self._session.batch)
-                if self._video
+        with executor(alone) as gathering, executor(threads) as compositing, executor(alone) as encoding:
+            writer = (
+                SegmentWriter(encoding, self._config.kind.fps, clip.video.aspect, 2 * self._session.batch)
+                if clip.video
                 else None
             )
-            seen = config.pairing.around(frames, config.reach, len(self._audio))
-            places = RangeBackgrounds(config.pairing.backgrounds_of(seen), seen, blocks)
-            done, failures = self._run(self._session, frames, places, feeder, finishing, film)
+            seen = clip.pairing.around(frames, clip.reach, len(clip.audio))
+            backgrounds = RangeBackgrounds(clip.pairing.backgrounds_of(seen), seen, blocks)
+            done, failures = self._run(self._session, clip, frames, backgrounds, gathering, compositing, writer)
             # With a hole in it a segment would shift every later frame; the run reports the hole instead.
-            segment = film.finish() if film and done and not failures else None
+            segment = writer.finish() if writer and done and not failures else None
         timings = tuple(self._timing(frame, frames, seam) for frame, seam in zip(done, measured(done), strict=True))
         if segment is not None:
-            timings = self._keep_segment(frames, segment, timings)
+            timings = _keep_segment(clip, frames, segment, timings)
         return RangeReport.of(frames, timings, tuple(failures), time.perf_counter() - began)
-
-    @property
-    def _video(self) -> Delivery | None:
-        return self._config.delivery if self._config.delivery and self._config.delivery.video else None
 
     def _run(
         self,
         session: Session,
+        clip: ClipConfig,
         frames: FrameRange,
-        places: RangeBackgrounds,
-        feeder: Executor,
-        finishing: Executor,
-        film: SegmentWriter | None,
+        backgrounds: RangeBackgrounds,
+        gathering: Executor,
+        compositing: Executor,
+        writer: SegmentWriter | None,
     ) -> tuple[list[FinishedFrame], list[FrameFailure]]:
         """All frames of a range through all stages, in order; the network runs for their neighbours too."""
         done: list[FinishedFrame] = []
@@ -167,74 +177,77 @@ class Compositor:
         behind: deque[list[Future[FinishedFrame]]] = deque()
         waiting: deque[tuple[int, ColourPlanes | None, Batch]] = deque()
         fits: dict[int, PendingFit] = {}
-        parts = batches(frames, places.seen, self._config.reach, session.batch, self._audio)
-        gathered = feeder.submit(self._gather, 0, parts[0], frames, places)
+        parts = batches(frames, backgrounds.seen, clip.reach, session.batch, clip.audio)
+        gathered = gathering.submit(self._gather, clip, 0, parts[0], frames, backgrounds)
         for number, part in enumerate(parts):
             batch, given = gathered.result()
             if number + 1 < len(parts):
-                gathered = feeder.submit(self._gather, number + 1, parts[number + 1], frames, places)
+                gathered = gathering.submit(self._gather, clip, number + 1, parts[number + 1], frames, backgrounds)
             begun.append(batch)
             for frame, mouth, fault in _predicted(session, part, given, batch):
-                if mouth is not None and not fault and self._config.colour_match:
-                    fits[frame] = finishing.submit(self._fit, frame, mouth, places)
+                if mouth is not None and not fault and clip.colour_match:
+                    fits[frame] = compositing.submit(self._fit, frame, mouth, backgrounds)
                 if frame in frames and fault:
                     failures.append(FrameFailure(frame, fault.reason, fault.values))
                 elif frame in frames:
                     waiting.append((frame, mouth, batch))
             behind.append([])
-            while waiting and min(waiting[0][0] + self._config.reach, parts[-1].stop - 1) < part.stop:
+            while waiting and min(waiting[0][0] + clip.reach, parts[-1].stop - 1) < part.stop:
                 frame, mouth, own = waiting.popleft()
                 reached = range(frame - REACH, frame + REACH + 1) if mouth is not None else ()
                 near = {i: fits[i] for i in reached if i in fits}
-                behind[-1].append(finishing.submit(self._finish, frame, mouth, own, places, near))
+                behind[-1].append(compositing.submit(self._finish, clip, frame, mouth, own, backgrounds, near))
             if len(behind) > BATCHES_BEHIND:
-                done.extend(_collect(behind.popleft(), film))
+                done.extend(_collect(behind.popleft(), writer))
         while behind:
-            done.extend(_collect(behind.popleft(), film))
+            done.extend(_collect(behind.popleft(), writer))
         charge(begun)
         return done, failures
 
     def _gather(
-        self, number: int, part: FrameRange, frames: FrameRange, places: RangeBackgrounds
+        self, clip: ClipConfig, number: int, part: FrameRange, frames: FrameRange, backgrounds: RangeBackgrounds
     ) -> tuple[Batch, NetworkInput | None]:
         """The network's input for one batch; ``None`` where it need not run."""
         started_at, clock = time.time(), time.perf_counter()
-        if not self._audio.opacity(part.start):
+        if not clip.audio.opacity(part.start):
             return Batch(number, len(part), started_at, milliseconds(clock)), None
         kind, size = self._config.kind, sum(frame in frames for frame in part)
-        given = places.image(part, kind), self._audio.tensors(part.start, part.stop, kind), places.faces(part)
+        sound = clip.audio.tensors(part.start, part.stop, kind)
+        given = backgrounds.image(part, kind), sound, backgrounds.faces(part)
         return Batch(number, size, started_at, milliseconds(clock)), given
 
-    def _fit(self, frame: int, mouth: ColourPlanes, places: RangeBackgrounds) -> tuple[ColourFit, float]:
+    def _fit(self, frame: int, mouth: ColourPlanes, backgrounds: RangeBackgrounds) -> tuple[ColourFit, float]:
         """What brings one frame's colours to those of its background."""
         clock = time.perf_counter()
-        block, i = places.find(frame)
+        block, i = backgrounds.find(frame)
         if block.crops is None:
             raise RuntimeError("colours are to be matched, but the block has no pictures")
         return fit_colours(block.crops[i], from_planes(mouth), self._config.kind), milliseconds(clock)
 
     def _finish(
         self,
+        clip: ClipConfig,
         frame: int,
         planes: ColourPlanes | None,
         batch: Batch,
-        places: RangeBackgrounds,
+        backgrounds: RangeBackgrounds,
         near: Mapping[int, PendingFit],
     ) -> FinishedFrame:
         """Composites, encodes and writes one frame.
 
         Args:
+            clip: whose frame it is.
             frame: the output frame.
             planes: what the network made of it; ``None`` where the background is shown alone.
             batch: the batch it was in.
-            places: where its background is found.
+            backgrounds: where its background is found.
             near: colour fits of the frame and its neighbours; empty where colours are left as they are.
         """
-        config = self._config
-        finished = FinishedFrame(frame, places.background(frame), batch)
-        if config.delivery is None:
+        delivery = clip.delivery
+        finished = FinishedFrame(frame, backgrounds.background(frame), batch)
+        if delivery is None:
             return finished
-        block, i = places.find(frame)
+        block, i = backgrounds.find(frame)
         if block.crops is None or block.backings is None:
             raise RuntimeError("compositing was asked for, but the block has no pictures")
         box = block.boxes[i]
@@ -244,23 +257,23 @@ class Compositor:
             mouth = matched(mouth, smoothed({other: fit.result()[0] for other, fit in near.items()}, frame))
             finished.composite_ms = near[frame].result()[1]
         backing = block.backings[i]
-        opacity = self._audio.opacity(frame)
-        patch = finish_patch(block.crops[i], mouth, box, backing, config.kind, config.interpolation, opacity)
+        opacity = clip.audio.opacity(frame)
+        patch = finish_patch(block.crops[i], mouth, box, backing, self._config.kind, clip.interpolation, opacity)
         finished.edges = backing.seam, edge_pixels(backing.seam, patch)
         finished.composite_ms += milliseconds(clock)
-        if config.delivery.image_format is not ImageFormat.NONE:
+        if delivery.image_format is not ImageFormat.NONE:
             clock = time.perf_counter()
             if block.prepared is not None:
                 content = memoryview(splice_frame(block.prepared[i], patch))
             else:
-                content = memoryview(encode_frame(_frames(block)[i], patch, box, config.delivery))
+                content = memoryview(encode_frame(_frames(block)[i], patch, box, delivery))
             finished.encode_ms = milliseconds(clock)
             clock = time.perf_counter()
-            storage.write_atomic(config.folder.frame(frame, config.delivery.image_format), content)
+            storage.write_atomic(clip.folder.frame(frame, delivery.image_format), content)
             finished.write_ms = milliseconds(clock)
             finished.bytes = content.nbytes
             finished.checksum = xxhash.xxh3_64_hexdigest(content)
-        if config.delivery.video:
+        if delivery.video:
             clock = time.perf_counter()
             picture = _frames(block)[i]
             if block.yuv is not None:
@@ -269,25 +282,6 @@ class Compositor:
                 finished.yuv = to_yuv420(paste(picture, patch, box))
             finished.video_ms = milliseconds(clock)
         return finished
-
-    def _keep_segment(
-        self, frames: FrameRange, segment: bytes, timings: tuple[FrameTiming, ...]
-    ) -> tuple[FrameTiming, ...]:
-        """Writes the range's segment and names it in every frame's timing."""
-        clock = time.perf_counter()
-        storage.write_atomic(self._config.folder.segment(frames), segment)
-        checksum = xxhash.xxh3_64_hexdigest(segment)
-        each = milliseconds(clock) / len(timings)
-        return tuple(
-            replace(
-                timing,
-                video_ms=timing.video_ms + each,
-                segment=segment_name(frames),
-                segment_bytes=len(segment),
-                segment_checksum=checksum,
-            )
-            for timing in timings
-        )
 
     def _timing(self, done: FinishedFrame, frames: FrameRange, seam: Seam) -> FrameTiming:
         batch = done.batch
@@ -319,18 +313,38 @@ class Compositor:
         )
 
 
+def _keep_segment(
+    clip: ClipConfig, frames: FrameRange, segment: bytes, timings: tuple[FrameTiming, ...]
+) -> tuple[FrameTiming, ...]:
+    """Writes the range's segment and names it in every frame's timing."""
+    clock = time.perf_counter()
+    storage.write_atomic(clip.folder.segment(frames), segment)
+    checksum = xxhash.xxh3_64_hexdigest(segment)
+    each = milliseconds(clock) / len(timings)
+    return tuple(
+        replace(
+            timing,
+            video_ms=timing.video_ms + each,
+            segment=segment_name(frames),
+            segment_bytes=len(segment),
+            segment_checksum=checksum,
+        )
+        for timing in timings
+    )
+
+
 def _frames(block: Block) -> Image:
     if block.frames is None:
         raise RuntimeError("full frames are needed, but the block was loaded without")
     return block.frames
 
 
-def _collect(futures: list[Future[FinishedFrame]], film: SegmentWriter | None) -> list[FinishedFrame]:
-    """The finished frames of a batch, once they are; they go to the film in order."""
+def _collect(futures: list[Future[FinishedFrame]], writer: SegmentWriter | None) -> list[FinishedFrame]:
+    """The finished frames of a batch, once they are; they go to the segment in order."""
     done = [future.result() for future in futures]
-    if film is not None:
+    if writer is not None:
         for frame in done:
-            film.add(frame)
+            writer.add(frame)
     return done
 
 

@@ -11,8 +11,7 @@ from actors.core.choices import Device, Precision
 from actors.rendering.blocks import BlockRequest, load_block, network_view
 
 if TYPE_CHECKING:
-    from actors.core.audio_track import AudioTrack
-    from actors.rendering.worker_config import WorkerConfig
+    from actors.rendering.worker_config import ClipConfig, NetworkConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +32,13 @@ class PrecisionReport:
 
 
 def compare_precisions(
-    config: WorkerConfig, audio: AudioTrack, samples: tuple[tuple[int, BlockRequest], ...]
+    config: NetworkConfig, clip: ClipConfig, samples: tuple[tuple[int, BlockRequest], ...]
 ) -> PrecisionReport:
     """Runs sample frames in the precision that is wanted and in fp32, on the device that is wanted.
 
     Args:
-        config: the workers' configuration.
-        audio: what drives the mouth.
+        config: the network's configuration.
+        clip: whose frames they are.
         samples: output frames, each with a request for its background alone.
 
     Raises:
@@ -58,7 +57,7 @@ def compare_precisions(
     for frame, request in samples:
         block, _ = load_block(request, config.kind)
         image = network_view(block, 0, config.kind)[None]
-        window = audio.tensors(frame, frame + 1, config.kind)
+        window = clip.audio.tensors(frame, frame + 1, config.kind)
         answers = [session.run(image, window).planes.astype(np.int16) for session in (wanted, exact)]
         differences.append(np.abs(answers[0] - answers[1]))
     found = np.stack(differences).astype(np.float64)

@@ -1,4 +1,4 @@
-"""What a worker is told when it starts."""
+"""What a worker is told: of its network when it starts, and of each clip before the first range of it."""
 
 from __future__ import annotations
 
@@ -8,60 +8,83 @@ from typing import TYPE_CHECKING
 from actors.core.colour import REACH
 
 if TYPE_CHECKING:
+    from actors.core.audio_track import AudioTrack
     from actors.core.choices import Delivery, Interpolation, Precision
     from actors.core.kind import ModelKind, ModelTensors
     from actors.core.pairing import Pairing
-    from actors.files.node_check import NodeCheck
+    from actors.files.node_check import ClipCheck, ModelCheck
     from actors.files.run_folder import RunFolder
     from actors.rendering.blocks import BlockRequest
 
 
 @dataclass(frozen=True, slots=True)
-class WorkerConfig:
-    """Everything a worker needs besides sound and backgrounds; the same for every worker of a run.
+class NetworkConfig:
+    """What belongs to the network; the same for every worker that holds it, whatever clips they render.
 
     Attributes:
         model: path of the ONNX file.
         tensors: its inputs and output.
         kind: the contract it honours.
-        pairing: which background each output frame is drawn on.
         provider: ONNX Runtime execution provider to insist on.
         precision: what the network calculates with.
         threads: intra-op threads.
-        finishers: threads that finish frames while the network runs; 0 finishes them in turn with it, which is right
-            where network and finishing share the cores.
+        compositing_threads: threads that composite frames while the network runs; 0 composites them in turn with it,
+            which is right where network and compositing share the cores.
         batch: frames per inference.
         gpus: fraction of a GPU this worker has; 0 on the CPU.
-        interpolation: filter of the paste.
-        ready_planes: the clip has network input instead of pictures.
+        ready_planes: clips have network input instead of pictures.
         faces: blocks hold what the network's face encoder makes of their backgrounds.
-        colour_match: the network's colours are brought to those of the frame.
-        delivery: what frames become; ``None`` runs the network only.
-        folder: the run's folder.
-        proof: what the worker's node must show before it renders.
-        samples: output frames, each with a request for its background alone, by which batches are compared.
+        check: what the worker's node must show of the model.
+        code: the driver's `actors.files.digests.code_digest`.
     """
 
     model: str
     tensors: ModelTensors
     kind: ModelKind
-    pairing: Pairing
     provider: str
     precision: Precision
     threads: int
-    finishers: int
+    compositing_threads: int
     batch: int
     gpus: float
-    interpolation: Interpolation
     ready_planes: bool
     faces: bool
+    check: ModelCheck
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClipConfig:
+    """What belongs to a clip. It lies in the object store once, and workers read its sound there.
+
+    Attributes:
+        id: names it among the clips that a worker has been given.
+        audio: what drives the mouth, read-only.
+        pairing: which background each output frame is drawn on.
+        interpolation: filter of the paste.
+        colour_match: the network's colours are brought to those of the frame.
+        delivery: what frames become; ``None`` runs the network only.
+        folder: the folder that frames are written into.
+        samples: output frames, each with a request for its background alone, by which batches are compared.
+        check: what the worker's node must show of the clip and the folder.
+    """
+
+    id: str
+    audio: AudioTrack
+    pairing: Pairing
+    interpolation: Interpolation
     colour_match: bool
     delivery: Delivery | None
     folder: RunFolder
-    proof: NodeCheck
     samples: tuple[tuple[int, BlockRequest], ...]
+    check: ClipCheck
 
     @property
     def reach(self) -> int:
         """How many output frames before and after a frame the network must run for it."""
         return REACH if self.colour_match else 0
+
+    @property
+    def video(self) -> Delivery | None:
+        """The delivery where it includes a video."""
+        return self.delivery if self.delivery is not None and self.delivery.video else None

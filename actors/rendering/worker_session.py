@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from actors.core.audio_track import AudioTrack
     from actors.core.kind import ModelKind
     from actors.core.pixels import Planes
-    from actors.rendering.worker_config import WorkerConfig
+    from actors.rendering.worker_config import ClipConfig, NetworkConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,13 @@ class Ready:
     warm_seconds: float
 
 
-def ready_session(config: WorkerConfig, memory: int, audio: AudioTrack) -> Ready:
+def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready:
     """The session that a worker renders with.
 
     Args:
-        config: the worker's.
+        config: the network's.
         memory: bytes of the GPU's, 0 where there is none.
-        audio: what drives the mouth.
+        clip: whose frames are compared.
 
     Raises:
         InputError: a session cannot be had, a background cannot be read, or the network cannot be run.
@@ -74,7 +74,7 @@ def ready_session(config: WorkerConfig, memory: int, audio: AudioTrack) -> Ready
     except InputError as error:
         settled, mixing = _without_mates(session, options, config, error)
     else:
-        settled, mixing = _settled(session, options, config, audio)
+        settled, mixing = _settled(session, options, config, clip)
     notes = [mixing] if mixing else []
     if session.training and not mixing:
         notes.append(f"the model normalises each frame by itself: {session.mixing}")
@@ -112,7 +112,7 @@ def load_samples(
 
 
 def _without_mates(
-    session: Session, options: SessionOptions, config: WorkerConfig, error: InputError
+    session: Session, options: SessionOptions, config: NetworkConfig, error: InputError
 ) -> tuple[Session, str]:
     """A warm session that runs frames alone, in place of one that cannot run so many at once, and why.
 
@@ -129,14 +129,14 @@ def _without_mates(
     return single, f"the model {one_line(error.problem)}, so frames are run alone"
 
 
-def _settled(session: Session, options: SessionOptions, config: WorkerConfig, audio: AudioTrack) -> tuple[Session, str]:
+def _settled(session: Session, options: SessionOptions, config: NetworkConfig, clip: ClipConfig) -> tuple[Session, str]:
     """The session to render with, warm: the given one, or one that runs frames alone, and then why.
 
     Args:
         session: warm.
         options: what it was built by.
-        config: the worker's; with samples.
-        audio: what drives the mouth.
+        config: the network's.
+        clip: whose frames are compared.
 
     Raises:
         InputError: a background cannot be read, or a session cannot be had.
@@ -146,7 +146,7 @@ def _settled(session: Session, options: SessionOptions, config: WorkerConfig, au
     encode = None
     if config.faces:
         encode = FaceEncoder(config.model, config.tensors, config.kind, ready_planes=config.ready_planes).run
-    samples = load_samples(config.samples, audio, config.kind, encode)
+    samples = load_samples(clip.samples, clip.audio, config.kind, encode)
     alone = replace(options, batch=1, single=True)
     single = Session(config.model, config.tensors, config.kind, alone) if session.rewritten else session
     if not mixes_frames(session, single, samples):

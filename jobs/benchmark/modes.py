@@ -32,8 +32,9 @@ from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.block_plan import BlockPlan
+from jobs.planning.preparation import Preparation
 from jobs.planning.range_plan import LONGEST_RANGE
-from jobs.planning.requests import block_request, worker_config
+from jobs.planning.render_plan import RenderPlan
 
 # One range, as long as they are planned.
 FRAMES = LONGEST_RANGE
@@ -103,16 +104,16 @@ class _Mode:
         folder, mark = RunFolder.at(options.out), new_driver_mark()
         storage.write_atomic(folder.path / mark, b"")
         placement = Placement(workers=1, threads=1, finishers=0, batch=1, gpus=0, resources={})
-        config = worker_config(options, inputs, placement, provider=CPU, faces=False, folder=folder, mark=mark)
-        plan = BlockPlan(max(shown) + 1, 1, 1, 1)
-        request = block_request(options, inputs, plan, 0, prepare=options.delivery)
-        self._block = load_block(request, inputs.kind)[0]
-        self._worker = Compositor(0, config, inputs.audio)
-        self._worker.prepare()
+        preparation = Preparation(BlockPlan(max(shown) + 1, 1, 1, 1), 0, prepare=True, faces=False)
+        plan = RenderPlan(options, inputs, CPU, placement, preparation, folder, mark)
+        self._clip = plan.clip(inputs.audio)
+        self._block = load_block(plan.block(0), inputs.kind)[0]
+        self._worker = Compositor(0, plan.network)
+        self._worker.prepare(self._clip)
 
     def render(self) -> Sequence[FrameTiming]:
         """All frames once."""
-        return self._worker.render(self.frames.start, self.frames.stop, self._block).timings
+        return self._worker.render(self._clip.id, self.frames.start, self.frames.stop, self._block).timings
 
 
 def rounds(modes: dict[str, dict[str, Any]], repeats: int) -> list[ModeCost]:

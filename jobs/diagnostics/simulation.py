@@ -64,7 +64,7 @@ class Sleeper:
         self._worker = worker
         self._latency = latency
 
-    def prepare(self) -> WorkerReport:
+    def prepare(self, _clip: object) -> WorkerReport:
         """Is ready at once."""
         node = ray.get_runtime_context().get_node_id()
         host = socket.gethostname()
@@ -72,7 +72,7 @@ class Sleeper:
             self._worker, node, host, os.getpid(), "none", "none", "none", 1, 1, (), 0.0, 0.0, 0.0, notes=()
         )
 
-    def render(self, start: int, stop: int, *_blocks: object) -> RangeReport:
+    def render(self, _clip_id: str, start: int, stop: int, *_blocks: object) -> RangeReport:
         """Takes exactly as long as the range's frames would: makes its report, and sleeps for the rest of the time.
 
         Many workers share the cores of one machine here, so what a report costs them must not count.
@@ -139,7 +139,7 @@ class _Sleepers(Dispatcher):
     def _start(self, slot: int) -> None:
         actor = self._sleeper.remote(slot, self._latency)
         self._actors[slot] = actor
-        self._waiting[actor.prepare.remote()] = ("start", slot)
+        self._waiting[actor.prepare.remote(None)] = ("start", slot)
 
     def _load_block(self, block: int) -> None:
         self._blocks[block] = ray.put(None)
@@ -174,8 +174,9 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
         folder = RunFolder.at(scratch)
         folder.make_folders(frames=False, segments=False)
         work = Work(
-            config=NOTHING,
-            audio=None,
+            network=NOTHING,
+            clip=None,
+            clip_id="",
             request=lambda _: NOTHING,
             nodes=cluster.resources().rendering,
             placement={"num_cpus": 0},

@@ -8,9 +8,8 @@ import ray
 import ray.exceptions
 
 from actors.core.errors import InputError, StoppedError
-from actors.rendering.blocks import BlockRequest
 from actors.rendering.precision_check import PrecisionReport, compare_precisions
-from actors.rendering.worker_config import WorkerConfig
+from jobs.planning.render_plan import RenderPlan
 
 # JPEG at quality 95 leaves about 40 dB, so nobody sees less than this; a few levels in single pixels are rounding, more
 # would be a value that half precision cannot hold.
@@ -19,27 +18,22 @@ MOST_LEVELS = 4
 
 
 def check_precision(
-    config: WorkerConfig,
-    audio: Any,  # noqa: ANN401 - Ray's references are generic
-    samples: tuple[tuple[int, BlockRequest], ...],
-    *,
-    placement: dict[str, Any],
-    wait: float,
+    plan: RenderPlan,
+    clip: Any,  # noqa: ANN401 - Ray's references are generic
 ) -> PrecisionReport:
     """Compares with fp32 where a worker would run.
 
     Args:
-        config: the workers' configuration.
-        audio: reference of the sound in the object store.
-        samples: output frames, each with a request for its background.
-        placement: Ray's resources for one worker.
-        wait: seconds to wait for a place and the answer.
+        plan: what is rendered, how and where.
+        clip: what workers are told of the clip, in the object store.
 
     Raises:
         InputError: the pixels differ too much, or a session cannot be had.
         StoppedError: no place was found, or the clip is not what it was.
     """
-    answer = ray.remote(max_retries=1, **placement)(compare_precisions).remote(config, audio, samples)
+    wait, network = plan.options.wait, plan.network
+    compare = ray.remote(max_retries=1, **plan.placement.resources)(compare_precisions)
+    answer = compare.remote(network, clip, plan.samples())
     try:
         report: PrecisionReport = ray.get(answer, timeout=wait)
     except ray.exceptions.GetTimeoutError as error:
@@ -50,7 +44,7 @@ def check_precision(
         raise
     if report.worst > MOST_LEVELS or report.psnr < LEAST_PSNR:
         raise InputError(
-            f"--precision {config.precision.value}",
+            f"--precision {network.precision.value}",
             f"pixels differ from fp32 by up to {report.worst} levels of 255 (PSNR {report.psnr:.1f} dB)"
             f" on {report.frames} frames",
             "use --precision fp32",

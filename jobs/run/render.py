@@ -41,7 +41,7 @@ from jobs.inputs.options import CompositeOptions, DeviceChoice
 from jobs.planning.block_plan import BlockPlan
 from jobs.planning.preparation import Preparation, plan_preparation
 from jobs.planning.range_plan import plan_ranges
-from jobs.planning.requests import block_request, face_request, sample_frames, single_requests, worker_config
+from jobs.planning.render_plan import RenderPlan
 from jobs.progress_meter import Meter, meter
 from jobs.run import record_file
 from jobs.run.failures import hopeless, listed
@@ -217,7 +217,8 @@ class _Run:
             placement = self._place(there, choice, len(todo))
             outcome.scheduler = self._schedule(todo, placement, ahead.blocks, there)
             self._prepare_folder(clear=self._options.restart)
-            self._dispatch(outcome, placement, ahead, choice, cluster, there)
+            plan = RenderPlan(self._options, self._inputs, choice.provider, placement, ahead, self._folder, self._mark)
+            self._dispatch(outcome, plan, choice, cluster, there)
         except InputError as error:
             if outcome.scheduler is None or (outcome.scheduler.done == 0 and before is None):
                 raise
@@ -336,8 +337,7 @@ class _Run:
     def _dispatch(
         self,
         outcome: Outcome,
-        placement: Placement,
-        ahead: Preparation,
+        plan: RenderPlan,
         choice: ChosenDevice,
         cluster: Cluster,
         there: ClusterResources,
@@ -345,32 +345,17 @@ class _Run:
         scheduler = outcome.scheduler
         if scheduler is None:
             raise RuntimeError("nothing is scheduled")
-        options, inputs = self._options, self._inputs
-        config = worker_config(
-            options,
-            inputs,
-            placement,
-            provider=choice.provider,
-            faces=ahead.faces,
-            folder=self._folder,
-            mark=self._mark,
-        )
-        audio = ray.put(self._heard(placement, choice, there))
+        options, placement = self._options, plan.placement
+        clip = ray.put(plan.clip(self._heard(placement, choice, there)))
         if options.precision is not Precision.FP32:
-            report = check_precision(
-                config,
-                audio,
-                single_requests(options, inputs, sample_frames(inputs.frames)),
-                placement=placement.resources,
-                wait=options.wait,
-            )
+            report = check_precision(plan, clip)
             self._record["precision"] = asdict(report)
             say(self._console, f"precision: {options.precision.value}, at most {report.worst} levels from fp32")
-        delivery, encoder = options.delivery if ahead.prepare else None, face_request(config)
         work = Work(
-            config=config,
-            audio=audio,
-            request=lambda block: block_request(options, inputs, ahead.blocks, block, prepare=delivery, faces=encoder),
+            network=plan.network,
+            clip=clip,
+            clip_id=plan.clip_id,
+            request=plan.block,
             nodes=there.rendering,
             placement=placement.resources,
             wait=options.wait,

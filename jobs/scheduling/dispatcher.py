@@ -17,7 +17,7 @@ from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.rendering.blocks import BlockReceipt, BlockRequest, load_block
 from actors.rendering.compositor import Compositor
-from actors.rendering.worker_config import WorkerConfig
+from actors.rendering.worker_config import NetworkConfig
 from jobs.cluster.connection import ClusterResources
 from jobs.cluster.program_files import check_workers
 from jobs.process.time_limits import within
@@ -64,8 +64,9 @@ class Work:
     """What the loop needs besides the scheduler.
 
     Attributes:
-        config: the workers' configuration.
-        audio: reference of the sound's features in the object store.
+        network: what workers are told of the network.
+        clip: what they are told of the clip, an `actors.rendering.worker_config.ClipConfig` in the object store.
+        clip_id: names the clip.
         request: what to load for a block.
         nodes: ids of the nodes that can render now, where blocks are loaded until workers say where they are.
         placement: Ray's resources for one worker, as keyword arguments of `options`.
@@ -76,8 +77,9 @@ class Work:
         died: told of each worker that died, when it is known.
     """
 
-    config: WorkerConfig
-    audio: Any
+    network: NetworkConfig
+    clip: Any
+    clip_id: str
     request: Callable[[int], BlockRequest]
     nodes: tuple[str, ...]
     placement: dict[str, Any]
@@ -222,9 +224,9 @@ class Dispatcher:
 
     def _start(self, slot: int) -> None:
         self._asked[slot] = time.perf_counter()
-        actor = self._actor.remote(slot, self._work.config, self._work.audio)
+        actor = self._actor.remote(slot, self._work.network)
         self._actors[slot] = actor
-        self._waiting[actor.prepare.remote()] = ("start", slot)
+        self._waiting[actor.prepare.remote(self._work.clip)] = ("start", slot)
 
     def _load_block(self, block: int) -> None:
         if not self._nodes:
@@ -234,7 +236,7 @@ class Dispatcher:
         strategy = NodeAffinitySchedulingStrategy(self._nodes[block % len(self._nodes)], soft=True)
         load = self._load.options(scheduling_strategy=strategy)
         # The receipt comes back instead of the block: asking for a block would copy it to the driver's node.
-        loaded, receipt = load.remote(self._work.request(block), self._work.config.kind)
+        loaded, receipt = load.remote(self._work.request(block), self._work.network.kind)
         self._blocks[block] = loaded
         self._waiting[receipt] = ("load", block)
 
@@ -253,8 +255,8 @@ class Dispatcher:
 
     def _render(self, slot: int, frames: FrameRange, blocks: tuple[int, ...]) -> None:
         refs = [self._blocks[block] for block in blocks]
-        # Two plain numbers: whatever else Ray would pickle, which takes as long as the call itself.
-        ref = self._actors[slot].render.remote(frames.start, frames.stop, *refs)
+        # A name and two numbers: whatever else Ray would pickle, which takes as long as the call itself.
+        ref = self._actors[slot].render.remote(self._work.clip_id, frames.start, frames.stop, *refs)
         self._waiting[ref] = ("render", slot, frames, dict(zip(blocks, refs, strict=True)))
         if self.moments.first_dispatch is None:
             self.moments.first_dispatch = time.perf_counter()

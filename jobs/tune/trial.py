@@ -16,15 +16,10 @@ from actors.core.pairing import Pairing
 from actors.core.ranges import divide
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport
-from actors.files.run_folder import RunFolder
 from jobs.audio.source import Recorded
 from jobs.cluster.connection import Cluster
-from jobs.cluster.placement import Placement
-from jobs.inputs.inputs import Inputs
-from jobs.inputs.options import CompositeOptions
 from jobs.planning.block_plan import BlockPlan
-from jobs.planning.preparation import plan_preparation
-from jobs.planning.requests import block_request, face_request, worker_config
+from jobs.planning.render_plan import RenderPlan
 from jobs.scheduling.dispatcher import Dispatcher, Milestones, Work
 from jobs.scheduling.scheduler import Patience, Scheduler
 
@@ -95,30 +90,14 @@ class _Watch:
         return len(begun) / (stop - start)
 
 
-def measure(
-    options: CompositeOptions,
-    inputs: Inputs,
-    placement: Placement,
-    *,
-    provider: str,
-    cluster: Cluster,
-    folder: RunFolder,
-    mark: str,
-    seconds: float,
-    limit: float,
-) -> tuple[float, str]:
+def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float) -> tuple[float, str]:
     """Renders into a scratch folder and counts frames while all workers are at it.
 
     The first backgrounds of the clip are rendered with its sound, over and over.
 
     Args:
-        options: format, precision and the like.
-        inputs: what is rendered.
-        placement: the layout that is tried.
-        provider: what the workers run on.
-        cluster: where they run.
-        folder: where the frames go, which all nodes see.
-        mark: name of the driver's file there.
+        plan: what is rendered, with the layout that is tried, into a scratch folder.
+        cluster: where the workers run.
         seconds: how long all workers shall render side by side.
         limit: seconds after which the trial is given up.
 
@@ -128,23 +107,20 @@ def measure(
     Raises:
         NoCudaError: the layout's workers cannot have CUDA.
     """
+    inputs, placement = plan.inputs, plan.placement
     audio = _looped(inputs.audio, inputs.kind)
     pairing = Pairing(Loop.BOUNCE, min(inputs.clip.backgrounds, BACKGROUNDS))
     blocks = BlockPlan(pairing.backgrounds, 1, 1, 0)
+    trial = replace(plan, preparation=replace(plan.preparation, blocks=blocks))
+    clip = plan.clip(audio)
+    samples = tuple((frame % len(audio), request) for frame, request in clip.samples)
     watch = _Watch(placement.workers, seconds, time.time() + limit, placement.batch)
     there = cluster.resources()
-    ahead = plan_preparation(options, inputs, provider, list(inputs.frames), there.store)
-    prepare = options.delivery if ahead.prepare else None
-    config = worker_config(options, inputs, placement, provider=provider, faces=ahead.faces, folder=folder, mark=mark)
-    encoder = face_request(config)
     work = Work(
-        config=replace(
-            config,
-            pairing=pairing,
-            samples=tuple((frame % len(audio), request) for frame, request in config.samples),
-        ),
-        audio=ray.put(audio),
-        request=lambda block: block_request(options, inputs, blocks, block, prepare=prepare, faces=encoder),
+        network=plan.network,
+        clip=ray.put(replace(clip, pairing=pairing, samples=samples)),
+        clip_id=plan.clip_id,
+        request=trial.block,
         nodes=there.rendering,
         placement=placement.resources,
         wait=limit,

@@ -18,11 +18,13 @@ from actors.files import storage
 from actors.files.run_folder import RunFolder, new_driver_mark
 from jobs.cluster.connection import Cluster, connect
 from jobs.cluster.layout import Layout
-from jobs.cluster.placement import Placement, choose_device, place_layout, wait_for_resources
+from jobs.cluster.placement import choose_device, place_layout, wait_for_resources
 from jobs.cluster.tuned_layout import LayoutTrial, Profile, profile_key, write_profile
 from jobs.console import say, show
-from jobs.inputs.inputs import Inputs, read_inputs
+from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
+from jobs.planning.preparation import plan_preparation
+from jobs.planning.render_plan import RenderPlan
 from jobs.process.temporary_folders import scratch_folder
 from jobs.tune.search import best_of, explain, search
 from jobs.tune.trial import measure
@@ -59,7 +61,11 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
                 return None
             placement = place_layout(resources, provider, layout, frames=layout.workers)
             try:
-                trial = _attempt(options, inputs, layout, placement, provider, cluster, folder, mark)
+                preparation = plan_preparation(
+                    options, inputs, provider, list(inputs.frames), cluster.resources().store
+                )
+                plan = RenderPlan(options, inputs, provider, placement, preparation, folder, mark)
+                trial = _attempt(plan, layout, cluster)
             except NoCudaError as error:
                 # Where another layout had CUDA it is this one that does not fit on the GPU.
                 if not worked:
@@ -96,28 +102,10 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
     return profile
 
 
-def _attempt(
-    options: CompositeOptions,
-    inputs: Inputs,
-    layout: Layout,
-    placement: Placement,
-    provider: str,
-    cluster: Cluster,
-    folder: RunFolder,
-    mark: str,
-) -> LayoutTrial:
+def _attempt(plan: RenderPlan, layout: Layout, cluster: Cluster) -> LayoutTrial:
+    folder = plan.folder
     folder.make_folders(frames=True, segments=True)
-    fps, remark = measure(
-        options,
-        inputs,
-        placement,
-        provider=provider,
-        cluster=cluster,
-        folder=folder,
-        mark=mark,
-        seconds=TRIAL_SECONDS,
-        limit=TRIAL_LIMIT,
-    )
+    fps, remark = measure(plan, cluster, seconds=TRIAL_SECONDS, limit=TRIAL_LIMIT)
     # Workers that have just been killed may still be at it; what they leave goes with the whole folder.
     for path in (folder.frames, folder.segments):
         shutil.rmtree(str(path), ignore_errors=True)

@@ -15,22 +15,20 @@ import pytest
 import reference
 import reference_blend
 import small
-from lone import worker_and_block
+from lone import plan_of, worker_and_block
 from reference_blend import Mode
 from small import Result, SmallClip
 
 import jobs.inputs.inputs
-from actors.core.choices import Delivery
 from actors.core.errors import InputError
 from actors.core.pixels import Image
 from actors.core.ranges import FrameRange
 from actors.core.timings import FrameTiming
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.rendering.blocks import Block, load_block
-from jobs.inputs.inputs import Inputs, read_inputs
+from actors.rendering.blocks import load_block
+from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.planning.block_plan import BlockPlan, background_bytes
-from jobs.planning.requests import block_request
+from jobs.planning.block_plan import background_bytes
 from jobs.run.verification import verify_run
 
 Command = Callable[..., Result]
@@ -94,11 +92,6 @@ def mask_of(box: tuple[int, int, int, int], index: int) -> Image:
     return mask
 
 
-def blocks_of(inputs: Inputs, options: CompositeOptions, prepare: Delivery | None) -> Block:
-    whole = BlockPlan(inputs.clip.backgrounds, 1, 1, 1)
-    return load_block(block_request(options, inputs, whole, 0, prepare=prepare), inputs.kind)[0]
-
-
 def render(
     avatar: Avatar,
     out: Path,
@@ -106,18 +99,16 @@ def render(
     given: Given,
     *,
     batch: int = 1,
-    finishers: int = 0,
+    threads: int = 0,
     spliced: bool = True,
 ) -> list[FrameTiming]:
     """Renders ranges in one worker, as the driver would have it do."""
     options = avatar.options(out, given)
-    prepare = options.delivery if spliced else None
-    worker, block = worker_and_block(
-        options, read_inputs(options), out, batch=batch, finishers=finishers, prepare=prepare
-    )
+    plan = plan_of(options, read_inputs(options), out, batch=batch, threads=threads, prepare=spliced)
+    worker, block = worker_and_block(plan)
     rows: list[FrameTiming] = []
     for frames in ranges:
-        report = worker.render(frames.start, frames.stop, block)
+        report = worker.render(plan.clip_id, frames.start, frames.stop, block)
         rows += report.timings
     return rows
 
@@ -187,8 +178,8 @@ def test_cutting_and_splicing_change_no_byte(avatar: Avatar, tmp_path: Path, giv
     plain = render(avatar, tmp_path / "plain", whole, settings, spliced=False)
     seams = {row.frame: (row.seam, row.seam_at) for row in plain}
     assert sorted(seams) == list(FRAMES)
-    for name, batch, finishers in (("spliced", 3, 0), ("threads", 4, 3)):
-        rows = render(avatar, tmp_path / name, whole, settings, batch=batch, finishers=finishers)
+    for name, batch, threads in (("spliced", 3, 0), ("threads", 4, 3)):
+        rows = render(avatar, tmp_path / name, whole, settings, batch=batch, threads=threads)
         assert files(tmp_path / name) == files(tmp_path / "plain")
         assert {row.frame: (row.seam, row.seam_at) for row in rows} == seams
     if image_format != "none":
@@ -264,7 +255,7 @@ def test_what_finishing_needs_outlives_the_full_frames_and_is_planned_for(
 ) -> None:
     options = avatar.options(tmp_path, {**given, "format": "jpg"})
     inputs = read_inputs(options)
-    block = blocks_of(inputs, options, options.delivery)
+    block = load_block(plan_of(options, inputs, tmp_path, prepare=True).block(0), inputs.kind)[0]
     assert block.frames is None
     assert block.backings is not None
     planned = [

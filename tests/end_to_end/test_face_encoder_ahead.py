@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import reference
 import small
-from lone import MARK, worker_and_block
+from lone import plan_of, worker_and_block
 from numpy.typing import NDArray
 from small import Result, SmallClip
 
@@ -20,18 +20,15 @@ from actors.core.choices import Device
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport
-from actors.files.run_folder import RunFolder
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import FaceEncoder, Session, SessionOptions
 from actors.rendering.batching import RangeBackgrounds
 from actors.rendering.blocks import load_block
-from jobs.cluster.placement import CPU, CUDA, Placement
+from jobs.cluster.placement import CPU, CUDA
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.planning.block_plan import BlockPlan
 from jobs.planning.preparation import plan_preparation
-from jobs.planning.requests import block_request, face_request, worker_config
 
 Command = Callable[..., Result]
 
@@ -59,11 +56,10 @@ def options_of(clip: SmallClip, network: Path, features: Path, out: Path, **give
 
 def rendered(options: CompositeOptions, out: Path, *, faces: bool) -> RangeReport:
     inputs = read_inputs(options)
-    worker, block = worker_and_block(
-        options, inputs, out, batch=options.batch or 1, prepare=options.delivery, faces=faces
-    )
+    plan = plan_of(options, inputs, out, batch=options.batch or 1, prepare=True, faces=faces)
+    worker, block = worker_and_block(plan)
     assert bool(block.faces) == faces
-    return worker.render(FRAMES.start, FRAMES.stop, block)
+    return worker.render(plan.clip_id, FRAMES.start, FRAMES.stop, block)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +117,7 @@ def test_faces_come_from_the_frames_own_backgrounds(
 ) -> None:
     options = options_of(clip, network, features, tmp_path)
     inputs = read_inputs(options)
-    _, block = worker_and_block(options, inputs, tmp_path, prepare=options.delivery, faces=True)
+    _, block = worker_and_block(plan_of(options, inputs, tmp_path, prepare=True, faces=True))
     assert [array.shape for array in block.faces] == [(small.BACKGROUNDS, 16, 40, 40)]
     places = RangeBackgrounds(inputs.pairing.backgrounds_of(FRAMES), FRAMES, (block,))
     found = places.faces(FRAMES)[0]
@@ -134,12 +130,7 @@ def test_faces_come_from_the_frames_own_backgrounds(
 def test_a_node_that_sees_another_model_says_so(clip: SmallClip, network: Path, features: Path, tmp_path: Path) -> None:
     options = options_of(clip, network, features, tmp_path)
     inputs = replace(read_inputs(options), digest="0" * 64)
-    placement = Placement(workers=1, threads=1, finishers=0, batch=1, gpus=0, resources={})
-    config = worker_config(
-        options, inputs, placement, provider=CPU, faces=True, folder=RunFolder.at(tmp_path), mark=MARK
-    )
-    plan = BlockPlan(2, 1, 1, 1)
-    request = block_request(options, inputs, plan, 0, prepare=None, faces=face_request(config))
+    request = plan_of(options, inputs, tmp_path, faces=True).block(0)
     with pytest.raises(InputError, match="does not see the same model"):
         load_block(request, inputs.kind)
 

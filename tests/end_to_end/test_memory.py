@@ -15,7 +15,7 @@ import ray
 import small
 from ray.cluster_utils import Cluster
 from small import SmallClip
-from small_worker import block_of, worker_of
+from small_worker import CLIP, block_of, worker_of
 
 from actors.core.choices import Delivery, ImageFormat
 from actors.rendering.blocks import Block
@@ -82,18 +82,18 @@ def private_bytes() -> int:
     return int(psutil.Process().memory_full_info().uss)
 
 
-@pytest.mark.parametrize("finishers", [0, 2])
+@pytest.mark.parametrize("threads", [0, 2])
 def test_a_worker_does_not_grow_with_what_it_has_rendered(
-    clip: SmallClip, model: Path, tmp_path: Path, finishers: int
+    clip: SmallClip, model: Path, tmp_path: Path, threads: int
 ) -> None:
     delivery = Delivery(ImageFormat.JPG, 95, video=False)
-    worker = worker_of(tmp_path, model, clip, delivery, batch=4, finishers=finishers)
+    worker = worker_of(tmp_path, model, clip, delivery, batch=4, threads=threads)
     block = block_of(clip, delivery)
 
     def render(times: int) -> None:
         for _ in range(times):
             # As in a clip of so many blocks: none of them was there before.
-            worker.render(0, 20, copy.deepcopy(block))
+            worker.render(CLIP, 0, 20, copy.deepcopy(block))
 
     # Threads get pools of memory of their own, once.
     render(15)

@@ -13,21 +13,19 @@ import onnx
 import pandas as pd
 import pytest
 import small
+from lone import plan_of
 from mixing import SORTS, UNSTEADY, mix, write_mixing
 from small import Result, SmallClip
 
 import actors.rendering.worker_session
 from actors.core.audio_track import AudioTrack
 from actors.core.errors import InputError
-from actors.files.run_folder import RunFolder
 from actors.network.cpu_kind import cpu_kind
 from actors.network.operators import mixing_cause, quantised_operators, unsteady_operators
 from actors.network.session import Session
 from actors.rendering.worker_session import Ready, ready_session
-from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
-from jobs.planning.requests import worker_config
 
 Command = Callable[..., Result]
 
@@ -50,10 +48,9 @@ def ready(
 ) -> Ready:
     options = CompositeOptions(clip=str(clip.folder), model=str(model), out="", frames=frames, composite=composite)
     inputs = read_inputs(options)
-    placement = Placement(workers=1, threads=1, finishers=0, batch=batch, gpus=0, resources={})
-    config = worker_config(options, inputs, placement, provider=CPU, faces=faces, folder=RunFolder.at(""), mark="")
     assert isinstance(inputs.audio, AudioTrack)
-    return ready_session(config, 0, inputs.audio)
+    plan = plan_of(options, inputs, Path(), batch=batch, faces=faces)
+    return ready_session(plan.network, 0, plan.clip(inputs.audio))
 
 
 def noise(count: int) -> tuple[np.ndarray, np.ndarray]:

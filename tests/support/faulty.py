@@ -23,6 +23,7 @@ import ray
 from ray._private.utils import get_used_memory
 
 from actors.rendering.compositor import Compositor
+from actors.rendering.worker_config import ClipConfig
 
 KINDS = ("exit", "poison", "segfault", "hang", "wait", "limit", "allocate")
 
@@ -37,8 +38,8 @@ SHORT_SECONDS = 20.0
 class FaultyCompositor(Compositor):
     """A `Compositor` that obeys the files."""
 
-    def _finish(self, frame: int, *rest: Any) -> Any:  # noqa: ANN401
-        folder = Path(str(self._config.folder)).parent
+    def _finish(self, clip: ClipConfig, frame: int, *rest: Any) -> Any:  # noqa: ANN401
+        folder = Path(str(clip.folder)).parent
         for kind in KINDS:
             order = folder / "faults" / f"{kind}-{frame}"
             try:
@@ -50,7 +51,7 @@ class FaultyCompositor(Compositor):
             with (folder / "obeyed").open("a") as obeyed:
                 obeyed.write(f"{kind} {frame} {os.getpid()}\n")
             obey(kind, order, said)
-        return super()._finish(frame, *rest)
+        return super()._finish(clip, frame, *rest)
 
 
 def obey(kind: str, order: Path, said: str) -> None:

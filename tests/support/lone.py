@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.core.audio_track import AudioTrack
-from actors.core.choices import Delivery
+from actors.files import storage
 from actors.files.run_folder import RunFolder
 from actors.rendering.blocks import Block, load_block
 from actors.rendering.compositor import Compositor
@@ -13,30 +13,33 @@ from jobs.cluster.placement import CPU, Placement
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.block_plan import BlockPlan
-from jobs.planning.requests import block_request, face_request, worker_config
+from jobs.planning.preparation import Preparation
+from jobs.planning.render_plan import RenderPlan
 
 MARK = ".driver"
 
 
-def worker_and_block(
+def plan_of(
     options: CompositeOptions,
     inputs: Inputs,
     out: Path,
     *,
     batch: int = 1,
-    finishers: int = 0,
-    prepare: Delivery | None = None,
+    threads: int = 0,
+    prepare: bool = False,
     faces: bool = False,
-) -> tuple[Compositor, Block]:
-    """A worker that is ready to render into ``out``, and what it renders on."""
-    folder = RunFolder.at(out)
-    folder.make_folders(frames=True, segments=True)
-    (out / MARK).touch()
-    placement = Placement(workers=1, threads=1, finishers=finishers, batch=batch, gpus=0, resources={})
-    config = worker_config(options, inputs, placement, provider=CPU, faces=faces, folder=folder, mark=MARK)
-    whole = BlockPlan(inputs.clip.backgrounds, 1, 1, 1)
-    request = block_request(options, inputs, whole, 0, prepare=prepare, faces=face_request(config))
-    assert isinstance(inputs.audio, AudioTrack)
-    worker = Compositor(0, config, inputs.audio)
-    worker.prepare()
-    return worker, load_block(request, inputs.kind)[0]
+) -> RenderPlan:
+    """The plan of one worker, with all backgrounds in one block."""
+    placement = Placement(workers=1, threads=1, finishers=threads, batch=batch, gpus=0, resources={})
+    preparation = Preparation(BlockPlan(inputs.clip.backgrounds, 1, 1, 1), 0, prepare=prepare, faces=faces)
+    return RenderPlan(options, inputs, CPU, placement, preparation, RunFolder.at(out), MARK)
+
+
+def worker_and_block(plan: RenderPlan) -> tuple[Compositor, Block]:
+    """A worker that is ready to render what is planned, and what it renders on."""
+    plan.folder.make_folders(frames=True, segments=True)
+    storage.write_atomic(plan.folder.path / plan.mark, b"")
+    assert isinstance(plan.inputs.audio, AudioTrack)
+    worker = Compositor(0, plan.network)
+    worker.prepare(plan.clip(plan.inputs.audio))
+    return worker, load_block(plan.block(0), plan.inputs.kind)[0]

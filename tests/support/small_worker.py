@@ -12,13 +12,15 @@ from actors.core.choices import Delivery, Device, Interpolation, Loop, Precision
 from actors.core.clip import FaceBox, ImageFrames
 from actors.core.pairing import Pairing
 from actors.files.digests import code_digest, model_digest
-from actors.files.node_check import NodeCheck
+from actors.files.node_check import ClipCheck, ModelCheck
 from actors.files.run_folder import RunFolder
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.rendering.blocks import Block, BlockRequest, load_block
 from actors.rendering.compositor import Compositor
-from actors.rendering.worker_config import WorkerConfig
+from actors.rendering.worker_config import ClipConfig, NetworkConfig
+
+CLIP = "clip"
 
 MARK = ".driver"
 
@@ -34,30 +36,44 @@ def block_of(clip: SmallClip, prepare: Delivery | None) -> Block:
     return load_block(request_of(clip, prepare), UNET_328)[0]
 
 
-def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None, **how: int) -> Compositor:
-    folder = RunFolder.at(out)
-    folder.make_folders(frames=True, segments=True)
-    (out / MARK).touch()
-    config = WorkerConfig(
+def network_of(model: Path, **how: int) -> NetworkConfig:
+    return NetworkConfig(
         model=str(model),
         tensors=read_model(str(model), UNET_328),
         kind=UNET_328,
-        pairing=Pairing(Loop.BOUNCE, small.BACKGROUNDS),
         provider=Device.CPU.provider,
         precision=Precision.FP32,
         threads=1,
-        finishers=how.get("finishers", 0),
+        compositing_threads=how.get("threads", 0),
         batch=how.get("batch", 1),
         gpus=0,
-        interpolation=Interpolation.CUBIC,
         ready_planes=False,
         faces=False,
+        check=ModelCheck(str(model), (), model_digest(str(model), ())),
+        code=code_digest(),
+    )
+
+
+def clip_of(out: Path, clip: SmallClip, delivery: Delivery | None, name: str = CLIP) -> ClipConfig:
+    """What a worker is told of the clip, and the folder that it writes into."""
+    folder = RunFolder.at(out)
+    folder.make_folders(frames=True, segments=True)
+    (out / MARK).touch()
+    return ClipConfig(
+        id=name,
+        audio=AudioTrack(clip.features, None),
+        pairing=Pairing(Loop.BOUNCE, small.BACKGROUNDS),
+        interpolation=Interpolation.CUBIC,
         colour_match=False,
         delivery=delivery,
         folder=folder,
         samples=((0, request_of(clip, None)),),
-        proof=NodeCheck(str(model), (), model_digest(str(model), ()), (), folder, MARK, code_digest()),
+        check=ClipCheck((), folder, MARK),
     )
-    worker = Compositor(7, config, AudioTrack(clip.features, None))
-    worker.prepare()
+
+
+def worker_of(out: Path, model: Path, clip: SmallClip, delivery: Delivery | None, **how: int) -> Compositor:
+    """A worker that renders the clip, by the name of `CLIP`."""
+    worker = Compositor(7, network_of(model, **how))
+    worker.prepare(clip_of(out, clip, delivery))
     return worker

@@ -1,0 +1,155 @@
+"""What is rendered, how and where: one value, of which workers and loaders are told their parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from actors.core.audio_track import AudioTrack
+from actors.core.choices import Delivery
+from actors.core.ranges import FrameRange
+from actors.files import storage
+from actors.files.node_check import ClipCheck, ModelCheck
+from actors.files.run_folder import RunFolder
+from actors.rendering.blocks import BlockRequest, FaceRequest
+from actors.rendering.worker_config import ClipConfig, NetworkConfig
+from jobs.cluster.placement import Placement
+from jobs.cluster.program_files import own_digest
+from jobs.inputs.inputs import Inputs, sources
+from jobs.inputs.options import CompositeOptions
+from jobs.planning.block_plan import BlockPlan
+from jobs.planning.preparation import Preparation
+
+# Frames by which a worker sees whether the network's answers depend on their batch. A few are enough: where they do,
+# hardly any frame is answered as it would be alone.
+COMPARED = 4
+
+# Frames on which half precision is compared with single.
+SAMPLES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class RenderPlan:
+    """One clip's rendering.
+
+    Attributes:
+        options: what was asked for.
+        inputs: what is rendered.
+        provider: what the workers run on.
+        placement: how the workers are laid out.
+        preparation: how backgrounds are loaded.
+        folder: the folder that frames are written into.
+        mark: name of the driver's file there by which a node knows the folder.
+    """
+
+    options: CompositeOptions
+    inputs: Inputs
+    provider: str
+    placement: Placement
+    preparation: Preparation
+    folder: RunFolder
+    mark: str
+
+    @property
+    def clip_id(self) -> str:
+        """What the clip is called among those that a worker renders: its folder's name."""
+        return storage.name_of(str(self.folder))
+
+    @property
+    def network(self) -> NetworkConfig:
+        """What every worker is told of the network."""
+        inputs, placement = self.inputs, self.placement
+        return NetworkConfig(
+            model=inputs.model,
+            tensors=inputs.tensors,
+            kind=inputs.kind,
+            provider=self.provider,
+            precision=self.options.precision,
+            threads=placement.threads,
+            compositing_threads=placement.finishers,
+            batch=placement.batch,
+            gpus=placement.gpus,
+            ready_planes=inputs.clip.frames is None,
+            faces=self.preparation.faces,
+            check=self._model_check,
+            code=own_digest(),
+        )
+
+    def clip(self, audio: AudioTrack) -> ClipConfig:
+        """What every worker is told of the clip; ``audio`` is what drives the mouth."""
+        options, inputs = self.options, self.inputs
+        several = self.placement.batch > 1 or inputs.tensors.batch not in {None, 1}
+        return ClipConfig(
+            id=self.clip_id,
+            audio=audio,
+            pairing=inputs.pairing,
+            interpolation=options.filters(inputs.kind)[1],
+            colour_match=options.colour_match,
+            delivery=self._delivery,
+            folder=self.folder,
+            samples=self.samples(COMPARED) if several else (),
+            check=ClipCheck(sources(inputs.clip), self.folder, self.mark),
+        )
+
+    def blocks_of(self, frames: FrameRange) -> tuple[int, ...]:
+        """The blocks that must be there to render some output frames, ascending."""
+        inputs = self.inputs
+        return self.preparation.blocks.holding(inputs.pairing.backgrounds_of(inputs.around(frames)))
+
+    def block(self, block: int) -> BlockRequest:
+        """What to load for one block, what to prepare it for, and whose face encoder to run on it."""
+        preparation = self.preparation
+        return self._request(
+            preparation.blocks,
+            block,
+            prepare=self.options.delivery if preparation.prepare else None,
+            faces=FaceRequest(self.inputs.tensors, self._model_check) if preparation.faces else None,
+        )
+
+    def samples(self, most: int = SAMPLES) -> tuple[tuple[int, BlockRequest], ...]:
+        """Output frames spread evenly, at most so many, each with a request for its background alone."""
+        each = BlockPlan(1, self.inputs.clip.backgrounds, 1, 1)
+        frames = spread(self.inputs.frames, most)
+        shown = [self.inputs.pairing.backgrounds_of(FrameRange(frame, frame + 1))[0] for frame in frames]
+        requests = [self._request(each, background, prepare=None, faces=None) for background in shown]
+        return tuple(zip(frames, requests, strict=True))
+
+    @property
+    def _model_check(self) -> ModelCheck:
+        return ModelCheck(self.inputs.model, self.inputs.tensors.external, self.inputs.digest)
+
+    @property
+    def _delivery(self) -> Delivery | None:
+        """What finished frames become; ``None`` where nothing is composited."""
+        asked, frames = self.options.delivery, self.inputs.clip.frames
+        return asked if asked is None or frames is None else replace(asked, aspect=frames.picture.aspect)
+
+    def _request(
+        self, blocks: BlockPlan, block: int, *, prepare: Delivery | None, faces: FaceRequest | None
+    ) -> BlockRequest:
+        options, inputs, clip = self.options, self.inputs, self.inputs.clip
+        start, stop = blocks.bounds(block, clip.backgrounds)
+        source = clip.frames if clip.frames is not None else clip.planes
+        if source is None:
+            raise ValueError("a clip has frames or planes")
+        exact_boxes = None if inputs.exact_boxes is None else inputs.exact_boxes[start:stop]
+        boxes = (clip.boxes or ())[start:stop]
+        return BlockRequest(
+            first=start,
+            source=source.part(start, stop),
+            boxes=boxes if exact_boxes is None else tuple(exact.pixels for exact in exact_boxes),
+            interpolation=options.filters(inputs.kind)[0],
+            keep_frames=options.delivery is not None,
+            prepare=prepare,
+            exact_boxes=exact_boxes,
+            blend=options.blend,
+            parsing=None if inputs.parsing is None else inputs.parsing.part(start, stop),
+            keep_originals=inputs.opacities is not None,
+            faces=faces,
+            code=own_digest(),
+        )
+
+
+def spread(frames: FrameRange, most: int) -> tuple[int, ...]:
+    """Output frames spread evenly over a range, at most so many."""
+    count = min(most, len(frames))
+    return tuple(frames.start + i * len(frames) // count for i in range(count))
