@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from actors.core.ranges import FrameRange, divide
-from actors.rendering.blocks import Block, network_view
+from actors.rendering.blocks import Block, PlaneBlock, network_view
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from actors.core.audio_track import AudioTrack
     from actors.core.kind import ModelKind
-    from actors.core.pixels import Planes
+    from actors.core.pixels import Image, Planes
 
 
 class RangeBackgrounds:
@@ -41,6 +41,17 @@ class RangeBackgrounds:
                 return block, background - block.first
         raise KeyError(f"background {background} is in none of the range's blocks")
 
+    def crop(self, frame: int) -> Image:
+        """The crop of an output frame's background.
+
+        Raises:
+            TypeError: the clip has network input instead of pictures.
+        """
+        block, place = self.find(frame)
+        if isinstance(block, PlaneBlock):
+            raise TypeError("network input has no crops")
+        return np.asarray(block.crops[place])
+
     def image(self, frames: FrameRange, kind: ModelKind) -> NDArray[Any]:
         """The network's view of some output frames: ``(n, 3, inner, inner)`` uint8, or ready planes in float32."""
         return _batch([network_view(*self.find(frame), kind) for frame in frames])
@@ -48,7 +59,8 @@ class RangeBackgrounds:
     def faces(self, frames: FrameRange) -> tuple[Planes, ...]:
         """What the face encoder made of the backgrounds of some output frames; empty where it was not run."""
         found = [self.find(frame) for frame in frames]
-        return tuple(_batch([block.faces[j][i] for block, i in found]) for j in range(len(found[0][0].faces)))
+        made = range(len(found[0][0].face_tensors))
+        return tuple(_batch([block.face_tensors[j][i] for block, i in found]) for j in made)
 
 
 def _batch(views: list[NDArray[Any]]) -> NDArray[Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.choices import Blend, Delivery, Interpolation
+from actors.core.choices import Blend, Delivery, ImageFormat, Interpolation
 from actors.core.clip import FaceBox, ImageFrames, PlaneFile, VideoFrames
 from actors.core.compositing import Backing, make_backing
 from actors.core.errors import InputError
@@ -56,8 +56,9 @@ class BlockRequest:
         source: exactly the frames of this block.
         boxes: one face box per frame; empty for ready-made planes.
         interpolation: filter of the crop.
-        keep_frames: whether full frames are needed (not for inference alone).
-        prepare: what to prepare the frames' encoding for, ``None`` where that would cost more than it saves.
+        delivery: what finished frames become; ``None`` for inference alone.
+        prepare: whether what is the same in every frame drawn on a background is encoded now; not where that would cost
+            more than it saves.
         exact_boxes: where the crops lie, one per frame, if their edges are not whole pixels; ``boxes`` are the pixels.
         blend: how finished patches meet the frame.
         parsing: one image per frame that says what is in front of the face, if there are any.
@@ -70,8 +71,8 @@ class BlockRequest:
     source: ImageFrames | VideoFrames | PlaneFile
     boxes: tuple[FaceBox, ...]
     interpolation: Interpolation
-    keep_frames: bool
-    prepare: Delivery | None = None
+    delivery: Delivery | None = None
+    prepare: bool = False
     exact_boxes: tuple[SubpixelBox, ...] | None = None
     blend: Blend = Blend.HARD
     parsing: ImageFrames | None = None
@@ -81,38 +82,100 @@ class BlockRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """Backgrounds ``first <= i < first + len(rects)``, read-only once in the object store.
+class VideoCanvases:
+    """What frames of a video are made from.
+
+    Attributes:
+        frames: ``(n, H, W, 3)`` uint8 BGR.
+        yuv: ``(n, 3 H / 2, W)`` uint8, the same as the video encoder takes them; ``None`` where it is not prepared.
+    """
+
+    frames: Image
+    yuv: Image | None
+
+
+@dataclass(frozen=True, slots=True)
+class Canvases:
+    """What a patch becomes a finished frame with, for each background.
+
+    Attributes:
+        backings: what compositing needs besides the crop.
+        files: what frame files are made from: prepared encodings to splice into, or full frames ``(n, H, W, 3)`` uint8
+            BGR; ``None`` where no frame files are written.
+        video: what the video's frames are made from; ``None`` where there is no video.
+    """
+
+    backings: tuple[Backing, ...]
+    files: tuple[Prepared, ...] | Image | None
+    video: VideoCanvases | None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays; frames that files and video share count once."""
+        frames = self.video.frames if self.video else self.files if isinstance(self.files, np.ndarray) else None
+        arrays = [frames, self.video.yuv if self.video else None]
+        prepared: tuple[Prepared, ...] = self.files if isinstance(self.files, tuple) else ()
+        parts = sum(one.nbytes for one in self.backings) + sum(one.nbytes for one in prepared)
+        return parts + sum(array.nbytes for array in arrays if array is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureBlock:
+    """Backgrounds ``first <= i < first + count`` of a clip of pictures, read-only once in the object store.
 
     Attributes:
         first: background index of the first frame.
-        boxes: the face boxes; empty for ready-made planes.
-        frames: ``(n, H, W, 3)`` uint8 BGR, or ``None`` when they are not needed: for inference alone, or where frame
-            files are spliced into what was prepared.
-        crops: ``(n, crop, crop, 3)`` uint8 BGR, or ``None`` for ready-made planes.
-        planes: ``(n, 6, inner, inner)`` float32 in [0, 1] from a binary export, else ``None``.
-        backings: what finishing needs of each background besides its crop; ``None`` for inference alone.
-        prepared: what is the same in every frame file drawn on a background; ``None`` where nothing was prepared.
-        yuv: ``(n, 3 H / 2, W)`` uint8, the frames as the video encoder takes them; ``None`` where it is not prepared.
-        faces: what the network's face encoder makes of the backgrounds, for each face tensor ``(n, *sides)`` float32;
-            empty where it was not run.
+        boxes: the face boxes.
+        crops: ``(n, crop, crop, 3)`` uint8 BGR.
+        canvases: what finished frames are made with; ``None`` for inference alone.
+        face_tensors: what the network's face encoder makes of the backgrounds, for each of the model's face tensors
+            ``(n, *sides)`` float32; empty where it was not run.
     """
 
     first: int
     boxes: tuple[FaceBox, ...]
-    frames: Image | None
-    crops: Image | None
-    planes: Planes | None
-    backings: tuple[Backing, ...] | None = None
-    prepared: tuple[Prepared, ...] | None = None
-    yuv: Image | None = None
-    faces: tuple[Planes, ...] = ()
+    crops: Image
+    canvases: Canvases | None = None
+    face_tensors: tuple[Planes, ...] = ()
 
     @property
     def count(self) -> int:
         """How many backgrounds it holds."""
-        held = self.planes if self.planes is not None else self.crops
-        return 0 if held is None else len(held)
+        return len(self.crops)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        held = self.crops.nbytes + sum(array.nbytes for array in self.face_tensors)
+        return held + (self.canvases.nbytes if self.canvases else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class PlaneBlock:
+    """Backgrounds ``first <= i < first + count`` of a clip of network input, read-only once in the object store.
+
+    Attributes:
+        first: background index of the first one.
+        planes: ``(n, 6, inner, inner)`` float32 in [0, 1] from a binary export.
+        face_tensors: as those of a `PictureBlock`.
+    """
+
+    first: int
+    planes: Planes
+    face_tensors: tuple[Planes, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many backgrounds it holds."""
+        return len(self.planes)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for array in (self.planes, *self.face_tensors))
+
+
+Block: TypeAlias = PictureBlock | PlaneBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,31 +204,41 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
     began = time.perf_counter()
     if request.code:
         check_code(request.code)
-    block = _load(request, kind)
-    loaded = time.thread_time()
-    if request.prepare is not None and block.frames is not None:
-        block = _prepare(block, block.frames, request.prepare)
+    cv2.setNumThreads(1)
+    block: Block
+    if isinstance(request.source, PlaneFile):
+        block = PlaneBlock(request.first, _read_planes(request.source, kind))
+        loaded = time.thread_time()
+    else:
+        crops, frames, backings = _read_pictures(request, request.source, kind)
+        loaded = time.thread_time()
+        canvases = None
+        if request.delivery is not None:
+            canvases = _canvases(frames, backings, request.boxes, request.delivery, prepare=request.prepare)
+        block = PictureBlock(request.first, request.boxes, crops, canvases)
     if request.faces is not None:
-        block = replace(block, faces=_encode_faces(block, request.faces, kind))
+        block = replace(block, face_tensors=_encode_faces(block, request.faces, kind))
     prepared = time.thread_time() - loaded
-    held = [block.frames, block.crops, block.planes, block.yuv, *block.faces]
-    size = sum(array.nbytes for array in held if array is not None)
-    size += sum(part.nbytes for part in (*(block.backings or ()), *(block.prepared or ())))
-    return block, BlockReceipt(size, time.perf_counter() - began, prepared)
+    return block, BlockReceipt(block.nbytes, time.perf_counter() - began, prepared)
 
 
-def _prepare(block: Block, frames: Image, delivery: Delivery) -> Block:
-    """Adds what frames are spliced into; the full frames go where nothing needs them any more."""
-    pairs = zip(frames, block.boxes, strict=True)
-    found = [prepare_background(frame, box, delivery) for frame, box in pairs]
-    prepared = tuple(one for one in found if one is not None) or None
-    if delivery.video:
+def _canvases(
+    frames: Image, backings: tuple[Backing, ...], boxes: tuple[FaceBox, ...], delivery: Delivery, *, prepare: bool
+) -> Canvases:
+    """What finished frames are made with; full frames are kept where something needs them."""
+    files: tuple[Prepared, ...] | Image | None = None if delivery.image_format is ImageFormat.NONE else frames
+    if prepare:
+        found = [prepare_background(frame, box, delivery) for frame, box in zip(frames, boxes, strict=True)]
+        files = tuple(one for one in found if one is not None) or files
+    if not delivery.video:
+        return Canvases(backings, files, None)
+    yuv = None
+    if prepare:
         height, width = frames.shape[1:3]
         yuv = np.empty((len(frames), height * 3 // 2, width), np.uint8)
         for planes, frame in zip(yuv, frames, strict=True):
             planes[:] = to_yuv420(frame)
-        return replace(block, prepared=prepared, yuv=yuv)
-    return replace(block, prepared=prepared, frames=None if prepared else frames)
+    return Canvases(backings, files, VideoCanvases(frames, yuv))
 
 
 def _encode_faces(block: Block, request: FaceRequest, kind: ModelKind) -> tuple[Planes, ...]:
@@ -178,45 +251,44 @@ def _encode_faces(block: Block, request: FaceRequest, kind: ModelKind) -> tuple[
     from actors.network.session import FaceEncoder  # noqa: PLC0415
 
     check_model(request.check)
-    encoder = FaceEncoder(request.check.model, request.tensors, kind, ready_planes=block.planes is not None)
-    faces = tuple(np.empty((block.count, *face.sides), np.float32) for face in request.tensors.face)
+    ready_planes = isinstance(block, PlaneBlock)
+    encoder = FaceEncoder(request.check.model, request.tensors, kind, ready_planes=ready_planes)
+    made = tuple(np.empty((block.count, *face.sides), np.float32) for face in request.tensors.face)
     for i in range(block.count):
-        for kept, made in zip(faces, encoder.run(network_view(block, i, kind)[None]), strict=True):
-            kept[i : i + 1] = made
-    return faces
+        for kept, one in zip(made, encoder.run(network_view(block, i, kind)[None]), strict=True):
+            kept[i : i + 1] = one
+    return made
 
 
 def network_view(block: Block, place: int, kind: ModelKind) -> NDArray[Any]:
     """What the network is fed of one background: ``(3, inner, inner)`` uint8, or ready planes in float32."""
-    if block.planes is not None:
+    if isinstance(block, PlaneBlock):
         return np.asarray(block.planes[place])
-    if block.crops is None:
-        raise ValueError("a block has crops or planes")
     inner = slice(kind.border, kind.border + kind.inner)
     return to_planes(block.crops[place][inner, inner])
 
 
-def _load(request: BlockRequest, kind: ModelKind) -> Block:
-    cv2.setNumThreads(1)
-    source = request.source
-    if isinstance(source, PlaneFile):
-        return Block(request.first, (), None, None, _read_planes(source, kind))
+def _read_pictures(
+    request: BlockRequest, source: ImageFrames | VideoFrames, kind: ModelKind
+) -> tuple[Image, Image, tuple[Backing, ...]]:
+    """The crops; for a delivery also the frames and what compositing needs of each, else none of either."""
     size = (source.height, source.width, 3)
-    frames = np.empty((len(source), *size), np.uint8) if request.keep_frames else None
+    composited = request.delivery is not None
+    frames = np.empty((len(source) if composited else 0, *size), np.uint8)
     crops = np.empty((len(source), kind.crop, kind.crop, 3), np.uint8)
     backings: list[Backing] = []
-    masks = _sized(_decode_images(request.parsing), size) if request.parsing and request.keep_frames else None
+    masks = _sized(_decode_images(request.parsing), size) if request.parsing and composited else None
     for i, frame in enumerate(_sized(_decoded(source, request.first), size)):
         box, exact = request.boxes[i], request.exact_boxes[i] if request.exact_boxes else None
         if exact is None:
             crops[i] = crop_face(frame, box, kind, request.interpolation)
         else:
             crops[i] = warp_crop(frame, exact, kind, request.interpolation)
-        if frames is not None:
+        if composited:
             frames[i] = frame
             parsing, keep = next(masks) if masks else None, request.keep_originals
             backings.append(make_backing(frame, box, exact, kind, request.blend, parsing, keep_original=keep))
-    return Block(request.first, request.boxes, frames, crops, None, tuple(backings) or None)
+    return crops, frames, tuple(backings)
 
 
 def _decoded(source: ImageFrames | VideoFrames, first: int) -> Iterator[tuple[str, str, Image]]:

@@ -16,7 +16,6 @@ import cv2
 import xxhash
 from numpy.typing import NDArray
 
-from actors.core.choices import ImageFormat
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.compositing import finish_patch
 from actors.core.pixels import ColourPlanes, Image, Planes, PredictionFault, from_planes, paste
@@ -31,7 +30,7 @@ from actors.files.run_folder import segment_name
 from actors.network.cpu_kind import cpu_kind
 from actors.network.device import own_device
 from actors.rendering.batching import RangeBackgrounds, batches
-from actors.rendering.blocks import Block
+from actors.rendering.blocks import Block, PlaneBlock
 from actors.rendering.executors import executor
 from actors.rendering.image_files import encode_frame, splice_frame
 from actors.rendering.segment_writer import Batch, FinishedFrame, SegmentWriter, charge, measured, milliseconds
@@ -186,7 +185,7 @@ class Compositor:
             begun.append(batch)
             for frame, mouth, fault in _predicted(session, part, given, batch):
                 if mouth is not None and not fault and clip.colour_match:
-                    fits[frame] = compositing.submit(self._fit, frame, mouth, backgrounds)
+                    fits[frame] = compositing.submit(self._fit, backgrounds.crop(frame), mouth)
                 if frame in frames and fault:
                     failures.append(FrameFailure(frame, fault.reason, fault.values))
                 elif frame in frames:
@@ -216,13 +215,10 @@ class Compositor:
         given = backgrounds.image(part, kind), sound, backgrounds.faces(part)
         return Batch(number, size, started_at, milliseconds(clock)), given
 
-    def _fit(self, frame: int, mouth: ColourPlanes, backgrounds: RangeBackgrounds) -> tuple[ColourFit, float]:
+    def _fit(self, crop: Image, mouth: ColourPlanes) -> tuple[ColourFit, float]:
         """What brings one frame's colours to those of its background."""
         clock = time.perf_counter()
-        block, i = backgrounds.find(frame)
-        if block.crops is None:
-            raise RuntimeError("colours are to be matched, but the block has no pictures")
-        return fit_colours(block.crops[i], from_planes(mouth), self._config.kind), milliseconds(clock)
+        return fit_colours(crop, from_planes(mouth), self._config.kind), milliseconds(clock)
 
     def _finish(
         self,
@@ -245,41 +241,38 @@ class Compositor:
         """
         delivery = clip.delivery
         finished = FinishedFrame(frame, backgrounds.background(frame), batch)
-        if delivery is None:
-            return finished
         block, i = backgrounds.find(frame)
-        if block.crops is None or block.backings is None:
-            raise RuntimeError("compositing was asked for, but the block has no pictures")
-        box = block.boxes[i]
+        if delivery is None or isinstance(block, PlaneBlock) or block.canvases is None:
+            return finished
+        box, canvases = block.boxes[i], block.canvases
         clock = time.perf_counter()
         mouth = None if planes is None else from_planes(planes)
         if mouth is not None and near:
             mouth = matched(mouth, smoothed({other: fit.result()[0] for other, fit in near.items()}, frame))
             finished.composite_ms = near[frame].result()[1]
-        backing = block.backings[i]
+        backing = canvases.backings[i]
         opacity = clip.audio.opacity(frame)
         patch = finish_patch(block.crops[i], mouth, box, backing, self._config.kind, clip.interpolation, opacity)
         finished.edges = backing.seam, edge_pixels(backing.seam, patch)
         finished.composite_ms += milliseconds(clock)
-        if delivery.image_format is not ImageFormat.NONE:
+        if canvases.files is not None:
             clock = time.perf_counter()
-            if block.prepared is not None:
-                content = memoryview(splice_frame(block.prepared[i], patch))
+            if isinstance(canvases.files, tuple):
+                content = memoryview(splice_frame(canvases.files[i], patch))
             else:
-                content = memoryview(encode_frame(_frames(block)[i], patch, box, delivery))
+                content = memoryview(encode_frame(canvases.files[i], patch, box, delivery))
             finished.encode_ms = milliseconds(clock)
             clock = time.perf_counter()
             storage.write_atomic(clip.folder.frame(frame, delivery.image_format), content)
             finished.write_ms = milliseconds(clock)
             finished.bytes = content.nbytes
             finished.checksum = xxhash.xxh3_64_hexdigest(content)
-        if delivery.video:
+        if canvases.video is not None:
             clock = time.perf_counter()
-            picture = _frames(block)[i]
-            if block.yuv is not None:
-                finished.yuv = patch_yuv420(block.yuv[i], picture, patch, box)
-            else:
-                finished.yuv = to_yuv420(paste(picture, patch, box))
+            picture, yuv = canvases.video.frames[i], canvases.video.yuv
+            finished.yuv = (
+                to_yuv420(paste(picture, patch, box)) if yuv is None else patch_yuv420(yuv[i], picture, patch, box)
+            )
             finished.video_ms = milliseconds(clock)
         return finished
 
@@ -331,12 +324,6 @@ def _keep_segment(
         )
         for timing in timings
     )
-
-
-def _frames(block: Block) -> Image:
-    if block.frames is None:
-        raise RuntimeError("full frames are needed, but the block was loaded without")
-    return block.frames
 
 
 def _collect(futures: list[Future[FinishedFrame]], writer: SegmentWriter | None) -> list[FinishedFrame]:

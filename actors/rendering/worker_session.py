@@ -105,7 +105,7 @@ def load_samples(
     samples = []
     for frame, request in requests:
         # Of a background the network alone is asked here.
-        block, _ = load_block(replace(request, keep_frames=False, parsing=None), kind)
+        block, _ = load_block(replace(request, delivery=None), kind)
         image = network_view(block, 0, kind)[None]
         samples.append(Sample(image, audio.tensors(frame, frame + 1, kind), tuple(encode(image) if encode else ())))
     return samples

@@ -42,7 +42,7 @@ def sample_frames(
     for place in range(count):
         shown = place * clip.backgrounds // count
         boxes = (clip.boxes or ())[shown : shown + 1]
-        request = BlockRequest(shown, source.part(shown, shown + 1), boxes, kind.crop_filter, keep_frames=False)
+        request = BlockRequest(shown, source.part(shown, shown + 1), boxes, kind.crop_filter)
         images.append(network_view(load_block(request, kind)[0], 0, kind))
         frame = 0 if track is None else place * len(track) // count
         sounds.append(np.zeros(kind.audio, np.float32) if track is None else track.tensors(frame, frame + 1, kind)[0])

@@ -101,7 +101,7 @@ class RenderPlan:
         return self._request(
             preparation.blocks,
             block,
-            prepare=self.options.delivery if preparation.prepare else None,
+            prepare=preparation.prepare,
             faces=FaceRequest(self.inputs.tensors, self._model_check) if preparation.faces else None,
         )
 
@@ -110,7 +110,7 @@ class RenderPlan:
         each = BlockPlan(1, self.inputs.clip.backgrounds, 1, 1)
         frames = spread(self.inputs.frames, most)
         shown = [self.inputs.pairing.backgrounds_of(FrameRange(frame, frame + 1))[0] for frame in frames]
-        requests = [self._request(each, background, prepare=None, faces=None) for background in shown]
+        requests = [self._request(each, background, prepare=False, faces=None) for background in shown]
         return tuple(zip(frames, requests, strict=True))
 
     @property
@@ -123,9 +123,7 @@ class RenderPlan:
         asked, frames = self.options.delivery, self.inputs.clip.frames
         return asked if asked is None or frames is None else replace(asked, aspect=frames.picture.aspect)
 
-    def _request(
-        self, blocks: BlockPlan, block: int, *, prepare: Delivery | None, faces: FaceRequest | None
-    ) -> BlockRequest:
+    def _request(self, blocks: BlockPlan, block: int, *, prepare: bool, faces: FaceRequest | None) -> BlockRequest:
         options, inputs, clip = self.options, self.inputs, self.inputs.clip
         start, stop = blocks.bounds(block, clip.backgrounds)
         source = clip.frames if clip.frames is not None else clip.planes
@@ -138,7 +136,7 @@ class RenderPlan:
             source=source.part(start, stop),
             boxes=boxes if exact_boxes is None else tuple(exact.pixels for exact in exact_boxes),
             interpolation=options.filters(inputs.kind)[0],
-            keep_frames=options.delivery is not None,
+            delivery=options.delivery,
             prepare=prepare,
             exact_boxes=exact_boxes,
             blend=options.blend,

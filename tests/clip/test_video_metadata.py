@@ -15,7 +15,7 @@ import pytest
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from clip_inputs import HEIGHT, SMALL, WIDTH, picture
 
-from actors.core.choices import Interpolation
+from actors.core.choices import Delivery, ImageFormat, Interpolation
 from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from actors.core.picture_metadata import Picture
@@ -24,6 +24,8 @@ from actors.rendering.video_frames import decode_video
 from jobs.clip.notes import Notes
 from jobs.clip.video_metadata import describe, tell
 from jobs.clip.video_source import check_video, read_video
+
+PNG = Delivery(ImageFormat.PNG, 0, video=False)
 
 
 def write(
@@ -243,9 +245,9 @@ def test_a_video_that_goes_on_in_hdr_is_named_with_the_frame(tmp_path: Path) -> 
     with pytest.raises(InputError, match=r"from frame 5 on it is HDR \(PQ\)"):
         check_video(video)
     square = (FaceBox(4, 6, 24, 26),)
-    load_block(BlockRequest(2, video.part(2, 3), square, Interpolation.LINEAR, keep_frames=True), SMALL)
+    load_block(BlockRequest(2, video.part(2, 3), square, Interpolation.LINEAR, delivery=PNG), SMALL)
     with pytest.raises(InputError, match=r"goes on as HDR \(PQ\)"):
-        load_block(BlockRequest(7, video.part(7, 8), square, Interpolation.LINEAR, keep_frames=True), SMALL)
+        load_block(BlockRequest(7, video.part(7, 8), square, Interpolation.LINEAR, delivery=PNG), SMALL)
 
 
 def test_a_video_that_changes_its_size_is_named_with_the_frame(tmp_path: Path) -> None:
@@ -269,7 +271,7 @@ def test_a_video_that_changes_its_size_is_named_with_the_frame(tmp_path: Path) -
     assert len(video) == 6
     with pytest.raises(InputError, match=f"frame 3 is {WIDTH // 2}x{HEIGHT // 2}, the first is {WIDTH}x{HEIGHT}"):
         check_video(video)
-    request = BlockRequest(2, video.part(2, 5), (FaceBox(4, 6, 24, 26),) * 3, Interpolation.LINEAR, keep_frames=True)
+    request = BlockRequest(2, video.part(2, 5), (FaceBox(4, 6, 24, 26),) * 3, Interpolation.LINEAR, delivery=PNG)
     with pytest.raises(InputError, match="frame 3 decodes to"):
         load_block(request, SMALL)
     check_video(read_video(str(halves[0])))

@@ -25,7 +25,7 @@ from actors.core.pixels import Image
 from actors.core.ranges import FrameRange
 from actors.core.timings import FrameTiming
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.rendering.blocks import load_block
+from actors.rendering.blocks import PictureBlock, load_block
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.block_plan import background_bytes
@@ -256,13 +256,15 @@ def test_what_finishing_needs_outlives_the_full_frames_and_is_planned_for(
     options = avatar.options(tmp_path, {**given, "format": "jpg"})
     inputs = read_inputs(options)
     block = load_block(plan_of(options, inputs, tmp_path, prepare=True).block(0), inputs.kind)[0]
-    assert block.frames is None
-    assert block.backings is not None
+    assert isinstance(block, PictureBlock)
+    assert block.canvases is not None
+    assert isinstance(block.canvases.files, tuple)
+    assert block.canvases.video is None
     planned = [
         background_bytes(inputs.clip, inputs.kind, options.delivery, prepare=True, mixed=mixed)
         for mixed in (False, True)
     ]
-    held = max(backing.nbytes for backing in block.backings)
+    held = max(backing.nbytes for backing in block.canvases.backings)
     side = max(box[2] - box[0] for box in avatar.clip.boxes)
     assert planned[1] - planned[0] == 4 * side * side
     mixed = bool(given)

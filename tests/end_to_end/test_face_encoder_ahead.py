@@ -58,7 +58,7 @@ def rendered(options: CompositeOptions, out: Path, *, faces: bool) -> RangeRepor
     inputs = read_inputs(options)
     plan = plan_of(options, inputs, out, batch=options.batch or 1, prepare=True, faces=faces)
     worker, block = worker_and_block(plan)
-    assert bool(block.faces) == faces
+    assert bool(block.face_tensors) == faces
     return worker.render(plan.clip_id, FRAMES.start, FRAMES.stop, block)
 
 
@@ -118,13 +118,13 @@ def test_faces_come_from_the_frames_own_backgrounds(
     options = options_of(clip, network, features, tmp_path)
     inputs = read_inputs(options)
     _, block = worker_and_block(plan_of(options, inputs, tmp_path, prepare=True, faces=True))
-    assert [array.shape for array in block.faces] == [(small.BACKGROUNDS, 16, 40, 40)]
+    assert [array.shape for array in block.face_tensors] == [(small.BACKGROUNDS, 16, 40, 40)]
     places = RangeBackgrounds(inputs.pairing.backgrounds_of(FRAMES), FRAMES, (block,))
     found = places.faces(FRAMES)[0]
     shown = [reference.bounce(frame, small.BACKGROUNDS) for frame in FRAMES]
-    assert np.array_equal(found, block.faces[0][shown])
+    assert np.array_equal(found, block.face_tensors[0][shown])
     # A single one is read where it lies.
-    assert np.shares_memory(places.faces(FrameRange(17, 18))[0], block.faces[0])
+    assert np.shares_memory(places.faces(FrameRange(17, 18))[0], block.face_tensors[0])
 
 
 def test_a_node_that_sees_another_model_says_so(clip: SmallClip, network: Path, features: Path, tmp_path: Path) -> None:

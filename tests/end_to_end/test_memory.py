@@ -3,60 +3,24 @@
 from __future__ import annotations
 
 import copy
-import re
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 import ray
 import small
+from block_reader import FRAME_BYTES, Reader, whole_block
 from ray.cluster_utils import Cluster
 from small import SmallClip
 from small_worker import CLIP, block_of, worker_of
 
 from actors.core.choices import Delivery, ImageFormat
-from actors.rendering.blocks import Block
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 MIB = 1 << 20
-COUNT = 64
-
-
-def mapped(smaps: str) -> dict[str, int]:
-    """Bytes of the object store's memory in this process: resident, and its proportional share of it."""
-    totals = {"Rss": 0, "Pss": 0}
-    inside = False
-    for line in smaps.splitlines():
-        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-            inside = "plasma" in line or "/dev/shm" in line  # noqa: S108 - it is only looked for
-        name, _, rest = line.partition(":")
-        if inside and name in totals:
-            totals[name] += int(rest.split()[0]) * 1024
-    return totals
-
-
-class Reader:
-    """Reads every byte of a block, as compositing does."""
-
-    def read(self, block: Block) -> int:
-        self.block = block
-        frames = block.frames
-        assert frames is not None
-        assert not frames.flags.writeable
-        return int(frames[:, ::16, ::16].sum()) + len(frames)
-
-    def shares(self) -> dict[str, int]:
-        return mapped(Path("/proc/self/smaps").read_text())
-
-
-@ray.remote(num_cpus=0)
-def whole_block() -> Block:
-    frames = np.arange(COUNT * 720 * 1280 * 3, dtype=np.uint8).reshape(COUNT, 720, 1280, 3)
-    return Block(0, (), frames, None, None)
 
 
 def test_workers_of_a_node_share_one_copy_of_the_backgrounds(cluster: Cluster) -> None:
@@ -69,11 +33,10 @@ def test_workers_of_a_node_share_one_copy_of_the_backgrounds(cluster: Cluster) -
         reader_type: Any = ray.remote(num_cpus=0.1)(Reader)
         readers = [reader_type.options(scheduling_strategy=node).remote() for _ in range(3)]
         ray.get([reader.read.remote(block) for reader in readers])
-        size = COUNT * 720 * 1280 * 3
         for share in ray.get([reader.shares.remote() for reader in readers]):
             # Every reader has pages of the block, and counts for no more than its part of them.
-            assert share["Rss"] > 0.9 * size
-            assert share["Pss"] < size / 2
+            assert share["Rss"] > 0.9 * FRAME_BYTES
+            assert share["Pss"] < FRAME_BYTES / 2
     finally:
         ray.shutdown()
 
@@ -101,6 +64,5 @@ def test_a_worker_does_not_grow_with_what_it_has_rendered(
     render(20)
     # 400 frames of 92 kB each, their six planes and answers would be hundreds of MiB; so would 20 blocks be.
     assert private_bytes() - before < 12 * MIB
-    assert block.crops is not None
     assert 20 * block.crops.nbytes > 12 * MIB
     assert small.WIDTH * small.HEIGHT * 3 * 400 > 12 * MIB

@@ -15,9 +15,11 @@ from blocks import (
     CUBIC,
     HEIGHT,
     KINDS,
+    WHOLE,
     WIDTH,
     boxes,
     crop_of,
+    full_frames,
     in_sequence,
     picture,
     refusal,
@@ -29,7 +31,7 @@ from blocks import (
 from actors.core.clip import VideoFrames
 from actors.core.pixels import Image
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.rendering.blocks import BlockRequest, load_block
+from actors.rendering.blocks import BlockRequest, PictureBlock, load_block
 from jobs.clip.video_source import read_video
 
 
@@ -45,11 +47,10 @@ def require_parts(video: VideoFrames, whole: Sequence[Image]) -> None:
     pieces = [(0, count), (count - 1, count), *((a, a + 1) for a in range(0, count, 4))]
     pieces += [(a, min(a + 7, count)) for a in range(0, count, 3)]
     for start, stop in pieces:
-        request = BlockRequest(start, video.part(start, stop), boxes(start, stop), CUBIC, True)
+        request = BlockRequest(start, video.part(start, stop), boxes(start, stop), CUBIC, WHOLE)
         block, _ = load_block(request, UNET_328)
-        assert block.frames is not None
-        assert block.crops is not None
-        assert np.array_equal(block.frames, np.stack(whole[start:stop])), (start, stop)
+        assert isinstance(block, PictureBlock)
+        assert np.array_equal(full_frames(block), np.stack(whole[start:stop])), (start, stop)
         assert np.array_equal(block.crops[-1], crop_of(whole[stop - 1], square(stop - 1), CUBIC))
 
 
@@ -204,9 +205,9 @@ def test_nothing_is_made_of_a_video_with_one_other_byte(tmp_path: Path) -> None:
     path.write_bytes(damaged)
     require_changed(video.part(video.places.index(12), COUNT), path)
     # What lies before it is what it was.
-    block, _ = load_block(BlockRequest(0, video.part(0, 6), boxes(0, 6), CUBIC, True), UNET_328)
+    block, _ = load_block(BlockRequest(0, video.part(0, 6), boxes(0, 6), CUBIC, WHOLE), UNET_328)
     path.write_bytes(whole)
-    assert np.array_equal(np.asarray(block.frames), np.stack(in_sequence(path)[:6]))
+    assert np.array_equal(full_frames(block), np.stack(in_sequence(path)[:6]))
 
 
 def test_nothing_is_made_of_a_video_whose_header_says_something_else(tmp_path: Path) -> None:

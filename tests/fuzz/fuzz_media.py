@@ -9,18 +9,21 @@ from random import Random
 
 import av
 import cv2
+import numpy as np
 from clip_inputs import SMALL, picture, write_images, write_video
 from fuzz_base import HEIGHT, WIDTH, FileReader
 from mutations import mutate_bytes
 from PIL import Image
 
-from actors.core.choices import Interpolation
+from actors.core.choices import Delivery, ImageFormat, Interpolation
 from actors.core.clip import FaceBox, FrameSource, ImageFrames
-from actors.rendering.blocks import BlockRequest, load_block
+from actors.rendering.blocks import BlockRequest, PictureBlock, load_block
 from jobs.clip.images import image_files, read_images
 from jobs.clip.notes import Notes
 from jobs.clip.parsing import read_parsing
 from jobs.clip.video_source import read_video
+
+PNG = Delivery(ImageFormat.PNG, 0, video=False)
 
 _PICTURE_TAGS = (
     *(
@@ -154,17 +157,18 @@ class Video(FileReader):
 def _decode(source: FrameSource, parsing: ImageFrames | None = None) -> None:
     """What a worker does next with what the header promised: whole frames, or a refusal as clear as the reader's."""
     count = len(source)
-    request = BlockRequest(0, source, (_RECT,) * count, Interpolation.LINEAR, keep_frames=True, parsing=parsing)
+    request = BlockRequest(0, source, (_RECT,) * count, Interpolation.LINEAR, delivery=PNG, parsing=parsing)
     block, receipt = load_block(request, SMALL)
-    assert block.frames is not None
-    assert block.crops is not None
-    assert block.frames.shape == (count, source.height, source.width, 3)
+    assert isinstance(block, PictureBlock)
     assert block.crops.shape == (count, SMALL.crop, SMALL.crop, 3)
-    assert block.backings is not None
-    assert len(block.backings) == count
-    assert all((backing.weights is None) is (parsing is None) for backing in block.backings)
-    kept = sum(backing.nbytes for backing in block.backings)
-    assert receipt.bytes == block.frames.nbytes + block.crops.nbytes + kept
+    assert block.canvases is not None
+    frames, backings = block.canvases.files, block.canvases.backings
+    assert isinstance(frames, np.ndarray)
+    assert frames.shape == (count, source.height, source.width, 3)
+    assert len(backings) == count
+    assert all((backing.weights is None) is (parsing is None) for backing in backings)
+    kept = sum(backing.nbytes for backing in backings)
+    assert receipt.bytes == frames.nbytes + block.crops.nbytes + kept
 
 
 READERS = {"images": Images, "video": Video}

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from opens import Watch
 
-from actors.core.choices import Device, Interpolation
+from actors.core.choices import Delivery, Device, ImageFormat, Interpolation
 from actors.core.clip import FaceBox, VideoFrames
 from actors.core.errors import InputError, StoppedError
 from actors.core.video_packets import KeyPacket, Packets
@@ -28,6 +28,8 @@ from actors.network.session import Session, SessionOptions
 from actors.rendering.blocks import BlockRequest, load_block
 from jobs.audio.scan import survey
 from jobs.clip import read_clip, read_features, read_windows
+
+PNG = Delivery(ImageFormat.PNG, 0, video=False)
 
 # Other people's code, other programs, other machines.
 _FORBIDDEN = ("pickle.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "socket.")
@@ -46,7 +48,7 @@ def read_all(path: str) -> str:
     source = clip.frames if clip.frames is not None else clip.planes
     if source is None:
         raise ValueError("a clip without backgrounds")
-    load_block(BlockRequest(0, source, clip.boxes or (), Interpolation.LINEAR, keep_frames=True), UNET_328)
+    load_block(BlockRequest(0, source, clip.boxes or (), Interpolation.LINEAR, delivery=PNG), UNET_328)
     return f"{clip.form} clip of {clip.backgrounds}"
 
 
@@ -54,7 +56,7 @@ def decode_video(path: str) -> str:
     """What a worker decodes of a video that was exchanged after the driver had read it."""
     packets = Packets(0, bytes(24), (KeyPacket(0, 0, 0),))
     frames = VideoFrames(path, (0, 512, 1024), (0, 1, 2), Fraction(1, 12800), packets, 64, 48, None)
-    load_block(BlockRequest(0, frames, (FaceBox(4, 6, 24, 26),) * 3, Interpolation.LINEAR, keep_frames=True), UNET_328)
+    load_block(BlockRequest(0, frames, (FaceBox(4, 6, 24, 26),) * 3, Interpolation.LINEAR, delivery=PNG), UNET_328)
     return "a video"
 
 

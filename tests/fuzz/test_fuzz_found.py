@@ -21,19 +21,21 @@ from guarded import run_guarded
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from actors.core.choices import Device, Interpolation
+from actors.core.choices import Delivery, Device, ImageFormat, Interpolation
 from actors.core.clip import FaceBox, ImageFrames
 from actors.core.errors import InputError
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import Session, SessionOptions
-from actors.rendering.blocks import BlockRequest, load_block
+from actors.rendering.blocks import BlockRequest, PictureBlock, load_block
 from jobs.clip import read_clip, read_features
 from jobs.clip.images import image_files, read_images
 from jobs.clip.landmarks import face_square, landmark_files, read_landmarks
 from jobs.clip.notes import Notes
 from jobs.clip.package_info import check_package_info
 from jobs.clip.video_source import read_video
+
+PNG = Delivery(ImageFormat.PNG, 0, video=False)
 
 SMALL = replace(UNET_328, name="small", crop=24, inner=16, mask=(2, 2, 12, 12))
 WIDTH, HEIGHT = 64, 48
@@ -228,6 +230,8 @@ def test_an_avi_with_b_frames_and_close_keyframes_is_decoded(tmp_path: Path) -> 
         container.mux(stream.encode())
     video = read_video(str(path))
     boxes = (FaceBox(4, 6, 24, 26),) * len(video)
-    block, _ = load_block(BlockRequest(0, video, boxes, Interpolation.LINEAR, keep_frames=True), SMALL)
-    assert block.frames is not None
-    assert np.abs(block.frames.mean(axis=(1, 2, 3)) - 20 * np.arange(7)).max() < 6
+    block, _ = load_block(BlockRequest(0, video, boxes, Interpolation.LINEAR, delivery=PNG), SMALL)
+    assert isinstance(block, PictureBlock)
+    assert block.canvases is not None
+    assert isinstance(block.canvases.files, np.ndarray)
+    assert np.abs(block.canvases.files.mean(axis=(1, 2, 3)) - 20 * np.arange(7)).max() < 6

@@ -41,12 +41,12 @@ def test_overlap_and_preparation_change_no_byte(
     quality = {ImageFormat.JPG: 95, ImageFormat.WEBP: 101}.get(image_format, 0)
     delivery = Delivery(image_format, quality, video)
     plain = worker_of(tmp_path / "plain", model, clip, delivery, batch=4)
-    told = plain.render(CLIP, FRAMES.start, FRAMES.stop, block_of(clip, None))
+    told = plain.render(CLIP, FRAMES.start, FRAMES.stop, block_of(clip, delivery, prepare=False))
     assert [timing.frame for timing in told.timings] == list(FRAMES)
-    for threads, prepare in ((0, delivery), (1, None), (3, delivery)):
-        out = tmp_path / f"{threads}-{prepare is not None}"
+    for threads, prepare in ((0, True), (1, False), (3, True)):
+        out = tmp_path / f"{threads}-{prepare}"
         worker = worker_of(out, model, clip, delivery, batch=4, threads=threads)
-        report = worker.render(CLIP, FRAMES.start, FRAMES.stop, block_of(clip, prepare))
+        report = worker.render(CLIP, FRAMES.start, FRAMES.stop, block_of(clip, delivery, prepare=prepare))
         assert files(out) == files(tmp_path / "plain")
         assert without_times(report) == without_times(told)
 
@@ -144,10 +144,13 @@ def test_a_clip_that_this_node_does_not_see_is_not_opened(clip: SmallClip, model
 
 def test_a_spliced_block_holds_no_full_frames(clip: SmallClip) -> None:
     block = block_of(clip, PNG)
-    assert block.frames is None
-    assert block.prepared is not None
-    assert len(block.prepared) == small.BACKGROUNDS
-    filmed = block_of(clip, Delivery(ImageFormat.PNG, 0, video=True))
-    assert filmed.frames is not None
-    assert filmed.yuv is not None
-    assert filmed.yuv.shape == (small.BACKGROUNDS, small.HEIGHT * 3 // 2, small.WIDTH)
+    assert block.canvases is not None
+    assert isinstance(block.canvases.files, tuple)
+    assert len(block.canvases.files) == small.BACKGROUNDS
+    assert block.canvases.video is None
+    with_video = block_of(clip, Delivery(ImageFormat.PNG, 0, video=True)).canvases
+    assert with_video is not None
+    assert isinstance(with_video.files, tuple)
+    assert with_video.video is not None
+    assert with_video.video.yuv is not None
+    assert with_video.video.yuv.shape == (small.BACKGROUNDS, small.HEIGHT * 3 // 2, small.WIDTH)

@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 import reference
 
-from actors.core.choices import Interpolation
+from actors.core.choices import Delivery, ImageFormat, Interpolation
 from actors.core.clip import FaceBox, ImageFrames, PlaneFile, VideoFrames
 from actors.core.errors import InputError, StoppedError
 from actors.core.pixels import Image
 from actors.kinds.unet_328_ave import KIND as UNET_328
-from actors.rendering.blocks import BlockRequest, load_block
+from actors.rendering.blocks import Block, BlockRequest, PictureBlock, load_block
 
 WIDTH, HEIGHT, COUNT = 96, 64, 30
+
+# Frame files that hold all of each frame: a block keeps it.
+WHOLE = Delivery(ImageFormat.PNG, 0, video=False)
 
 
 CUBIC, LINEAR = Interpolation.CUBIC, Interpolation.LINEAR
@@ -69,9 +72,17 @@ def in_sequence(path: Path) -> list[Image]:
         frames.append(np.asarray(frame, np.uint8))
 
 
+def full_frames(block: Block) -> Image:
+    """The frames of a block that was loaded `WHOLE`."""
+    assert isinstance(block, PictureBlock)
+    assert block.canvases is not None
+    assert isinstance(block.canvases.files, np.ndarray)
+    return block.canvases.files
+
+
 def refusal(source: ImageFrames | VideoFrames | PlaneFile, count: int) -> InputError:
     with pytest.raises(InputError) as caught:
-        load_block(BlockRequest(0, source, boxes(0, count), CUBIC, True), UNET_328)
+        load_block(BlockRequest(0, source, boxes(0, count), CUBIC, WHOLE), UNET_328)
     assert "\n" not in str(caught.value)
     return caught.value
 
@@ -79,7 +90,7 @@ def refusal(source: ImageFrames | VideoFrames | PlaneFile, count: int) -> InputE
 def require_changed(source: ImageFrames | VideoFrames | PlaneFile, path: Path) -> None:
     """Nothing is made of a file that is not what was read before; what it was is a stop, not a bad input."""
     with pytest.raises(StoppedError, match="changed while the run lived, or node") as caught:
-        load_block(BlockRequest(0, source, boxes(0, len(source)), CUBIC, True), UNET_328)
+        load_block(BlockRequest(0, source, boxes(0, len(source)), CUBIC, WHOLE), UNET_328)
     assert str(path) in caught.value.reason
 
 

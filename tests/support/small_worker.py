@@ -16,7 +16,7 @@ from actors.files.node_check import ClipCheck, ModelCheck
 from actors.files.run_folder import RunFolder
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
-from actors.rendering.blocks import Block, BlockRequest, load_block
+from actors.rendering.blocks import BlockRequest, PictureBlock, load_block
 from actors.rendering.compositor import Compositor
 from actors.rendering.worker_config import ClipConfig, NetworkConfig
 
@@ -25,15 +25,17 @@ CLIP = "clip"
 MARK = ".driver"
 
 
-def request_of(clip: SmallClip, prepare: Delivery | None) -> BlockRequest:
+def request_of(clip: SmallClip, delivery: Delivery | None, *, prepare: bool = True) -> BlockRequest:
     paths = tuple(str(clip.folder / "full_body_img" / f"{i + 1}.png") for i in range(small.BACKGROUNDS))
     boxes = tuple(FaceBox(*box) for box in clip.boxes)
     source = ImageFrames(paths, small.WIDTH, small.HEIGHT)
-    return BlockRequest(0, source, boxes, Interpolation.CUBIC, keep_frames=True, prepare=prepare)
+    return BlockRequest(0, source, boxes, Interpolation.CUBIC, delivery, prepare)
 
 
-def block_of(clip: SmallClip, prepare: Delivery | None) -> Block:
-    return load_block(request_of(clip, prepare), UNET_328)[0]
+def block_of(clip: SmallClip, delivery: Delivery | None, *, prepare: bool = True) -> PictureBlock:
+    block, _ = load_block(request_of(clip, delivery, prepare=prepare), UNET_328)
+    assert isinstance(block, PictureBlock)
+    return block
 
 
 def network_of(model: Path, **how: int) -> NetworkConfig:
