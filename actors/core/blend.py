@@ -66,7 +66,7 @@ def _ramp(inward: NDArray[np.float64], margin: int, longest: float) -> NDArray[n
     return np.clip((inward - (full - length)) / length, 0, 1)
 
 
-def without_kept(weights: NDArray[np.uint8] | None, parsing: Image) -> NDArray[np.uint8]:
+def protect_foreground(weights: NDArray[np.uint8] | None, parsing: Image) -> NDArray[np.uint8]:
     """The weights with 0 where a parsing says that something is in front of the face.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from actors.core.blend import blended, feather_weights, without_kept
+from actors.core.blend import blended, feather_weights, protect_foreground
 from actors.core.choices import Blend
 from actors.core.face_box import SubpixelBox
 from actors.core.pixels import render_patch, with_mouth
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Backing:
-    """What finishing needs of a background besides its crop; the frame itself need not be kept.
+class BlendTarget:
+    """What a patch is blended with on one background; the frame itself need not be kept.
 
     Attributes:
         exact: where the crop lies, if its edges are not whole pixels; ``None`` for a paste by resizing.
@@ -45,7 +45,7 @@ class Backing:
         return self.seam.nbytes + sum(array.nbytes for array in (self.original, self.weights) if array is not None)
 
 
-def make_backing(
+def blend_target(
     frame: Image,
     box: FaceBox,
     exact: SubpixelBox | None,
@@ -54,8 +54,8 @@ def make_backing(
     parsing: Image | None,
     *,
     keep_original: bool,
-) -> Backing:
-    """Keeps what finishing needs of one background.
+) -> BlendTarget:
+    """Keeps what a patch is blended with on one background.
 
     Args:
         frame: the background ``(H, W, 3)`` uint8 BGR.
@@ -70,16 +70,16 @@ def make_backing(
     weights = feather_weights(place, kind) if blend is Blend.FEATHER else None
     under = slice(box.y0, box.y1), slice(box.x0, box.x1)
     if parsing is not None:
-        weights = without_kept(weights, parsing[under])
+        weights = protect_foreground(weights, parsing[under])
     original = frame[under].copy() if keep_original or weights is not None else None
-    return Backing(exact, seam_lines(frame, place, kind), original, weights)
+    return BlendTarget(exact, seam_lines(frame, place, kind), original, weights)
 
 
-def finish_patch(
+def composite_patch(
     crop: Image,
     mouth: Image | None,
     box: FaceBox,
-    backing: Backing,
+    target: BlendTarget,
     kind: ModelKind,
     interpolation: Interpolation,
     opacity: int = 255,
@@ -91,28 +91,28 @@ def finish_patch(
         mouth: ``(kind.inner, kind.inner, 3)`` uint8, what the network made of its inner region; ``None`` where the
             frame shows its own pixels alone.
         box: the pixels that are written.
-        backing: of the background.
+        target: of the background.
         kind: gives the inner region.
         interpolation: filter of the paste.
         opacity: how much is shown of what the network made, in 255ths; the rest is the frame's own.
 
     Raises:
-        ValueError: the frame's own pixels are to be shown, but the backing does not have them.
+        ValueError: the frame's own pixels are to be shown, but the target does not have them.
     """
     if mouth is None:
-        return _original(backing)
-    if backing.exact is None:
+        return _original(target)
+    if target.exact is None:
         patch = render_patch(crop, mouth, box, kind, interpolation)
     else:
-        patch = warp_patch(with_mouth(crop, mouth, kind), backing.exact, kind, interpolation)
-    if backing.original is not None and backing.weights is not None:
-        patch = blended(backing.original, patch, backing.weights)
+        patch = warp_patch(with_mouth(crop, mouth, kind), target.exact, kind, interpolation)
+    if target.original is not None and target.weights is not None:
+        patch = blended(target.original, patch, target.weights)
     if opacity == 255:
         return patch
-    return blended(_original(backing), patch, np.full(patch.shape[:2], opacity, np.uint8))
+    return blended(_original(target), patch, np.full(patch.shape[:2], opacity, np.uint8))
 
 
-def _original(backing: Backing) -> Image:
-    if backing.original is None:
+def _original(target: BlendTarget) -> Image:
+    if target.original is None:
         raise ValueError("the frame's own pixels are to be shown, but they were not kept")
-    return backing.original
+    return target.original

@@ -1,4 +1,4 @@
-"""What a picture says about itself besides its pixels: read once for each clip, and looked at by whoever needs it."""
+"""What a picture says about itself besides its pixels: read once for each clip."""
 
 from __future__ import annotations
 

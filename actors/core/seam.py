@@ -158,7 +158,7 @@ def edge_pixels(lines: SeamLines, patch: Image) -> Image:
 
 
 def seams(frames: Sequence[tuple[SeamLines, Image]]) -> list[Seam]:
-    """The seams of finished patchs, in their order.
+    """The seams of finished patches, in their order.
 
     Many at once cost half as much each: frames whose lines are laid out alike are measured together.
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from actors.core.choices import Blend, Delivery, ImageFormat, Interpolation
 from actors.core.clip import FaceBox, ImageFrames, PlaneFile, VideoFrames
-from actors.core.compositing import Backing, make_backing
+from actors.core.compositing import BlendTarget, blend_target
 from actors.core.errors import InputError
 from actors.core.face_box import SubpixelBox
 from actors.core.fingerprints import changed, image_digest
@@ -99,13 +99,13 @@ class Canvases:
     """What a patch becomes a finished frame with, for each background.
 
     Attributes:
-        backings: what compositing needs besides the crop.
+        targets: what compositing needs besides the crop.
         files: what frame files are made from: prepared encodings to splice into, or full frames ``(n, H, W, 3)`` uint8
             BGR; ``None`` where no frame files are written.
         video: what the video's frames are made from; ``None`` where there is no video.
     """
 
-    backings: tuple[Backing, ...]
+    targets: tuple[BlendTarget, ...]
     files: tuple[Prepared, ...] | Image | None
     video: VideoCanvases | None
 
@@ -115,7 +115,7 @@ class Canvases:
         frames = self.video.frames if self.video else self.files if isinstance(self.files, np.ndarray) else None
         arrays = [frames, self.video.yuv if self.video else None]
         prepared: tuple[Prepared, ...] = self.files if isinstance(self.files, tuple) else ()
-        parts = sum(one.nbytes for one in self.backings) + sum(one.nbytes for one in prepared)
+        parts = sum(one.nbytes for one in self.targets) + sum(one.nbytes for one in prepared)
         return parts + sum(array.nbytes for array in arrays if array is not None)
 
 
@@ -210,11 +210,11 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
         block = PlaneBlock(request.first, _read_planes(request.source, kind))
         loaded = time.thread_time()
     else:
-        crops, frames, backings = _read_pictures(request, request.source, kind)
+        crops, frames, targets = _read_pictures(request, request.source, kind)
         loaded = time.thread_time()
         canvases = None
         if request.delivery is not None:
-            canvases = _canvases(frames, backings, request.boxes, request.delivery, prepare=request.prepare)
+            canvases = _canvases(frames, targets, request.boxes, request.delivery, prepare=request.prepare)
         block = PictureBlock(request.first, request.boxes, crops, canvases)
     if request.faces is not None:
         block = replace(block, face_tensors=_encode_faces(block, request.faces, kind))
@@ -223,7 +223,7 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
 
 
 def _canvases(
-    frames: Image, backings: tuple[Backing, ...], boxes: tuple[FaceBox, ...], delivery: Delivery, *, prepare: bool
+    frames: Image, targets: tuple[BlendTarget, ...], boxes: tuple[FaceBox, ...], delivery: Delivery, *, prepare: bool
 ) -> Canvases:
     """What finished frames are made with; full frames are kept where something needs them."""
     files: tuple[Prepared, ...] | Image | None = None if delivery.image_format is ImageFormat.NONE else frames
@@ -231,14 +231,14 @@ def _canvases(
         found = [prepare_background(frame, box, delivery) for frame, box in zip(frames, boxes, strict=True)]
         files = tuple(one for one in found if one is not None) or files
     if not delivery.video:
-        return Canvases(backings, files, None)
+        return Canvases(targets, files, None)
     yuv = None
     if prepare:
         height, width = frames.shape[1:3]
         yuv = np.empty((len(frames), height * 3 // 2, width), np.uint8)
         for planes, frame in zip(yuv, frames, strict=True):
             planes[:] = to_yuv420(frame)
-    return Canvases(backings, files, VideoCanvases(frames, yuv))
+    return Canvases(targets, files, VideoCanvases(frames, yuv))
 
 
 def _encode_faces(block: Block, request: FaceRequest, kind: ModelKind) -> tuple[Planes, ...]:
@@ -270,13 +270,13 @@ def network_view(block: Block, place: int, kind: ModelKind) -> NDArray[Any]:
 
 def _read_pictures(
     request: BlockRequest, source: ImageFrames | VideoFrames, kind: ModelKind
-) -> tuple[Image, Image, tuple[Backing, ...]]:
+) -> tuple[Image, Image, tuple[BlendTarget, ...]]:
     """The crops; for a delivery also the frames and what compositing needs of each, else none of either."""
     size = (source.height, source.width, 3)
     composited = request.delivery is not None
     frames = np.empty((len(source) if composited else 0, *size), np.uint8)
     crops = np.empty((len(source), kind.crop, kind.crop, 3), np.uint8)
-    backings: list[Backing] = []
+    targets: list[BlendTarget] = []
     masks = _sized(_decode_images(request.parsing), size) if request.parsing and composited else None
     for i, frame in enumerate(_sized(_decoded(source, request.first), size)):
         box, exact = request.boxes[i], request.exact_boxes[i] if request.exact_boxes else None
@@ -287,8 +287,8 @@ def _read_pictures(
         if composited:
             frames[i] = frame
             parsing, keep = next(masks) if masks else None, request.keep_originals
-            backings.append(make_backing(frame, box, exact, kind, request.blend, parsing, keep_original=keep))
-    return crops, frames, tuple(backings)
+            targets.append(blend_target(frame, box, exact, kind, request.blend, parsing, keep_original=keep))
+    return crops, frames, tuple(targets)
 
 
 def _decoded(source: ImageFrames | VideoFrames, first: int) -> Iterator[tuple[str, str, Image]]:

@@ -17,7 +17,7 @@ import xxhash
 from numpy.typing import NDArray
 
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
-from actors.core.compositing import finish_patch
+from actors.core.compositing import composite_patch
 from actors.core.pixels import ColourPlanes, Image, Planes, PredictionFault, from_planes, paste
 from actors.core.ranges import FrameRange
 from actors.core.seam import Seam, edge_pixels
@@ -250,10 +250,10 @@ class Compositor:
         if mouth is not None and near:
             mouth = matched(mouth, smoothed({other: fit.result()[0] for other, fit in near.items()}, frame))
             finished.composite_ms = near[frame].result()[1]
-        backing = canvases.backings[i]
+        target = canvases.targets[i]
         opacity = clip.audio.opacity(frame)
-        patch = finish_patch(block.crops[i], mouth, box, backing, self._config.kind, clip.interpolation, opacity)
-        finished.edges = backing.seam, edge_pixels(backing.seam, patch)
+        patch = composite_patch(block.crops[i], mouth, box, target, self._config.kind, clip.interpolation, opacity)
+        finished.edges = target.seam, edge_pixels(target.seam, patch)
         finished.composite_ms += milliseconds(clock)
         if canvases.files is not None:
             clock = time.perf_counter()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_blend import UNET, WAV2LIP, Shape
 
-from actors.core.blend import KEPT, blended, feather_weights, without_kept
+from actors.core.blend import KEPT, blended, feather_weights, protect_foreground
 from actors.core.clip import FaceBox
 from actors.core.face_box import SubpixelBox
 from actors.core.kind import ModelKind
@@ -96,10 +96,10 @@ def test_red_and_white_of_a_parsing_keep_the_frame() -> None:
     parsing = np.zeros((4, 5, 3), np.uint8)
     # Neighbours of the two colours are not meant: an image that was scaled or compressed has many.
     parsing[0] = [(0, 0, 255), (255, 255, 255), (0, 0, 254), (255, 255, 254), (255, 0, 0)]
-    assert without_kept(None, parsing)[0].tolist() == [0, 0, 255, 255, 255]
-    assert (without_kept(None, parsing)[1:] == 255).all()
+    assert protect_foreground(None, parsing)[0].tolist() == [0, 0, 255, 255, 255]
+    assert (protect_foreground(None, parsing)[1:] == 255).all()
     weights = np.arange(20, dtype=np.uint8).reshape(4, 5) * 10
-    kept = without_kept(weights, parsing)
+    kept = protect_foreground(weights, parsing)
     assert kept[0].tolist() == [0, 0, 20, 30, 40]
     assert np.array_equal(kept, reference_blend.keep_parsed(weights, parsing))
     assert weights[0, 1] == 10

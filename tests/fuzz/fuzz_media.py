@@ -162,12 +162,12 @@ def _decode(source: FrameSource, parsing: ImageFrames | None = None) -> None:
     assert isinstance(block, PictureBlock)
     assert block.crops.shape == (count, SMALL.crop, SMALL.crop, 3)
     assert block.canvases is not None
-    frames, backings = block.canvases.files, block.canvases.backings
+    frames, targets = block.canvases.files, block.canvases.targets
     assert isinstance(frames, np.ndarray)
     assert frames.shape == (count, source.height, source.width, 3)
-    assert len(backings) == count
-    assert all((backing.weights is None) is (parsing is None) for backing in backings)
-    kept = sum(backing.nbytes for backing in backings)
+    assert len(targets) == count
+    assert all((target.weights is None) is (parsing is None) for target in targets)
+    kept = sum(target.nbytes for target in targets)
     assert receipt.bytes == frames.nbytes + block.crops.nbytes + kept
 
 

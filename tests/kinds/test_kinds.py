@@ -23,7 +23,7 @@ from actors.core.audio_track import audio_windows
 from actors.core.choices import AudioSource, Blend
 from actors.core.clip import FaceBox
 from actors.core.colour import fit_colours
-from actors.core.compositing import finish_patch, make_backing
+from actors.core.compositing import blend_target, composite_patch
 from actors.core.errors import InputError
 from actors.core.pairing import background_index
 from actors.core.pixels import crop_face, network_planes, paste, render_patch, to_pixels
@@ -89,15 +89,15 @@ def test_a_kind_is_blended_and_coloured_as_the_reference_does(name: str) -> None
     box = FaceBox(*sides)
     crop = crop_face(FRAME, box, kind, kind.crop_filter)
     mouth = small.picture(9, kind.inner, kind.inner)
-    backing = make_backing(FRAME, box, None, kind, Blend.FEATHER, None, keep_original=False)
-    assert backing.weights is not None
+    target = blend_target(FRAME, box, None, kind, Blend.FEATHER, None, keep_original=False)
+    assert target.weights is not None
     expected = reference_blend.feather(shape, sides)
     # A weight that lies between two 255ths may be rounded either way.
-    assert np.abs(backing.weights.astype(int) - expected).max() <= 1
-    finished = finish_patch(crop, mouth, box, backing, kind, kind.paste_filter)
+    assert np.abs(target.weights.astype(int) - expected).max() <= 1
+    finished = composite_patch(crop, mouth, box, target, kind, kind.paste_filter)
     hard = render_patch(crop, mouth, box, kind, kind.paste_filter)
     own = FRAME[box.y0 : box.y1, box.x0 : box.x1]
-    assert np.array_equal(finished, reference_blend.mix(own, hard, backing.weights))
+    assert np.array_equal(finished, reference_blend.mix(own, hard, target.weights))
     assert np.array_equal(finished[expected == 255], hard[expected == 255])
     inner = crop[kind.border : kind.border + kind.inner, kind.border : kind.border + kind.inner]
     fit = fit_colours(crop, mouth, kind)

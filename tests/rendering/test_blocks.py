@@ -60,7 +60,7 @@ def test_images_are_decoded_and_cropped(tmp_path: Path, suffix: str, interpolati
     assert full_frames(block).dtype == np.uint8
     assert block.crops.dtype == np.uint8
     assert block.canvases is not None
-    kept = sum(backing.nbytes for backing in block.canvases.backings)
+    kept = sum(target.nbytes for target in block.canvases.targets)
     assert receipt.bytes == full_frames(block).nbytes + block.crops.nbytes + kept
     assert receipt.seconds > 0
 
