@@ -15,7 +15,7 @@ class AudioSource(StrEnum):
     FEATURES = "features"
     """Files of features alone: they are made elsewhere, by a speech model of another sort."""
     ENCODER = "encoder"
-    """Files of features, or an encoder of mel windows that hears a recording."""
+    """Files of features, or an encoder of mel windows and a recording."""
     MEL = "mel"
     """The recording itself: its rows are the mel windows of `actors.core.mel.mel_windows`."""
 

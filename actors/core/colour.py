@@ -1,8 +1,7 @@
 """Colours of the network's pixels brought to those of the frame.
 
-Between the inner region's edge and the mask's the network saw the picture and painted it again, so that both versions
-of the same pixels are at hand. What is fitted there, a gain and an offset for each channel, is applied to all that the
-network painted.
+Between the inner region's edge and the mask's pixels are input of the network and part of its answer, so that both
+versions are at hand. What is fitted there, a gain and an offset for each channel, is applied to the whole answer.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class ColourFit:
 
 
 def has_margin(kind: ModelKind) -> bool:
-    """Whether there are pixels that the network both sees and paints."""
+    """Whether there are pixels that are both input of the network and part of its answer."""
     return kind.mask[2] * kind.mask[3] < kind.inner * kind.inner
 
 

@@ -18,7 +18,7 @@ class ModelKind:
     Attributes:
         name: what users call it; its module in `actors.kinds` has the same, with underscores.
         crop: side in pixels that the face box is resized to.
-        inner: side in pixels of the region that the network sees, centred in the crop.
+        inner: side in pixels of the network's image input, centred in the crop.
         mask: ``(x, y, width, height)`` of the rectangle blacked out in the masked copy of the inner region.
         masked_first: whether the masked copy is planes 0 to 2 and the reference 3 to 5; else the other way round.
         value_range: what black and white are to the network, in its planes and in its prediction.
@@ -67,7 +67,7 @@ class ModelKind:
             ),
             "black is less than white": black < white,
             "its window fills its audio tensor": 0 < self.rows * math.prod(self.feature) == math.prod(self.audio),
-            "its rows are mel windows if it hears them": mel or self.audio_source is not AudioSource.MEL,
+            "its rows are mel windows if its audio source is mel": mel or self.audio_source is not AudioSource.MEL,
             "it has frames": self.fps > 0,
         }
         for rule, holds in rules.items():
@@ -76,7 +76,7 @@ class ModelKind:
 
     @property
     def border(self) -> int:
-        """Pixels of the crop on each side that the network never sees."""
+        """Pixels of the crop on each side that are not input of the network."""
         return (self.crop - self.inner) // 2
 
     @property

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 # Samples per second that the front end is defined for.
 RATE = 16_000
 BANDS = 80
-# Mel rows that an encoder sees at once.
+# Mel rows of one window, an encoder's input.
 WINDOW_ROWS = 16
 
 _POINTS = 800
@@ -28,7 +28,7 @@ _LOWEST_HERTZ, _HIGHEST_HERTZ = 55.0, 7600.0
 _LEAST_MAGNITUDE = 1e-5
 _REFERENCE_DB, _RANGE_DB, _LARGEST = 20.0, 100.0, 4.0
 
-# The shortest sound that fills a window; a shorter one is heard as if silence followed.
+# The shortest sound that fills a window; a shorter one is taken as if silence followed.
 SHORTEST = (WINDOW_ROWS - 1) * _HOP
 
 _BLOCK = 128
@@ -113,8 +113,8 @@ class MelFrontEnd:
         """The next rows, always as many: sums over an array of another shape may round differently."""
         frames = np.lib.stride_tricks.sliding_window_view(self._pending[: (_BLOCK - 1) * _HOP + _POINTS], _POINTS)
         magnitudes = np.abs(np.fft.rfft(frames[::_HOP] * self._window))
-        heard = np.add.reduceat(magnitudes[:, self._bins] * self._weights, self._bands, axis=1)
-        decibels = 20 * np.log10(np.maximum(heard, _LEAST_MAGNITUDE)) - _REFERENCE_DB
+        energies = np.add.reduceat(magnitudes[:, self._bins] * self._weights, self._bands, axis=1)
+        decibels = 20 * np.log10(np.maximum(energies, _LEAST_MAGNITUDE)) - _REFERENCE_DB
         self._pending = self._pending[_BLOCK * _HOP :]
         self._rows += _BLOCK
         scaled = 2 * _LARGEST * (decibels + _RANGE_DB) / _RANGE_DB - _LARGEST
@@ -152,7 +152,7 @@ def window_start(window: int, fps: int) -> int:
 
 
 def mel_windows(chunks: Iterable[NDArray[np.float32]], fps: int) -> Iterator[NDArray[np.float32]]:
-    """What the encoder sees of a recording: one window of 16 mel rows, 200 ms of sound, for each video frame.
+    """The encoder's input for a recording: one window of 16 mel rows, 200 ms of sound, for each video frame.
 
     Window ``k`` begins at row ``80 k // fps``; a window that would reach past the end holds the last 16 rows
     instead. A recording shorter than `SHORTEST` samples is followed by silence up to there.

@@ -109,12 +109,12 @@ class Pairing:
         places = (background_index(self.loop, frame, len(self)) for frame in frames)
         return tuple(places if self.retimed is None else (self.retimed[place] for place in places))
 
-    def around(self, frames: FrameRange, reach: int, heard: int) -> FrameRange:
+    def around(self, frames: FrameRange, reach: int, audio_frames: int) -> FrameRange:
         """The output frames for which the network must run to deliver some of them.
 
         Args:
             frames: what is to be delivered.
             reach: how many frames before and after a frame count.
-            heard: how many output frames there is sound for.
+            audio_frames: how many output frames there is sound for.
         """
-        return frames.widened(reach, min(len(self), heard) if self.loop is Loop.ONCE else heard)
+        return frames.widened(reach, min(len(self), audio_frames) if self.loop is Loop.ONCE else audio_frames)

@@ -1,8 +1,8 @@
-"""The part of a network that sees the face alone: what it makes of a background is the same in every frame drawn on it.
+"""The face encoder: the part of a network that depends on the image alone, not on the audio.
 
-Networks of this family look at the picture and hear the sound in layers of their own, and join the two further on. What
-the picture's layers hand over can be kept with the background. Each value is made of the same numbers in the same order
-as in the whole network, so that no bit of it changes.
+Networks of this family encode image and audio in layers of their own, and join the two further on. What the image's
+layers hand over is the same in every frame drawn on a background, so it can be kept with the background. Each
+value is made of the same numbers in the same order as in the whole network, so that no bit of it changes.
 """
 
 from __future__ import annotations
@@ -122,21 +122,25 @@ class _Layers:
         self._constants = _constants(model)
         self._maker = {name: place for place, node in enumerate(self._nodes) for name in _made(node)}
         self._readers: Mapping[str, set[int]] = defaultdict(set)
-        seen, heard = {image}, {audio}
+        # What follows from the image alone, and what follows from the audio as well.
+        of_image, of_audio = {image}, {audio}
         for place, node in enumerate(self._nodes):
             for name in node.input:
                 self._readers[name].add(place)
-            if heard.intersection(node.input):
-                heard.update(_made(node))
-            elif seen.intersection(node.input):
-                seen.update(_made(node))
-        self._seen, self._heard = seen, heard
+            if of_audio.intersection(node.input):
+                of_audio.update(_made(node))
+            elif of_image.intersection(node.input):
+                of_image.update(_made(node))
+        self._image_tensors, self._audio_tensors = of_image, of_audio
 
     def kept(self) -> tuple[FaceTensor, ...]:
         """The tensors to keep."""
-        heard = {self._maker[name] for name in self._heard if name in self._maker}
+        joining = {self._maker[name] for name in self._audio_tensors if name in self._maker}
         handed_over = [
-            name for node in self._nodes for name in _made(node) if name in self._seen and heard & self._readers[name]
+            name
+            for node in self._nodes
+            for name in _made(node)
+            if name in self._image_tensors and joining & self._readers[name]
         ]
         kept: dict[str, FaceTensor] = {}
         for tensor in (FaceTensor(name, self._sides[name]) for name in handed_over if name in self._sides):
@@ -189,7 +193,7 @@ class _Layers:
             return False
         if node.op_type == "Concat" and not any(one.name == "axis" and one.i in PLANES_AXES for one in node.attribute):
             return False
-        others = {name for name in node.input if name} - self._seen
+        others = {name for name in node.input if name} - self._image_tensors
         if not others <= self._constants.keys():
             return False
         # What is not a weight must not make several frames of one.

@@ -62,11 +62,11 @@ def pixel_graph(
     batch: int | str = tensors.batch or BATCH
     planes = IMAGE if ready_planes else f"{PREFIX}planes"
     into_network = helper.make_node("Cast", [planes], [tensors.image], to=types[tensors.image])
-    # A decoder may learn of the picture by its face tensors alone.
-    sees = any(tensors.image in node.input for node in graph.node)
+    # A decoder may read the face tensors alone.
+    reads_image = any(tensors.image in node.input for node in graph.node)
     nodes = [
-        *(_prepare(planes, kind) if sees and not ready_planes else []),
-        *([into_network] if sees else []),
+        *(_prepare(planes, kind) if reads_image and not ready_planes else []),
+        *([into_network] if reads_image else []),
         helper.make_node("Cast", [AUDIO], [tensors.audio], to=types[tensors.audio]),
         *graph.node,
         *_finish(tensors, kind),
