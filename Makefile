@@ -2,22 +2,25 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo install test test-long lint format gpu clean
+.PHONY: demo install check test test-long lint format gpu clean
 
 demo: .venv/installed
 	$(BIN)/python -m jobs demo
 
 install: .venv/installed
 
-# In two processes, each with a cluster of its own: most tests wait for Ray, not for a core. Where nodes are killed, Ray
-# takes a slow one for a dead one: these run alone.
-test: .venv/installed-dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/faults
-	$(BIN)/python -m pytest tests/faults
+# Everything that starts no Ray.
+check: .venv/installed-dev lint
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster and not slow" --durations 10
 
-# What needs thousands of frames, and minutes.
+# In two processes, each with a cluster of its own: most tests wait for Ray, not for a core. Where nodes are killed, Ray
+# takes a slow one for a dead one: these run beside the tests that start no Ray.
+test: .venv/installed-dev lint
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 25
+
+# What takes minutes by its nature: soaks, thousands of frames, every damaged input.
 test-long: .venv/installed-dev
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest -m slow
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
@@ -31,7 +34,7 @@ format: .venv/installed-dev
 # On a machine with a GPU: the tests that need CUDA, then the benchmark with it.
 gpu: .venv/installed-dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cuda]'
-	$(BIN)/python -m pytest -k cuda tests/network/test_session.py
+	$(BIN)/python -m pytest -m cuda
 	$(BIN)/python -m jobs benchmark --device cuda --out gpu-run/benchmark
 
 clean:

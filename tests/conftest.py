@@ -11,7 +11,6 @@ os.environ["RAY_memory_usage_threshold"] = "0.98"  # noqa: SIM112 - Ray spells i
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 # Read by ONNX Runtime, likewise.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-os.environ.pop("RAY_ADDRESS", None)
 # Read by Rich: what is printed is as wide here as in the processes that tests start.
 os.environ["COLUMNS"] = "200"
 # Workers find the suite's own modules, such as the workers that fail on demand.
@@ -49,6 +48,49 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 # A busy machine is slow now and then; pytest's own time limit catches what hangs.
 hypothesis.settings.register_profile("suite", deadline=None)
 hypothesis.settings.load_profile("suite")
+
+
+# What these give is a cluster, or runs on one.
+CLUSTERS = {"cluster", "bare_cluster"}
+
+# Where nodes and workers are killed, Ray takes a slow one for a dead one.
+FAULTS = {"stage", "nodes"}
+
+# Where a command of ours looks for Ray in a test that has no marker `cluster`: it is refused there.
+NO_CLUSTER = "a-test-without-the-marker-cluster.invalid:6379"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what uses fixtures of a cluster or a browser, and puts it into the order in which `make test` wants it.
+
+    Faults come first, in one process; the other process runs what starts no Ray meanwhile. The rest is for both.
+    """
+    places = {}
+    for item in items:
+        fixtures = fixtures_of(item)
+        if fixtures & CLUSTERS:
+            item.add_marker("cluster")
+        if "browser" in fixtures:
+            item.add_marker("browser")
+        if fixtures & FAULTS:
+            item.add_marker(pytest.mark.xdist_group("faults"))
+        clustered = item.get_closest_marker("cluster") is not None
+        places[item] = 0 if fixtures & FAULTS else 2 if clustered else 1
+    items.sort(key=places.__getitem__)
+
+
+def fixtures_of(item: pytest.Item) -> set[str]:
+    """Names of the fixtures that a test uses, those of its fixtures included."""
+    return set(getattr(item, "fixturenames", ()))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Sees to it that no test starts a Ray of its own without saying so."""
+    if item.get_closest_marker("cluster") is None:
+        os.environ["RAY_ADDRESS"] = NO_CLUSTER
+    else:
+        os.environ.pop("RAY_ADDRESS", None)
 
 
 def free_port() -> int:

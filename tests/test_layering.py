@@ -5,6 +5,7 @@ The table is the architecture: whoever needs another arrow changes it here, and 
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -80,6 +81,7 @@ ALLOWED = {
 }
 
 
+@cache
 def sources(*folders: str) -> dict[str, ast.Module]:
     """The parsed files below the folders, by their path relative to the repository."""
     paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]

@@ -476,7 +476,7 @@ def test_the_command_refuses_in_one_line(tmp_path: Path, recording: Path, encode
         (tmp_path, "is a folder"),
         (recording, f"give --out {recording.stem}.npy"),
     ):
-        result = small.command("features", recording, "--encoder", encoder, "--out", out)
+        result = in_process.command("features", recording, "--encoder", encoder, "--out", out)
         assert result.code == ExitCode.BAD_INPUT
         assert words in result.output
         assert len(result.output.strip().splitlines()) == 1

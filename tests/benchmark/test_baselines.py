@@ -137,7 +137,7 @@ def test_all_programs_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
         ("workers_static", 12),
         ("plain_loop", 12),
         # What it does while its pipeline fills is not counted, here the half of it.
-        ("ray_data", 6),
+        pytest.param("ray_data", 6, marks=pytest.mark.cluster),
     ],
 )
 def test_every_pixel_is_right(program: str, runs: int, footage: Clip, tmp_path: Path) -> None:

@@ -6,12 +6,14 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
 import small
 
 from jobs.benchmark.memory import supported
 from jobs.benchmark.modes import MODES
 
 
+@pytest.mark.cluster
 def test_a_small_benchmark_measures_and_compares(tmp_path: Path, clip: small.SmallClip) -> None:
     out = tmp_path / "results"
     systems = [word for system in ("bare", "plain_loop", "ours") for word in ("--system", system)]

@@ -187,7 +187,14 @@ CASES: dict[Spoil, tuple[str, ...]] = {
 }
 
 
-@pytest.mark.parametrize("spoil", CASES, ids=lambda spoil: spoil.__name__)
+# What a cluster has is asked of the cluster.
+NEED_RAY = {cuda_without_a_gpu}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [pytest.param(spoil, id=spoil.__name__, marks=[pytest.mark.cluster] * (spoil in NEED_RAY)) for spoil in CASES],
+)
 def test_bad_input(spoil: Spoil, clip: SmallClip, model: Path, tmp_path: Path) -> None:
     copy, run = tmp_path / "clip", tmp_path / "run"
     shutil.copytree(clip.folder, copy)
@@ -208,7 +215,7 @@ def test_inspect_names_every_problem(clip: SmallClip, tmp_path: Path) -> None:
     copy = tmp_path / "clip"
     shutil.copytree(clip.folder, copy)
     narrow_features(copy)
-    result = small.command("inspect", copy, "--model", copy / "absent.onnx")
+    result = in_process.command("inspect", copy, "--model", copy / "absent.onnx")
     assert result.code == 2
     assert result.output.count("problem: ") == 2
     assert "backgrounds: 20, 192x160" in result.output
@@ -226,7 +233,7 @@ def test_inspect_checks_parsing_masks(clip: SmallClip, tmp_path: Path) -> None:
 
 
 def test_inspect_of_a_good_clip(clip: SmallClip, model: Path) -> None:
-    result = small.command("inspect", clip.folder, "--model", model)
+    result = in_process.command("inspect", clip.folder, "--model", model)
     assert result.code == 0, result.output
     for part in ("form dataset", "20, 192x160", "45 rows", "unet-328-ave", "no problems found", "MiB"):
         assert part in result.output
@@ -267,7 +274,7 @@ def test_inspect_shows_the_network_frames_of_the_clip(
 
 def test_fewer_rows_than_a_window_work(clip: SmallClip, tmp_path: Path) -> None:
     np.save(tmp_path / "short.npy", small.feature_rows(3))
-    result = small.command("inspect", clip.folder, "--features", tmp_path / "short.npy")
+    result = in_process.command("inspect", clip.folder, "--features", tmp_path / "short.npy")
     assert result.code == 0
     assert "3 rows" in result.output
 

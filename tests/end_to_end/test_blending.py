@@ -168,8 +168,15 @@ def test_a_square_that_does_not_tremble_is_pasted_to_within_a_level(avatar: Avat
     assert max((each > 0).mean() for each in away) < 0.01
 
 
-@pytest.mark.parametrize("given", [*MODES[1:], EVERYTHING], ids="+".join)
-@pytest.mark.parametrize("image_format", ["png", "jpg", "webp", "none"])
+# What a mode changes is spliced into these; a webp is made anew of the finished frame, whatever the mode.
+SPLICED = [(given, form) for given in (*MODES[1:], EVERYTHING) for form in ("png", "jpg", "none")]
+MADE_ANEW: list[tuple[Given, str]] = [({"colour_match": True}, "webp"), (EVERYTHING, "webp")]
+
+
+@pytest.mark.parametrize(
+    ("given", "image_format"),
+    [pytest.param(given, form, id="+".join([form, *given])) for given, form in SPLICED + MADE_ANEW],
+)
 def test_cutting_and_splicing_change_no_byte(avatar: Avatar, tmp_path: Path, given: Given, image_format: str) -> None:
     video = image_format in {"jpg", "none"}
     settings = {"format": image_format, "video": video, **given}

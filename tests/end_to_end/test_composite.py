@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import cv2
+import in_process
 import numpy as np
 import onnx
 import pandas as pd
@@ -79,7 +80,7 @@ def test_loops(loop: str, clip: SmallClip, model: Path, tmp_path: Path, on_clust
 
 def test_once_past_the_end_is_refused(clip: SmallClip, model: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    result = small.command("composite", clip.folder, "--model", model, "--out", run, "--loop", "once")
+    result = in_process.command("composite", clip.folder, "--model", model, "--out", run, "--loop", "once")
     assert (result.code, run.exists()) == (2, False)
     assert "--frames 0:20" in result.output
 
@@ -199,7 +200,7 @@ def test_waiting_for_gpus_that_do_not_come(clip: SmallClip, model: Path, tmp_pat
 def test_another_cluster_address_is_an_error(clip: SmallClip, model: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     base = ["composite", clip.folder, "--model", model, "--out", run]
-    result = small.command(*base, "--address", "127.0.0.1:1")
+    result = in_process.command(*base, "--address", "127.0.0.1:1")
     assert result.code == 2
     assert "--address 127.0.0.1:1: nothing answers there" in result.output
     assert not run.exists()

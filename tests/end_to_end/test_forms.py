@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import cv2
+import in_process
 import numpy as np
 import pytest
 import reference
@@ -150,10 +151,10 @@ def test_binary_without_frames_runs_the_network_only(
         image.unlink()
     (clip / "full_body_img").rmdir()
     base = ["composite", clip, "--model", model, "--out", run, "--device", "cpu"]
-    refused = small.command(*base)
+    refused = in_process.command(*base)
     assert refused.code == 2
     assert "--no-composite" in refused.output
-    smooth = small.command(*base, "--no-composite", "--smooth-crops")
+    smooth = in_process.command(*base, "--no-composite", "--smooth-crops")
     assert smooth.code == 2
     assert "--smooth-crops: the export's network input is ready-made" in smooth.output
     result = on_cluster(*base, "--no-composite")

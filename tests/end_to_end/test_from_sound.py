@@ -44,7 +44,7 @@ def test_a_recording_renders_what_its_features_render(
     assert "features: 12 rows of" in result.output
     (kept,) = (tmp_path / "run" / "features").iterdir()
     file = tmp_path / "f.npy"
-    made = small.command("features", recording, "--encoder", encoder, "--out", file)
+    made = in_process.command("features", recording, "--encoder", encoder, "--out", file)
     assert made.code == 0, made.output
     assert np.array_equal(np.load(kept), np.load(file))
     given = ("composite", clip.folder, "--model", model, "--out", tmp_path / "given", "--format", "jpg")
@@ -135,7 +135,7 @@ def test_what_does_not_go_together_is_refused(
 ) -> None:
     paths = {"RECORDING": str(recording), "ENCODER": str(encoder), "MODEL": str(model)}
     flags = [paths.get(argument, argument) for argument in arguments]
-    result = small.command("composite", clip.folder, "--model", model, "--out", tmp_path / "run", *flags)
+    result = in_process.command("composite", clip.folder, "--model", model, "--out", tmp_path / "run", *flags)
     assert result.code == 2
     assert words in result.output
     assert not (tmp_path / "run").exists()
@@ -147,10 +147,10 @@ def test_a_clip_without_features_or_encoder_says_what_is_missing(
     bare = small.write_dataset(tmp_path / "bare").folder
     (bare / "aud_ave.npy").unlink()
     base = ("composite", bare, "--model", model, "--out", tmp_path / "run")
-    assert "--audio with --encoder" in small.command(*base).output
-    assert "add --encoder" in small.command(*base, "--audio", recording, "--video").output
+    assert "--audio with --encoder" in in_process.command(*base).output
+    assert "add --encoder" in in_process.command(*base, "--audio", recording, "--video").output
     (bare / "aud.wav").unlink()
-    assert "give one with --audio" in small.command(*base, "--encoder", encoder).output
+    assert "give one with --audio" in in_process.command(*base, "--encoder", encoder).output
 
 
 def test_inspect_checks_what_a_render_would_hear(tmp_path: Path, model: Path, recording: Path, encoder: Path) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import pytest
 import small
 from stage import is_gone, wait_for
 
@@ -27,6 +28,7 @@ with connect(None, None, Console()):
 RAYS_PORTS = {6379, 8265, 52365, 10001}
 
 
+@pytest.mark.cluster
 def test_a_local_run_keeps_to_itself(tmp_path: Path) -> None:
     environment = {**os.environ, "HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path), "RAY_TMPDIR": ""}
     del environment["RAY_AUTH_MODE"]

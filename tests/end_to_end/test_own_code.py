@@ -49,6 +49,7 @@ def installed(folder: Path, *arguments: object, script: Path = small.ROOT / "mou
     return Result(done.returncode, done.stdout)
 
 
+@pytest.mark.cluster
 def test_the_installed_command_and_its_workers_are_not_shadowed(
     shadows: Path, clip: SmallClip, model: Path, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 import small
 from small import Result, SmallClip
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 PROCESSES, FRAMES = 5, 4000
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import small
 from rich.console import Console
 
 from jobs.diagnostics.endurance import soak
 
 
+@pytest.mark.cluster
 def test_a_short_soak_loses_nothing(clip: small.SmallClip, model: Path, tmp_path: Path) -> None:
     with (tmp_path / "said").open("w+") as said:
         tally = soak(clip.folder, model, tmp_path, minutes=0.1, kill_every=0.2, seed=0, console=Console(file=said))

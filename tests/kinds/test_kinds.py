@@ -17,6 +17,7 @@ import reference_kinds as kinds
 import small
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_ins import stand_in
 
 import actors.kinds
 from actors.core.audio_track import audio_windows
@@ -31,7 +32,6 @@ from actors.kinds import all_kinds, kinds_named
 from actors.network.audio_encoder import ROW_SHAPE
 from actors.network.recognition import recognise_model
 from jobs.models.mouth import save_model
-from jobs.models.stand_in import build_stand_in
 
 KINDS = {kind.name: kind for kind in all_kinds()}
 # Those whose layers are known, so that full networks of random weights can be built.
@@ -123,7 +123,7 @@ def test_windows_and_backgrounds_are_those_of_the_reference(name: str) -> None:
 @pytest.mark.parametrize("name", LAYERS_KNOWN)
 def test_a_network_of_random_weights_is_told_to_be_of_its_kind(name: str, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"
-    save_model(build_stand_in(KINDS[name]), path)
+    save_model(stand_in(name), path)
     assert recognise_model(str(path), all_kinds())[0] is KINDS[name]
 
 

@@ -14,13 +14,13 @@ import reference
 import small
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from stand_ins import stand_in
 
 from actors.core.kind import ModelTensors
 from actors.core.pixels import network_planes, to_pixels
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.network.recognition import read_model
-from jobs.models.unet import build_unet328
 
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
@@ -75,7 +75,7 @@ def test_pixels_in_and_out_equal_the_reference(tmp_path: Path, opset: int, batch
 
 def test_the_real_network_too(tmp_path: Path) -> None:
     path = tmp_path / "unet.onnx"
-    onnx.save(build_unet328(), str(path))
+    onnx.save(stand_in(UNET_328.name), str(path))
     crops, audio = inputs(2)
     graph = pixel_graph(onnx.load(str(path)), read_model(str(path), UNET_328), UNET_328, ready_planes=False)
     expected = [reference.to_levels(one) for one in plain_answer(path, crops, audio)]

@@ -11,6 +11,7 @@ import onnx
 import pytest
 import small
 from onnx import TensorProto, helper, numpy_helper
+from stand_ins import stand_in
 
 from actors.core.choices import Device
 from actors.core.errors import InputError
@@ -25,7 +26,6 @@ from actors.network.size_bounds import MOST_CALLED, is_bounded
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.models.light import build_light_model
-from jobs.models.stand_in import build_stand_in
 
 SHORT = Limits(cpu_seconds=2, wall_seconds=100, memory=sandbox.MEMORY)
 
@@ -178,7 +178,7 @@ def test_sides_that_a_file_leaves_open_are_those_that_it_will_be_fed() -> None:
 
 def test_networks_of_the_family_need_no_trial() -> None:
     assert is_bounded(build_light_model(UNET_328), {})
-    assert is_bounded(ready_network(build_stand_in(UNET_328), "input", "audio", UNET_328), {})
+    assert is_bounded(ready_network(exports.copy(stand_in(UNET_328.name)), "input", "audio", UNET_328), {})
 
 
 def test_a_graph_of_very_many_nodes_is_not_looked_through(tmp_path: Path) -> None:

@@ -309,6 +309,7 @@ def test_cuda_that_is_not_there_is_an_error_and_never_a_slow_run(
     assert capfd.readouterr().out == ""
 
 
+@pytest.mark.cuda
 def test_cuda_agrees_with_the_cpu(tmp_path: Path) -> None:
     path = small.write_model(tmp_path / "m.onnx")
     if not has_cuda(path):

@@ -11,12 +11,12 @@ import pytest
 from layers import Layers, answers
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from stand_ins import stand_in
 
 from actors.kinds.unet_160_ave import KIND as UNET_160
 from actors.network.face_encoder import face_tensors
 from actors.network.shape_folding import ARITHMETIC, folded
 from actors.network.shapes import tensor_sides
-from jobs.models.stand_in import build_stand_in
 
 SIDES = {"x": (3, 12, 10), "audio": (2, 5, 5)}
 
@@ -125,7 +125,7 @@ def test_networks_without_sizes_are_the_same_object() -> None:
 
 
 def test_the_networks_of_the_family_are_taken_apart_though_they_pad() -> None:
-    model = build_stand_in(UNET_160)
+    model = exports.copy(stand_in(UNET_160.name))
     assert {"Shape", "Pad"} <= {node.op_type for node in model.graph.node}
     assert face_tensors(model, "input", "audio", "output") == ()
     ready = folded(model, {"input": UNET_160.planes, "audio": UNET_160.audio})

@@ -45,6 +45,7 @@ with connect(None, None, Console()):
 """
 
 
+@pytest.mark.cluster
 def test_no_process_calls_home_or_leaves_an_id(model: Path, tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as proxy:
         proxy.settimeout(SECONDS)
