@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from actors.core.errors import InputError, error_text, one_line
 from actors.core.mel import BANDS, WINDOW_ROWS
+from actors.files.node_check import ModelCheck, check_code, check_model
 from actors.network.batch_independence import Arrangement, depends_on_batch
 from actors.network.device import own_device
 from actors.network.external_weights import load_network
@@ -70,6 +71,8 @@ class EncoderConfig:
         device: what it runs on, or not at all.
         threads: intra-op threads; 1 is right for CUDA.
         gpus: fraction of a GPU it has; 0 on the CPU.
+        digest: SHA-256 of the file and its weights as the driver sees them; empty in the driver's own process.
+        code: the driver's `actors.files.digests.code_digest`; empty in the driver's own process.
     """
 
     path: str
@@ -77,6 +80,8 @@ class EncoderConfig:
     device: Device
     threads: int
     gpus: float
+    digest: str = ""
+    code: str = ""
 
 
 def read_encoder(path: str) -> EncoderTensors:
@@ -123,7 +128,8 @@ class Encoder:
         """Builds and warms the session; gives the execution provider in use, that of the device that was asked for.
 
         Raises:
-            InputError: the runtime cannot load the encoder, or what it gives is not one row for each window.
+            InputError: this node has other code or another encoder than the driver, the runtime cannot load the
+                encoder, or what it gives is not one row for each window.
             NoCudaError: CUDA was asked for and not had.
         """
         self._ready()
@@ -204,6 +210,10 @@ class Encoder:
         from actors.network.runtime import open_session  # noqa: PLC0415
 
         config = self._config
+        if config.code:
+            check_code(config.code)
+        if config.digest:
+            check_model(ModelCheck(config.path, config.tensors.external, config.digest))
         model = without_unused_inputs(load_network(config.path))
         give_out_statistics(model.graph)
         self._unsteady, self._mixing = unsteady_operators(model), mixing_cause(model)
