@@ -288,7 +288,7 @@ class Compositor:
             node=self._device.node,
             pid=os.getpid(),
             device=self._device.name,
-            provider=self._config.provider,
+            provider=self._config.device.provider,
             started_at=batch.started_at,
             gather_ms=batch.gather_ms / batch.size,
             inference_ms=batch.inference_ms / batch.size,

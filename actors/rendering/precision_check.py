@@ -47,8 +47,9 @@ def compare_precisions(
     # Imported here, so that a driver never loads the runtime.
     from actors.network.session import Session, SessionOptions  # noqa: PLC0415
 
-    device = Device.of_provider(config.provider)
-    options = SessionOptions(device, config.threads, ready_planes=config.ready_planes, bind=device is Device.CUDA)
+    options = SessionOptions(
+        config.device, config.threads, ready_planes=config.ready_planes, bind=config.device is Device.CUDA
+    )
     wanted, exact = (
         Session(config.model, config.tensors, config.kind, replace(options, precision=precision))
         for precision in (config.precision, Precision.FP32)

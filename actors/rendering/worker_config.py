@@ -9,7 +9,7 @@ from actors.core.colour import REACH
 
 if TYPE_CHECKING:
     from actors.core.audio_track import AudioTrack
-    from actors.core.choices import Delivery, Interpolation, Precision
+    from actors.core.choices import Delivery, Device, Interpolation, Precision
     from actors.core.kind import ModelKind, ModelTensors
     from actors.core.pairing import Pairing
     from actors.files.node_check import ClipCheck, ModelCheck
@@ -25,8 +25,8 @@ class NetworkConfig:
         model: path of the ONNX file.
         tensors: its inputs and output.
         kind: the contract it honours.
-        provider: ONNX Runtime execution provider to insist on.
-        precision: what the network calculates with.
+        device: what the network runs on, or not at all.
+        precision: the compute precision.
         threads: intra-op threads.
         compositing_threads: threads that composite frames while the network runs; 0 composites them in turn with it,
             which is right where network and compositing share the cores.
@@ -41,7 +41,7 @@ class NetworkConfig:
     model: str
     tensors: ModelTensors
     kind: ModelKind
-    provider: str
+    device: Device
     precision: Precision
     threads: int
     compositing_threads: int

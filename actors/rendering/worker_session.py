@@ -56,16 +56,15 @@ def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready
         InputError: a session cannot be had, a background cannot be read, or the network cannot be run.
     """
     began = time.perf_counter()
-    device = Device.of_provider(config.provider)
     options = SessionOptions(
-        device=device,
+        device=config.device,
         threads=config.threads,
         batch=config.batch,
         precision=config.precision,
         ready_planes=config.ready_planes,
         faces=config.faces,
         gpu_memory=int(memory * config.gpus),
-        bind=device is Device.CUDA,
+        bind=config.device is Device.CUDA,
     )
     session = Session(config.model, config.tensors, config.kind, options)
     built = time.perf_counter()

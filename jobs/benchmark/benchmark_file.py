@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from actors.core.choices import Device
 from jobs.benchmark.machine import Machine
-from jobs.benchmark.matrix import BenchmarkDevice, Regime
+from jobs.benchmark.matrix import Regime
 from jobs.benchmark.measurement import Measurement
 from jobs.benchmark.modes import ModeCost
 from jobs.benchmark.results import compare, summarise
@@ -22,7 +23,7 @@ class Report:
     date: str
     command: str
     machine: Machine
-    device: BenchmarkDevice
+    device: Device
     seconds: float
     clip: dict[str, Any] = field(default_factory=dict)
     networks: dict[Regime, dict[str, Any]] = field(default_factory=dict)

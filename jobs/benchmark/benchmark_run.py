@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from actors.core.choices import Device
 from actors.core.errors import StoppedError
 from actors.files.run_folder import RunFolder
 from jobs.benchmark.benchmark_file import Report
@@ -21,7 +22,6 @@ from jobs.benchmark.frame_check import FrameVerdict, Reference, check_frames, ch
 from jobs.benchmark.material import prepare
 from jobs.benchmark.matrix import (
     STEP,
-    BenchmarkDevice,
     Cell,
     Output,
     Regime,
@@ -62,7 +62,7 @@ class BenchmarkPlan:
     box: str | None
     model: str | None  # takes the place of the heavy network
     kind: str | None
-    device: BenchmarkDevice
+    device: Device
     regimes: Sequence[Regime]
     outputs: Sequence[Output]
     systems: Sequence[System]
@@ -97,7 +97,7 @@ def run_benchmark(plan: BenchmarkPlan, out: Path, report: Report, console: Conso
         try:
             for regime in plan.regimes:
                 say(console, f"{regime}: building the network")
-                half = plan.device is BenchmarkDevice.CUDA
+                half = plan.device is Device.CUDA
                 network = make_network(regime, plan.model, material.kind, scratch, half=half)
                 runner = Runner(material, network, plan.device, scratch, limit)
                 for _ in _Regime(plan, regime, runner, report, console).steps():
@@ -208,7 +208,7 @@ class _Regime:
         # A network that is fixed to larger batches cannot be run on single frames.
         system = System.SINGLE if self._fixed in {None, 1} else System.BATCH
         task = Assignment(Cell(self._regime, Output.PNG, system), count, Setting(1, self._cores, self._fixed or 1))
-        answer = replace(runner, device=BenchmarkDevice.CPU, limit=runner.limit + 2.0 * count).run(task, folder)
+        answer = replace(runner, device=Device.CPU, limit=runner.limit + 2.0 * count).run(task, folder)
         if answer.fault:
             raise StoppedError(f"the reference could not be rendered: it {answer.fault}", "mend it and run again")
         return Reference(folder, count, material)
@@ -245,7 +245,7 @@ class _Regime:
 
     def _layouts(self, top: Setting) -> list[Assignment]:
         """Ours and the program whose published table this is, over workers and batch; as long as their last trials."""
-        on_cpu = self._plan.device is BenchmarkDevice.CPU
+        on_cpu = self._plan.device is Device.CPU
         workers = [count for count in WORKERS_BATCH if not on_cpu or count <= self._cores]
         pairs = itertools.product(workers, [self._fixed] if self._fixed else WORKERS_BATCH)
         settings = [Setting(count, self._cores if on_cpu else 1, batch, top.precision) for count, batch in pairs]

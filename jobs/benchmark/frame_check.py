@@ -12,10 +12,10 @@ import av.error
 import cv2
 import numpy as np
 
-from actors.core.choices import Precision
+from actors.core.choices import Device, Precision
 from actors.core.pixels import Image
 from jobs.benchmark.material import Material
-from jobs.benchmark.matrix import JPEG_QUALITY, BenchmarkDevice, Output
+from jobs.benchmark.matrix import JPEG_QUALITY, Output
 
 # Changing every value of a frame by up to two levels at random moved single values of its JPEG by 18 at most (measured
 # at quality 95 on frames of the demo and on noise).
@@ -39,13 +39,13 @@ class FrameVerdict:
     fault: str = ""  # what is wrong
 
 
-def tolerance(device: BenchmarkDevice, precision: Precision, output: Output) -> int:
+def tolerance(device: Device, precision: Precision, output: Output) -> int:
     """Levels by which a value may differ from the reference, which is rendered on the CPU in float32.
 
     None on the CPU. Another device rounds otherwise (one level), half precision more so (two); in JPEG one level may
     tip a coefficient over to its next step, which shows as many.
     """
-    if device is BenchmarkDevice.CPU:
+    if device is Device.CPU:
         return 0
     if output is Output.JPG:
         return JPEG_LEVELS

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+from actors.core.choices import Device
+
 # Everybody writes JPEG of it.
 JPEG_QUALITY = 95
 
@@ -53,13 +55,6 @@ class Output(StrEnum):
     PNG = "png"
     VIDEO = "video"
     NONE = "none"
-
-
-class BenchmarkDevice(StrEnum):
-    """Where the network runs."""
-
-    CPU = "cpu"
-    CUDA = "cuda"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,17 +141,17 @@ def whole(frames: float) -> int:
 
 
 # How many times as fast as another system ours must be at least.
-_CPU = BenchmarkDevice.CPU
+_CPU = Device.CPU
 _EVERYBODY = dict.fromkeys(set(System) - {System.OURS}, 1.0) | {System.BARE: 0.97}
-GOALS: dict[tuple[BenchmarkDevice, Regime, Output], dict[System, float]] = {
+GOALS: dict[tuple[Device, Regime, Output], dict[System, float]] = {
     (_CPU, Regime.HEAVY, Output.JPG): _EVERYBODY,
     (_CPU, Regime.HEAVY, Output.PNG): _EVERYBODY,
     (_CPU, Regime.LIGHT, Output.JPG): {System.PLAIN_LOOP: 1.2, System.THREAD_POOL: 3.0, System.RAY_DATA: 4.0},
     (_CPU, Regime.LIGHT, Output.PNG): {System.PLAIN_LOOP: 3.5},
-    (BenchmarkDevice.CUDA, Regime.HEAVY, Output.JPG): {System.BARE: 0.90},
+    (Device.CUDA, Regime.HEAVY, Output.JPG): {System.BARE: 0.90},
 }
 
 
-def goal_of(device: BenchmarkDevice, regime: Regime, output: Output, over: System) -> float | None:
+def goal_of(device: Device, regime: Regime, output: Output, over: System) -> float | None:
     """The ratio to reach, where there is one."""
     return GOALS.get((device, regime, output), {}).get(over)

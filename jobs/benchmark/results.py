@@ -6,7 +6,8 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from jobs.benchmark.matrix import BenchmarkDevice, Cell, Output, System, goal_of
+from actors.core.choices import Device
+from jobs.benchmark.matrix import Cell, Output, System, goal_of
 from jobs.benchmark.measurement import Measurement
 
 
@@ -74,7 +75,7 @@ def summarise(trials: Iterable[Measurement]) -> list[Result]:
     ]
 
 
-def compare(trials: Iterable[Measurement], device: BenchmarkDevice) -> list[Comparison]:
+def compare(trials: Iterable[Measurement], device: Device) -> list[Comparison]:
     """Ours over every other system that was measured beside it; systems that write nothing compare with all formats."""
     figures = {result.cell: result.fps for result in summarise(trials)}
     found = []

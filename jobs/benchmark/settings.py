@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from actors.core.choices import Precision
-from jobs.benchmark.matrix import BenchmarkDevice, Regime, System
+from actors.core.choices import Device, Precision
+from jobs.benchmark.matrix import Regime, System
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ POOLED = frozenset({System.THREAD_POOL, System.THREAD_POOL_OVERLAPPED})
 LONE = POOLED | {System.SINGLE, System.BATCH}
 
 
-def candidates(device: BenchmarkDevice, cores: int, fixed_batch: int | None) -> tuple[Setting, ...]:
+def candidates(device: Device, cores: int, fixed_batch: int | None) -> tuple[Setting, ...]:
     """What is tried on the bare network.
 
     On CPUs all cores are used each time: by one session, by one session per core, and on larger machines by sessions
     of two and four threads between. On a GPU: one session or several, in either precision.
     """
-    if device is BenchmarkDevice.CUDA:
+    if device is Device.CUDA:
         batches = (fixed_batch,) if fixed_batch else CUDA_BATCHES
         return tuple(
             Setting(sessions, 1, batch, precision)
@@ -93,7 +93,7 @@ def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixe
 
 
 def alternatives(
-    system: System, base: Setting, device: BenchmarkDevice, regime: Regime, fixed_batch: int | None
+    system: System, base: Setting, device: Device, regime: Regime, fixed_batch: int | None
 ) -> tuple[Setting, ...]:
     """Settings that may suit a system better than ``base``, what `setting_for` gives it, which stands first.
 
@@ -103,11 +103,11 @@ def alternatives(
     or what their nature says.
     """
     tried = [base]
-    if system in LONE and device is BenchmarkDevice.CPU:
+    if system in LONE and device is Device.CPU:
         tried.append(replace(base, threads=1))
         if system in POOLED and fixed_batch is None:
             tried.append(replace(base, threads=1, batch=POOL_BATCH))
-    large = device is BenchmarkDevice.CUDA or regime is Regime.LIGHT
+    large = device is Device.CUDA or regime is Regime.LIGHT
     if system is System.RAY_DATA and fixed_batch is None and large:
         tried.append(replace(base, batch=RAY_DATA_BATCH))
     return tuple(dict.fromkeys(tried))

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from actors.core.choices import Loop
+from actors.core.choices import Device, Loop
 from actors.files.run_folder import RunFolder
 from jobs.benchmark.baselines import shared
 from jobs.benchmark.material import Material
-from jobs.benchmark.matrix import JPEG_QUALITY, BenchmarkDevice, Output, System
+from jobs.benchmark.matrix import JPEG_QUALITY, Output, System
 from jobs.benchmark.measurement import Answer, Assignment
 from jobs.benchmark.networks import RegimeNetwork
 from jobs.benchmark.subprocesses import run_process
@@ -25,7 +25,7 @@ class Runner:
 
     material: Material
     network: RegimeNetwork
-    device: BenchmarkDevice
+    device: Device
     scratch: Path  # existing folder for their files
     limit: float  # seconds that one run may take
 
@@ -69,7 +69,7 @@ class Runner:
             workers=setting.workers,
             threads=setting.threads,
             batch=setting.batch,
-            provider=f"{self.device.upper()}ExecutionProvider",
+            provider=self.device.provider,
         )
 
     def command(self, assignment: Assignment, out: Path) -> list[str]:
@@ -83,7 +83,7 @@ class Runner:
             flags |= {"quality": str(JPEG_QUALITY)}
         if assignment.chosen:
             flags |= {"workers": str(setting.workers), "batch": str(setting.batch)}
-            if self.device is BenchmarkDevice.CUDA:
+            if self.device is Device.CUDA:
                 flags |= {"gpus-per-worker": f"{1 / setting.workers:.4f}"}
         words = [word for flag, value in flags.items() for word in (f"--{flag}", value)]
         video = ["--video"] if output is Output.VIDEO else []

@@ -9,9 +9,10 @@ from typing import Annotated
 
 import typer
 
+from actors.core.choices import Device
 from actors.core.errors import ExitCode, InputError
 from actors.files import storage
-from jobs.benchmark.matrix import BenchmarkDevice, Output, Regime, System, cells
+from jobs.benchmark.matrix import Output, Regime, System, cells
 from jobs.console import say, terminal
 from jobs.run.folder import check_folder_name
 
@@ -45,7 +46,7 @@ def benchmark(
     ] = None,
     rects: Annotated[str | None, typer.Option(help="Face boxes, either JSON form. \\[default: the clip's]")] = None,
     rect: Annotated[str | None, typer.Option(metavar="X,Y,W,H", help="One face box for all frames.")] = None,
-    device: Annotated[BenchmarkDevice, typer.Option(help="Where the network runs.")] = BenchmarkDevice.CPU,
+    device: Annotated[Device, typer.Option(help="Where the network runs.")] = Device.CPU,
     full: Annotated[bool, typer.Option("--full", help="Everything: all formats, sweeps, long runs.")] = False,
     system: Annotated[list[System] | None, typer.Option(help="Only these; may be repeated. \\[default: all]")] = None,
     regime: Annotated[list[Regime] | None, typer.Option(help="Only these networks. \\[default: both]")] = None,
@@ -86,7 +87,7 @@ def benchmark(
         full=full,
     )
     machine = this_machine()
-    if device is BenchmarkDevice.CUDA and machine.gpu is None:
+    if device is Device.CUDA and machine.gpu is None:
         raise InputError("--device cuda", "NVIDIA's driver finds no GPU here", "leave it out, or use a GPU machine")
     if not any(cells(one, plan.outputs, plan.systems, full=full) for one in plan.regimes):
         raise InputError("--system", "none of these writes such a --format", "name others, or leave one of the two out")
@@ -109,7 +110,7 @@ def command_line(context: typer.Context) -> str:
     words = ["python -m jobs benchmark"]
     for name, value in context.params.items():
         flag = f"--{name.removesuffix('_')}"
-        if value is None or value is False or value == BenchmarkDevice.CPU:
+        if value is None or value is False or value == Device.CPU:
             continue
         if name in PATHS:
             words.append(f"{flag} {name.upper()}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from actors.core.audio_track import AudioTrack
-from actors.core.choices import Delivery
+from actors.core.choices import Delivery, Device
 from actors.core.ranges import FrameRange
 from actors.files import storage
 from actors.files.node_check import ClipCheck, ModelCheck
@@ -62,7 +62,7 @@ class RenderPlan:
             model=inputs.model,
             tensors=inputs.tensors,
             kind=inputs.kind,
-            provider=self.provider,
+            device=Device.of_provider(self.provider),
             precision=self.options.precision,
             threads=placement.threads,
             compositing_threads=placement.finishers,

@@ -11,12 +11,12 @@ import small
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.core.choices import Device
 from jobs.benchmark.matrix import (
     FILLING,
     GOALS,
     MOST_FRAMES,
     STEP,
-    BenchmarkDevice,
     Cell,
     Output,
     Regime,
@@ -72,16 +72,16 @@ def test_everybody_takes_part_and_the_default_covers_all_goals_but_a_few() -> No
 
 
 def test_the_goals_are_those_that_were_set() -> None:
-    assert goal_of(BenchmarkDevice.CPU, Regime.HEAVY, Output.JPG, System.BARE) == 0.97
-    assert goal_of(BenchmarkDevice.CPU, Regime.HEAVY, Output.PNG, System.BARE) == 0.97
-    assert goal_of(BenchmarkDevice.CPU, Regime.LIGHT, Output.JPG, System.PLAIN_LOOP) == 1.2
-    assert goal_of(BenchmarkDevice.CPU, Regime.LIGHT, Output.JPG, System.THREAD_POOL) == 3
-    assert goal_of(BenchmarkDevice.CPU, Regime.LIGHT, Output.JPG, System.RAY_DATA) == 4
-    assert goal_of(BenchmarkDevice.CPU, Regime.LIGHT, Output.PNG, System.PLAIN_LOOP) == 3.5
-    assert goal_of(BenchmarkDevice.CUDA, Regime.HEAVY, Output.JPG, System.BARE) == 0.9
-    assert goal_of(BenchmarkDevice.CUDA, Regime.LIGHT, Output.JPG, System.BARE) is None
+    assert goal_of(Device.CPU, Regime.HEAVY, Output.JPG, System.BARE) == 0.97
+    assert goal_of(Device.CPU, Regime.HEAVY, Output.PNG, System.BARE) == 0.97
+    assert goal_of(Device.CPU, Regime.LIGHT, Output.JPG, System.PLAIN_LOOP) == 1.2
+    assert goal_of(Device.CPU, Regime.LIGHT, Output.JPG, System.THREAD_POOL) == 3
+    assert goal_of(Device.CPU, Regime.LIGHT, Output.JPG, System.RAY_DATA) == 4
+    assert goal_of(Device.CPU, Regime.LIGHT, Output.PNG, System.PLAIN_LOOP) == 3.5
+    assert goal_of(Device.CUDA, Regime.HEAVY, Output.JPG, System.BARE) == 0.9
+    assert goal_of(Device.CUDA, Regime.LIGHT, Output.JPG, System.BARE) is None
     for output in (Output.JPG, Output.PNG):
-        found = {over for over in System if goal_of(BenchmarkDevice.CPU, Regime.HEAVY, output, over) == 1}
+        found = {over for over in System if goal_of(Device.CPU, Regime.HEAVY, output, over) == 1}
         assert found == set(System) - {System.OURS, System.BARE}
 
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actors.core.choices import Precision
+from actors.core.choices import Device, Precision
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.benchmark.frame_check import (
     VIDEO_DECIBEL,
@@ -28,7 +28,7 @@ from jobs.benchmark.frame_check import (
     tolerance,
 )
 from jobs.benchmark.material import LEAST_PERIOD, Material, period_of
-from jobs.benchmark.matrix import JPEG_QUALITY, BenchmarkDevice, Output
+from jobs.benchmark.matrix import JPEG_QUALITY, Output
 
 FRAMES = 14
 JPEG = (cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY)
@@ -113,9 +113,9 @@ def test_missing_extra_broken_and_oversized_frames_are_caught(right: Images, wan
 
 
 def test_nothing_may_differ_on_the_cpu_and_little_elsewhere() -> None:
-    assert {tolerance(BenchmarkDevice.CPU, precision, output) for precision in Precision for output in Output} == {0}
-    assert tolerance(BenchmarkDevice.CUDA, Precision.FP32, Output.PNG) == 1
-    assert tolerance(BenchmarkDevice.CUDA, Precision.FP16, Output.PNG) == 2
+    assert {tolerance(Device.CPU, precision, output) for precision in Precision for output in Output} == {0}
+    assert tolerance(Device.CUDA, Precision.FP32, Output.PNG) == 1
+    assert tolerance(Device.CUDA, Precision.FP16, Output.PNG) == 2
 
 
 def test_the_tolerance_of_jpeg_is_what_two_levels_become(right: Images) -> None:
@@ -125,7 +125,7 @@ def test_the_tolerance_of_jpeg_is_what_two_levels_become(right: Images) -> None:
         return np.asarray(cv2.imdecode(cv2.imencode(".jpg", image, JPEG)[1], cv2.IMREAD_COLOR), np.uint8)
 
     moved = np.clip(right[3] + rng.integers(-2, 3, right[3].shape), 0, 255).astype(np.uint8)
-    allowed = tolerance(BenchmarkDevice.CUDA, Precision.FP16, Output.JPG)
+    allowed = tolerance(Device.CUDA, Precision.FP16, Output.JPG)
     assert 2 < difference(decoded(moved), decoded(right[3])) <= allowed
     assert difference(decoded(right[4]), decoded(right[3])) > allowed
 

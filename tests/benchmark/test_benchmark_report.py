@@ -13,9 +13,10 @@ import pytest
 from rich.console import Console
 
 import jobs.benchmark
+from actors.core.choices import Device
 from jobs.benchmark.benchmark_file import Report
 from jobs.benchmark.machine import Machine, cpu_model, quota_cores, this_machine, usable_cores
-from jobs.benchmark.matrix import BenchmarkDevice, Output, Regime, System
+from jobs.benchmark.matrix import Output, Regime, System
 from jobs.benchmark.memory import Memory
 from jobs.benchmark.settings import Setting
 from jobs.benchmark.tables import markdown, number, print_report, write_report
@@ -26,7 +27,7 @@ MIB = 1 << 20
 @pytest.fixture
 def report() -> Report:
     machine = Machine("Test CPU 9000", 2, 24.0, None, {"python": "3.11.7", "ray": "2.60.0"})
-    made = Report("2026-11-23", "python -m jobs benchmark --out OUT", machine, BenchmarkDevice.CPU, 3.0)
+    made = Report("2026-11-23", "python -m jobs benchmark --out OUT", machine, Device.CPU, 3.0)
     made.clip = {"name": "walker", "backgrounds": 20, "width": 192, "height": 160}
     made.networks = {Regime.LIGHT: {"name": "a 1x1 convolution", "batch": None, "precision": "fp32"}}
     seen = [Memory(size * MIB, 100 * MIB, 12, 200 * MIB, 200 * MIB) for size in (600, 700)]
@@ -122,7 +123,7 @@ def test_the_terminal_shows_the_same(report: Report) -> None:
 def test_an_interrupted_benchmark_says_so(report: Report) -> None:
     report.complete = False
     assert "Interrupted" in markdown(report)
-    empty = Report(report.date, report.command, report.machine, BenchmarkDevice.CPU, 3.0)
+    empty = Report(report.date, report.command, report.machine, Device.CPU, 3.0)
     assert "Interrupted" in markdown(empty)
     assert set(empty.as_record()) == documented()
 

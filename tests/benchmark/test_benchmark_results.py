@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.core.choices import Device
 from jobs.benchmark.frame_check import FrameVerdict
-from jobs.benchmark.matrix import BenchmarkDevice, Cell, Output, Regime, System
+from jobs.benchmark.matrix import Cell, Output, Regime, System
 from jobs.benchmark.measurement import Answer, Assignment, Measurement
 from jobs.benchmark.results import Result, compare, spread, summarise
 from jobs.benchmark.settings import Setting
@@ -69,8 +70,8 @@ def test_one_wrong_repeat_takes_a_system_out_of_everything() -> None:
     assert results[System.PLAIN_LOOP].fps is None
     assert results[System.PLAIN_LOOP].fault == "was wrong"
     assert figures(results[System.OURS]) == pytest.approx((120, 90, 130, 3))
-    assert {found.over: found.ratio for found in compare(trials, BenchmarkDevice.CPU)} == {System.BARE: 0.6}
-    assert compare([trial for trial in trials if trial.task.cell.system is not System.OURS], BenchmarkDevice.CPU) == []
+    assert {found.over: found.ratio for found in compare(trials, Device.CPU)} == {System.BARE: 0.6}
+    assert compare([trial for trial in trials if trial.task.cell.system is not System.OURS], Device.CPU) == []
 
 
 def test_of_two_settings_the_one_with_the_better_median_counts() -> None:
@@ -81,7 +82,7 @@ def test_of_two_settings_the_one_with_the_better_median_counts() -> None:
     ]
     results = {result.cell.system: result for result in summarise(trials)}
     assert figures(results[System.BARE]) == pytest.approx((150, 140, 180, 3))
-    assert [found.ratio for found in compare(trials, BenchmarkDevice.CPU)] == [pytest.approx(100 / 150)]
+    assert [found.ratio for found in compare(trials, Device.CPU)] == [pytest.approx(100 / 150)]
     failed = [*trials, *benched.trials(System.BARE, 150, None)]
     assert {result.cell.system: result.fps for result in summarise(failed)}[System.BARE] is None
 
@@ -89,10 +90,10 @@ def test_of_two_settings_the_one_with_the_better_median_counts() -> None:
 @pytest.mark.parametrize(("rate", "met"), [(119.0, False), (121.0, True)])
 def test_goals_are_judged_by_the_medians(rate: float, met: bool) -> None:
     trials = [*benched.trials(System.OURS, 1, rate, 1e4), *benched.trials(System.PLAIN_LOOP, 100, 100, 100)]
-    (found,) = compare(trials, BenchmarkDevice.CPU)
+    (found,) = compare(trials, Device.CPU)
     assert found.goal == 1.2
     assert found.met is met
-    (on_gpu,) = compare(trials, BenchmarkDevice.CUDA)
+    (on_gpu,) = compare(trials, Device.CUDA)
     assert on_gpu.goal is None
     assert on_gpu.met is None
 
@@ -105,7 +106,7 @@ def test_what_writes_nothing_is_compared_with_every_format_of_its_own_regime() -
         *benched.trials(System.BARE, 500),
         *benched.trials(System.RAY_DATA, 4, regime=Regime.HEAVY, output=Output.PNG),
     ]
-    found = {(one.cell.format, one.over): one.ratio for one in compare(trials, BenchmarkDevice.CPU)}
+    found = {(one.cell.format, one.over): one.ratio for one in compare(trials, Device.CPU)}
     assert found == pytest.approx(
         {(Output.JPG, System.BARE): 2, (Output.PNG, System.BARE): 4, (Output.PNG, System.RAY_DATA): 5}
     )

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.choices import Precision
-from jobs.benchmark.matrix import BenchmarkDevice, Regime, System
+from actors.core.choices import Device, Precision
+from jobs.benchmark.matrix import Regime, System
 from jobs.benchmark.settings import (
     FINALISTS,
     LONE,
@@ -28,7 +28,7 @@ MANY = {System.WORKERS_INFERENCE, System.WORKERS_STATIC, System.PLAIN_LOOP, Syst
 
 @given(st.integers(1, 64), st.sampled_from([None, 1, 3]))
 def test_on_cpus_every_candidate_uses_the_cores_and_no_more(cores: int, fixed: int | None) -> None:
-    found = candidates(BenchmarkDevice.CPU, cores, fixed)
+    found = candidates(Device.CPU, cores, fixed)
     assert len(set(found)) == len(found)
     assert all(cores / 2 < setting.workers * setting.threads <= cores for setting in found)
     assert {setting.batch for setting in found} == ({fixed} if fixed else {1, 2, 4})
@@ -36,13 +36,13 @@ def test_on_cpus_every_candidate_uses_the_cores_and_no_more(cores: int, fixed: i
 
 
 def test_on_a_gpu_precision_and_batch_are_tried() -> None:
-    found = candidates(BenchmarkDevice.CUDA, 16, None)
+    found = candidates(Device.CUDA, 16, None)
     assert {setting.precision for setting in found} == set(Precision)
     assert {setting.batch for setting in found} == {1, 4, 8, 16}
     assert {setting.threads for setting in found} == {1}
 
 
-settings = st.sampled_from(candidates(BenchmarkDevice.CPU, 4, None) + candidates(BenchmarkDevice.CUDA, 4, None))
+settings = st.sampled_from(candidates(Device.CPU, 4, None) + candidates(Device.CUDA, 4, None))
 measured = st.dictionaries(settings, st.floats(0.1, 1e4), min_size=1)
 
 
@@ -77,25 +77,25 @@ def test_finalists_are_the_fastest_that_run_the_same_file(found: dict[Setting, f
 
 @pytest.mark.parametrize("system", System)
 def test_a_fixed_batch_is_kept_to(system: System) -> None:
-    found = dict(zip(candidates(BenchmarkDevice.CPU, 2, 3), itertools.count(1.0)))
+    found = dict(zip(candidates(Device.CPU, 2, 3), itertools.count(1.0)))
     assert setting_for(system, found, 2, 3).batch == 3
 
 
 @given(
     settings,
     st.sampled_from(System),
-    st.sampled_from(BenchmarkDevice),
+    st.sampled_from(Device),
     st.sampled_from(Regime),
     st.sampled_from([None, 3]),
 )
 def test_a_friend_tries_more_than_one_setting(
-    base: Setting, system: System, device: BenchmarkDevice, regime: Regime, fixed: int | None
+    base: Setting, system: System, device: Device, regime: Regime, fixed: int | None
 ) -> None:
     found = alternatives(system, base, device, regime, fixed)
     assert len(set(found)) == len(found)
     assert all(setting.precision is base.precision and setting.workers == base.workers for setting in found)
     assert found[0] == base
-    on_cpu = device is BenchmarkDevice.CPU
+    on_cpu = device is Device.CPU
     more = {
         System.RAY_DATA: set() if on_cpu and regime is Regime.HEAVY else {32},
         **dict.fromkeys(POOLED, {4} if on_cpu else set()),

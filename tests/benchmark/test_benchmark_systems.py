@@ -17,7 +17,7 @@ import pytest
 import reference_kinds
 import small
 
-from actors.core.choices import Precision
+from actors.core.choices import Device, Precision
 from actors.core.errors import InputError
 from actors.core.kind import ModelTensors
 from actors.kinds import all_kinds, kinds_named
@@ -25,7 +25,7 @@ from actors.network.recognition import read_model, recognise_model
 from jobs.benchmark.baselines import shared
 from jobs.benchmark.frame_check import Reference, check_frames
 from jobs.benchmark.material import Material, prepare
-from jobs.benchmark.matrix import BenchmarkDevice, Cell, Output, Regime, System
+from jobs.benchmark.matrix import Cell, Output, Regime, System
 from jobs.benchmark.measurement import Assignment
 from jobs.benchmark.networks import RegimeNetwork, make_network, networks_kind
 from jobs.benchmark.settings import Setting
@@ -42,7 +42,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> tuple[Material, small.
     return benched.material(tmp_path_factory.mktemp("systems"))
 
 
-def runner(material: Material, model: Path, scratch: Path, device: BenchmarkDevice = BenchmarkDevice.CPU) -> Runner:
+def runner(material: Material, model: Path, scratch: Path, device: Device = Device.CPU) -> Runner:
     return Runner(material, RegimeNetwork("light", str(model), "half.onnx", TENSORS), device, scratch, 120)
 
 
@@ -67,14 +67,14 @@ def test_baselines_are_told_what_they_ask_for(
     assert shared.Spec.from_command_line() == told
 
 
-@pytest.mark.parametrize("device", BenchmarkDevice)
+@pytest.mark.parametrize("device", Device)
 @pytest.mark.parametrize("output", [Output.JPG, Output.PNG, Output.VIDEO])
 @pytest.mark.parametrize("chosen", [False, True])
 def test_ours_is_started_as_users_start_it(
     material: tuple[Material, small.SmallClip],
     model: Path,
     tmp_path: Path,
-    device: BenchmarkDevice,
+    device: Device,
     output: Output,
     chosen: bool,
 ) -> None:
@@ -92,7 +92,7 @@ def test_ours_is_started_as_users_start_it(
     assert options.device.value == device
     assert options.frame_range(FRAMES + 8) == (0, FRAMES)
     assert (options.workers, options.batch) == ((4, 8) if chosen else (None, None))
-    assert flags.get("gpus_per_worker") == ("0.2500" if chosen and device is BenchmarkDevice.CUDA else None)
+    assert flags.get("gpus_per_worker") == ("0.2500" if chosen and device is Device.CUDA else None)
     if output is Output.JPG:
         assert options.image_quality == 95
 
@@ -123,7 +123,7 @@ def test_baseline_and_ours_render_what_the_reference_of_their_kind_renders(
     (tmp_path / "scratch").mkdir()
     ready = prepare(tmp_path / "scratch", str(clip.folder), clip.flags[1], None, kind)
     network = RegimeNetwork("m", str(model), None, read_model(str(model), kind))
-    how = Runner(ready, network, BenchmarkDevice.CPU, tmp_path, 120)
+    how = Runner(ready, network, Device.CPU, tmp_path, 120)
     task_of = Assignment(Cell(Regime.LIGHT, Output.PNG, System.SINGLE), FRAMES, Setting(1, 1, 1))
     assert how.run(task_of, tmp_path / "baseline").fault == ""
     ours = on_cluster(*how.command(task_of, tmp_path / "ours")[3:], "--workers", 1)

@@ -43,7 +43,7 @@ def network_of(model: Path, **how: int) -> NetworkConfig:
         model=str(model),
         tensors=read_model(str(model), UNET_328),
         kind=UNET_328,
-        provider=Device.CPU.provider,
+        device=Device.CPU,
         precision=Precision.FP32,
         threads=1,
         compositing_threads=how.get("threads", 0),
