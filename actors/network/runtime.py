@@ -119,8 +119,8 @@ def cuda_is_there() -> bool:
 
 def runtime_conflict() -> str | None:
     """Says so when two builds of ONNX Runtime are installed: they share one folder and the last one wins."""
-    names = {dist.metadata["Name"] for dist in importlib.metadata.distributions()}
-    builds = sorted(names & {"onnxruntime", "onnxruntime-gpu"})
+    # By name: to read the description of every package that is installed takes a tenth of a second.
+    builds = [name for name in ("onnxruntime", "onnxruntime-gpu") if any(importlib.metadata.distributions(name=name))]
     return " and ".join(builds) if len(builds) > 1 else None
 
 
