@@ -28,7 +28,7 @@ ALLOWED = {
         *{"jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip"},
         *{"actors.kinds", "actors.network", "actors.files", "actors.core", "jobs.console", "jobs.progress_meter"},
     },
-    "jobs.report": {"jobs.run", "jobs.inputs", "jobs.clip", "actors.files", "actors.core"},
+    "jobs.report": {"jobs.number_format", "jobs.run", "jobs.inputs", "jobs.clip", "actors.files", "actors.core"},
     "jobs.diagnostics": {
         *{"jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.process", "jobs.console"},
         *{"actors.files", "actors.core"},
@@ -52,7 +52,7 @@ ALLOWED = {
     },
     "jobs.run": {
         *{"jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip", "jobs.process"},
-        *{"jobs.console", "jobs.progress_meter"},
+        *{"jobs.console", "jobs.progress_meter", "jobs.number_format"},
         *{"actors", "actors.rendering", "actors.network", "actors.files", "actors.core"},
     },
     "jobs.scheduling": {"jobs.cluster", "jobs.process", "actors.rendering", "actors.core"},
@@ -70,6 +70,7 @@ ALLOWED = {
     "jobs.process": {"actors.core"},
     "jobs.progress_meter": {"jobs.console"},
     "jobs.console": {"actors.core"},
+    "jobs.number_format": set(),
     "jobs.clock": set(),
     "jobs": {"actors"},
     "actors.rendering": {"actors.network", "actors.files", "actors.core"},

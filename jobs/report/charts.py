@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jobs.number_format import number, seconds
 from jobs.report.frame_rate import Bucket
-from jobs.report.scale import Axis, number, seconds, tick, time_axis, value_axis
+from jobs.report.scale import Axis, tick, time_axis, value_axis
 from jobs.report.worker_lanes import Bar, Lane
 from jobs.run.statistics import StageStats
 

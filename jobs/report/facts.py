@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from actors.core.choices import ImageFormat
 from actors.core.worker_reports import FrameFailure
 from jobs.inputs.options import CompositeOptions
+from jobs.number_format import number, seconds, size
 from jobs.report.run_data import Run
-from jobs.report.scale import number, seconds, size
 from jobs.run.failures import listed
 from jobs.run.record import RecordedTotals, RunRecord
 

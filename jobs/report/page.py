@@ -17,16 +17,16 @@ from markupsafe import Markup
 
 from actors.core.errors import printable
 from actors.core.timings import STAGES
+from jobs.number_format import seconds
 from jobs.report import charts, facts, start_up
-from jobs.report.advice import AdviceFacts, Limit, limit
 from jobs.report.busy_times import finish_times, spans
 from jobs.report.frame_rate import rate
 from jobs.report.run_data import Run, shown_rows
-from jobs.report.scale import seconds
 from jobs.report.seam_section import draw_seam
 from jobs.report.worker_lanes import lanes
+from jobs.run.advice import Limit, advice_facts, limit, not_rendering
 from jobs.run.record import Attempt, RecordedTotals
-from jobs.run.statistics import StageStats, not_rendering, stage_stats
+from jobs.run.statistics import StageStats, stage_stats
 
 SLOWEST = 10
 
@@ -136,22 +136,8 @@ def _workers(shown: Attempt, rows: pd.DataFrame) -> int:
 
 
 def _limit(run: Run, stats: Sequence[StageStats], workers: int, totals: RecordedTotals | None) -> Limit:
-    record, plan = run.record, run.record.plan
-    layout = AdviceFacts(
-        cuda=facts.on_gpus(record),
-        workers=workers,
-        threads=plan.threads,
-        finishers=plan.finishers,
-        batch=plan.batch,
-        cores=record.cluster.cpus,
-        image_format=str(run.image_format),
-        video=record.options.get("video") is True,
-        precision=str(record.options.get("precision", "")),
-        ranges=plan.ranges,
-        blocks_fit=plan.blocks.capacity >= plan.blocks.count,
-        deaths=len(record.deaths),
-    )
-    return limit(stats, layout, not_rendering(totals.seconds, totals.steady_s, totals.cold) if totals else None)
+    besides = not_rendering(totals.seconds, totals.steady_s, totals.cold) if totals else None
+    return limit(stats, advice_facts(run.record, workers), besides)
 
 
 def _slowest(rows: pd.DataFrame, began: float) -> list[Slow]:

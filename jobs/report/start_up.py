@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from jobs.report.scale import seconds
+from jobs.number_format import seconds
 from jobs.run.record import RecordedTotals
 
 # What a command's seconds went into, one after the other; see `jobs.run.statistics.ColdStart`.

@@ -16,7 +16,10 @@ from actors.core.worker_reports import FrameFailure
 from actors.files.run_folder import RunFolder
 from jobs.console import say
 from jobs.run import record_file, statistics
+from jobs.run.advice import advice_facts, limit, not_rendering
 from jobs.run.attempts import attempt_of, cpu_kinds
+from jobs.run.record import VERSION, RunRecord
+from jobs.run.summary import print_summary
 from jobs.scheduling.dispatcher import Milestones
 from jobs.scheduling.scheduler import Incidents, Scheduler
 
@@ -93,15 +96,13 @@ class Outcome:
         seam = statistics.seam_stats(
             rendered["frame"].to_pylist(), numbers(rendered, "seam"), rendered["seam_at"].to_pylist()
         )
-        besides = statistics.not_rendering(totals.seconds, totals.steady_s, asdict(totals.cold))
-        limits = statistics.limiting(stages, opening.get("plan", {}).get("finishers", 0), besides)
         incidents = self.incidents
         whole = {
             **opening,
             "status": self.status,
             "reason": str(self.error) if self.error else "",
             "finished_at": time.time(),
-            **statistics.as_record(totals, stages, workers, seam, limits),
+            **statistics.as_record(totals, stages, workers, seam),
             "workers_ready": [asdict(report) for report in self.moments.workers],
             "failures": [asdict(failure) for failure in self.failures],
             "deaths": [str(death) for death in incidents.deaths],
@@ -110,6 +111,11 @@ class Outcome:
             "blocks_lost": incidents.blocks_lost,
             "cache_bytes": self.moments.loaded_bytes,
         }
+        besides = not_rendering(totals.seconds, totals.steady_s, asdict(totals.cold))
+        limits = limit(
+            stages, advice_facts(RunRecord.model_validate({"version": VERSION, **whole}), slots), besides
+        ).line
+        whole["limiting"] = limits
         attempts = [*opening["attempts"], attempt_of(whole)]
         record_file.write_record(folder, {**whole, "attempts": attempts})
         if len(kinds := cpu_kinds(attempts)) > 1:
@@ -117,7 +123,7 @@ class Outcome:
             say(console, f"warning: {told}: {'; '.join(kinds)}", style="yellow")
         for note in dict.fromkeys(note for report in self.moments.workers for note in report.notes):
             say(console, f"warning: {note}", style="yellow")
-        statistics.print_summary(console, totals, stages, workers, seam, limits)
+        print_summary(console, totals, stages, workers, seam, limits)
 
     def _totals(self, clock: Clock, frames: list[int], rendered: int, steady: float) -> statistics.Totals:
         now = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What a run took: totals, stages, workers, and the stage that limits; from the timing table alone."""
+"""What a run took: totals, stages, workers and seam; from the timing table alone."""
 
 from __future__ import annotations
 
@@ -9,17 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.table import Table
 
 from actors.core.timings import STAGES, numbers
-from jobs.console import say, show
-
-# Stages that a worker's finishing threads share, where it has any; every other stage has a thread of its own.
-FINISHING = ("composite", "encode", "write")
-
-# Seconds until a worker has its place, above which they are not what starting a process takes on a busy machine.
-LONG_PLACE = 10.0
 
 # What the places in `actors.core.seam.EDGES` are called.
 EDGES = {"square": "the square's edge", "inner": "the network's edge", "mask": "the mask's edge"}
@@ -194,132 +185,13 @@ def seam_stats(frames: Sequence[int], seams: NDArray[np.float64], edges: Sequenc
     )
 
 
-@dataclass(frozen=True, slots=True)
-class NotRendering:
-    """What most of a command's time went into instead of rendering.
-
-    Attributes:
-        stage: ``placement`` or ``start-up``.
-        seconds: how long that took.
-        whole: seconds of the whole command.
-    """
-
-    stage: str
-    seconds: float
-    whole: float
-
-
-def not_rendering(seconds: float, steady_s: float, cold: Mapping[str, float]) -> NotRendering | None:
-    """What limits a whole command more than any stage does: waiting for a place on the cluster, or starting up.
-
-    Args:
-        seconds: command start to exit.
-        steady_s: first dispatch to last file.
-        cold: the parts of `ColdStart` by name.
-    """
-    place = cold.get("place_s", 0.0)
-    if place >= LONG_PLACE and place >= seconds / 4:
-        return NotRendering("placement", place, seconds)
-    return NotRendering("start-up", seconds - steady_s, seconds) if steady_s < seconds / 2 else None
-
-
-def limiting_stage(stats: Sequence[StageStats], finishers: int) -> tuple[str, float]:
-    """The stage that limits, or ``waiting``, and the part of the time that tells it.
-
-    One stage after the other, that is the one with the largest share of the workers' time. Where stages run beside each
-    other it is the one whose threads were busy for the largest part of the run: of the stages that share threads, the
-    longest stands for all of them. ``waiting`` limits if all threads were idle for more than half of the run.
-
-    Args:
-        stats: `stage_stats` of the run, not empty.
-        finishers: threads of each worker that finish frames beside its network; 0: one stage after the other.
-    """
-    if not finishers:
-        top = max(stats, key=lambda stat: stat.share)
-        return top.stage, top.share
-    shares = {stat.stage: stat.share for stat in stats if stat.stage != "waiting"}
-    finishing = {stage: share for stage, share in shares.items() if stage in FINISHING}
-    busy = {stage: share for stage, share in shares.items() if stage not in FINISHING}
-    if finishing:
-        busy[max(finishing, key=lambda stage: finishing[stage])] = sum(finishing.values()) / finishers
-    stage = max(busy, key=lambda stage: busy[stage], default="waiting")
-    part = busy.get(stage, 0.0)
-    return (stage, part) if part >= 0.5 else ("waiting", 1 - part)
-
-
-def limiting(stats: Sequence[StageStats], finishers: int, besides: NotRendering | None = None) -> str:
-    """One sentence that names what limits, and what helps: `not_rendering` before the stage of `limiting_stage`."""
-    if not stats:
-        return "nothing was rendered"
-    stage, part = limiting_stage(stats, finishers)
-    advice = {
-        "gather": "making network input",
-        "inference": "the network itself: only faster or more devices help",
-        "composite": "resizing and pasting: more workers help",
-        "encode": "encoding images: --format jpg is several times cheaper than png, or more workers",
-        "write": "the storage under --out: a faster disk or --format jpg helps",
-        "video": "encoding the video: more workers help",
-        "waiting": "workers wait for backgrounds or have nothing left to do: fewer workers would do as well",
-    }
-    beside = finishers and stage != "waiting"
-    share = f"its threads busy for {part:.0%} of the time" if beside else f"with {part:.0%} of the workers' time"
-    said = f"{stage} limits, {share}: {advice[stage]}"
-    if besides is None:
-        return said
-    seconds = f"{besides.seconds:.1f} of {besides.whole:.1f} s"
-    if besides.stage == "placement":
-        first = f"placement limits: the first worker waited for {seconds} for room on the cluster: free CPUs or GPUs"
-    else:
-        first = f"start-up limits: {seconds} were not rendering: longer runs come closer to fps_steady"
-    # Workers of a short run have nothing to do at its ends, whatever their number.
-    return first if stage == "waiting" else f"{first}; while rendering {said}"
-
-
 def as_record(
-    totals: Totals, stages: list[StageStats], workers: list[WorkerStats], seam: SeamStats | None, limits: str
+    totals: Totals, stages: list[StageStats], workers: list[WorkerStats], seam: SeamStats | None
 ) -> dict[str, Any]:
-    """The figures as they stand in run.json; ``limits`` is `limiting`'s sentence."""
+    """The figures as they stand in run.json."""
     return {
         "totals": asdict(totals),
         "stages": [asdict(stage) for stage in stages],
         "workers": [asdict(worker) for worker in workers],
         "seam": None if seam is None else asdict(seam),
-        "limiting": limits,
     }
-
-
-def print_summary(
-    console: Console,
-    totals: Totals,
-    stages: list[StageStats],
-    workers: list[WorkerStats],
-    seam: SeamStats | None,
-    limits: str,
-) -> None:
-    """The tables at the end of a run, and `limiting`'s sentence."""
-    cold = totals.cold
-    head = Table(title="run", title_justify="left", show_header=False, box=None, pad_edge=False)
-    head.add_row("frames", f"{totals.frames} ({totals.rendered} rendered now, {totals.failed} failed)")
-    head.add_row("fps_total", f"{totals.fps_total:.2f}   command start to exit, {totals.seconds:.1f} s")
-    head.add_row("fps_steady", f"{totals.fps_steady:.2f}   first dispatch to last file, {totals.steady_s:.1f} s")
-    head.add_row("cache load", f"{cold.cache_s:.2f} s   of loading tasks")
-    head.add_row("warm-up", f"{cold.warm_s:.2f} s   (session {cold.session_s:.2f} s, Ray {cold.ray_s:.2f} s)")
-    if seam is not None:
-        head.add_row("seam", f"{seam.p50:.2f}   median, 1.0 is invisible; at most {seam.worst:.2f}, frame {seam.frame}")
-    show(console, head)
-    table = Table(title="ms per frame", title_justify="left")
-    table.add_column("stage")
-    for column in ("mean", "p50", "p99", "share"):
-        table.add_column(column, justify="right")
-    for stage in stages:
-        tail = ("", "") if stage.stage == "waiting" else (f"{stage.p50_ms:.2f}", f"{stage.p99_ms:.2f}")
-        table.add_row(stage.stage, f"{stage.mean_ms:.2f}", *tail, f"{stage.share:.0%}")
-    show(console, table)
-    table = Table(title="workers", title_justify="left")
-    for column in ("worker", "node", "pid", "device", "frames", "busy s"):
-        table.add_column(column, justify="right" if column in {"frames", "busy s", "pid"} else "left")
-    for worker in workers:
-        row = (str(worker.worker), worker.node[:8], str(worker.pid), worker.device, str(worker.frames))
-        table.add_row(*row, f"{worker.busy_ms / 1e3:.1f}")
-    show(console, table)
-    say(console, limits)

@@ -169,32 +169,6 @@ def test_axes_have_round_marks_within(length: float, most: int) -> None:
     assert re.fullmatch(r"[125]\.0*e[+-]\d+", f"{step:.9e}"), step
 
 
-@pytest.mark.parametrize(
-    ("say", "value", "text"),
-    [
-        (scale.number, 0.0, "0"),
-        (scale.number, 0.8596, "0.860"),
-        (scale.number, 7.639, "7.64"),
-        (scale.number, 23.53, "23.5"),
-        (scale.number, 766.1, "766"),
-        (scale.number, 12500.4, "12,500"),
-        (scale.seconds, 0.339, "0.34 s"),
-        (scale.seconds, 9.999, "10.0 s"),
-        (scale.seconds, 19.64, "19.6 s"),
-        (scale.seconds, 59.99, "1 min 00 s"),
-        (scale.seconds, 203.4, "3 min 23 s"),
-        (scale.seconds, 3599.9, "1 h 00 min"),
-        (scale.seconds, 7530.0, "2 h 05 min"),
-        (scale.size, 512, "512 B"),
-        (scale.size, 430_080, "420 KiB"),
-        (scale.size, 385_944_000, "368 MiB"),
-        (scale.size, 7 << 30, "7.00 GiB"),
-        (scale.size, 9 << 50, "9,437,184 GiB"),
-        (scale.tick, 0.30000000000000004, "0.3"),
-        (scale.tick, 2000.0, "2,000"),
-        (scale.tick, 200000.0, "200,000"),
-    ],
-)
-def test_numbers_read_well(say: object, value: float, text: str) -> None:
-    assert callable(say)
-    assert say(value) == text
+@pytest.mark.parametrize(("value", "text"), [(0.30000000000000004, "0.3"), (2000.0, "2,000"), (200000.0, "200,000")])
+def test_marks_have_no_needless_digits(value: float, text: str) -> None:
+    assert scale.tick(value) == text

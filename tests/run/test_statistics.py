@@ -16,21 +16,16 @@ from rich.console import Console
 from actors.core.timings import STAGES, FrameTiming, numbers, to_table
 from jobs.run.statistics import (
     ColdStart,
-    NotRendering,
     SeamStats,
     StageStats,
     Totals,
     as_record,
-    limiting,
-    not_rendering,
-    print_summary,
     seam_stats,
     stage_stats,
     stage_times,
     worker_stats,
 )
-
-STAGE_NAMES = [stage.removesuffix("_ms") for stage in STAGES]
+from jobs.run.summary import print_summary
 
 
 def row(frame: int, worker: int = 0, pid: int = 100, *, stages: Mapping[str, float]) -> FrameTiming:
@@ -83,13 +78,11 @@ def test_shares_are_shares(rows: list[tuple[float, ...]], workers: int, steady: 
     if stats[-1].share > 0:
         assert sum(stat.share for stat in stats) == pytest.approx(1)
         assert sum(stat.mean_ms for stat in stats) * len(rows) == pytest.approx(workers * steady * 1e3)
-    assert limiting(stats, 0).split()[0] in {*STAGE_NAMES, "waiting"}
 
 
 def test_nothing_rendered_has_no_stages() -> None:
     assert stage_stats(stage_times(frames()), 0, 0.0) == []
     assert worker_stats(frames()) == []
-    assert limiting([], 0) == "nothing was rendered"
 
 
 def test_workers_are_told_by_process() -> None:
@@ -103,55 +96,6 @@ def test_workers_are_told_by_process() -> None:
     found = {(stat.worker, stat.pid): (stat.frames, stat.busy_ms) for stat in worker_stats(table)}
     assert found == {(0, 100): (2, 12.0), (0, 300): (1, 9.0), (1, 200): (1, 7.0)}
     assert {(stat.node, stat.device) for stat in worker_stats(table)} == {("n", "cpu")}
-
-
-@pytest.mark.parametrize("stage", [*STAGE_NAMES, "waiting"])
-def test_every_stage_that_may_limit_has_its_advice(stage: str) -> None:
-    others = [StageStats(name, 1, 1, 1, 0.01) for name in STAGE_NAMES if name != stage]
-    line = limiting([*others, StageStats(stage, 9, 9, 9, 0.625)], 0)
-    assert line.startswith(f"{stage} limits, with 62% of the workers' time: ")
-    assert "\n" not in line
-
-
-def test_where_threads_finish_frames_their_stages_are_not_one_threads() -> None:
-    """Eight threads that encode for three workers' times are idle for more than half; the network is not."""
-    shares = {"inference": 0.95, "encode": 3.0, "waiting": 0.0}
-    stats = [StageStats(stage, 1, 1, 1, share) for stage, share in shares.items()]
-    assert limiting(stats, 8).startswith("inference limits, its threads busy for 95% of the time: ")
-    assert limiting(stats, 3).startswith("encode limits, its threads busy for 100% of the time: ")
-    assert limiting([StageStats("waiting", 1, 1, 1, 1.0)], 8).startswith("waiting limits, with 100% of the workers")
-    assert limiting([StageStats("inference", 1, 1, 1, 0.25)], 8).startswith("waiting limits, with 75% of the workers")
-
-
-@pytest.mark.parametrize(
-    ("seconds", "steady", "place", "stage"),
-    [
-        (12, 0.4, 2.0, "start-up"),
-        (12, 6.0, 2.0, ""),
-        (12, 7.0, 9.9, ""),
-        (60, 50, 15.0, "placement"),
-        (60, 50, 14.9, ""),
-        (60, 5, 14.9, "start-up"),
-        (60, 5, 40.0, "placement"),
-        (0, 0, 0, ""),
-    ],
-)
-def test_a_short_run_is_limited_by_its_start_and_a_crowded_one_by_its_place(
-    seconds: float, steady: float, place: float, stage: str
-) -> None:
-    found = not_rendering(seconds, steady, {"place_s": place, "ray_s": 1.0})
-    assert (found.stage if found else "") == stage
-
-
-def test_the_line_begins_with_what_took_longer_than_rendering() -> None:
-    busy = [StageStats("inference", 1, 1, 1, 0.9), StageStats("waiting", 1, 1, 1, 0.1)]
-    idle = [StageStats("inference", 1, 1, 1, 0.1), StageStats("waiting", 1, 1, 1, 0.9)]
-    start, place = NotRendering("start-up", 11.8, 12.2), NotRendering("placement", 30.0, 60.0)
-    assert limiting(busy, 0, start).startswith("start-up limits: 11.8 of 12.2 s were not rendering: ")
-    assert "; while rendering inference limits, with 90%" in limiting(busy, 0, start)
-    assert "waiting" not in limiting(idle, 0, start)
-    assert limiting(idle, 0, place).startswith("placement limits: the first worker waited for 30.0 of 60.0 s ")
-    assert limiting([], 0, start) == "nothing was rendered"
 
 
 COLD = ColdStart(1.0, 0.5, 2.0, 0.25, 0.125, 3.0, 4.0, 0.75)
@@ -175,7 +119,7 @@ def seam_of(table: pa.Table) -> SeamStats | None:
 def printed(totals: Totals, table: pa.Table) -> str:
     console = Console(file=io.StringIO(), width=120)
     stages = stage_stats(stage_times(table), 2, totals.steady_s)
-    print_summary(console, totals, stages, worker_stats(table), seam_of(table), limiting(stages, 0))
+    print_summary(console, totals, stages, worker_stats(table), seam_of(table), "The network limits.")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -192,7 +136,7 @@ def test_the_table_names_everything_that_is_promised() -> None:
 
 
 def test_a_run_with_nothing_to_do_prints_a_summary_too() -> None:
-    assert "nothing was rendered" in printed(Totals(8, 0, 0, 1.0, 0.0, 0.0, 0.0, 0.0, COLD), frames())
+    assert "8 (0 rendered now, 0 failed)" in printed(Totals(8, 0, 0, 1.0, 0.0, 0.0, 0.0, 0.0, COLD), frames())
 
 
 def test_the_seam_is_told_by_its_median_and_its_worst_frame() -> None:
@@ -215,11 +159,10 @@ def test_without_compositing_there_is_no_seam() -> None:
 def test_the_record_holds_the_same_figures() -> None:
     table = frames(*(row(i, stages={"inference_ms": 20.0}) for i in range(5)))
     stages = stage_stats(stage_times(table), 1, 1.0)
-    record = as_record(TOTALS, stages, worker_stats(table), seam_of(table), limiting(stages, 0))
+    record = as_record(TOTALS, stages, worker_stats(table), seam_of(table))
     back = json.loads(json.dumps(record))
     assert back["totals"]["fps_steady"] == 58.8
     assert back["totals"]["cold"]["ray_s"] == 2.0
     assert [stage["stage"] for stage in back["stages"]] == ["inference", "waiting"]
     assert back["workers"][0]["frames"] == 5
     assert back["seam"] == {"p50": 1.0, "p99": 1.0, "worst": 1.0, "frame": 0, "edge": "mask"}
-    assert back["limiting"].startswith("waiting limits")

@@ -10,17 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobs.cluster.layout import Layout
 from jobs.inputs.options import CompositeOptions
-from jobs.report.advice import AdviceFacts, limit
-from jobs.run.statistics import NotRendering, StageStats
+from jobs.run.advice import AdviceFacts, NotRendering, limit, limiting_stage, not_rendering
+from jobs.run.statistics import StageStats
 
 ALONE = ("gather", "inference", "composite", "encode", "write", "video")
 CPU = AdviceFacts(
-    cuda=False,
-    workers=2,
-    threads=1,
+    layout=Layout(workers=2, threads=1, batch=1),
     finishers=0,
-    batch=1,
+    cuda=False,
     cores=2,
     image_format="png",
     video=False,
@@ -29,7 +28,7 @@ CPU = AdviceFacts(
     blocks_fit=True,
     deaths=0,
 )
-GPU = replace(CPU, cuda=True, workers=4, finishers=4, batch=8, cores=16)
+GPU = replace(CPU, layout=Layout(workers=4, threads=1, batch=8), cuda=True, finishers=4, cores=16)
 
 
 def stats(**shares: float) -> list[StageStats]:
@@ -45,7 +44,7 @@ def test_the_sentence_has_the_measured_share_and_the_gain_at_most() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stage", "layout", "words"),
+    ("stage", "facts", "words"),
     [
         ("encode", CPU, ["--format jpg", "--format none --video"]),
         (
@@ -56,8 +55,8 @@ def test_the_sentence_has_the_measured_share_and_the_gain_at_most() -> None:
         ("encode", replace(CPU, image_format="jpg"), ["2 cores", "--format none --video"]),
         ("inference", CPU, ["All 2 cores", "--device cuda"]),
         ("inference", replace(CPU, cores=16), ["16 cores for 2 workers", "--workers"]),
-        ("inference", replace(CPU, cores=16, threads=4), ["2 workers with 4 threads each"]),
-        ("inference", replace(CPU, cores=16, workers=1), ["16 cores for 1 worker:"]),
+        ("inference", replace(CPU, cores=16, layout=Layout(2, 4, 1)), ["2 workers with 4 threads each"]),
+        ("inference", replace(CPU, cores=16, layout=Layout(1, 1, 1)), ["16 cores for 1 worker:"]),
         ("inference", GPU, ["--batch above 8", "--precision fp16"]),
         ("inference", replace(GPU, precision="fp16"), ["--batch above 8", "faster or more GPUs"]),
         ("composite", CPU, ["All 2 cores"]),
@@ -72,10 +71,10 @@ def test_the_sentence_has_the_measured_share_and_the_gain_at_most() -> None:
         ("waiting", replace(CPU, deaths=1), ["died"]),
     ],
 )
-def test_advice_differs_by_stage_and_layout(stage: str, layout: AdviceFacts, words: list[str]) -> None:
+def test_advice_differs_by_stage_and_layout(stage: str, facts: AdviceFacts, words: list[str]) -> None:
     others = {name: 0.01 for name in (*ALONE, "waiting") if name != stage}
     # Each of several finishing threads counts.
-    found = limit(stats(**others, **{stage: 0.9 * max(1, layout.finishers)}), layout)
+    found = limit(stats(**others, **{stage: 0.9 * max(1, facts.finishers)}), facts)
     assert found.stage == stage
     assert all(word in found.advice for word in words), found.advice
 
@@ -112,13 +111,11 @@ def test_nothing_rendered_is_said_so() -> None:
     assert (found.stage, found.sentence, found.advice, found.bound) == ("", "Nothing was rendered.", "", "")
 
 
-LAYOUTS = st.builds(
+FACTS = st.builds(
     AdviceFacts,
-    cuda=st.booleans(),
-    workers=st.integers(1, 64),
-    threads=st.integers(1, 8),
+    layout=st.builds(Layout, workers=st.integers(1, 64), threads=st.integers(1, 8), batch=st.integers(1, 64)),
     finishers=st.integers(0, 8),
-    batch=st.integers(1, 64),
+    cuda=st.booleans(),
     cores=st.integers(1, 256).map(float),
     image_format=st.sampled_from(["png", "jpg", "webp", "none"]),
     video=st.booleans(),
@@ -129,15 +126,16 @@ LAYOUTS = st.builds(
 )
 
 
-@given(st.dictionaries(st.sampled_from(ALONE), st.floats(0.001, 0.16), min_size=1), LAYOUTS)
-def test_every_number_was_given(shares: dict[str, float], layout: AdviceFacts) -> None:
+@given(st.dictionaries(st.sampled_from(ALONE), st.floats(0.001, 0.16), min_size=1), FACTS)
+def test_every_number_was_given(shares: dict[str, float], facts: AdviceFacts) -> None:
     waiting = 1 - sum(shares.values())
-    found = limit(stats(**shares, waiting=waiting), layout)
-    given_ = {layout.workers, layout.threads, layout.batch, int(layout.cores), layout.ranges, 16}
+    found = limit(stats(**shares, waiting=waiting), facts)
+    layout = facts.layout
+    given_ = {layout.workers, layout.threads, layout.batch, int(facts.cores), facts.ranges, 16}
     assert {int(number) for number in re.findall(r"\d+", found.advice)} <= given_
     everything = stats(**shares, waiting=waiting)
     largest = max(stat.share for stat in everything)
-    if not layout.finishers:
+    if not facts.finishers:
         assert f"{largest:.0%}" in found.sentence
         gains = re.findall(r"(\d+\.\d) times", found.bound)
         assert [float(gain) for gain in gains] == ([round(1 / (1 - largest), 1)] if largest <= 0.95 else [])
@@ -149,8 +147,8 @@ def test_every_flag_that_is_advised_exists() -> None:
         (*ALONE, "waiting"), ("png", "jpg", "webp", "none"), (True, False), (True, False), (True, False)
     ):
         for cores in (1, 64):
-            layout = replace(CPU, image_format=image_format, cuda=cuda, video=video, blocks_fit=fit, cores=cores)
-            flags |= set(re.findall(r"--([a-z-]+[a-z])", limit(stats(**{stage: 0.9}), layout).advice))
+            facts = replace(CPU, image_format=image_format, cuda=cuda, video=video, blocks_fit=fit, cores=cores)
+            flags |= set(re.findall(r"--([a-z-]+[a-z])", limit(stats(**{stage: 0.9}), facts).advice))
     # Ray's own is named with its command.
     assert flags - {"object-store-memory"} <= {name.replace("_", "-") for name in CompositeOptions.model_fields}
     assert {"format", "workers", "batch", "device", "video", "out"} <= flags
@@ -167,3 +165,35 @@ def test_what_took_longer_than_rendering_comes_first() -> None:
     late = limit(stats(encode=0.1, waiting=0.9), GPU, NotRendering("placement", 80, 100))
     assert late.sentence == f"Placement limits: the first worker waited for {time} for room on the cluster."
     assert "GPUs" in late.advice
+
+
+@pytest.mark.parametrize(
+    ("seconds", "steady", "place", "stage"),
+    [
+        (12, 0.4, 2.0, "start-up"),
+        (12, 6.0, 2.0, ""),
+        (12, 7.0, 9.9, ""),
+        (60, 50, 15.0, "placement"),
+        (60, 50, 14.9, ""),
+        (60, 5, 14.9, "start-up"),
+        (60, 5, 40.0, "placement"),
+        (0, 0, 0, ""),
+    ],
+)
+def test_a_short_run_is_limited_by_its_start_and_a_crowded_one_by_its_place(
+    seconds: float, steady: float, place: float, stage: str
+) -> None:
+    found = not_rendering(seconds, steady, {"place_s": place, "ray_s": 1.0})
+    assert (found.stage if found else "") == stage
+
+
+def test_a_stage_that_each_worker_does_alone_limits_by_its_share_of_their_time() -> None:
+    shares = stats(inference=0.2, encode=0.625, waiting=0.175)
+    assert limiting_stage(shares, 0) == ("encode", 0.625)
+
+
+def test_the_line_is_all_of_it() -> None:
+    found = limit(stats(inference=0.3, encode=0.52, waiting=0.18), CPU)
+    assert found.line == f"{found.sentence} {found.advice} {found.bound}"
+    assert limit([], CPU).line == "Nothing was rendered."
+    assert "\n" not in found.line
