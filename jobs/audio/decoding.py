@@ -130,13 +130,19 @@ def mono(path: str, rate: int, channels: tuple[int, ...] | None = None) -> Itera
     Raises:
         InputError: as `decoded`, or a sample is not a finite number.
     """
-    pieces = decoded(path)
+    for chunk in mixed_down(decoded(path), rate, channels):
+        if not np.isfinite(chunk).all():
+            raise InputError(path, "holds samples that are not finite numbers", "export the recording again")
+        yield chunk
+
+
+def mixed_down(
+    pieces: Iterator[Piece], rate: int, channels: tuple[int, ...] | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Pieces of one recording as `mono` gives them, finite or not; how they are cut changes no sample."""
     for first in pieces:
         averaged = (mean_of_channels(piece.samples, channels) for piece in chain([first], pieces))
-        for chunk in _gathered(resampled(averaged, first.rate, rate)):
-            if not np.isfinite(chunk).all():
-                raise InputError(path, "holds samples that are not finite numbers", "export the recording again")
-            yield chunk
+        yield from _gathered(resampled(averaged, first.rate, rate))
 
 
 def mean_of_channels(samples: NDArray[np.float32], channels: tuple[int, ...] | None = None) -> NDArray[np.float32]:

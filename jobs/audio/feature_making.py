@@ -24,7 +24,7 @@ from actors.files import storage
 from actors.files.digests import content_digest
 from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig
 from jobs.audio.decoding import mono
-from jobs.audio.source import Recorded, Speech
+from jobs.audio.feature_source import EncoderSource, FeatureSource
 from jobs.clip.feature_file import read_features
 from jobs.process.temporary_folders import scratch_folder
 
@@ -37,25 +37,25 @@ Encode: TypeAlias = Callable[[Iterable[Rows]], Iterable[Rows]]
 _IN_FLIGHT = 4
 
 
-def window_rows(recorded: Recorded, kind: ModelKind) -> Iterator[Rows]:
+def window_rows(source: FeatureSource, kind: ModelKind) -> Iterator[Rows]:
     """The mel windows of a recording for a network that hears them itself, as they become ready.
 
     They go on with the last one, which holds the last 16 rows of the recording, to one for each output frame.
 
     Args:
-        recorded: what to hear.
+        source: the recording.
         kind: the network.
 
     Yields:
-        ``(n, 80, 16)`` float32 in [-4, 4], n at least 1; ``recorded.frames`` windows in all.
+        ``(n, 80, 16)`` float32 in [-4, 4], n at least 1; ``source.frames`` windows in all.
 
     Raises:
         InputError: the recording cannot be used.
     """
-    return _extended(mel_windows(mono(recorded.recording, RATE, recorded.found.channels), kind.fps), recorded.frames)
+    return _extended(mel_windows(mono(source.recording.path, RATE, source.recording.channels), kind.fps), source.frames)
 
 
-def feature_rows(speech: Speech, kind: ModelKind, encode: Encode) -> Iterator[Rows]:
+def feature_rows(source: EncoderSource, kind: ModelKind, encode: Encode) -> Iterator[Rows]:
     """The features of a recording, as they become ready; memory does not grow with its length.
 
     The sequence is SyncTalk_2D's, the first and the last encoded row standing twice, and then goes on with its last
@@ -63,20 +63,20 @@ def feature_rows(speech: Speech, kind: ModelKind, encode: Encode) -> Iterator[Ro
     than frames; there the first ones are taken.
 
     Args:
-        speech: what to hear.
+        source: the recording and its encoder.
         kind: the network that the features are for.
         encode: the encoder, here or elsewhere.
 
     Yields:
-        ``(n, 512)`` float32, finite, n at least 1; ``speech.frames`` rows in all.
+        ``(n, 512)`` float32, finite, n at least 1; ``source.frames`` rows in all.
 
     Raises:
         InputError: the recording or the encoder cannot be used, or a feature is not a finite number.
     """
-    windows = mel_windows(mono(speech.recording, RATE, speech.found.channels), kind.fps)
-    fixed = speech.tensors.batch or BATCH
+    windows = mel_windows(mono(source.recording.path, RATE, source.recording.channels), kind.fps)
+    fixed = source.tensors.batch or BATCH
     encoded = encode(_batches(windows, max(fixed, BATCH // fixed * fixed)))
-    return sequence(_finite(encoded, speech.encoder), speech.frames)
+    return sequence(_finite(encoded, source.encoder), source.frames)
 
 
 def sequence(encoded: Iterable[Rows], frames: int) -> Iterator[Rows]:
@@ -125,32 +125,32 @@ def write_features(path: str, rows: Iterable[Rows], frames: int) -> None:
         storage.place_file(local, path)
 
 
-def load_features(folder: str, speech: Recorded, kind: ModelKind) -> Rows | None:
+def load_features(folder: str, source: FeatureSource, kind: ModelKind) -> Rows | None:
     """The features that an earlier run kept, ``(frames, *kind.feature)`` float32.
 
     ``None`` if it kept none, or damaged ones.
 
     Args:
         folder: where features are kept.
-        speech: what they are of.
+        source: what they are of.
         kind: the network that they are for.
     """
     for entry in storage.children(folder):
         key, _, checksum = entry.name.removesuffix(".npy").partition("-")
-        if key != speech.key or content_digest(entry.path) != checksum:
+        if key != source.key or content_digest(entry.path) != checksum:
             continue
         rows = read_features(entry.path, kind)
-        if len(rows) == speech.frames:
+        if len(rows) == source.frames:
             return rows
     return None
 
 
-def make_features(folder: str, speech: Recorded, kind: ModelKind, rows: Iterable[Rows]) -> Rows:
+def make_features(folder: str, source: FeatureSource, kind: ModelKind, rows: Iterable[Rows]) -> Rows:
     """Features from the recording, ``(frames, *kind.feature)`` float32; they are kept, in place of damaged ones.
 
     Args:
         folder: where features are kept; made if need be.
-        speech: what they are of.
+        source: what they are of.
         kind: the network that they are for.
         rows: the features as they become ready, from `feature_rows` or `window_rows`.
 
@@ -158,11 +158,11 @@ def make_features(folder: str, speech: Recorded, kind: ModelKind, rows: Iterable
         InputError: the recording or the encoder cannot be used.
         OSError: they cannot be kept.
     """
-    with _written(rows, speech.frames) as (local, checksum):
+    with _written(rows, source.frames) as (local, checksum):
         storage.make_folder(folder)
-        before = [entry.path for entry in storage.children(folder) if entry.name.startswith(f"{speech.key}-")]
+        before = [entry.path for entry in storage.children(folder) if entry.name.startswith(f"{source.key}-")]
         # The name holds the content's checksum, so that there is no second file that could say something else.
-        path = storage.join(folder, f"{speech.key}-{checksum}.npy")
+        path = storage.join(folder, f"{source.key}-{checksum}.npy")
         storage.place_file(local, path)
     for old in before:
         if old != path:
@@ -206,9 +206,9 @@ class RemoteEncoder:
         return str(_answer(self._actor.remark.remote()))
 
 
-def local_encoder(speech: Speech, threads: int) -> LocalEncoder:
+def local_encoder(source: EncoderSource, threads: int) -> LocalEncoder:
     """An encoder in this process, on so many of its cores."""
-    return LocalEncoder(Encoder(EncoderConfig(speech.encoder, speech.tensors, Device.CPU, threads, gpus=0)))
+    return LocalEncoder(Encoder(EncoderConfig(source.encoder, source.tensors, Device.CPU, threads, gpus=0)))
 
 
 @contextmanager

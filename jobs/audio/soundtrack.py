@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.audio.decoding import decoded, frame_of, mean_of_channels
-from jobs.audio.scan import Survey
+from jobs.audio.recording import Recording
 
 # What players and AAC handle best; also makes the encoder's frames short enough to end with the picture.
 RATE = 48_000
 
 
-def sound_chunks(recording: Survey) -> Iterator[NDArray[np.float32]]:
+def sound_chunks(recording: Recording) -> Iterator[NDArray[np.float32]]:
     """Decodes a recording for a video.
 
     One and two channels stay what they are. More are mixed down to stereo as players do, the centre 3 dB down on both

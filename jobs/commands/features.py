@@ -12,7 +12,7 @@ import typer
 from actors.core.errors import ExitCode, InputError
 from actors.files import storage
 from jobs.audio.feature_making import Rows, feature_rows, local_encoder, write_features
-from jobs.audio.source import encoders_kind, read_speech
+from jobs.audio.feature_source import encoders_kind, read_encoder_source
 from jobs.console import say, terminal
 from jobs.progress_meter import Meter, meter
 
@@ -34,21 +34,21 @@ def features(
     target = storage.resolve(out)
     _check_out(out, target)
     network = encoders_kind(kind)
-    speech = read_speech(audio, encoder, network)
-    for warning in speech.found.warnings:
+    source = read_encoder_source(audio, encoder, network)
+    for warning in source.recording.warnings:
         say(console, f"warning: {warning}", style="yellow")
-    listener = local_encoder(speech, os.cpu_count() or 1)
-    rows = feature_rows(speech, network, listener)
-    with meter(console, speech.frames) as shown:
+    listener = local_encoder(source, os.cpu_count() or 1)
+    rows = feature_rows(source, network, listener)
+    with meter(console, source.frames) as shown:
         try:
-            write_features(target, _shown(rows, shown), speech.frames)
+            write_features(target, _shown(rows, shown), source.frames)
         except OSError as error:
             raise InputError(
                 f"--out {out}", f"cannot be written ({error})", "name a file in a folder there is"
             ) from error
     if remark := listener.remark():
         say(console, f"warning: {remark}", style="yellow")
-    say(console, f"{target}: {speech.frames} rows, {float(speech.seconds):.2f} s at {network.fps} fps")
+    say(console, f"{target}: {source.frames} rows, {float(source.recording.seconds):.2f} s at {network.fps} fps")
     return int(ExitCode.COMPLETE)
 
 

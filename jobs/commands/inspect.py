@@ -20,8 +20,8 @@ from actors.kinds import all_kinds, kinds_named
 from actors.network.recognition import recognise_model
 from actors.network.sandbox import try_encoder, try_network
 from jobs.audio.feature_making import window_rows
-from jobs.audio.scan import Survey
-from jobs.audio.source import Recorded, Speech, read_recorded, read_shown, read_speech
+from jobs.audio.feature_source import EncoderSource, FeatureSource, read_encoder_source, read_mel_source, read_sound
+from jobs.audio.recording import Recording
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
 from jobs.cluster.placement import CUDA_BATCH
 from jobs.console import say, terminal
@@ -88,9 +88,9 @@ def inspect(
             lambda: _print_audio(console, found, taken_for, features, audio or found.sound, encoder), problems
         )
         # The clip's own recording goes with the clip's own features.
-        shown = audio or (None if features else found.sound)
-        heard = encoder is not None or (taken_for.audio_source is AudioSource.MEL and features is None)
-        _attempt(lambda: _print_shown(console, taken_for, rows, shown, heard=heard), problems)
+        sound = audio or (None if features else found.sound)
+        drives = encoder is not None or (taken_for.audio_source is AudioSource.MEL and features is None)
+        _attempt(lambda: _print_sound(console, taken_for, rows, sound, drives=drives), problems)
         if parsing is not None:
             _attempt(lambda: _print_parsing(console, found, parsing), problems)
     if model is not None and network is not None:
@@ -124,21 +124,19 @@ def _print_audio(
     console: Console, clip: Clip, kind: ModelKind, features: str | None, recording: str | None, encoder: str | None
 ) -> NDArray[np.float32] | None:
     """What will drive the mouth, found as a render finds it; some of its rows, where they need no encoder."""
-    source = features or clip.features
-    heard = _heard(kind, features, recording, encoder)
-    if heard is not None:
-        seconds = float(heard.seconds)
-        say(console, f"recording: {heard.recording}, {seconds:.2f} s, {heard.frames} frames at {kind.fps} fps")
-        _print_warnings(console, heard.found)
-        if isinstance(heard, Speech):
-            batch = "any" if heard.tensors.batch is None else heard.tensors.batch
-            say(console, f"encoder: {heard.encoder}, batch {batch}")
-            try_encoder(heard.encoder, heard.tensors)
-            return None
-        return next(window_rows(heard, kind))
+    source = _feature_source(kind, features, recording, encoder)
     if source is not None:
-        rows = read_features(source, kind)
-        say(console, f"features: {source}, {len(rows)} rows, {len(rows) / kind.fps:.2f} s at {kind.fps} fps")
+        _print_recording(console, source.recording, f"{source.frames} frames at {kind.fps} fps")
+        if isinstance(source, EncoderSource):
+            batch = "any" if source.tensors.batch is None else source.tensors.batch
+            say(console, f"encoder: {source.encoder}, batch {batch}")
+            try_encoder(source.encoder, source.tensors)
+            return None
+        return next(window_rows(source, kind))
+    path = features or clip.features
+    if path is not None:
+        rows = read_features(path, kind)
+        say(console, f"features: {path}, {len(rows)} rows, {len(rows) / kind.fps:.2f} s at {kind.fps} fps")
         return rows
     if clip.windows is None:
         missing = kind.features_file or "aud.wav"
@@ -146,32 +144,38 @@ def _print_audio(
     return read_windows(clip.windows, clip.window_count, kind)
 
 
-def _heard(kind: ModelKind, features: str | None, recording: str | None, encoder: str | None) -> Recorded | None:
+def _feature_source(
+    kind: ModelKind, features: str | None, recording: str | None, encoder: str | None
+) -> FeatureSource | None:
     """The recording that drives the mouth, if one does."""
     if encoder is not None and features is not None:
         raise InputError("--encoder", "features are given already", "give one of them")
     if encoder is not None and recording is None:
         raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
     if encoder is not None and recording is not None:
-        return read_speech(recording, encoder, kind)
+        return read_encoder_source(recording, encoder, kind)
     if kind.audio_source is AudioSource.MEL and features is None and recording is not None:
-        return read_recorded(recording, kind)
+        return read_mel_source(recording, kind)
     return None
 
 
-def _print_shown(
-    console: Console, kind: ModelKind, rows: NDArray[np.float32] | None, recording: str | None, *, heard: bool
+def _print_sound(
+    console: Console,
+    kind: ModelKind,
+    rows: NDArray[np.float32] | None,
+    recording: str | None,
+    *,
+    drives: bool,
 ) -> None:
-    """What is to be heard beside features."""
-    if rows is None or recording is None or heard:
+    """The recording beside features, which is for a video alone."""
+    if rows is None or recording is None or drives:
         return
-    shown = read_shown(recording, len(rows), kind)
-    say(console, f"recording: {shown.path}, {float(shown.seconds):.2f} s, for --video")
-    _print_warnings(console, shown)
+    _print_recording(console, read_sound(recording, len(rows), kind), "for --video")
 
 
-def _print_warnings(console: Console, found: Survey) -> None:
-    for warning in found.warnings:
+def _print_recording(console: Console, recording: Recording, use: str) -> None:
+    say(console, f"recording: {recording.path}, {float(recording.seconds):.2f} s, {use}")
+    for warning in recording.warnings:
         say(console, f"warning: {warning}", style="yellow")
 
 

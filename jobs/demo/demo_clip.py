@@ -16,7 +16,7 @@ from actors.core.kind import ModelKind
 from actors.files import storage
 from actors.kinds import all_kinds
 from jobs.audio.feature_making import feature_rows, local_encoder, write_features
-from jobs.audio.source import read_speech
+from jobs.audio.feature_source import read_encoder_source
 from jobs.demo.presenter import FRAMES, Presenter, landmarks
 from jobs.demo.voice import FPS, make_voice, write_wav
 from jobs.models import mouth
@@ -104,8 +104,8 @@ def _write_features(recording: Path, path: Path) -> None:
         encoder = scratch / "encoder.onnx"
         write_demo_encoder(encoder)
         kind = demo_kind()
-        speech = read_speech(str(recording), str(encoder), kind)
-        write_features(str(path), feature_rows(speech, kind, local_encoder(speech, threads=1)), speech.frames)
+        source = read_encoder_source(str(recording), str(encoder), kind)
+        write_features(str(path), feature_rows(source, kind, local_encoder(source, threads=1)), source.frames)
 
 
 def write_demo_encoder(path: Path) -> None:

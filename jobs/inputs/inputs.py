@@ -18,16 +18,15 @@ from actors.core.face_box import SubpixelBox, smooth_boxes
 from actors.core.kind import ModelKind, ModelTensors
 from actors.core.pairing import Pairing, retimed
 from actors.core.ranges import FrameRange, divide
-from actors.core.voice_activity import RATE, Silence, hop_powers, mouth_opacities, speech_hops
+from actors.core.voice_activity import mouth_opacities, speech_hops
 from actors.files import storage
 from actors.files.digests import array_digest, model_digest, text_digest
 from actors.files.media_tracks import LATEST_START
 from actors.kinds import kinds_named
 from actors.network.recognition import recognise_model
 from actors.network.sandbox import try_network
-from jobs.audio.decoding import mono
-from jobs.audio.scan import Survey
-from jobs.audio.source import Recorded, read_recorded, read_shown, read_speech
+from jobs.audio.feature_source import FeatureSource, read_encoder_source, read_mel_source, read_sound
+from jobs.audio.recording import Recording
 from jobs.clip import clock_warnings, read_clip, read_features, read_parsing, read_windows
 from jobs.clip.files import readable
 from jobs.clip.identity import backgrounds_digest, images_digest, witnessed
@@ -60,14 +59,14 @@ class Inputs:
     tensors: ModelTensors
     kind: ModelKind
     clip: Clip
-    audio: AudioTrack | Recorded
+    audio: AudioTrack | FeatureSource
     pairing: Pairing
     frames: FrameRange
     exact_boxes: tuple[SubpixelBox, ...] | None
     parsing: ImageFrames | None
     reach: int
     opacities: NDArray[np.uint8] | None
-    sound: Survey | None
+    sound: Recording | None
     warnings: tuple[str, ...]
 
     def around(self, frames: FrameRange) -> FrameRange:
@@ -90,7 +89,7 @@ class Inputs:
             "output": self.tensors.output,
             "clip": backgrounds_digest(self.clip),
             "rects": text_digest(repr([(r.x0, r.y0, r.x1, r.y1) for r in self.clip.boxes or ()])),
-            "features": self.audio.key if isinstance(self.audio, Recorded) else array_digest(self.audio.rows),
+            "features": self.audio.key if isinstance(self.audio, FeatureSource) else array_digest(self.audio.rows),
             "loop": self.pairing.loop.value,
             "retime": self.pairing.retimed is not None,
             "silence": options.silence.value if self.opacities is None else array_digest(self.opacities),
@@ -127,7 +126,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
             "has network input but no full frames to composite into",
             "add full_body_img/ and --rects, or render with --no-composite",
         )
-    audio, pairing = _drive(options, clip, kind)
+    audio, pairing = _audio(options, clip, kind)
     start, stop = options.frame_range(len(audio))
     if pairing.loop is Loop.ONCE and stop > len(pairing):
         raise InputError(
@@ -146,8 +145,8 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     if not options.retime:
         warnings.extend(clock_warnings(clip.frames, kind))
     recording = _recording(options, clip, audio, kind)
-    if isinstance(audio, Recorded):
-        warnings.extend(audio.found.warnings)
+    if isinstance(audio, FeatureSource):
+        warnings.extend(audio.recording.warnings)
     elif recording is not None:
         warnings.extend(recording.warnings)
     if tensors.batch is not None:
@@ -213,12 +212,13 @@ def sources(clip: Clip) -> tuple[tuple[str, int], ...]:
     return tuple((path, entry.size) for path, entry in found if entry is not None)
 
 
-def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[AudioTrack | Recorded, Pairing]:
+def _audio(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[AudioTrack | FeatureSource, Pairing]:
     recording = options.audio or clip.sound
     if options.encoder is not None:
         if recording is None:
             raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
-        return read_speech(recording, options.encoder, kind), _pairing(options, clip, kind)
+        encoded = read_encoder_source(recording, options.encoder, kind, with_powers=options.finds_silence)
+        return encoded, _pairing(options, clip, kind)
     if options.features is None and clip.windows is not None:
         if options.loop is not None or options.retime:
             flag = "--retime" if options.loop is None else f"--loop {options.loop.value}"
@@ -232,9 +232,10 @@ def _drive(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
     if kind.audio_source is AudioSource.MEL and options.features is None:
         if recording is None:
             raise InputError(options.clip, f"has no aud.wav, and {kind.name} hears the recording", "give --audio")
-        return read_recorded(recording, kind), _pairing(options, clip, kind)
+        source = read_mel_source(recording, kind, with_powers=options.finds_silence)
+        return source, _pairing(options, clip, kind)
     encodes = kind.audio_source is AudioSource.ENCODER
-    if options.audio is not None and not options.video and options.silence is Silence.RENDER:
+    if options.audio is not None and not options.video and not options.finds_silence:
         without, fix = ("without --encoder", "add --encoder, or") if encodes else ("beside features", "add")
         raise InputError("--audio", f"{without} sound goes into the video only", f"{fix} --video")
     features = options.features or clip.features
@@ -262,28 +263,30 @@ def _pairing(options: CompositeOptions, clip: Clip, kind: ModelKind) -> Pairing:
     return Pairing(loop, clip.backgrounds, retimed(frames.timestamps, frames.time_base, kind.fps, frames.delay))
 
 
-def _recording(options: CompositeOptions, clip: Clip, audio: AudioTrack | Recorded, kind: ModelKind) -> Survey | None:
+def _recording(
+    options: CompositeOptions, clip: Clip, audio: AudioTrack | FeatureSource, kind: ModelKind
+) -> Recording | None:
     """What is to be heard, if anything is: ``--audio``, else the clip's own where the clip's own features are used."""
-    if not options.video and options.silence is Silence.RENDER:
+    if not options.video and not options.finds_silence:
         return None
-    if isinstance(audio, Recorded):
-        return audio.found
+    if isinstance(audio, FeatureSource):
+        return audio.recording
     path = options.audio or (clip.sound if options.features is None else None)
     if path is None:
         return None
-    return read_shown(path, len(audio), kind)
+    return read_sound(path, len(audio), kind, with_powers=options.finds_silence)
 
 
 def _mouth_opacities(
-    options: CompositeOptions, recording: Survey | None, frames: int, kind: ModelKind
+    options: CompositeOptions, recording: Recording | None, frames: int, kind: ModelKind
 ) -> NDArray[np.uint8] | None:
     """How much of the rendered face each output frame shows, by what is heard in the whole recording."""
-    if options.silence is Silence.RENDER:
+    if not options.finds_silence:
         return None
-    if recording is None:
+    if recording is None or recording.powers is None:
         raise InputError(
             f"--silence {options.silence.value}",
             "features do not tell where nobody speaks",
             "give the recording that they are of with --audio",
         )
-    return mouth_opacities(speech_hops(hop_powers(mono(recording.path, RATE, recording.channels))), frames, kind.fps)
+    return mouth_opacities(speech_hops(recording.powers), frames, kind.fps)

@@ -105,7 +105,7 @@ class CompositeOptions(BaseModel):
             return self
         if self.video:
             raise ValueError("video: there is nothing to show with --no-composite")
-        if self.silence is not Silence.RENDER:
+        if self.finds_silence:
             raise ValueError("silence: there is nothing to show with --no-composite")
         pasted = {"blend": self.blend is not Blend.HARD, "colour-match": self.colour_match, "parsing": self.parsing}
         for name, given in pasted.items():
@@ -142,6 +142,11 @@ class CompositeOptions(BaseModel):
     def image_format(self) -> ImageFormat:
         """The format in force: none when nothing is composited."""
         return self.format if self.composite else ImageFormat.NONE
+
+    @property
+    def finds_silence(self) -> bool:
+        """Whether silence in the recording decides what is shown."""
+        return self.silence is not Silence.RENDER
 
     @property
     def layout_given(self) -> bool:

@@ -21,7 +21,7 @@ from actors.files import storage
 from actors.files.run_folder import RunFolder
 from actors.network.audio_encoder import EncoderConfig
 from jobs.audio.feature_making import encoder_actor, feature_rows, load_features, make_features, window_rows
-from jobs.audio.source import Speech
+from jobs.audio.feature_source import EncoderSource
 from jobs.cluster.connection import Cluster, ClusterResources, connect
 from jobs.cluster.placement import (
     CPU,
@@ -395,7 +395,7 @@ class _Run:
         if rows is not None:
             say(self._console, f"features: {len(rows)} rows, kept by an earlier run")
             return AudioTrack(rows, None, self._inputs.opacities)
-        if isinstance(audio, Speech):
+        if isinstance(audio, EncoderSource):
             # Nobody renders yet: on CPUs the encoder may have all cores of a node.
             threads = max(1, int(there.smallest_node_cpus)) if choice.provider == CPU else 1
             cpus = float(threads) if there.cpus and choice.provider == CPU else placement.resources["num_cpus"]
@@ -409,7 +409,7 @@ class _Run:
                     say(self._console, f"warning: {remark}", style="yellow")
         else:
             rows = make_features(folder, audio, kind, window_rows(audio, kind))
-        say(self._console, f"features: {len(rows)} rows of {audio.recording}")
+        say(self._console, f"features: {len(rows)} rows of {audio.recording.path}")
         return AudioTrack(rows, None, self._inputs.opacities)
 
     def _joined(self) -> dict[str, Any]:

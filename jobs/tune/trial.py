@@ -16,7 +16,7 @@ from actors.core.pairing import Pairing
 from actors.core.ranges import divide
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport
-from jobs.audio.source import Recorded
+from jobs.audio.feature_source import FeatureSource
 from jobs.cluster.connection import Cluster
 from jobs.planning.block_plan import BlockPlan
 from jobs.planning.render_plan import RenderPlan
@@ -151,9 +151,9 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
     return fps, "" if fps else f"not all workers rendered within {limit:g} s"
 
 
-def _looped(audio: AudioTrack | Recorded, kind: ModelKind) -> AudioTrack:
+def _looped(audio: AudioTrack | FeatureSource, kind: ModelKind) -> AudioTrack:
     """The same sound over and over, as long as the longest trial needs; noise where nobody has heard it yet."""
-    if isinstance(audio, Recorded):
+    if isinstance(audio, FeatureSource):
         # Noise rather than silence: workers compare frames that differ.
         rows = np.random.default_rng(0).standard_normal((UNHEARD, *kind.feature)).astype(np.float32)
         audio = AudioTrack(rows, None)

@@ -22,7 +22,7 @@ from sounds import write
 from actors.core.errors import InputError
 from actors.core.mel import RATE
 from jobs.audio.decoding import decoded, mean_of_channels, mono, resampled
-from jobs.audio.scan import survey
+from jobs.audio.recording import check_recording
 
 Samples = NDArray[np.float32]
 
@@ -73,7 +73,7 @@ def test_sound_of_the_wanted_form_is_taken_bit_for_bit(tmp_path: Path) -> None:
     samples = np.random.default_rng(1).integers(-32768, 32767, (40_001, 1)).astype(np.int16)
     path = write_wav(tmp_path / "a.wav", samples, RATE)
     assert np.array_equal(heard(path), samples[:, 0].astype(np.float32) / np.float32(32768))
-    assert survey(str(path)).seconds == Fraction(40_001, RATE)
+    assert check_recording(str(path)).seconds == Fraction(40_001, RATE)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_other_rates_are_resampled_without_a_shift(tmp_path: Path, rate: int) ->
     path = write(tmp_path / "a.wav", tone(1.0, rate)[None], rate, "pcm_s16le")
     sound = heard(path)
     assert abs(len(sound) - RATE) <= 1
-    assert survey(str(path)).seconds == 1
+    assert check_recording(str(path)).seconds == 1
     middle = slice(RATE // 10, RATE * 9 // 10)
     assert np.abs(sound[middle] - tone(1.0, RATE)[middle]).max() < 2e-3
 
@@ -149,7 +149,7 @@ def test_a_click_is_heard_when_it_happened(tmp_path: Path, form: str, rate: int)
 def test_a_recording_is_as_long_as_it_was(tmp_path: Path, form: str) -> None:
     """Encoders also fill up the end; MP4 tells the true length in milliseconds."""
     path = write(tmp_path / f"a.{form}", tone(1.2345, 44_100)[None], 44_100, FORMS[form])
-    assert abs(float(survey(str(path)).seconds) - 1.2345) < 1e-3
+    assert abs(float(check_recording(str(path)).seconds) - 1.2345) < 1e-3
     assert abs(len(heard(path)) / RATE - 1.2345) < 1e-3
 
 
@@ -212,7 +212,7 @@ def test_a_cover_is_no_picture_that_sound_could_be_late_for(tmp_path: Path) -> N
         frame = av.AudioFrame.from_ndarray(clicks(1.0, 44_100, [0.2])[None], "fltp", "mono")
         frame.sample_rate, frame.pts, frame.time_base = 44_100, 0, Fraction(1, 44_100)
         container.mux([*stream.encode(frame), *stream.encode(None)])
-    assert survey(str(path)).seconds == 1
+    assert check_recording(str(path)).seconds == 1
     assert abs(peak(heard(path), RATE, 0.2) - 0.2) < 1e-3
 
 
@@ -279,7 +279,7 @@ def refusal(path: Path) -> InputError:
     assert error.subject == str(path)
     assert "\n" not in str(error)
     with pytest.raises(InputError):
-        survey(str(path))
+        check_recording(str(path))
     return error
 
 
@@ -331,7 +331,7 @@ def test_a_picture_without_sound_is_refused(tmp_path: Path) -> None:
 def test_a_recording_without_a_sample_is_refused(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", np.zeros((0, 1), np.int16), RATE)
     with pytest.raises(InputError):
-        survey(str(path))
+        check_recording(str(path))
 
 
 @pytest.mark.parametrize("form", ["wav", "flac", "m4a", "mp3", "mov"])
@@ -349,7 +349,7 @@ def test_sound_after_a_hole_in_the_clock_comes_when_it_should(tmp_path: Path, fo
     """Recorders leave out packets that they lost, or that were silent."""
     rate, codec = (48_000, "libopus") if form == "webm" else (44_100, FORMS[form])
     path = write(tmp_path / f"a.{form}", clicks(3.0, rate, [0.5, 2.5])[None], rate, codec, hole=(1.0, 0.4))
-    found = survey(str(path))
+    found = check_recording(str(path))
     assert any("clock goes on without sound in one place" in warning for warning in found.warnings)
     # Its features are others than those that an earlier version made of it.
     assert found.spliced

@@ -39,7 +39,7 @@ from jobs.audio.feature_making import (
     window_rows,
     write_features,
 )
-from jobs.audio.source import Speech, encoders_kind, read_recorded, read_speech
+from jobs.audio.feature_source import EncoderSource, encoders_kind, read_encoder_source, read_mel_source
 
 
 def oracle(recording: Path) -> Rows:
@@ -54,12 +54,12 @@ def oracle(recording: Path) -> Rows:
     return np.array(rows[:wanted], np.float32)
 
 
-def heard(speech: Speech) -> Iterator[Rows]:
-    return feature_rows(speech, UNET_328, local_encoder(speech, threads=1))
+def heard(source: EncoderSource) -> Iterator[Rows]:
+    return feature_rows(source, UNET_328, local_encoder(source, threads=1))
 
 
-def rows_of(speech: Speech) -> Rows:
-    return np.concatenate(list(heard(speech)))
+def rows_of(source: EncoderSource) -> Rows:
+    return np.concatenate(list(heard(source)))
 
 
 @pytest.fixture(scope="module")
@@ -81,9 +81,9 @@ def recording(tmp_path: Path) -> Path:
 )
 def test_there_is_one_row_for_every_frame_of_sound(tmp_path: Path, encoder: Path, seconds: float, frames: int) -> None:
     recording = small.write_tone(tmp_path / "a.wav", seconds)
-    speech = read_speech(str(recording), str(encoder), UNET_328)
-    assert speech.frames == frames
-    rows = rows_of(speech)
+    source = read_encoder_source(str(recording), str(encoder), UNET_328)
+    assert source.frames == frames
+    rows = rows_of(source)
     assert rows.shape == (frames, 512)
     assert rows.dtype == np.float32
     np.testing.assert_allclose(rows, oracle(recording), atol=1e-4)
@@ -108,9 +108,9 @@ def test_the_ends_stand_twice_and_the_last_row_goes_on(sizes: list[int], frames:
 
 
 def test_stereo_of_another_rate_gives_nearly_the_same(tmp_path: Path, encoder: Path) -> None:
-    plain = rows_of(read_speech(str(small.write_tone(tmp_path / "a.wav", 2.0)), str(encoder), UNET_328))
+    plain = rows_of(read_encoder_source(str(small.write_tone(tmp_path / "a.wav", 2.0)), str(encoder), UNET_328))
     other = small.write_tone(tmp_path / "b.wav", 2.0, rate=48_000, channels=2)
-    rows = rows_of(read_speech(str(other), str(encoder), UNET_328))
+    rows = rows_of(read_encoder_source(str(other), str(encoder), UNET_328))
     assert rows.shape == plain.shape
     # Not equal: above 6 kHz the tone's rounding noise is another one.
     assert np.abs(rows - plain).mean() < 0.05 * np.abs(plain).mean()
@@ -122,7 +122,7 @@ def test_silence_gives_rows_like_any_sound(tmp_path: Path, encoder: Path) -> Non
     content = bytearray(path.read_bytes())
     content[44:] = bytes(len(content) - 44)
     path.write_bytes(content)
-    rows = rows_of(read_speech(str(path), str(encoder), UNET_328))
+    rows = rows_of(read_encoder_source(str(path), str(encoder), UNET_328))
     assert rows.shape == (25, 512)
     # All windows are the floor; a real encoding of it is not zero.
     assert rows.any()
@@ -132,14 +132,14 @@ def test_silence_gives_rows_like_any_sound(tmp_path: Path, encoder: Path) -> Non
 @pytest.mark.parametrize("batch", [1, 5, 64])
 def test_an_encoder_of_fixed_batch_gives_the_same(tmp_path: Path, recording: Path, encoder: Path, batch: int) -> None:
     fixed = write_encoder(tmp_path / "fixed.onnx", batch)
-    speech = read_speech(str(recording), str(fixed), UNET_328)
-    assert speech.tensors == EncoderTensors("heard", "answer", batch, ())
-    free = rows_of(read_speech(str(recording), str(encoder), UNET_328))
-    np.testing.assert_allclose(rows_of(speech), free, atol=1e-4)
+    source = read_encoder_source(str(recording), str(fixed), UNET_328)
+    assert source.tensors == EncoderTensors("heard", "answer", batch, ())
+    free = rows_of(read_encoder_source(str(recording), str(encoder), UNET_328))
+    np.testing.assert_allclose(rows_of(source), free, atol=1e-4)
 
 
 def test_windows_reach_the_encoder_in_full_batches_and_in_order(recording: Path, encoder: Path) -> None:
-    speech = read_speech(str(recording), str(encoder), UNET_328)
+    source = read_encoder_source(str(recording), str(encoder), UNET_328)
     seen: list[Rows] = []
 
     def listen(batches: Iterable[Rows]) -> Iterator[Rows]:
@@ -147,7 +147,7 @@ def test_windows_reach_the_encoder_in_full_batches_and_in_order(recording: Path,
             seen.append(batch)
             yield np.zeros((len(batch), 512), np.float32)
 
-    list(feature_rows(speech, UNET_328, listen))
+    list(feature_rows(source, UNET_328, listen))
     assert {len(batch) for batch in seen[:-1]} == {BATCH}
     assert np.array_equal(np.concatenate(seen), np.concatenate(list(mel_windows(mono(str(recording), RATE), 25))))
 
@@ -161,10 +161,10 @@ MEL_KIND = next(kind for kind in all_kinds() if kind.audio_source is AudioSource
 @pytest.mark.parametrize("seconds", [0.04, 0.1, 0.187, 0.1875, 0.25, 1, 3.3])
 def test_there_is_one_window_for_every_frame_of_sound_and_the_last_one_stays(tmp_path: Path, seconds: float) -> None:
     recording = small.write_tone(tmp_path / "a.wav", seconds)
-    recorded = read_recorded(str(recording), MEL_KIND)
-    assert recorded.frames == round(seconds * 25)
-    rows = np.concatenate(list(window_rows(recorded, MEL_KIND)))
-    assert rows.shape == (recorded.frames, 80, 16)
+    source = read_mel_source(str(recording), MEL_KIND)
+    assert source.frames == round(seconds * 25)
+    rows = np.concatenate(list(window_rows(source, MEL_KIND)))
+    assert rows.shape == (source.frames, 80, 16)
     mel = np.concatenate(list(mel_spectrogram([np.concatenate([*mono(str(recording), RATE), np.zeros(3000)])])))
     heard_rows = max(16, int(seconds * RATE) // 200 + 1)
     for frame, window in enumerate(rows):
@@ -172,18 +172,18 @@ def test_there_is_one_window_for_every_frame_of_sound_and_the_last_one_stays(tmp
         # Silence was put behind the sound, so rows that reach its end differ.
         inside = max(0, min(16, int(seconds * RATE) // 200 - 2 - start))
         np.testing.assert_allclose(window.T[:inside], mel[start : start + inside], atol=1e-5)
-    assert (rows[-1] == rows[min(recorded.frames - 1, int((heard_rows - 16) / 3.2) + 1)]).all()
+    assert (rows[-1] == rows[min(source.frames - 1, int((heard_rows - 16) / 3.2) + 1)]).all()
 
 
 def test_windows_are_kept_like_features_under_a_name_of_their_own(tmp_path: Path, recording: Path) -> None:
-    recorded = read_recorded(str(recording), MEL_KIND)
+    source = read_mel_source(str(recording), MEL_KIND)
     folder = str(tmp_path / "kept")
-    made = make_features(folder, recorded, MEL_KIND, window_rows(recorded, MEL_KIND))
-    found = load_features(folder, recorded, MEL_KIND)
+    made = make_features(folder, source, MEL_KIND, window_rows(source, MEL_KIND))
+    found = load_features(folder, source, MEL_KIND)
     assert found is not None
     assert np.array_equal(found, made)
     encoder = write_encoder(tmp_path / "ear.onnx")
-    assert read_speech(str(recording), str(encoder), UNET_328).key != recorded.key
+    assert read_encoder_source(str(recording), str(encoder), UNET_328).key != source.key
 
 
 def test_an_encoder_serves_the_kinds_that_take_its_features() -> None:
@@ -206,7 +206,7 @@ def mixing_encoder(path: Path, sort: str, batch: int | None) -> Path:
 @pytest.mark.parametrize("batch", [None, 3])
 def test_rows_do_not_depend_on_their_batch(tmp_path: Path, recording: Path, sort: str, batch: int | None) -> None:
     made = {
-        size: read_speech(str(recording), str(mixing_encoder(tmp_path / f"{size}.onnx", sort, size)), UNET_328)
+        size: read_encoder_source(str(recording), str(mixing_encoder(tmp_path / f"{size}.onnx", sort, size)), UNET_328)
         for size in (1, batch)
     }
     listener = local_encoder(made[batch], threads=1)
@@ -218,9 +218,9 @@ def test_rows_do_not_depend_on_their_batch(tmp_path: Path, recording: Path, sort
 
 
 def test_other_encoders_keep_their_batch(recording: Path, encoder: Path) -> None:
-    speech = read_speech(str(recording), str(encoder), UNET_328)
-    listener = local_encoder(speech, threads=1)
-    assert list(feature_rows(speech, UNET_328, listener))
+    source = read_encoder_source(str(recording), str(encoder), UNET_328)
+    listener = local_encoder(source, threads=1)
+    assert list(feature_rows(source, UNET_328, listener))
     assert listener.remark() == ""
 
 
@@ -237,19 +237,19 @@ def test_an_encoder_that_depends_on_chance_is_refused(tmp_path: Path, recording:
 
 
 def test_the_actor_gives_what_the_process_itself_would(cluster: Cluster, recording: Path, encoder: Path) -> None:
-    speech = read_speech(str(recording), str(encoder), UNET_328)
-    config = EncoderConfig(speech.encoder, speech.tensors, Device.CPU, threads=1, gpus=0)
+    source = read_encoder_source(str(recording), str(encoder), UNET_328)
+    config = EncoderConfig(source.encoder, source.tensors, Device.CPU, threads=1, gpus=0)
     with connected(cluster), encoder_actor(config, cpus=1, wait=60) as encode:
-        rows = np.concatenate(list(feature_rows(speech, UNET_328, encode)))
-    assert np.array_equal(rows, rows_of(speech))
+        rows = np.concatenate(list(feature_rows(source, UNET_328, encode)))
+    assert np.array_equal(rows, rows_of(source))
 
 
 def test_what_is_wrong_with_the_encoder_comes_back_from_the_actor(
     cluster: Cluster, tmp_path: Path, recording: Path
 ) -> None:
     wrong = write_encoder(tmp_path / "wrong.onnx", features=500, declared="wide")
-    speech = read_speech(str(recording), str(wrong), UNET_328)
-    config = EncoderConfig(speech.encoder, speech.tensors, Device.CPU, threads=1, gpus=0)
+    source = read_encoder_source(str(recording), str(wrong), UNET_328)
+    config = EncoderConfig(source.encoder, source.tensors, Device.CPU, threads=1, gpus=0)
     with (
         connected(cluster),
         pytest.raises(InputError, match=r"gives \(32, 500\) for 32 windows") as caught,
@@ -263,8 +263,8 @@ def test_what_is_wrong_with_the_encoder_comes_back_from_the_actor(
 def test_an_encoder_without_room_is_not_waited_for_without_end(
     cluster: Cluster, recording: Path, encoder: Path
 ) -> None:
-    speech = read_speech(str(recording), str(encoder), UNET_328)
-    config = EncoderConfig(speech.encoder, speech.tensors, Device.CPU, threads=1, gpus=0)
+    source = read_encoder_source(str(recording), str(encoder), UNET_328)
+    config = EncoderConfig(source.encoder, source.tensors, Device.CPU, threads=1, gpus=0)
     with (
         connected(cluster),
         pytest.raises(StoppedError, match=r"no encoder became ready within 0\.5 s"),
@@ -291,12 +291,12 @@ def kept(folder: Path) -> list[Path]:
 
 
 def test_features_are_kept_and_found_again(tmp_path: Path, recording: Path, encoder: Path) -> None:
-    speech = read_speech(str(recording), str(encoder), UNET_328)
+    source = read_encoder_source(str(recording), str(encoder), UNET_328)
     folder = tmp_path / "run" / "features"
-    assert load_features(str(folder), speech, UNET_328) is None
-    made = make_features(str(folder), speech, UNET_328, heard(speech))
-    assert np.array_equal(made, rows_of(speech))
-    found = load_features(str(folder), speech, UNET_328)
+    assert load_features(str(folder), source, UNET_328) is None
+    made = make_features(str(folder), source, UNET_328, heard(source))
+    assert np.array_equal(made, rows_of(source))
+    found = load_features(str(folder), source, UNET_328)
     assert found is not None
     assert np.array_equal(found, made)
     (path,) = kept(folder)
@@ -305,8 +305,8 @@ def test_features_are_kept_and_found_again(tmp_path: Path, recording: Path, enco
 
 @pytest.mark.parametrize("change", ["a bit", "the end", "everything", "the name"])
 def test_damaged_features_are_made_again(tmp_path: Path, recording: Path, encoder: Path, change: str) -> None:
-    speech = read_speech(str(recording), str(encoder), UNET_328)
-    made = make_features(str(tmp_path / "kept"), speech, UNET_328, heard(speech))
+    source = read_encoder_source(str(recording), str(encoder), UNET_328)
+    made = make_features(str(tmp_path / "kept"), source, UNET_328, heard(source))
     (path,) = kept(tmp_path / "kept")
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
@@ -315,17 +315,17 @@ def test_damaged_features_are_made_again(tmp_path: Path, recording: Path, encode
         path.write_bytes(spoilt[change])
     else:
         path.rename(path.with_name(path.name.replace("-", "-0")))
-    assert load_features(str(tmp_path / "kept"), speech, UNET_328) is None
-    assert np.array_equal(make_features(str(tmp_path / "kept"), speech, UNET_328, heard(speech)), made)
+    assert load_features(str(tmp_path / "kept"), source, UNET_328) is None
+    assert np.array_equal(make_features(str(tmp_path / "kept"), source, UNET_328, heard(source)), made)
     assert kept(tmp_path / "kept") == [path]
-    assert load_features(str(tmp_path / "kept"), speech, UNET_328) is not None
+    assert load_features(str(tmp_path / "kept"), source, UNET_328) is not None
 
 
 def test_other_sound_and_another_encoder_have_features_of_their_own(
     tmp_path: Path, recording: Path, encoder: Path
 ) -> None:
-    speech = read_speech(str(recording), str(encoder), UNET_328)
-    make_features(str(tmp_path / "kept"), speech, UNET_328, heard(speech))
+    source = read_encoder_source(str(recording), str(encoder), UNET_328)
+    make_features(str(tmp_path / "kept"), source, UNET_328, heard(source))
     content = bytearray(recording.read_bytes())
     content[2000] ^= 1
     (tmp_path / "other.wav").write_bytes(content)
@@ -333,26 +333,26 @@ def test_other_sound_and_another_encoder_have_features_of_their_own(
     same_sound.write_bytes(recording.read_bytes())
     deaf = write_encoder(tmp_path / "deaf.onnx", 7)
     others = [
-        read_speech(str(tmp_path / "other.wav"), str(encoder), UNET_328),
-        read_speech(str(recording), str(deaf), UNET_328),
+        read_encoder_source(str(tmp_path / "other.wav"), str(encoder), UNET_328),
+        read_encoder_source(str(recording), str(deaf), UNET_328),
     ]
-    assert len({speech.key, *(other.key for other in others)}) == 3
+    assert len({source.key, *(other.key for other in others)}) == 3
     assert all(load_features(str(tmp_path / "kept"), other, UNET_328) is None for other in others)
-    copied = read_speech(str(same_sound), str(encoder), UNET_328)
+    copied = read_encoder_source(str(same_sound), str(encoder), UNET_328)
     assert load_features(str(tmp_path / "kept"), copied, UNET_328) is not None
 
 
 def test_an_encoder_that_fails_midway_leaves_nothing(tmp_path: Path, recording: Path, encoder: Path) -> None:
-    speech = read_speech(str(recording), str(encoder), UNET_328)
+    source = read_encoder_source(str(recording), str(encoder), UNET_328)
 
     def fail(batches: Iterable[Rows]) -> Iterator[Rows]:
         yield np.zeros((len(next(iter(batches))), 512), np.float32)
         raise InputError("the encoder", "is broken", "mend it")
 
     with pytest.raises(InputError, match="is broken"):
-        make_features(str(tmp_path / "kept"), speech, UNET_328, feature_rows(speech, UNET_328, fail))
+        make_features(str(tmp_path / "kept"), source, UNET_328, feature_rows(source, UNET_328, fail))
     with pytest.raises(InputError, match="is broken"):
-        write_features(str(tmp_path / "f.npy"), feature_rows(speech, UNET_328, fail), speech.frames)
+        write_features(str(tmp_path / "f.npy"), feature_rows(source, UNET_328, fail), source.frames)
     assert not (tmp_path / "kept").exists()
     assert not (tmp_path / "f.npy").exists()
 
@@ -371,14 +371,14 @@ def refusal(call: Callable[[], object]) -> str:
 @pytest.mark.parametrize("seconds", [0.001, 0.02, 0.0399])
 def test_sound_shorter_than_a_frame_is_refused(tmp_path: Path, encoder: Path, seconds: float) -> None:
     path = small.write_tone(tmp_path / "a.wav", seconds)
-    message = refusal(lambda: read_speech(str(path), str(encoder), UNET_328))
+    message = refusal(lambda: read_encoder_source(str(path), str(encoder), UNET_328))
     assert "less than a frame" in message
     assert "40 ms" in message
 
 
 def test_an_empty_recording_is_refused(tmp_path: Path, encoder: Path) -> None:
     path = small.write_tone(tmp_path / "a.wav", 0)
-    refusal(lambda: read_speech(str(path), str(encoder), UNET_328))
+    refusal(lambda: read_encoder_source(str(path), str(encoder), UNET_328))
 
 
 @pytest.mark.parametrize(
@@ -451,8 +451,8 @@ def test_features_that_are_no_numbers_are_refused_with_their_row(tmp_path: Path)
     half = 44 + 2 * RATE * 2
     content[half:] = bytes(len(content) - half)
     path.write_bytes(content)
-    speech = read_speech(str(path), str(encoder), UNET_328)
-    message = refusal(lambda: rows_of(speech))
+    source = read_encoder_source(str(path), str(encoder), UNET_328)
+    message = refusal(lambda: rows_of(source))
     assert message.startswith(str(encoder))
     assert "not finite numbers (row 51)" in message
 
@@ -466,7 +466,7 @@ def test_the_command_makes_the_file_and_says_so(tmp_path: Path, recording: Path,
     assert "82 rows, 3.30 s at 25 fps" in result.output
     rows = np.load(tmp_path / "f.npy", allow_pickle=False)
     assert rows.dtype == np.float32
-    assert np.array_equal(rows, rows_of(read_speech(str(recording), str(encoder), UNET_328)))
+    assert np.array_equal(rows, rows_of(read_encoder_source(str(recording), str(encoder), UNET_328)))
 
 
 def test_the_command_refuses_in_one_line(tmp_path: Path, recording: Path, encoder: Path) -> None:

@@ -15,7 +15,7 @@ from sounds import write
 from actors.core.errors import InputError
 from jobs.audio.decoding import decoded
 from jobs.audio.mpeg_parts import sound_parts
-from jobs.audio.scan import survey
+from jobs.audio.recording import check_recording
 
 SECONDS = 2
 
@@ -65,7 +65,7 @@ def test_joined_files_are_read_one_after_the_other(tmp_path: Path, joint: str, f
     path.write_bytes(content)
     alone = sound(path)
     path.write_bytes(content + JOINTS[joint] + content + JOINTS[joint] + content + ID3V1)
-    found = survey(str(path))
+    found = check_recording(str(path))
     assert abs(float(found.seconds) - 3 * SECONDS) < 0.2
     assert found.warnings == ()
     joined = sound(path)
@@ -80,7 +80,7 @@ def test_joined_files_are_read_one_after_the_other(tmp_path: Path, joint: str, f
 def test_rates_and_channels_may_change_between_them(tmp_path: Path, joint: str) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(JOINTS[joint].join([one(tmp_path), one(tmp_path, 24_000), one(tmp_path, 48_000, 2)]))
-    found = survey(str(path))
+    found = check_recording(str(path))
     assert abs(float(found.seconds) - 3 * SECONDS) < 0.3
     assert len(found.warnings) == 1
     assert "changes its rate or its channels midway" in found.warnings[0]
@@ -101,7 +101,7 @@ def test_a_file_that_is_alone_is_read_as_it_stands_there(tmp_path: Path) -> None
     path = tmp_path / "a.mp3"
     for content in (one(tmp_path), id3v2(4000) + one(tmp_path) + ape(300) + ID3V1):
         path.write_bytes(content)
-        assert not survey(str(path)).spliced
+        assert not check_recording(str(path)).spliced
 
 
 Harm = Callable[[bytes], bytes]
@@ -122,7 +122,7 @@ def test_sound_that_is_missing_is_no_joint(tmp_path: Path, where: str, harm: str
     path = tmp_path / "a.mp3"
     path.write_bytes(id3v2(400).join(parts))
     with pytest.raises(InputError, match=r"is damaged|is cut off"):
-        survey(str(path))
+        check_recording(str(path))
 
 
 def test_anything_else_is_left_alone(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.errors import InputError
-from jobs.audio.scan import survey
+from jobs.audio.recording import check_recording
 from jobs.audio.soundtrack import RATE, cut_chunks, sound_chunks
 
 
@@ -28,7 +28,7 @@ def write_wav(path: Path, samples: NDArray[np.int16], rate: int) -> Path:
 
 
 def read_sound(path: str) -> NDArray[np.float32]:
-    return np.concatenate(list(sound_chunks(survey(path))), axis=1)
+    return np.concatenate(list(sound_chunks(check_recording(path))), axis=1)
 
 
 def cut(chunks: Iterable[NDArray[np.float32]], start: int, stop: int, fps: int) -> NDArray[np.float32]:
@@ -58,7 +58,7 @@ def test_other_rates_are_resampled(tmp_path: Path, rate: int) -> None:
     path = str(write_wav(tmp_path / "a.wav", samples, rate))
     sound = read_sound(path)
     assert sound.shape[1] == pytest.approx(0.5 * RATE, abs=RATE / rate * 2 + 2)
-    assert float(survey(path).seconds) == pytest.approx(0.5, abs=1e-3)
+    assert float(check_recording(path).seconds) == pytest.approx(0.5, abs=1e-3)
     # Away from the ends, where the filter has no neighbours, it is the same tone at the same time.
     middle = slice(RATE // 10, RATE * 4 // 10)
     assert np.abs(sound[0, middle] - sine(0.5, RATE)[middle]).max() < 0.02
@@ -129,7 +129,7 @@ def test_a_cut_asks_for_no_more_sound_than_it_needs_and_holds_none() -> None:
 
 def test_a_missing_recording_is_named(tmp_path: Path) -> None:
     path = str(tmp_path / "no.wav")
-    for ask in (read_sound, survey):
+    for ask in (read_sound, check_recording):
         with pytest.raises(InputError, match="there is no such recording") as caught:
             ask(path)
         assert caught.value.subject == path
@@ -142,7 +142,7 @@ def test_what_is_no_recording_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        survey(str(path))
+        check_recording(str(path))
     assert caught.value.subject == str(path)
     assert "\n" not in str(caught.value)
 
@@ -150,7 +150,7 @@ def test_what_is_no_recording_is_named(tmp_path: Path, content: bytes) -> None:
 def test_an_empty_recording_is_refused(tmp_path: Path) -> None:
     path = write_wav(tmp_path / "a.wav", np.zeros((0, 1), np.int16), RATE)
     with pytest.raises(InputError):
-        survey(str(path))
+        check_recording(str(path))
 
 
 def test_a_picture_without_sound_is_refused(tmp_path: Path) -> None:
@@ -166,4 +166,4 @@ def test_a_picture_without_sound_is_refused(tmp_path: Path) -> None:
 
 def test_the_clips_own_kind_of_recording(tmp_path: Path) -> None:
     path = small.write_tone(tmp_path / "aud.wav", 1.84)
-    assert float(survey(str(path)).seconds) == pytest.approx(1.84, abs=1e-3)
+    assert float(check_recording(str(path)).seconds) == pytest.approx(1.84, abs=1e-3)

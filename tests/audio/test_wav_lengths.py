@@ -17,7 +17,7 @@ from sounds import write
 
 from actors.core.errors import InputError
 from actors.core.mel import RATE
-from jobs.audio.scan import survey
+from jobs.audio.recording import check_recording
 from jobs.audio.wav_lengths import is_round, readable_parts
 
 SECONDS = 3
@@ -76,7 +76,7 @@ def recording(
     ],
 )
 def test_placeholders_are_read_past_with_a_warning(tmp_path: Path, form: str, said: int) -> None:
-    found = survey(str(recording(tmp_path, form, bytes_said=said)))
+    found = check_recording(str(recording(tmp_path, form, bytes_said=said)))
     assert found.seconds == SECONDS
     assert len(found.warnings) == 1
     assert "read to its end" in found.warnings[0]
@@ -85,13 +85,13 @@ def test_placeholders_are_read_past_with_a_warning(tmp_path: Path, form: str, sa
 @pytest.mark.parametrize("form", FORMS)
 def test_sound_that_is_longer_than_its_placeholder_is_read_to_its_end_too(tmp_path: Path, form: str) -> None:
     long = np.tile(SAMPLES, (1, 12))
-    found = survey(str(recording(tmp_path, form, bytes_said=1_000_000, samples=long)))
+    found = check_recording(str(recording(tmp_path, form, bytes_said=1_000_000, samples=long)))
     assert found.seconds == 12 * SECONDS
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_true_headers_are_no_placeholders(tmp_path: Path, form: str) -> None:
-    found = survey(str(recording(tmp_path, form)))
+    found = check_recording(str(recording(tmp_path, form)))
     assert found.seconds == SECONDS
     assert found.warnings == ()
     assert not found.spliced
@@ -104,7 +104,7 @@ def test_what_was_cut_off_is_refused(tmp_path: Path, form: str, kept: float) -> 
     content = path.read_bytes()
     path.write_bytes(content[: round(len(content) * kept)])
     with pytest.raises(InputError, match=re.escape(f"{path}: is cut off")):
-        survey(str(path))
+        check_recording(str(path))
 
 
 @pytest.mark.parametrize(("total", "warnings"), [(0, 0), (1_000_000_000, 1), ((1 << 36) - 1, 1), (123_457, None)])
@@ -116,9 +116,9 @@ def test_flac_of_unknown_length(tmp_path: Path, total: int, warnings: int | None
     path.write_bytes(content)
     if warnings is None:
         with pytest.raises(InputError, match="cut off"):
-            survey(str(path))
+            check_recording(str(path))
     else:
-        found = survey(str(path))
+        found = check_recording(str(path))
         assert found.seconds == SECONDS
         assert len(found.warnings) == warnings
 
@@ -127,7 +127,7 @@ def test_files_that_were_joined_are_read_as_by_players_with_a_warning(tmp_path: 
     """A second WAV file behind the first one is not played by anything."""
     path = recording(tmp_path, "wav")
     path.write_bytes(path.read_bytes() * 2)
-    found = survey(str(path))
+    found = check_recording(str(path))
     assert found.seconds == SECONDS
     assert "behind the end that its header gives" in found.warnings[0]
 
@@ -135,13 +135,13 @@ def test_files_that_were_joined_are_read_as_by_players_with_a_warning(tmp_path: 
 def test_ogg_that_was_cut_off_is_warned_of(tmp_path: Path) -> None:
     """What was recorded live has no end either, so that it is not refused."""
     path = write(tmp_path / "a.ogg", SAMPLES, RATE, "flac")
-    assert survey(str(path)).warnings == ()
+    assert check_recording(str(path)).warnings == ()
     content = path.read_bytes()
     path.write_bytes(content + content)
-    assert survey(str(path)).seconds == 2 * SECONDS
-    assert survey(str(path)).warnings == ()
+    assert check_recording(str(path)).seconds == 2 * SECONDS
+    assert check_recording(str(path)).warnings == ()
     path.write_bytes(content[: len(content) * 2 // 3])
-    assert "not marked as the end" in survey(str(path)).warnings[0]
+    assert "not marked as the end" in check_recording(str(path)).warnings[0]
 
 
 @pytest.mark.parametrize("form", FORMS)

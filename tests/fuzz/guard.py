@@ -26,7 +26,7 @@ from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
 from actors.network.session import Session, SessionOptions
 from actors.rendering.blocks import BlockRequest, load_block
-from jobs.audio.scan import survey
+from jobs.audio.recording import check_recording
 from jobs.clip import read_clip, read_features, read_windows
 
 PNG = Delivery(ImageFormat.PNG, 0, video=False)
@@ -44,7 +44,7 @@ def read_all(path: str) -> str:
     if clip.windows is not None:
         read_windows(clip.windows, clip.window_count, UNET_328)
     if clip.sound is not None:
-        survey(clip.sound)
+        check_recording(clip.sound)
     source = clip.frames if clip.frames is not None else clip.planes
     if source is None:
         raise ValueError("a clip without backgrounds")
@@ -84,7 +84,7 @@ SCENARIOS: dict[str, Callable[[str], str]] = {
     "clip": read_all,
     "decoding": decode_video,
     "features": lambda path: str(read_features(path, UNET_328).shape),
-    "sound": lambda path: str(survey(path).seconds),
+    "sound": lambda path: str(check_recording(path).seconds),
     "model": build_session,
     "python": open_by_python,
     "arrow": open_by_arrow,

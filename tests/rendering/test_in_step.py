@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from actors.core.yuv import to_yuv420
 from actors.rendering.video_segments import SegmentEncoder
-from jobs.audio.scan import survey
+from jobs.audio.recording import check_recording
 from jobs.audio.soundtrack import cut_chunks, sound_chunks
 from jobs.run.mux import join
 
@@ -72,7 +72,7 @@ def render(folder: Path, seconds: int, rate: int, fps: int) -> Path:
     recording, segment, target = folder / "clicks.wav", folder / "segment.mp4", folder / "video.mp4"
     write_clicks(recording, seconds, rate, fps)
     write_flashes(segment, fps)
-    sound = cut_chunks(sound_chunks(survey(str(recording))), 0, seconds * fps, fps)
+    sound = cut_chunks(sound_chunks(check_recording(str(recording))), 0, seconds * fps, fps)
     join(target, [str(segment)] * (seconds // SEGMENT_SECONDS), sound, fps)
     return target
 

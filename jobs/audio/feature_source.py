@@ -1,9 +1,8 @@
-"""Recordings that drive the mouth: what is known of one, and of who shall hear it, before anything is heard."""
+"""Recordings that features are made of: each checked, with its encoder if it has one, before any feature is made."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 from actors.core.choices import AudioSource
 from actors.core.errors import InputError
@@ -13,7 +12,7 @@ from actors.files.digests import content_digest, model_digest, text_digest
 from actors.kinds import kinds_named
 from actors.network.audio_encoder import EncoderTensors, read_encoder
 from actors.network.sandbox import try_encoder
-from jobs.audio.scan import Survey, survey
+from jobs.audio.recording import Recording, check_recording
 
 # Goes up with every change of `jobs.audio.decoding` or `actors.core.mel` that changes features, so that older ones are
 # not taken for new ones.
@@ -21,37 +20,27 @@ FRONT_END = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """A recording that drives the mouth, checked.
+class FeatureSource:
+    """A recording that drives the mouth.
 
     Attributes:
-        found: what was found of the recording; its path is absolute.
+        recording: what was found of it; its path is absolute.
         frames: output frames, one feature row for each.
         key: names what decides the features: every byte of the recording, which of its channels are heard, every byte
-            of who hears them, and the front end.
+            of the encoder, and the front end.
     """
 
-    found: Survey
+    recording: Recording
     frames: int
     key: str
 
     def __len__(self) -> int:
         return self.frames
 
-    @property
-    def recording(self) -> str:
-        """Absolute path of the recording."""
-        return self.found.path
-
-    @property
-    def seconds(self) -> Fraction:
-        """Length of the recording."""
-        return self.found.seconds
-
 
 @dataclass(frozen=True, slots=True)
-class Speech(Recorded):
-    """A recording and the encoder that shall hear it, both checked.
+class EncoderSource(FeatureSource):
+    """A recording and the encoder that makes its features.
 
     Attributes:
         encoder: absolute path of the encoder.
@@ -79,79 +68,82 @@ def encoders_kind(name: str | None) -> ModelKind:
     return kinds[0]
 
 
-def read_recorded(recording: str, kind: ModelKind) -> Recorded:
-    """Checks a recording that a network hears by itself; decodes all of it once.
+def read_mel_source(path: str, kind: ModelKind, *, with_powers: bool = False) -> FeatureSource:
+    """Checks a recording whose mel windows a network takes.
 
     Args:
-        recording: see `jobs.audio.decoding.decoded`.
+        path: see `jobs.audio.decoding.decoded`.
         kind: the network.
+        with_powers: see `check_recording`.
 
     Raises:
         InputError: it cannot be used, or is shorter than a frame.
     """
-    found = survey(storage.resolve(recording))
-    return Recorded(found, _frames(found, kind), _key(found, kind, "mel"))
+    recording = check_recording(storage.resolve(path), with_powers=with_powers)
+    return FeatureSource(recording, _frames(recording, kind), _key(recording, kind, "mel"))
 
 
-def read_speech(recording: str, encoder: str, kind: ModelKind) -> Speech:
-    """Checks a recording and an encoder; decodes the whole recording once.
+def read_encoder_source(path: str, encoder: str, kind: ModelKind, *, with_powers: bool = False) -> EncoderSource:
+    """Checks a recording and an encoder.
 
     Args:
-        recording: see `jobs.audio.decoding.decoded`.
+        path: of the recording, see `jobs.audio.decoding.decoded`.
         encoder: an ONNX file, see `actors.network.audio_encoder.read_encoder`.
         kind: the network that the features are for.
+        with_powers: see `check_recording`.
 
     Raises:
         InputError: one of them cannot be used, or the sound is shorter than a frame.
     """
-    recording, encoder = storage.resolve(recording), storage.absolute(encoder)
+    path, encoder = storage.resolve(path), storage.absolute(encoder)
     if kind.audio_source is not AudioSource.ENCODER:
         fix = "leave --encoder out" if kind.audio_source is AudioSource.MEL else "give --features instead"
         raise InputError("--encoder", f"{kind.name} does not take features of an encoder of mel windows", fix)
     tensors = read_encoder(encoder)
     if not tensors.bounded:
         try_encoder(encoder, tensors)
-    found = survey(recording)
-    key = _key(found, kind, model_digest(encoder, tensors.external))
-    return Speech(found, _frames(found, kind), key, encoder, tensors)
+    recording = check_recording(path, with_powers=with_powers)
+    key = _key(recording, kind, model_digest(encoder, tensors.external))
+    return EncoderSource(recording, _frames(recording, kind), key, encoder, tensors)
 
 
-def read_shown(recording: str, rows: int, kind: ModelKind) -> Survey:
-    """Checks a recording that is shown beside features, or tells silence; decodes the whole recording once.
+def read_sound(path: str, rows: int, kind: ModelKind, *, with_powers: bool = False) -> Recording:
+    """Checks a recording that is shown beside features, or tells silence.
 
     Args:
-        recording: see `jobs.audio.decoding.decoded`.
+        path: see `jobs.audio.decoding.decoded`.
         rows: of the features.
         kind: the network that they are for.
+        with_powers: see `check_recording`.
 
     Raises:
         InputError: it cannot be used, or differs in length from the features by more than a second.
     """
-    found = survey(storage.resolve(recording))
-    seconds, expected = float(found.seconds), rows / kind.fps
+    recording = check_recording(storage.resolve(path), with_powers=with_powers)
+    seconds, expected = float(recording.seconds), rows / kind.fps
     if abs(seconds - expected) > 1:
         raise InputError(
-            found.path,
+            recording.path,
             f"lasts {seconds:.2f} s, the features beside it {expected:.2f} s",
             "give features of this recording" + (", or --encoder" if kind.audio_source is AudioSource.ENCODER else ""),
         )
-    return found
+    return recording
 
 
-def _frames(found: Survey, kind: ModelKind) -> int:
+def _frames(recording: Recording, kind: ModelKind) -> int:
     """How many output frames a recording has."""
-    if found.seconds * kind.fps < 1:
+    if recording.seconds * kind.fps < 1:
         raise InputError(
-            found.path,
-            f"lasts {float(found.seconds) * 1e3:.1f} ms, less than a frame",
+            recording.path,
+            f"lasts {float(recording.seconds) * 1e3:.1f} ms, less than a frame",
             f"give at least {1000 / kind.fps:g} ms of sound",
         )
-    return round(found.seconds * kind.fps)
+    return round(recording.seconds * kind.fps)
 
 
-def _key(found: Survey, kind: ModelKind, listener: str) -> str:
-    decides: tuple[object, ...] = (FRONT_END, kind.fps, content_digest(found.path), listener)
+def _key(recording: Recording, kind: ModelKind, encoder: str) -> str:
+    decides: tuple[object, ...] = (FRONT_END, kind.fps, content_digest(recording.path), encoder)
     # What was heard by the first front end as well keeps the key that it had there.
-    if found.channels is not None or found.spliced:
-        decides = (*decides, found.channels, found.spliced)
+    if recording.channels is not None or recording.spliced:
+        decides = (*decides, recording.channels, recording.spliced)
     return text_digest(repr(decides))[:32]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import wave
 from fractions import Fraction
 from pathlib import Path
+from unittest.mock import Mock
 
 import av
 import in_process
@@ -17,12 +18,13 @@ from sounds import write
 
 from actors.core.errors import InputError
 from actors.core.mel import RATE
+from actors.core.voice_activity import hop_powers
 from actors.files.digests import content_digest, text_digest
 from actors.kinds import kinds_named
 from jobs.audio.decoding import mono
-from jobs.audio.scan import survey
+from jobs.audio.feature_source import read_mel_source
+from jobs.audio.recording import check_recording
 from jobs.audio.soundtrack import sound_chunks
-from jobs.audio.source import read_recorded
 
 Samples = NDArray[np.float32]
 
@@ -43,14 +45,14 @@ def test_samples_that_are_no_sound_are_found_with_their_time(tmp_path: Path, bad
     samples[1, 20_000] = bad
     path = write(tmp_path / "a.wav", samples, RATE, "pcm_f32le")
     with pytest.raises(InputError, match=r"(not finite numbers|as large as .*) \(after 1\.\d\d s\)"):
-        survey(str(path))
+        check_recording(str(path))
 
 
 def test_numbers_of_another_scale_are_warned_of(tmp_path: Path) -> None:
     """Floats that hold 16 bit numbers, as arrays are often saved."""
-    (warning,) = survey(str(write(tmp_path / "a.wav", 32767 * tone(1.0)[None], RATE, "pcm_f32le"))).warnings
+    (warning,) = check_recording(str(write(tmp_path / "a.wav", 32767 * tone(1.0)[None], RATE, "pcm_f32le"))).warnings
     assert "reach 9830" in warning
-    assert survey(str(write(tmp_path / "b.wav", 4 * tone(1.0)[None], RATE, "pcm_f32le"))).warnings == ()
+    assert check_recording(str(write(tmp_path / "b.wav", 4 * tone(1.0)[None], RATE, "pcm_f32le"))).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_what_is_heard_is_as_loud_as_the_voice_and_the_video_keeps_its_sides(
 ) -> None:
     voice = tone(2.0, 48_000)
     path = write(tmp_path / "a.flac", np.stack([gain * voice for gain in gains]), 48_000, "flac", layout)
-    found = survey(str(path))
+    found = check_recording(str(path))
     assert len(found.warnings) == 1
     assert found.channels is not None
     sound = np.concatenate(list(mono(str(path), RATE, found.channels)))
@@ -100,7 +102,7 @@ def test_channels_of_unusual_places_can_be_shown(tmp_path: Path, mask: int) -> N
     """Of most FFmpeg does not know how to mix them; that used to be found once all frames were rendered."""
     count = mask.bit_count()
     path = write_masked(tmp_path / "a.wav", mask, np.stack([tone(0.5) * (1 + channel) / 9 for channel in range(count)]))
-    shown = np.concatenate(list(sound_chunks(survey(str(path)))), axis=1)
+    shown = np.concatenate(list(sound_chunks(check_recording(str(path)))), axis=1)
     assert shown.shape in {(1, 24_000), (2, 24_000)}
     assert shown.any()
 
@@ -112,7 +114,7 @@ def test_no_channel_without_a_name_is_left_out_of_the_video(tmp_path: Path, coun
         samples = np.zeros((count, RATE), np.float32)
         samples[voice] = tone(1.0)
         path = write(tmp_path / f"{voice}.wav", samples, RATE, "pcm_s16le", f"{count} channels")
-        shown = np.concatenate(list(sound_chunks(survey(str(path)))), axis=1)
+        shown = np.concatenate(list(sound_chunks(check_recording(str(path)))), axis=1)
         assert abs(level(shown[0]) - level(tone(1.0))) < 0.1
 
 
@@ -127,7 +129,7 @@ def test_ambisonic_sound_is_heard_and_shown(tmp_path: Path) -> None:
             frame.sample_rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    found = survey(str(path))
+    found = check_recording(str(path))
     assert found.channels == (0,)
     shown = np.concatenate(list(sound_chunks(found)), axis=1)
     assert len(shown) == 1
@@ -142,17 +144,34 @@ def test_what_is_heard_otherwise_than_before_has_another_key(tmp_path: Path) -> 
         return text_digest(repr((1, kind.fps, content_digest(str(path)), "mel")))[:32]
 
     even = write(tmp_path / "even.wav", np.stack([tone(1.0), tone(1.0)]), RATE, "pcm_s16le")
-    assert read_recorded(str(even), kind).key == before(even)
+    assert read_mel_source(str(even), kind).key == before(even)
     opposed = write(tmp_path / "opposed.wav", np.stack([tone(1.0), -tone(1.0)]), RATE, "pcm_s16le")
-    assert read_recorded(str(opposed), kind).key != before(opposed)
+    assert read_mel_source(str(opposed), kind).key != before(opposed)
     longer = write(tmp_path / "longer.wav", tone(40.0)[None], RATE, "pcm_s16le")
     content = bytearray(longer.read_bytes())
     start = content.index(b"data") + 4
     content[start : start + 4] = content[4:8] = (1_000_000).to_bytes(4, "little")
     longer.write_bytes(content)
-    found = read_recorded(str(longer), kind)
-    assert found.found.seconds == 40
+    found = read_mel_source(str(longer), kind)
+    assert found.recording.seconds == 40
     assert found.key != before(longer)
+
+
+@pytest.mark.parametrize(
+    ("rate", "gains", "passes"), [(RATE, (1,), 1), (44_100, (1, 0.5), 1), (44_100, (1, -1), 2), (48_000, (0, 1), 2)]
+)
+def test_powers_cost_no_other_pass_where_all_channels_are_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int, gains: tuple[float, ...], passes: int
+) -> None:
+    path = str(write(tmp_path / "a.flac", np.stack([gain * tone(2.7, rate) for gain in gains]), rate, "flac"))
+    opening = Mock(side_effect=av.open)
+    monkeypatch.setattr("av.open", opening)
+    recording = check_recording(path, with_powers=True)
+    assert opening.call_count == passes
+    assert recording.powers is not None
+    assert np.array_equal(recording.powers, hop_powers(mono(path, RATE, recording.channels)))
+    assert recording == check_recording(path)
+    assert check_recording(path).powers is None
 
 
 def bad_recording(clip: SmallClip, folder: Path) -> Path:
