@@ -37,9 +37,15 @@ def one_line(text: str, longest: int = LONGEST) -> str:
     return f"{plain[:half]}...{plain[-half:]}"
 
 
-def error_text(error: BaseException) -> str:
-    """What an error of another program's says, on one line; its class where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+def error_text(error: BaseException, longest: int | None = None) -> str:
+    """What an error of another program's says, on one line; its class where it says nothing.
+
+    Args:
+        error: the error.
+        longest: characters; of a longer text the end is left out.
+    """
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if longest is None or len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 class InputError(Exception):

@@ -16,7 +16,7 @@ from jobs.benchmark.matrix import JPEG_QUALITY, Output, System
 from jobs.benchmark.measurement import Answer, Assignment
 from jobs.benchmark.networks import RegimeNetwork
 from jobs.benchmark.subprocesses import run_process
-from jobs.cluster.program_files import own_command
+from jobs.cluster.program_files import program_command
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Runner:
                 flags |= {"gpus-per-worker": f"{1 / setting.workers:.4f}"}
         words = [word for flag, value in flags.items() for word in (f"--{flag}", value)]
         video = ["--video"] if output is Output.VIDEO else []
-        return [*own_command(), "composite", self.material.clip, *words, *video]
+        return [*program_command(), "composite", self.material.clip, *words, *video]
 
     def _start(self, command: list[str], read: Callable[[str], Answer]) -> Answer:
         ended = run_process(command, self.scratch, self.limit)

@@ -10,10 +10,10 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.errors import InputError
+from actors.core.errors import InputError, error_text
 from actors.core.kind import ModelKind
 from actors.files import storage
-from jobs.clip.files import exactly, file_at, one_line, readable
+from jobs.clip.files import exactly, file_at, readable
 
 # The format allows 64 KiB; a header of plain numbers takes 128 bytes.
 _HEADER_LIMIT = 1 << 16
@@ -99,7 +99,7 @@ def _header(head: bytes, path: str) -> tuple[tuple[int, ...], bool, np.dtype[np.
         MemoryError,
         OverflowError,
     ) as error:
-        raise InputError(path, f"not a .npy file of numbers ({one_line(error)})", _SAVE) from error
+        raise InputError(path, f"not a .npy file of numbers ({error_text(error)})", _SAVE) from error
     if dtype.hasobject:
         raise InputError(path, "holds pickled Python objects, which are never read", _SAVE)
     if not all(isinstance(side, int) and not isinstance(side, bool) and 0 <= side < _LARGEST for side in shape):

@@ -18,7 +18,6 @@ from actors.files import storage
 # larger file could take many gigabytes.
 JSON_LIMIT = 256 << 20
 Model = TypeVar("Model", bound=BaseModel)
-_LINE_LIMIT = 200
 _SHOW_LIMIT = 80
 
 
@@ -30,13 +29,7 @@ def readable(path: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise InputError(path, "no such file", "check the path") from error
     except (OSError, ArrowException) as error:
-        raise InputError(path, f"cannot be read ({one_line(error)})", "check the path and its permissions") from error
-
-
-def one_line(error: BaseException) -> str:
-    """The text of a foreign error on one line of bounded length."""
-    text = error_text(error)
-    return text if len(text) <= _LINE_LIMIT else text[: _LINE_LIMIT - 3] + "..."
+        raise InputError(path, f"cannot be read ({error_text(error)})", "check the path and its permissions") from error
 
 
 def show(value: object) -> str:
@@ -147,7 +140,7 @@ def parse_json(data: bytes, path: str) -> object:
     try:
         value: object = json.loads(data, parse_constant=refuse, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
-        raise InputError(path, f"not valid JSON ({one_line(error)})", "export the file again") from error
+        raise InputError(path, f"not valid JSON ({error_text(error)})", "export the file again") from error
     return value
 
 
@@ -162,4 +155,4 @@ def validated(model: type[Model], data: bytes, path: str, fix: str) -> Model:
     except ValidationError as error:
         first = error.errors()[0]
         where = show(".".join(str(part) for part in first["loc"])) if first["loc"] else "the whole"
-        raise InputError(path, one_line(ValueError(f"{where}: {first['msg']}")), fix) from error
+        raise InputError(path, error_text(ValueError(f"{where}: {first['msg']}")), fix) from error

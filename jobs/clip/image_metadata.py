@@ -10,11 +10,11 @@ from typing import IO
 
 from PIL import Image, UnidentifiedImageError
 
-from actors.core.errors import InputError
+from actors.core.errors import InputError, error_text
 from actors.core.picture_metadata import FRAME_DEPTH, Picture
 from actors.files import storage
 from jobs.clip.ffmpeg_commands import TONE_MAP_STILL, still_conversion
-from jobs.clip.files import one_line, readable
+from jobs.clip.files import readable
 from jobs.clip.notes import Notes
 from jobs.clip.video_metadata import HDR, PRIMARIES, READ_TRANSFERS, TRANSFERS
 
@@ -75,7 +75,7 @@ def look_at_image(path: str) -> ImageLook:
                 if image.format == "PNG":
                     picture = _with_code_points(picture, file)
         except (*_DAMAGED, Image.DecompressionBombError) as error:
-            reason = "not a known image" if isinstance(error, UnidentifiedImageError) else one_line(error)
+            reason = "not a known image" if isinstance(error, UnidentifiedImageError) else error_text(error)
             raise InputError(path, f"not a readable image ({reason})", "extract or copy this frame again") from error
     if several > 1:
         raise InputError(path, f"is an animation of {several} pictures", "write each of them as a numbered image")

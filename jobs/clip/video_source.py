@@ -14,14 +14,14 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from actors.core.clip import VideoFrames
-from actors.core.errors import InputError
+from actors.core.errors import InputError, error_text
 from actors.core.picture_metadata import HDR_NUMBERS
 from actors.files import storage
 from actors.files.media_tracks import chosen, others_start
 from actors.rendering.video_frames import CONTAINERS
 from jobs.clip.demuxing import COPY_AGAIN, decoded_frames, decoded_order, list_packets
 from jobs.clip.ffmpeg_commands import TONE_MAP, conversion, reencoded
-from jobs.clip.files import file_at, files_in, one_line, readable
+from jobs.clip.files import file_at, files_in, readable
 from jobs.clip.truncation import missing_bytes
 from jobs.clip.unread_containers import HEAD_BYTES, foreign, refusal
 from jobs.clip.video_metadata import look, require_readable
@@ -129,7 +129,7 @@ def _opened(file: IO[bytes], path: str) -> Iterator[tuple[av.container.InputCont
                 raise InputError(path, "its only picture is a cover, not a video", reencoded(path))
             yield container, stream
     except av.error.FFmpegError as error:
-        reason = one_line(error) if error.strerror is None else error.strerror
+        reason = error_text(error) if error.strerror is None else error.strerror
         raise InputError(path, f"not a readable video ({reason})", f"{COPY_AGAIN}, or {reencoded(path)}") from error
 
 

@@ -6,12 +6,12 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import psutil
 import ray
@@ -20,15 +20,17 @@ from ray._private import ray_constants
 from ray.autoscaler.sdk import request_resources
 from rich.console import Console
 
-from actors.core.errors import InputError, StoppedError
+from actors.core.errors import InputError, StoppedError, error_text
 from jobs.cluster.address import Gcs, Target, check_cluster, find_cluster, read_target
 from jobs.cluster.auth_token import MODE, close_token, private_token
-from jobs.cluster.local_ray import loopback, one_line, start_here
+from jobs.cluster.local_ray import loopback, start_ray
 from jobs.cluster.program_files import job_config
-from jobs.cluster.ray_thread import WATCH_SECONDS, RayHold, kept, watched
+from jobs.cluster.ray_thread import WATCH_SECONDS, RayConnection, connected, watched
 from jobs.console import say
 from jobs.process.temporary_folders import ray_folder
 from jobs.process.time_limits import within
+
+T = TypeVar("T")
 
 JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 
@@ -80,22 +82,22 @@ class Cluster:
     """The cluster that this process has joined.
 
     Args:
-        own: whether it was started by this process, for itself.
-        hold: knows whether it is still there.
+        started_here: whether this process started it, for itself alone.
+        connection: whether it is still there.
     """
 
-    def __init__(self, hold: RayHold, *, own: bool) -> None:
-        self.own = own
-        self._hold = hold
+    def __init__(self, connection: RayConnection, *, started_here: bool) -> None:
+        self.started_here = started_here
+        self._connection = connection
 
     @property
     def lost(self) -> StoppedError | None:
         """Why it is no more, or ``None``."""
-        return self._hold.lost
+        return self._connection.lost
 
     def hurry(self) -> None:
         """Lets nobody wait for Ray's leave any more."""
-        self._hold.hurry = True
+        self._connection.hurry = True
 
     def resources(self) -> ClusterResources:
         """What the live nodes have now.
@@ -105,13 +107,7 @@ class Cluster:
         """
         if self.lost is not None:
             raise self.lost
-        try:
-            alive: list[dict[str, Any]] = within(ASK_SECONDS, ray.nodes)
-        except TimeoutError as error:
-            # So that nobody waits for its leave either.
-            self._hold.lost = self.lost or _silence("the cluster", ASK_SECONDS)
-            raise self._hold.lost from error
-        nodes = {node["NodeID"]: node["Resources"] for node in alive if node["Alive"]}
+        nodes = {node["NodeID"]: node["Resources"] for node in self._ask(ray.nodes) if node["Alive"]}
         rendering = {name: has for name, has in nodes.items() if has.get("CPU", 0) or has.get("GPU", 0)}
         stores = [has.get("object_store_memory", 0) for has in (rendering or nodes).values()]
         return ClusterResources(
@@ -132,11 +128,7 @@ class Cluster:
         """
         say(console, "waiting for a node that can render: the cluster has none yet")
         until = time.monotonic() + seconds
-        try:
-            within(ASK_SECONDS, partial(request_resources, num_cpus=1))
-        except TimeoutError as error:
-            self._hold.lost = self.lost or _silence("the cluster", ASK_SECONDS)
-            raise self._hold.lost from error
+        self._ask(partial(request_resources, num_cpus=1))
         try:
             while not (found := self.resources()).rendering:
                 if time.monotonic() > until:
@@ -149,6 +141,18 @@ class Cluster:
             with suppress(TimeoutError):
                 within(ASK_SECONDS, partial(request_resources, num_cpus=0))
         return found
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """What the cluster answers; one that does not answer counts as lost, so that leaving it takes no time either.
+
+        Raises:
+            StoppedError: it does not answer.
+        """
+        try:
+            return within(ASK_SECONDS, question)
+        except TimeoutError as error:
+            self._connection.lost = self.lost or _silence("the cluster", ASK_SECONDS)
+            raise self._connection.lost from error
 
 
 def inside_job() -> bool:
@@ -186,25 +190,25 @@ def connect(address: str | None, package: ModuleType | None, console: Console) -
         say(console, f"warning: {note}", style="yellow")
     # Ray prints before it reads the level that it is given.
     logging.getLogger("ray").setLevel(logging.ERROR)
-    with _own() if target.address == "local" else _others(target, package) as cluster:
+    with _local_cluster() if target.address == "local" else _remote_cluster(target, package) as cluster:
         yield cluster
 
 
 @contextmanager
-def _own() -> Iterator[Cluster]:
+def _local_cluster() -> Iterator[Cluster]:
     """A cluster of this process alone."""
-    servers = _OwnServers()
+    servers = _LocalServers()
     with (
         ray_folder(LONGEST_SOCKET - len(f"/{SESSION}")) as folder,
         _environment({ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR: "0", **private_token(folder)}),
         loopback(),
-        kept(partial(start_here, folder), servers.problem, servers.problem, folder) as hold,
+        connected(partial(start_ray, folder), servers.problem, servers.problem, folder) as connection,
     ):
-        yield Cluster(hold, own=True)
+        yield Cluster(connection, started_here=True)
 
 
 @contextmanager
-def _others(target: Target, package: ModuleType | None) -> Iterator[Cluster]:
+def _remote_cluster(target: Target, package: ModuleType | None) -> Iterator[Cluster]:
     """Somebody's cluster."""
     until = time.monotonic() + JOIN_SECONDS
     problem = f"the cluster there could not be joined within {JOIN_SECONDS:g} s"
@@ -213,9 +217,11 @@ def _others(target: Target, package: ModuleType | None) -> Iterator[Cluster]:
         late = InputError(target.asked, problem, "check it by `ray status`")
         start = partial(_join, target, None if inside_job() else package)
         with closing(check_cluster(target)) as gcs:
-            servers = _OthersServers(target.address, gcs)
-            with kept(start, lambda: late if time.monotonic() > until else None, servers.problem, None) as hold:
-                yield Cluster(hold, own=False)
+            servers = _HeadServer(target.address, gcs)
+            with connected(
+                start, lambda: late if time.monotonic() > until else None, servers.problem, None
+            ) as connection:
+                yield Cluster(connection, started_here=False)
 
 
 @contextmanager
@@ -232,9 +238,9 @@ def _initialised(target: Target) -> Iterator[Cluster]:
             f"this program has called ray.init and is connected to {there}",
             "leave it out, or call ray.shutdown first",
         )
-    hold = RayHold()
-    with closing(Gcs(there)) as gcs, watched(hold, _OthersServers(there, gcs).problem):
-        yield Cluster(hold, own=False)
+    connection = RayConnection()
+    with closing(Gcs(there)) as gcs, watched(connection, _HeadServer(there, gcs).problem):
+        yield Cluster(connection, started_here=False)
 
 
 def _join(target: Target, package: ModuleType | None) -> None:
@@ -247,7 +253,7 @@ def _join(target: Target, package: ModuleType | None) -> None:
             log_to_driver=False,
         )
     except Exception as error:  # as above
-        problem = f"no Ray cluster could be joined ({one_line(error)})"
+        problem = f"no Ray cluster could be joined ({error_text(error)})"
         raise InputError(target.asked, problem, "check it by `ray status`") from error
 
 
@@ -293,19 +299,19 @@ def _allow_files() -> None:
         )
 
 
-class _OwnServers:
+class _LocalServers:
     """Ray's servers among the processes that this one has started."""
 
     def __init__(self) -> None:
         self._seen: dict[int, psutil.Process] = {}
         # Made before Ray starts: what runs by then belongs to the program that calls us.
-        self._others = {child.pid for child in psutil.Process().children()}
+        self._earlier = {child.pid for child in psutil.Process().children()}
 
     def problem(self) -> StoppedError | None:
         """Which of them died."""
         if len(self._seen) < len(SERVERS):
             # Those seen before stay: what has died is listed no more.
-            children = [child for child in psutil.Process().children() if child.pid not in self._others]
+            children = [child for child in psutil.Process().children() if child.pid not in self._earlier]
             self._seen |= {child.pid: child for child in children if _name(child) in SERVERS}
         for server in self._seen.values():
             if _is_gone(server):
@@ -315,7 +321,7 @@ class _OwnServers:
         return None
 
 
-class _OthersServers:
+class _HeadServer:
     """The head of a cluster that others run; it may be away for a while, as when it is started anew."""
 
     def __init__(self, address: str, gcs: Gcs) -> None:

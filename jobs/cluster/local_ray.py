@@ -21,12 +21,15 @@ from jobs.cluster.program_files import job_config
 
 # By itself Ray ends a process that has been idle for a second: those that have loaded backgrounds, just when workers
 # begin to render. That takes a fifth of a second of a core, and starting one for the next block twice as much.
-OWN_SYSTEM = {"idle_worker_killing_time_threshold_ms": 20_000}
+SYSTEM_CONFIG = {"idle_worker_killing_time_threshold_ms": 20_000}
 
 POLL_SECONDS = 0.02
 
+# Characters of what Ray says that a line about a stop holds.
+LONGEST_MESSAGE = 300
 
-def start_here(folder: Path) -> None:
+
+def start_ray(folder: Path) -> None:
     """Starts Ray with its session in a folder, and with ports that nobody else wants.
 
     Raises:
@@ -45,15 +48,12 @@ def start_here(folder: Path) -> None:
                 logging_level=logging.ERROR,
                 log_to_driver=False,
                 _temp_dir=str(folder / "r"),
-                _system_config=OWN_SYSTEM,
+                _system_config=SYSTEM_CONFIG,
             )
         except Exception as error:  # Ray raises whatever went wrong, down to a plain Exception for a time-out
-            raise StoppedError(f"Ray could not be started ({one_line(error)})", "mend it and run again") from error
-
-
-def one_line(error: Exception) -> str:
-    """The beginning of what Ray says."""
-    return error_text(error)[:300]
+            raise StoppedError(
+                f"Ray could not be started ({error_text(error, LONGEST_MESSAGE)})", "mend it and run again"
+            ) from error
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def wait_for_resources(cluster: Cluster, wanted: DeviceChoice, wait: float, cons
     return resources
 
 
-def choose_device(wanted: DeviceChoice, resources: ClusterResources, *, own_cluster: bool) -> ChosenDevice:
+def choose_device(wanted: DeviceChoice, resources: ClusterResources, *, started_here: bool) -> ChosenDevice:
     """Decides between CUDA and CPU; by itself for a cluster that has a node which renders.
 
     Raises:
@@ -89,7 +89,7 @@ def choose_device(wanted: DeviceChoice, resources: ClusterResources, *, own_clus
     if wanted is DeviceChoice.CPU:
         return ChosenDevice(CPU, ASKED_FOR)
     if wanted is DeviceChoice.CUDA:
-        if own_cluster and not resources.gpus:
+        if started_here and not resources.gpus:
             raise InputError("--device cuda", "Ray finds no GPU on this machine", "use --device cpu, or a GPU machine")
         return ChosenDevice(CUDA, ASKED_FOR)
     if resources.gpus:

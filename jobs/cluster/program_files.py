@@ -14,16 +14,16 @@ from actors.core.errors import StoppedError
 from actors.files.digests import code_digest
 
 # A process has to be started for the question.
-PROOF_SECONDS = 60.0
+CHECK_SECONDS = 60.0
 
 
 @cache
-def own_digest() -> str:
+def program_digest() -> str:
     """The driver's `code_digest`, as it was when first asked: before Ray starts to unpack anything."""
     return code_digest()
 
 
-def own_command() -> list[str]:
+def program_command() -> list[str]:
     """The program and its first arguments that run this command line in a process of its own."""
     return [sys.executable, "-P", str(_root() / "mouthpiece.py")]
 
@@ -37,7 +37,7 @@ def job_config(*, shipped: bool) -> JobConfig:
     Args:
         shipped: whether Ray brings the package to the workers; else they look first where the driver found it.
     """
-    own_digest()
+    program_digest()
     return _Literal(_py_driver_sys_path=[] if shipped else [str(_root())])
 
 
@@ -71,7 +71,7 @@ def check_workers() -> None:
         ours = source.is_file() and 'PROGRAM = "mouthpiece"' in source.read_text(errors="replace")
         return socket.gethostname(), where, ours
 
-    node, where, ours = ray.get(ray.remote(num_cpus=0)(look).remote(), timeout=PROOF_SECONDS)
+    node, where, ours = ray.get(ray.remote(num_cpus=0)(look).remote(), timeout=CHECK_SECONDS)
     if not where:
         raise StoppedError(f"node {node} has no mouthpiece", "install it there, and run the same command again")
     if not ours:

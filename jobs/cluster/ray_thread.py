@@ -35,7 +35,7 @@ LEAVE_SECONDS, FLEE_SECONDS = 30.0, 2.5
 POKE = signal.SIGUSR2
 
 
-class RayHold:
+class RayConnection:
     """A Ray that this process is connected to.
 
     Attributes:
@@ -49,9 +49,9 @@ class RayHold:
 
 
 @contextmanager
-def kept(
+def connected(
     start: Callable[[], None], starting: Callable[[], Exception | None], running: Problem, folder: Path | None
-) -> Iterator[RayHold]:
+) -> Iterator[RayConnection]:
     """Starts or joins Ray, and leaves it in the end.
 
     Args:
@@ -63,23 +63,23 @@ def kept(
     Raises:
         Exception: what `start` raises, or a problem.
     """
-    keeper = _Keeper(start)
-    keeper.start()
-    hold = RayHold()
+    thread = _RayThread(start)
+    thread.start()
+    connection = RayConnection()
     calm = False
     try:
-        keeper.wait(starting)
-        with watched(hold, running):
-            yield hold
-        calm = hold.lost is None and not hold.hurry
+        thread.wait(starting)
+        with watched(connection, running):
+            yield connection
+        calm = connection.lost is None and not connection.hurry
     except Exception:
-        calm = hold.lost is None and keeper.failure is None and keeper.started.is_set()
+        calm = connection.lost is None and thread.failure is None and thread.started.is_set()
         raise
     finally:
-        keeper.leave(LEAVE_SECONDS if calm else FLEE_SECONDS, folder)
+        thread.leave(LEAVE_SECONDS if calm else FLEE_SECONDS, folder)
 
 
-class _Keeper(threading.Thread):
+class _RayThread(threading.Thread):
     """The thread; it lives for as long as Ray does, because Ray's processes end with the thread that started them."""
 
     def __init__(self, start: Callable[[], None]) -> None:
@@ -134,7 +134,7 @@ def _processes(folder: Path) -> list[psutil.Process]:
 
 
 @contextmanager
-def watched(hold: RayHold, problem: Problem) -> Iterator[None]:
+def watched(connection: RayConnection, problem: Problem) -> Iterator[None]:
     """Looks after Ray while the block runs.
 
     Raises:
@@ -148,7 +148,7 @@ def watched(hold: RayHold, problem: Problem) -> Iterator[None]:
             found = problem()
             if found is None:
                 continue
-            hold.lost = hold.lost or found
+            connection.lost = connection.lost or found
             if main and not done.is_set():
                 _thread.interrupt_main(POKE)
             return
@@ -159,8 +159,8 @@ def watched(hold: RayHold, problem: Problem) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        if hold.lost is not None:
-            raise hold.lost from error
+        if connection.lost is not None:
+            raise connection.lost from error
         raise
     finally:
         done.set()

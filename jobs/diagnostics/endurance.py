@@ -18,7 +18,7 @@ from rich.console import Console
 from actors.core.errors import ExitCode, StoppedError
 from actors.files.run_folder import RunFolder
 from jobs.cluster.connection import connect
-from jobs.cluster.program_files import own_command
+from jobs.cluster.program_files import program_command
 from jobs.console import say
 from jobs.run.folder import clear
 from jobs.run.verification import verify_run
@@ -80,7 +80,7 @@ def soak(
     rng = random.Random(seed)  # noqa: S311 - victims need no secrecy
     with connect("local", None, console):
         address = ray.get_runtime_context().gcs_address
-        command = [*own_command(), "composite", str(clip), "--model", str(model), "--format", "jpg"]
+        command = [*program_command(), "composite", str(clip), "--model", str(model), "--format", "jpg"]
         command += ["--device", "cpu", "--address", address]
         undisturbed = folder / "undisturbed"
         clear(RunFolder.at(undisturbed))

@@ -13,7 +13,7 @@ from actors.files.run_folder import RunFolder
 from actors.rendering.blocks import BlockRequest, FaceRequest
 from actors.rendering.worker_config import ClipConfig, NetworkConfig
 from jobs.cluster.placement import Placement
-from jobs.cluster.program_files import own_digest
+from jobs.cluster.program_files import program_digest
 from jobs.inputs.inputs import Inputs, sources
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.block_plan import BlockPlan
@@ -71,7 +71,7 @@ class RenderPlan:
             ready_planes=inputs.clip.frames is None,
             faces=self.preparation.faces,
             check=self._model_check,
-            code=own_digest(),
+            code=program_digest(),
         )
 
     def clip(self, audio: AudioTrack) -> ClipConfig:
@@ -143,7 +143,7 @@ class RenderPlan:
             parsing=None if inputs.parsing is None else inputs.parsing.part(start, stop),
             keep_originals=inputs.opacities is not None,
             faces=faces,
-            code=own_digest(),
+            code=program_digest(),
         )
 
 

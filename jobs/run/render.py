@@ -16,13 +16,14 @@ from rich.console import Console
 import actors
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Device, ImageFormat, Precision
-from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError
+from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError, error_text
 from actors.files import storage
 from actors.files.run_folder import RunFolder
 from actors.network.audio_encoder import EncoderConfig
 from jobs.audio.feature_making import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.audio.feature_source import EncoderSource
 from jobs.cluster.connection import Cluster, ClusterResources, connect
+from jobs.cluster.local_ray import LONGEST_MESSAGE
 from jobs.cluster.placement import (
     CPU,
     CUDA,
@@ -191,7 +192,7 @@ class _Run:
         if self._before is not None and self._options.device is DeviceChoice.AUTO:
             choice = ChosenDevice(str(self._before.identity.get("device", CPU)), "as the run in this folder began")
         else:
-            choice = choose_device(self._options.device, there, own_cluster=cluster.own)
+            choice = choose_device(self._options.device, there, started_here=cluster.started_here)
         try:
             return self._attempt(cluster, there, choice)
         except NoCudaError as error:
@@ -231,9 +232,8 @@ class _Run:
             outcome.error = cluster.lost or error
         # Before OSError, which some of Ray's are as well.
         except ray.exceptions.RayError as error:
-            outcome.error = cluster.lost or StoppedError(
-                f"Ray failed ({' '.join(str(error).split())[:300]})", "then run again"
-            )
+            said = error_text(error, LONGEST_MESSAGE)
+            outcome.error = cluster.lost or StoppedError(f"Ray failed ({said})", "then run again")
         except OSError as error:
             outcome.error = _unwritable(error)
         if outcome.scheduler is None and outcome.error is not None:

@@ -62,4 +62,4 @@ def cause(reason: str) -> str:
 def account(error: Exception) -> str:
     """All that an error of Ray's says, on one line."""
     cause = getattr(error, "cause", None) or error
-    return f"{type(cause).__name__}: {error_text(cause)[:LONGEST_RECORDED]}"
+    return f"{type(cause).__name__}: {error_text(cause, LONGEST_RECORDED)}"

@@ -43,7 +43,7 @@ clusters = st.builds(
     ],
 )
 def test_the_device(wanted: DeviceChoice, resources: ClusterResources, provider: str) -> None:
-    choice = choose_device(wanted, resources, own_cluster=False)
+    choice = choose_device(wanted, resources, started_here=False)
     assert choice.provider == provider
     assert choice.reason
     assert "\n" not in choice.reason
@@ -51,11 +51,11 @@ def test_the_device(wanted: DeviceChoice, resources: ClusterResources, provider:
 
 def test_cuda_without_a_gpu_is_refused_where_none_can_come() -> None:
     with pytest.raises(InputError) as caught:
-        choose_device(DeviceChoice.CUDA, LAPTOP, own_cluster=True)
+        choose_device(DeviceChoice.CUDA, LAPTOP, started_here=True)
     assert caught.value.subject == "--device cuda"
     assert "--device cpu" in caught.value.fix
     # An autoscaling cluster may still bring one.
-    assert choose_device(DeviceChoice.CUDA, LAPTOP, own_cluster=False).provider == CUDA
+    assert choose_device(DeviceChoice.CUDA, LAPTOP, started_here=False).provider == CUDA
 
 
 @pytest.mark.parametrize(

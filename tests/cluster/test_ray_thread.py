@@ -11,19 +11,19 @@ import pytest
 
 import jobs.cluster.ray_thread
 from actors.core.errors import StoppedError
-from jobs.cluster.connection import SERVERS, _OwnServers
-from jobs.cluster.ray_thread import RayHold, watched
+from jobs.cluster.connection import SERVERS, _LocalServers
+from jobs.cluster.ray_thread import RayConnection, watched
 
 
 def test_what_is_lost_stays_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jobs.cluster.ray_thread, "WATCH_SECONDS", 0.01)
-    hold, looks = RayHold(), threading.Semaphore(0)
-    with watched(hold, looks.release):
-        hold.lost = lost = StoppedError("the head is silent", "start it again")
+    connection, looks = RayConnection(), threading.Semaphore(0)
+    with watched(connection, looks.release):
+        connection.lost = lost = StoppedError("the head is silent", "start it again")
         # Two looks that began later: the second begins only when the first has been dealt with.
         for _ in range(3):
             assert looks.acquire(timeout=30)
-    assert hold.lost is lost
+    assert connection.lost is lost
 
 
 @pytest.mark.parametrize("server", sorted(SERVERS))
@@ -31,7 +31,7 @@ def test_a_server_that_the_program_had_before_is_none_of_ours(tmp_path: Path, se
     program = tmp_path / server
     shutil.copy(shutil.which("sleep") or "", program)
     with subprocess.Popen([program, "60"]) as others:
-        servers = _OwnServers()
+        servers = _LocalServers()
         others.kill()
         # Nobody has asked how it ended, so it is still listed.
         while Path(f"/proc/{others.pid}/stat").read_text().split()[2] != "Z":

@@ -24,7 +24,7 @@ from stage import Nodes
 
 from actors.core.errors import StoppedError
 from jobs.cluster.address import Gcs
-from jobs.cluster.connection import ClusterResources, _OthersServers, connect
+from jobs.cluster.connection import ClusterResources, _HeadServer, connect
 from jobs.cluster.placement import CPU, choose_device, wait_for_resources
 from jobs.inputs.options import DeviceChoice
 
@@ -139,7 +139,7 @@ def test_the_device_is_decided_when_the_first_node_comes(nodes: Nodes) -> None:
         nodes.add()
         asking.join(60)
     assert "waiting for a node that can render" in said.getvalue()
-    assert choose_device(DeviceChoice.AUTO, there[0], own_cluster=False).provider == CPU
+    assert choose_device(DeviceChoice.AUTO, there[0], started_here=False).provider == CPU
 
 
 def test_a_head_may_be_away_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ def test_a_head_may_be_away_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None
             return there
 
     monkeypatch.setattr("time.monotonic", lambda: now)
-    servers = _OthersServers("head:6379", Head())
+    servers = _HeadServer("head:6379", Head())
 
     def after(seconds: float) -> StoppedError | None:
         nonlocal now
