@@ -1,14 +1,15 @@
-"""Whether a session's answers to frames depend on what else is in a batch."""
+"""How many frames a session may run at once: whether it can, and whether its answers then depend on each other."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.core.errors import InputError, one_line
 from actors.network.batch_independence import Arrangement, depends_on_batch
 from actors.network.session import Session, rounding_levels
 
@@ -30,6 +31,45 @@ class Sample:
     image: NDArray[Any]
     audio: Planes
     faces: tuple[Planes, ...]
+
+
+def settled(
+    session: Session, build_single: Callable[[], Session], samples: Callable[[], Sequence[Sample]]
+) -> tuple[Session, str]:
+    """The session to render with, warm: the given one, or one that runs frames alone, and then why.
+
+    Args:
+        session: as it was built, for the frames at once that are wanted.
+        build_single: builds the one that runs frames alone.
+        samples: frames to compare the answers to, if there are any; called where they are compared.
+
+    Raises:
+        InputError: the network cannot be run, or a sample cannot be had.
+    """
+    try:
+        session.warm_up()
+    except InputError as error:
+        if session.batch == 1:
+            raise
+        single = build_single()
+        try:
+            single.warm_up()
+        except InputError:
+            raise error from None
+        return single, f"the model {one_line(error.problem)}, so frames are run alone"
+    frames = samples() if session.batch > 1 else ()
+    if not frames:
+        return session, ""
+    single = build_single() if session.rewritten else session
+    if not mixes_frames(session, single, frames):
+        return session, ""
+    if single is session:
+        single = build_single()
+    single.warm_up()
+    problem = (
+        f"the model's answers change with what else is in a batch, so frames are run alone, not {session.batch} at once"
+    )
+    return single, f"{problem}; {session.mixing}"
 
 
 def mixes_frames(session: Session, single: Session, samples: Sequence[Sample]) -> bool:

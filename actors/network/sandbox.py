@@ -69,16 +69,16 @@ class TrialResult:
     """What a network answered in a trial.
 
     Attributes:
-        batch: frames that it was run with at once.
+        batch: frames that a render would run at once.
         faults: for each frame that it was given why its answer cannot be shown, or ``None``.
-        mixing: why their answers change with what else is in a batch, or ``None`` where they do not.
+        single_reason: why that is one, where more were wanted; else empty.
         cuda: whether the runtime that is installed is one for GPUs, and the system shows one.
         conflict: two builds of the runtime that are both installed, or ``None``.
     """
 
     batch: int
     faults: tuple[PredictionFault | None, ...]
-    mixing: str | None
+    single_reason: str
     cuda: bool
     conflict: str | None
 
@@ -131,7 +131,7 @@ def try_network(
     size = max(batch, tensors.batch or 1)
     answer = _run_trial(path, request, given, limits or limits_for(size * runs, device))
     faults = tuple(said and PredictionFault(said["reason"], said["values"]) for said in answer["faults"])
-    return TrialResult(answer["batch"], faults, answer["mixing"], answer["cuda"], answer["conflict"])
+    return TrialResult(answer["batch"], faults, answer["single_reason"], answer["cuda"], answer["conflict"])
 
 
 def try_encoder(path: str, tensors: EncoderTensors, *, limits: Limits | None = None) -> None:
@@ -275,7 +275,7 @@ def _ask_shapes(path: str, request: dict[str, Any]) -> dict[str, Any]:
 
 def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
     # Nobody else here needs the runtime.
-    from actors.network.batch_check import Sample, mixes_frames  # noqa: PLC0415
+    from actors.network.batch_check import Sample, settled  # noqa: PLC0415
     from actors.network.runtime import cuda_is_there, runtime_conflict  # noqa: PLC0415
     from actors.network.session import Session, SessionOptions  # noqa: PLC0415
 
@@ -287,22 +287,19 @@ def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
     ready = bool(arrays) and arrays[0].dtype == np.float32
     options = SessionOptions(device, batch=request["batch"], ready_planes=ready, bind=device is Device.CUDA)
     session = Session(path, tensors, kind, options)
-    session.warm_up()
+    image, audio = arrays or [np.zeros(0, np.float32)] * 2
+    session, single_reason = settled(
+        session,
+        lambda: Session(path, tensors, kind, replace(options, batch=1, single=True)),
+        lambda: [Sample(image[place : place + 1], audio[place : place + 1], ()) for place in range(len(image))],
+    )
     faults: list[PredictionFault | None] = []
-    mixes = False
-    if arrays:
-        image, audio = arrays
-        if session.batch > 1:
-            frames = [Sample(image[place : place + 1], audio[place : place + 1], ()) for place in range(len(image))]
-            alone = replace(options, batch=1, single=True)
-            single = Session(path, tensors, kind, alone) if session.rewritten else session
-            mixes = mixes_frames(session, single, frames)
-        for start in range(0, len(image), session.batch):
-            stop = start + session.batch
-            faults.extend(session.run(image[start:stop], audio[start:stop]).faults)
+    for start in range(0, len(image), session.batch):
+        stop = start + session.batch
+        faults.extend(session.run(image[start:stop], audio[start:stop]).faults)
     return {
         "batch": session.batch,
-        "mixing": session.mixing if mixes else None,
+        "single_reason": single_reason,
         "faults": [fault and asdict(fault) for fault in faults],
         "cuda": cuda_is_there(),
         "conflict": runtime_conflict(),

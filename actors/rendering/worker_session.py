@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from actors.core.choices import Device
-from actors.core.errors import InputError, one_line
-from actors.network.batch_check import Sample, mixes_frames
+from actors.network.batch_check import Sample, settled
 from actors.network.runtime import runtime_conflict
 from actors.network.session import FaceEncoder, Session, SessionOptions
 from actors.rendering.blocks import BlockRequest, load_block, network_view
@@ -68,20 +67,19 @@ def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready
     )
     session = Session(config.model, config.tensors, config.kind, options)
     built = time.perf_counter()
-    try:
-        session.warm_up()
-    except InputError as error:
-        settled, mixing = _without_mates(session, options, config, error)
-    else:
-        settled, mixing = _settled(session, options, config, clip)
-    notes = [mixing] if mixing else []
-    if session.training and not mixing:
+    warm, single_reason = settled(
+        session,
+        lambda: Session(config.model, config.tensors, config.kind, replace(options, batch=1, single=True)),
+        lambda: _samples(config, clip),
+    )
+    notes = [single_reason] if single_reason else []
+    if session.training and not single_reason:
         notes.append(f"the model normalises each frame by itself: {session.mixing}")
     if clash := runtime_conflict():
         notes.append(f"{clash} are both installed: the last one installed wins")
     if session.batch != config.batch:
         notes.append(f"the model is fixed to batch {session.batch} and could not be rewritten for another")
-    return Ready(settled, tuple(notes), built - began, time.perf_counter() - built)
+    return Ready(warm, tuple(notes), built - began, time.perf_counter() - built)
 
 
 def load_samples(
@@ -110,50 +108,9 @@ def load_samples(
     return samples
 
 
-def _without_mates(
-    session: Session, options: SessionOptions, config: NetworkConfig, error: InputError
-) -> tuple[Session, str]:
-    """A warm session that runs frames alone, in place of one that cannot run so many at once, and why.
-
-    Raises:
-        InputError: the given one, where the network cannot do that either.
-    """
-    if session.batch == 1:
-        raise error
-    single = Session(config.model, config.tensors, config.kind, replace(options, batch=1, single=True))
-    try:
-        single.warm_up()
-    except InputError:
-        raise error from None
-    return single, f"the model {one_line(error.problem)}, so frames are run alone"
-
-
-def _settled(session: Session, options: SessionOptions, config: NetworkConfig, clip: ClipConfig) -> tuple[Session, str]:
-    """The session to render with, warm: the given one, or one that runs frames alone, and then why.
-
-    Args:
-        session: warm.
-        options: what it was built by.
-        config: the network's.
-        clip: whose frames are compared.
-
-    Raises:
-        InputError: a background cannot be read, or a session cannot be had.
-    """
-    if session.batch == 1:
-        return session, ""
+def _samples(config: NetworkConfig, clip: ClipConfig) -> list[Sample]:
+    """The frames on which a worker compares its session's answers."""
     encode = None
     if config.faces:
         encode = FaceEncoder(config.model, config.tensors, config.kind, ready_planes=config.ready_planes).run
-    samples = load_samples(clip.samples, clip.audio, config.kind, encode)
-    alone = replace(options, batch=1, single=True)
-    single = Session(config.model, config.tensors, config.kind, alone) if session.rewritten else session
-    if not mixes_frames(session, single, samples):
-        return session, ""
-    if single is session:
-        single = Session(config.model, config.tensors, config.kind, alone)
-    single.warm_up()
-    problem = (
-        f"the model's answers change with what else is in a batch, so frames are run alone, not {session.batch} at once"
-    )
-    return single, f"{problem}; {session.mixing}"
+    return load_samples(clip.samples, clip.audio, config.kind, encode)

@@ -7,13 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
+from actors.core.choices import Device
 from actors.core.errors import InputError, NoCudaError
 from jobs.cluster.connection import Cluster, ClusterResources
 from jobs.cluster.layout import Layout
 from jobs.inputs.options import DeviceChoice
 
-CUDA = "CUDAExecutionProvider"
-CPU = "CPUExecutionProvider"
+CUDA, CPU = Device.CUDA.provider, Device.CPU.provider
 
 # On CPUs larger batches are slower (measured); on a GPU one frame does not fill it.
 CPU_BATCH = 1
@@ -42,13 +42,13 @@ class ChosenDevice:
     @property
     def asked(self) -> str:
         """What stands for it in messages: the flag, where one was given."""
-        name = self.provider.removesuffix("ExecutionProvider").lower()
+        name = Device.of_provider(self.provider)
         return f"--device {name}" if self.reason == ASKED_FOR else f"device {name} ({self.reason})"
 
     @property
     def line(self) -> str:
         """What users are told."""
-        return f"device: {self.provider.removesuffix('ExecutionProvider').lower()} ({self.reason})"
+        return f"device: {Device.of_provider(self.provider)} ({self.reason})"
 
     def without_cuda(self, error: NoCudaError) -> ChosenDevice:
         """The CPU, where CUDA was chosen and could not be had."""

@@ -232,9 +232,8 @@ def _print_model(
     image, audio = seen or (None, None)
     trial = try_network(path, tensors, kind, batch=batch or tensors.batch or 1, image=image, audio=audio)
     say(console, f"provider: the network runs on the CPU here, at batch {trial.batch}")
-    if trial.mixing is not None:
-        said = "answers change with what else is in a batch, so a render runs frames alone"
-        say(console, f"warning: {said}; {trial.mixing}", style="yellow")
+    if trial.single_reason:
+        say(console, f"warning: {trial.single_reason}", style="yellow")
     if trial.cuda:
         try:
             try_network(path, tensors, kind, device=Device.CUDA, batch=batch or tensors.batch or CUDA_BATCH)

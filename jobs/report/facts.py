@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.core.choices import ImageFormat
+from actors.core.choices import Device, ImageFormat
 from actors.core.worker_reports import FrameFailure
 from jobs.inputs.options import CompositeOptions
 from jobs.number_format import number, seconds, size
@@ -202,7 +202,7 @@ def options(record: RunRecord, *, given: bool) -> list[Fact]:
 
 def on_gpus(record: RunRecord) -> bool:
     """Whether the network ran on GPUs."""
-    return record.device.provider != "CPUExecutionProvider"
+    return record.device.provider != Device.CPU.provider
 
 
 def date(moment: float) -> str:

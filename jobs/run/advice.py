@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from actors.core.choices import Device
 from jobs.cluster.layout import Layout
-from jobs.cluster.placement import CPU
 from jobs.number_format import seconds
 from jobs.run.record import RunRecord
 from jobs.run.statistics import StageStats
@@ -89,7 +89,7 @@ def advice_facts(record: RunRecord, workers: int) -> AdviceFacts:
     return AdviceFacts(
         layout=Layout(workers, plan.threads, plan.batch),
         finishers=plan.finishers,
-        cuda=record.device.provider != CPU,
+        cuda=record.device.provider != Device.CPU.provider,
         cores=record.cluster.cpus,
         image_format=record.image_format.value,
         video=record.joins_video,

@@ -125,7 +125,19 @@ def test_inspect_compares_frames_at_the_batch_that_is_asked_for(clip: SmallClip,
     path = write_mixing(tmp_path / "m.onnx", "training")
     result = in_process.command("inspect", clip.folder, "--model", path, "--batch", 2)
     assert result.code == 0, result.output
-    assert "a render runs frames alone; it was exported in training mode" in result.output
+    assert "so frames are run alone, not 2 at once; it was exported in training mode" in result.output
+
+
+def test_inspect_goes_by_the_batch_that_a_render_would_run(clip: SmallClip, tmp_path: Path) -> None:
+    one = write_reshaping(tmp_path / "one.onnx", 1)
+    result = in_process.command("inspect", clip.folder, "--model", one, "--batch", 4)
+    assert result.code == 0, result.output
+    assert "the network runs on the CPU here, at batch 1" in result.output
+    assert "warning: the model fails when it runs at batch 4" in result.output
+    two = write_reshaping(tmp_path / "two.onnx", 2)
+    result = in_process.command("inspect", clip.folder, "--model", two, "--batch", 4)
+    assert result.code == 2
+    assert "fails when it runs at batch 4" in result.output
 
 
 def test_a_single_frame_is_compared_with_a_stranger(clip: SmallClip, tmp_path: Path) -> None:
