@@ -90,7 +90,7 @@ class Levels:
         powers = np.diag(self._products)
         if not powers.max():
             return ChannelChoice()
-        return self._centre(powers) or self._others(powers)
+        return self._centre(powers) or self._without_centre(powers)
 
     def _centre(self, powers: NDArray[np.float64]) -> ChannelChoice | None:
         """The centre, where there is one and it is neither empty nor well heard in the mean."""
@@ -105,19 +105,19 @@ class Levels:
         warning = f"its centre ({self.layout}) is heard alone: the mean of all {len(powers)} channels would cover it"
         return ChannelChoice((centre,), warning)
 
-    def _others(self, powers: NDArray[np.float64]) -> ChannelChoice:
+    def _without_centre(self, powers: NDArray[np.float64]) -> ChannelChoice:
         filled = np.flatnonzero(self._peaks >= _NOTHING * self._peaks.max())
         alone = 2 * len(filled) <= len(powers)
-        heard = filled if alone else np.arange(len(powers))
-        products = self._products[np.ix_(heard, heard)]
+        chosen = filled if alone else np.arange(len(powers))
+        products = self._products[np.ix_(chosen, chosen)]
         loudest = int(powers.argmax())
         if products.sum() < _OPPOSED * powers[loudest]:
             return self._opposed(powers, filled, loudest, float(products.mean()))
         if alone:
-            names = " and ".join(self._name(int(channel)) for channel in heard)
-            verb = "hold" if len(heard) > 1 else "holds"
+            names = " and ".join(self._name(int(channel)) for channel in chosen)
+            verb = "hold" if len(chosen) > 1 else "holds"
             return ChannelChoice(
-                tuple(map(int, heard)), f"only {names} of its {len(powers)} channels {verb} sound: no other is heard"
+                tuple(map(int, chosen)), f"only {names} of its {len(powers)} channels {verb} sound: no other is heard"
             )
         if self._lost > _LOST_SHARE * self._loud:
             if powers.sum() < (1 + _REST) * powers[loudest]:

@@ -82,7 +82,7 @@ class _Form:
     taken: tuple[int, ...] | None
 
 
-def _form(layout: str, channels: int, heard: tuple[int, ...] | None) -> _Form:
+def _form(layout: str, channels: int, chosen: tuple[int, ...] | None) -> _Form:
     """How a recording's channels become one or two."""
     if channels <= 2:
         # Whatever places they are said to have: of two that are no pair of front ones FFmpeg can mix few.
@@ -90,9 +90,9 @@ def _form(layout: str, channels: int, heard: tuple[int, ...] | None) -> _Form:
         return _Form(name, name, None)
     unnamed = layout == f"{channels} channels"
     # What has no names is taken for film sound, as players do, but for numbers of channels that film sound has not.
-    if _mixes(layout, channels) and not (unnamed and (heard is not None or channels == 3 or channels > 8)):
+    if _mixes(layout, channels) and not (unnamed and (chosen is not None or channels == 3 or channels > 8)):
         return _Form(layout, "stereo", None)
-    return _Form("mono", "mono", tuple(range(channels)) if heard is None else heard)
+    return _Form("mono", "mono", tuple(range(channels)) if chosen is None else chosen)
 
 
 def _mixes(layout: str, channels: int) -> bool:

@@ -41,7 +41,7 @@ def show(value: object) -> str:
     return text if len(text) <= _SHOW_LIMIT else text[: _SHOW_LIMIT - 3] + "..."
 
 
-def look(path: str) -> storage.Entry | None:
+def entry_at(path: str) -> storage.Entry | None:
     """What stands at ``path``, or ``None``; raises `InputError` where the file system refuses to say."""
     with readable(path):
         return storage.entry(path)
@@ -49,7 +49,7 @@ def look(path: str) -> storage.Entry | None:
 
 def is_file(path: str) -> bool:
     """Whether a file stands at ``path``."""
-    found = look(path)
+    found = entry_at(path)
     return found is not None and not found.is_folder
 
 
@@ -69,7 +69,7 @@ def file_at(path: str) -> storage.Entry:
     Raises:
         InputError: nothing stands there, a folder does, or the file is empty.
     """
-    found = look(path)
+    found = entry_at(path)
     if found is None:
         raise InputError(path, "no such file", "check the path")
     if found.is_folder:

@@ -43,7 +43,7 @@ _SQUARE = Fraction(1, 50)
 
 
 @dataclass(frozen=True, slots=True)
-class ImageLook:
+class ImageHeader:
     """One image file.
 
     Attributes:
@@ -57,7 +57,7 @@ class ImageLook:
     density: Fraction = Fraction(1)
 
 
-def look_at_image(path: str) -> ImageLook:
+def read_image_header(path: str) -> ImageHeader:
     """What an image says about itself.
 
     OpenCV turns an image as its EXIF orientation says; orientations 5 to 8 lie on their side.
@@ -79,17 +79,17 @@ def look_at_image(path: str) -> ImageLook:
             raise InputError(path, f"not a readable image ({reason})", "extract or copy this frame again") from error
     if several > 1:
         raise InputError(path, f"is an animation of {several} pictures", "write each of them as a numbered image")
-    return ImageLook((height, width) if sideways else (width, height), picture, density)
+    return ImageHeader((height, width) if sideways else (width, height), picture, density)
 
 
 def image_size(path: str) -> tuple[int, int]:
-    """Width and height in pixels as OpenCV will decode the file, from its header alone; raises as `look_at_image`."""
-    return look_at_image(path).size
+    """Width and height in pixels as OpenCV will decode the file, by its header; raises as `read_image_header`."""
+    return read_image_header(path).size
 
 
-def common_picture(looks: Sequence[ImageLook]) -> Picture:
+def common_picture(headers: Sequence[ImageHeader]) -> Picture:
     """What a clip's images say; of several that say different things, whatever frames do not keep."""
-    pictures = [look.picture for look in looks]
+    pictures = [header.picture for header in headers]
     wide = [picture.primaries for picture in pictures if picture.primaries not in {None, "bt709"}]
     return replace(
         pictures[0],
@@ -100,48 +100,52 @@ def common_picture(looks: Sequence[ImageLook]) -> Picture:
     )
 
 
-def require_readable_images(paths: Sequence[str], looks: Sequence[ImageLook]) -> None:
+def require_readable_images(paths: Sequence[str], headers: Sequence[ImageHeader]) -> None:
     """Checks that the pixels of images are shown as they are stored.
 
     Raises:
         InputError: the first whose are not; names the command that converts it.
     """
-    for path, look in zip(paths, looks, strict=True):
-        transfer = look.picture.transfer
+    for path, header in zip(paths, headers, strict=True):
+        transfer = header.picture.transfer
         if transfer in HDR:
             command = still_conversion(path, TONE_MAP_STILL)
             raise InputError(path, f"is {HDR[transfer]}, which is not rendered", f"tone-map each image: {command}")
 
 
-def tell_images(name: str, looks: Sequence[ImageLook], notes: Notes) -> None:
+def warn_about_images(name: str, headers: Sequence[ImageHeader], notes: Notes) -> None:
     """Warns of everything that images say and that finished frames do not keep.
 
     Args:
         name: of their folder, for messages.
-        looks: what each says.
+        headers: what each says.
         notes: gets the warnings.
     """
-    dense = sorted({look.density for look in looks if abs(look.density - 1) > _SQUARE})
+    dense = sorted({header.density for header in headers if abs(header.density - 1) > _SQUARE})
     kept = {
-        "have transparency, which is dropped: the colours below it are shown opaque": lambda look: look.picture.alpha,
-        f"have more than {FRAME_DEPTH} bits for each colour; frames are made with {FRAME_DEPTH}": lambda look: (
-            look.picture.depth > FRAME_DEPTH
+        "have transparency, which is dropped: the colours below it are shown opaque": lambda header: (
+            header.picture.alpha
+        ),
+        f"have more than {FRAME_DEPTH} bits for each colour; frames are made with {FRAME_DEPTH}": lambda header: (
+            header.picture.depth > FRAME_DEPTH
         ),
         "have colours that are not sRGB's, by their profile, and are rendered as if they were; save them as sRGB": (
-            lambda look: look.picture.primaries not in {None, "bt709"}
+            lambda header: header.picture.primaries not in {None, "bt709"}
         ),
         "say that their brightness is not coded as sRGB's is, and are rendered as if it were; save them as sRGB": (
-            lambda look: look.picture.transfer not in READ_TRANSFERS
+            lambda header: header.picture.transfer not in READ_TRANSFERS
         ),
-        "are CMYK, which is made RGB without a profile; save them as sRGB": lambda look: look.picture.matrix == "cmyk",
+        "are CMYK, which is made RGB without a profile; save them as sRGB": lambda header: (
+            header.picture.matrix == "cmyk"
+        ),
         f"say that their pixels are not square ({', '.join(map(str, dense))}), and are taken as if they were": (
-            lambda look: look.density in dense
+            lambda header: header.density in dense
         ),
     }
     for what, concerns in kept.items():
-        count = sum(map(concerns, looks))
+        count = sum(map(concerns, headers))
         if count:
-            notes.warn(name, f"{count} of {len(looks)} images {what}")
+            notes.warn(name, f"{count} of {len(headers)} images {what}")
 
 
 def _picture(image: Image.Image) -> Picture:

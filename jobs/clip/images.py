@@ -9,7 +9,7 @@ from actors.core.clip import ImageFrames
 from actors.core.errors import InputError
 from actors.files import storage
 from jobs.clip.files import files_in, require_content
-from jobs.clip.image_metadata import common_picture, look_at_image, require_readable_images, tell_images
+from jobs.clip.image_metadata import common_picture, read_image_header, require_readable_images, warn_about_images
 from jobs.clip.notes import Notes
 from jobs.clip.numbering import in_order
 from jobs.clip.parallel_reads import read_many
@@ -41,15 +41,15 @@ def read_images(folder: str, files: Sequence[storage.Entry], notes: Notes) -> Im
     paths = tuple(file.path for file in ordered)
     # Pillow warns of odd EXIF data, which changes no size.
     with warnings.catch_warnings(action="ignore"):
-        looks = read_many(look_at_image, paths)
-    width, height = looks[0].size
-    for path, size in zip(paths, (look.size for look in looks), strict=True):
+        headers = read_many(read_image_header, paths)
+    width, height = headers[0].size
+    for path, size in zip(paths, (header.size for header in headers), strict=True):
         if size != (width, height):
             raise InputError(
                 path,
                 f"{size[0]}x{size[1]}, but the first frame is {width}x{height}",
                 "all frames of a clip must have one size; extract them again from one video",
             )
-    require_readable_images(paths, looks)
-    tell_images(folder.rstrip("/").rpartition("/")[2], looks, notes)
-    return ImageFrames(paths, width, height, common_picture(looks))
+    require_readable_images(paths, headers)
+    warn_about_images(folder.rstrip("/").rpartition("/")[2], headers, notes)
+    return ImageFrames(paths, width, height, common_picture(headers))

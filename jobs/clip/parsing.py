@@ -5,7 +5,7 @@ from __future__ import annotations
 from actors.core.clip import FrameSource, ImageFrames
 from actors.core.errors import InputError
 from actors.files import storage
-from jobs.clip.files import files_in, look, require_content
+from jobs.clip.files import entry_at, files_in, require_content
 from jobs.clip.image_metadata import image_size
 from jobs.clip.numbering import in_order
 from jobs.clip.parallel_reads import read_many
@@ -25,7 +25,7 @@ def read_parsing(folder: str, frames: FrameSource) -> ImageFrames:
             or double, or a file is no image of the frames' size.
     """
     where = storage.resolve(folder)
-    found = look(where)
+    found = entry_at(where)
     if found is None or not found.is_folder:
         problem = "there is no such folder" if found is None else "is not a folder"
         raise InputError(folder, problem, "name the folder of the parsing masks with --parsing")

@@ -13,7 +13,7 @@ from jobs.clip.backgrounds import candidates
 from jobs.clip.binary import is_binary, read_binary
 from jobs.clip.dataset import is_dataset, read_dataset
 from jobs.clip.face_boxes import GivenBoxes
-from jobs.clip.files import look
+from jobs.clip.files import entry_at
 from jobs.clip.frames import read_frames, read_lone_video
 from jobs.clip.notes import Notes
 from jobs.clip.package import is_package, read_package
@@ -35,7 +35,7 @@ def read_clip(path: str, *, boxes: str | None, box: FaceBox | None, kind: ModelK
         InputError: something in it cannot be used; names the file and what to do.
     """
     where = storage.resolve(path).rstrip("/") or "/"
-    entry = look(where)
+    entry = entry_at(where)
     if entry is None:
         raise InputError(path, "there is no such clip", "name a clip folder or a video file")
     name = PurePosixPath(where).name or "clip"

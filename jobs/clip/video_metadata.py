@@ -80,7 +80,7 @@ _READ_PRIMARIES: set[str | None] = {None, "bt709", "bt470bg", "smpte170m", "smpt
 _WIDE = {"smpte432": "Display P3", "smpte431": "DCI P3", "smpte428": "XYZ", "film": "film's", "bt470m": "NTSC 1953's"}
 
 
-def look(stream: VideoStream, frame: av.VideoFrame) -> Picture:
+def stream_picture(stream: VideoStream, frame: av.VideoFrame) -> Picture:
     """What a video says about its pictures.
 
     Args:

@@ -24,7 +24,7 @@ from jobs.clip.ffmpeg_commands import TONE_MAP, conversion, reencoded
 from jobs.clip.files import file_at, files_in, readable
 from jobs.clip.truncation import missing_bytes
 from jobs.clip.unread_containers import HEAD_BYTES, foreign, refusal
-from jobs.clip.video_metadata import look, require_readable
+from jobs.clip.video_metadata import require_readable, stream_picture
 
 SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".3gp", ".3g2")
 
@@ -51,7 +51,7 @@ def read_video(path: str) -> VideoFrames:
         file.seek(0)
         with _opened(file, path) as (container, stream):
             first = _first_frame(container, stream, path)
-            picture = look(stream, first)
+            picture = stream_picture(stream, first)
             require_readable(path, picture)
             reorders = stream.codec_context.has_b_frames or first.interlaced_frame
         file.seek(0)

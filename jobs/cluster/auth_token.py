@@ -27,7 +27,7 @@ def private_token(folder: Path) -> dict[str, str]:
     return {PATH: str(path)}
 
 
-def close_token() -> str | None:
+def make_token_private() -> str | None:
     """Takes the user's own token out of others' sight; what was done about it, ``None`` where nothing had to be."""
     try:
         path = Path(os.environ.get(PATH) or Path.home() / ".ray" / "auth_token")

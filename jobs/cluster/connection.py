@@ -22,7 +22,7 @@ from rich.console import Console
 
 from actors.core.errors import InputError, StoppedError, error_text
 from jobs.cluster.address import Gcs, Target, check_cluster, find_cluster, read_target
-from jobs.cluster.auth_token import MODE, close_token, private_token
+from jobs.cluster.auth_token import MODE, make_token_private, private_token
 from jobs.cluster.local_ray import loopback, start_ray
 from jobs.cluster.program_files import job_config
 from jobs.cluster.ray_thread import WATCH_SECONDS, RayConnection, connected, watched
@@ -151,7 +151,7 @@ class Cluster:
         try:
             return within(ASK_SECONDS, question)
         except TimeoutError as error:
-            self._connection.lost = self.lost or _silence("the cluster", ASK_SECONDS)
+            self._connection.lost = self.lost or _no_answer("the cluster", ASK_SECONDS)
             raise self._connection.lost from error
 
 
@@ -185,7 +185,7 @@ def connect(address: str | None, package: ModuleType | None, console: Console) -
             yield cluster
         return
     _allow_files()
-    note = close_token()
+    note = make_token_private()
     if note is not None:
         say(console, f"warning: {note}", style="yellow")
     # Ray prints before it reads the level that it is given.
@@ -231,15 +231,15 @@ def _initialised(target: Target) -> Iterator[Cluster]:
     Raises:
         InputError: another one was asked for by name.
     """
-    there: str = ray.get_runtime_context().gcs_address
-    if target.asked.startswith("--address") and target.address not in {"auto", there}:
+    address: str = ray.get_runtime_context().gcs_address
+    if target.asked.startswith("--address") and target.address not in {"auto", address}:
         raise InputError(
             target.asked,
-            f"this program has called ray.init and is connected to {there}",
+            f"this program has called ray.init and is connected to {address}",
             "leave it out, or call ray.shutdown first",
         )
     connection = RayConnection()
-    with closing(Gcs(there)) as gcs, watched(connection, _HeadServer(there, gcs).problem):
+    with closing(Gcs(address)) as gcs, watched(connection, _HeadServer(address, gcs).problem):
         yield Cluster(connection, started_here=False)
 
 
@@ -330,16 +330,18 @@ class _HeadServer:
 
     def problem(self) -> StoppedError | None:
         """Whether it has been silent for too long, not counting what this process slept itself."""
-        heard = self._gcs.answers()
+        answered = self._gcs.answers()
         now = time.monotonic()
-        self._silent = 0.0 if heard else self._silent + min(now - self._asked, 5.0)
+        self._silent = 0.0 if answered else self._silent + min(now - self._asked, 5.0)
         self._asked = now
         return (
-            _silence(f"the cluster's head at {self._address}", self._silent) if self._silent > SILENT_SECONDS else None
+            _no_answer(f"the cluster's head at {self._address}", self._silent)
+            if self._silent > SILENT_SECONDS
+            else None
         )
 
 
-def _silence(who: str, seconds: float) -> StoppedError:
+def _no_answer(who: str, seconds: float) -> StoppedError:
     return StoppedError(f"{who} has not answered for {seconds:.0f} s", "start it again, then run the same command")
 
 

@@ -160,11 +160,11 @@ def composite(
     Exit code 0: every frame is there. 1: some frames failed, each is named. 2: bad input, nothing written.
     3: stopped, the same command goes on. 130: interrupted, likewise.
     """
-    flags = given(context)
+    flags = given_flags(context)
     return int(render(load_options(flags, config), terminal(), context.obj))
 
 
-def given(context: typer.Context) -> dict[str, Any]:
+def given_flags(context: typer.Context) -> dict[str, Any]:
     """The flags that were given, by option name."""
     flags = {name.removesuffix("_"): value for name, value in context.params.items() if value is not None}
     flags.pop("config", None)

@@ -37,16 +37,16 @@ def features(
     source = read_encoder_source(audio, encoder, network)
     for warning in source.recording.warnings:
         say(console, f"warning: {warning}", style="yellow")
-    listener = local_encoder(source, os.cpu_count() or 1)
-    rows = feature_rows(source, network, listener)
-    with meter(console, source.frames) as shown:
+    encode = local_encoder(source, os.cpu_count() or 1)
+    rows = feature_rows(source, network, encode)
+    with meter(console, source.frames) as progress:
         try:
-            write_features(target, _shown(rows, shown), source.frames)
+            write_features(target, _counted(rows, progress), source.frames)
         except OSError as error:
             raise InputError(
                 f"--out {out}", f"cannot be written ({error})", "name a file in a folder there is"
             ) from error
-    if remark := listener.remark():
+    if remark := encode.remark():
         say(console, f"warning: {remark}", style="yellow")
     say(console, f"{target}: {source.frames} rows, {float(source.recording.seconds):.2f} s at {network.fps} fps")
     return int(ExitCode.COMPLETE)
@@ -62,9 +62,9 @@ def _check_out(out: str, target: str) -> None:
         raise InputError(f"--out {out}", "there is no folder to put it into", "make it first, or name another")
 
 
-def _shown(rows: Iterator[Rows], shown: Meter) -> Iterator[Rows]:
+def _counted(rows: Iterator[Rows], progress: Meter) -> Iterator[Rows]:
     done = 0
     for part in rows:
         yield part
         done += len(part)
-        shown.update(done, "encoding")
+        progress.update(done, "encoding")

@@ -32,7 +32,7 @@ from jobs.planning.block_plan import BLOCK_BYTES, BLOCK_FRAMES, background_bytes
 T = TypeVar("T")
 
 # Frames of the clip that the network is shown, where no batch is asked for.
-SEEN = 2
+TRIED_FRAMES = 2
 
 WITHOUT_AUDIO = {
     AudioSource.FEATURES: "give --features",
@@ -94,10 +94,12 @@ def inspect(
         if parsing is not None:
             _attempt(lambda: _print_parsing(console, found, parsing), problems)
     if model is not None and network is not None:
-        seen = (
-            None if found is None else _attempt(lambda: sample_frames(found, taken_for, rows, batch or SEEN), problems)
+        sample = (
+            None
+            if found is None
+            else _attempt(lambda: sample_frames(found, taken_for, rows, batch or TRIED_FRAMES), problems)
         )
-        _attempt(lambda: _print_model(console, model, *network, kind is not None, batch, seen), problems)
+        _attempt(lambda: _print_model(console, model, *network, kind is not None, batch, sample), problems)
     for problem in problems:
         say(console, f"problem: {problem}", style="red")
     if not problems:
@@ -217,7 +219,7 @@ def _print_model(
     tensors: ModelTensors,
     named: bool,
     batch: int | None,
-    seen: tuple[NDArray[Any], NDArray[np.float32]] | None,
+    sample: tuple[NDArray[Any], NDArray[np.float32]] | None,
 ) -> None:
     """What the network is, and what comes of it when it runs as it would in a render, on frames of the clip."""
     path = storage.absolute(model)
@@ -229,7 +231,7 @@ def _print_model(
     )
     shapes = f"{_sides(kind.planes)} and {_sides(kind.audio)} to {_sides(kind.output)}"
     say(console, f"kind: {kind.name}, {'as --kind says' if named else f'the only one that takes {shapes}'}")
-    image, audio = seen or (None, None)
+    image, audio = sample or (None, None)
     trial = try_network(path, tensors, kind, batch=batch or tensors.batch or 1, image=image, audio=audio)
     say(console, f"provider: the network runs on the CPU here, at batch {trial.batch}")
     if trial.single_reason:

@@ -8,7 +8,7 @@ import typer
 
 from actors.core.choices import ImageFormat, Precision
 from actors.core.errors import ExitCode
-from jobs.commands.composite import given
+from jobs.commands.composite import given_flags
 from jobs.console import terminal
 from jobs.inputs.options import DeviceChoice, load_options
 from jobs.tune.tuning import tune as find_best
@@ -44,7 +44,7 @@ def tune(
     ] = None,
 ) -> int:
     """Find how many workers, threads and frames per inference are fastest here, and keep it for composite."""
-    flags = {name: value for name, value in given(context).items() if name not in {"seconds", "scratch"}}
+    flags = {name: value for name, value in given_flags(context).items() if name not in {"seconds", "scratch"}}
     options = load_options({**flags, "out": "unused"}, None)
     find_best(options, seconds=seconds, scratch=scratch, console=terminal())
     return int(ExitCode.COMPLETE)

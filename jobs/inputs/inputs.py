@@ -159,7 +159,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         digest=model_digest(model, tensors.external),
         tensors=tensors,
         kind=kind,
-        clip=_seen(clip),
+        clip=_with_stamps(clip),
         audio=audio,
         pairing=pairing,
         frames=FrameRange(start, stop),
@@ -189,7 +189,7 @@ def _picture(
     return exact_boxes, None if options.parsing is None else read_parsing(options.parsing, clip.frames)
 
 
-def _seen(clip: Clip) -> Clip:
+def _with_stamps(clip: Clip) -> Clip:
     """The clip with what the driver sees of its files, with which loaders compare what they read."""
     frames, planes = clip.frames, clip.planes
     if isinstance(frames, ImageFrames):

@@ -31,7 +31,7 @@ TWICE_SECONDS = 0.3
 RAY_THREAD = "ray"
 
 EARLY = b"interrupted; nothing had begun\n"
-HEARD = b"interrupted: ending within seconds; a second Ctrl-C ends at once\n"
+INTERRUPTED = b"interrupted: ending within seconds; a second Ctrl-C ends at once\n"
 FORCED = b"interrupted: ended without leaving Ray; the same command goes on from here\n"
 
 
@@ -42,14 +42,14 @@ def answered() -> Iterator[Answers]:
     To be entered in the main thread. What is ignored already stays ignored: that is how `nohup` and shells say that a
     command is not to be ended that way.
     """
-    heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    signals = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     answers = Answers()
-    for number in heard:
+    for number in signals:
         signal.signal(number, answers.interrupt)
-    threading.Thread(target=_watch, args=(reading, frozenset(heard), answers), name="signals", daemon=True).start()
+    threading.Thread(target=_watch, args=(reading, frozenset(signals), answers), name="signals", daemon=True).start()
     try:
         yield answers
     finally:
@@ -81,12 +81,12 @@ class Answers:
             raise KeyboardInterrupt
 
 
-def _watch(reading: int, heard: frozenset[int], answers: Answers) -> None:
-    while os.read(reading, 1)[0] not in heard:
+def _watch(reading: int, signals: frozenset[int], answers: Answers) -> None:
+    while os.read(reading, 1)[0] not in signals:
         pass
     if not answers.begun:
         end_now(ExitCode.INTERRUPTED, EARLY)
-    _tell(HEARD)
+    _print(INTERRUPTED)
     began = time.monotonic()
     while (left := began + END_SECONDS - time.monotonic()) > 0:
         ready, _, _ = select.select([reading], [], [], left)
@@ -96,7 +96,7 @@ def _watch(reading: int, heard: frozenset[int], answers: Answers) -> None:
     end_now(ExitCode.INTERRUPTED, FORCED)
 
 
-def hangs() -> bool:
+def ray_hangs() -> bool:
     """Whether Ray has not come back from being started, joined or left; such a process can only be ended hard."""
     return any(thread.name == RAY_THREAD for thread in threading.enumerate())
 
@@ -106,10 +106,10 @@ def end_now(code: int, line: bytes) -> None:
     for child in psutil.Process().children(recursive=True):
         with suppress(psutil.Error):
             child.kill()
-    _tell(line)
+    _print(line)
     os._exit(code)
 
 
-def _tell(line: bytes) -> None:
+def _print(line: bytes) -> None:
     with suppress(OSError):  # nobody listens any more
         os.write(2, line)

@@ -29,7 +29,7 @@ QUALITY = 80
 MOST_PIXELS = 1 << 27
 MOST_BYTES = 1 << 28
 
-Find: TypeAlias = Callable[[int], Image | None]
+ReadFrame: TypeAlias = Callable[[int], Image | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,9 @@ def spread(recorded: Sequence[int], most: int) -> list[int]:
     return [recorded[place] for place in places]
 
 
-def _strip(recorded: Sequence[int], find: Find) -> Strip:
+def _strip(recorded: Sequence[int], read: ReadFrame) -> Strip:
     wanted = spread(recorded, FRAMES)
-    found = [(frame, image) for frame in wanted if (image := find(frame)) is not None]
+    found = [(frame, image) for frame in wanted if (image := read(frame)) is not None]
     missing = len(wanted) - len(found)
     note = f"{missing} of {len(wanted)} pictures cannot be read: mouthpiece verify says more." if missing else ""
     return Strip(tuple(_picture(frame, image) for frame, image in found), note)

@@ -15,7 +15,7 @@ from PIL.TiffImagePlugin import IFDRational
 
 from actors.core.clip import ImageFrames
 from actors.core.errors import InputError
-from jobs.clip.image_metadata import image_size, look_at_image
+from jobs.clip.image_metadata import image_size, read_image_header
 from jobs.clip.images import image_files, read_images
 from jobs.clip.notes import Notes
 
@@ -189,7 +189,7 @@ def test_sides_of_next_to_no_density_are_alike(tmp_path: Path) -> None:
     # Without the JFIF segment, whose density goes before.
     assert content[2:4] == b"\xff\xe0"
     path.write_bytes(content[:2] + content[4 + int.from_bytes(content[4:6]) :])
-    assert look_at_image(str(path)).density == 1
+    assert read_image_header(str(path)).density == 1
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp"])

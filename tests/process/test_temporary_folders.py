@@ -16,7 +16,7 @@ import pytest
 import small
 
 from actors.core.errors import InputError
-from jobs.cluster.auth_token import close_token, private_token
+from jobs.cluster.auth_token import make_token_private, private_token
 from jobs.process.temporary_folders import ray_folder, scratch_folder
 
 # Takes a folder, and holds it until it is ended.
@@ -140,11 +140,11 @@ def test_the_token_of_a_local_run_is_its_own(tmp_path: Path, monkeypatch: pytest
 def test_a_token_that_others_can_read_is_closed_with_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
-    assert close_token() is None
+    assert make_token_private() is None
     token = tmp_path / ".ray" / "auth_token"
     token.parent.mkdir()
     for mode, told in ((0o644, True), (0o600, False), (0o640, True), (0o604, True)):
         token.write_text("t")
         token.chmod(mode)
-        assert (close_token() is not None) == told
+        assert (make_token_private() is not None) == told
         assert stat.S_IMODE(token.stat().st_mode) == 0o600
