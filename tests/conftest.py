@@ -18,6 +18,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [os.path.join(os.path.dirname(__file__), "support"), os.path.dirname(os.path.dirname(__file__))]  # noqa: PTH118, PTH120
 )
 
+import logging
 import random
 import shutil
 import signal
@@ -30,6 +31,7 @@ from typing import Any
 import hypothesis
 import in_process
 import pytest
+import ray
 import small
 from ray._private.utils import write_ray_address
 from ray.cluster_utils import Cluster
@@ -64,9 +66,10 @@ NO_CLUSTER = "a-test-without-the-marker-cluster.invalid:6379"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks what uses fixtures of a cluster or a browser, and puts it into the order in which `make test` wants it.
 
-    Faults come first, in one process; the other process runs what starts no Ray meanwhile. The rest is for both.
+    Faults come first, in one process, nodes before others; the other process runs what starts no Ray meanwhile. What is
+    left is for both, first what joins a cluster by itself.
     """
-    places = {}
+    places: dict[pytest.Item, int] = {}
     for item in items:
         fixtures = fixtures_of(item)
         if fixtures & CLUSTERS:
@@ -75,8 +78,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("browser")
         if fixtures & FAULTS:
             item.add_marker(pytest.mark.xdist_group("faults"))
-        clustered = item.get_closest_marker("cluster") is not None
-        places[item] = 0 if fixtures & FAULTS else 2 if clustered else 1
+        if "nodes" in fixtures:
+            places[item] = 0
+        elif fixtures & FAULTS:
+            places[item] = 1
+        elif item.get_closest_marker("cluster") is None:
+            places[item] = 2
+        else:
+            places[item] = 4 if "on_cluster" in fixtures else 3
     items.sort(key=places.__getitem__)
 
 
@@ -86,7 +95,9 @@ def fixtures_of(item: pytest.Item) -> set[str]:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Sees to it that no test starts a Ray of its own without saying so."""
+    """Sees to it that no test starts a Ray of its own without saying so, or finds the connection of another test."""
+    if "on_cluster" not in fixtures_of(item) and ray.is_initialized():
+        ray.shutdown()
     if item.get_closest_marker("cluster") is None:
         os.environ["RAY_ADDRESS"] = NO_CLUSTER
     else:
@@ -130,13 +141,19 @@ def cluster(dashboard_port: int) -> Iterator[Cluster]:
     started.wait_for_nodes()
     write_ray_address(started.gcs_address, folder)
     yield started
+    ray.shutdown()
     started.shutdown()
     shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
 def on_cluster(cluster: Cluster) -> Callable[..., Result]:
-    """Runs a command of ours against the cluster, in this process."""
+    """Runs a command of ours against the cluster, in this process.
+
+    The process stays connected for as long as tests ask for it: Ray starts workers anew for everybody who joins.
+    """
+    if not ray.is_initialized():
+        ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR)
 
     def command(*arguments: object) -> Result:
         return in_process.command(*arguments, "--address", cluster.address)

@@ -15,6 +15,13 @@ from small import Result, SmallClip
 Command = Callable[..., Result]
 
 
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trials of half a second, of few layouts."""
+    monkeypatch.setattr("jobs.tune.search.CPU_BATCHES", (1, 2))
+    monkeypatch.setattr("jobs.tune.tuning.TRIAL_SECONDS", 0.5)
+
+
 def test_what_tuning_finds_is_used_until_told_otherwise(
     clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,8 +79,6 @@ def test_layouts_at_which_frames_depend_on_each_other_are_skipped(
     clip: SmallClip, tmp_path: Path, on_cluster: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("jobs.tune.search.CPU_BATCHES", (1, 2))
-    monkeypatch.setattr("jobs.tune.tuning.TRIAL_SECONDS", 0.5)
     mixing = write_mixing(tmp_path / "m.onnx", "quantised")
     tuned = on_cluster("tune", clip.folder, "--model", mixing, "--device", "cpu", "--scratch", tmp_path)
     assert tuned.code == 0, tuned.output
