@@ -174,6 +174,12 @@ class Graph:
             outputs: shape of each output without the batch.
             batch: fixed batch, or ``None`` for a dynamic first axis.
         """
+        model = self.unchecked_model(name, inputs, outputs, batch)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+    def unchecked_model(self, name: str, inputs: Shapes, outputs: Shapes, batch: int | None = None) -> onnx.ModelProto:
+        """The same for the runtime alone, which checks what it loads; arguments as of `model`."""
         first: int | str = "batch" if batch is None else batch
 
         def described(tensors: Shapes) -> list[onnx.ValueInfoProto]:
@@ -182,14 +188,12 @@ class Graph:
                 for tensor, shape in tensors.items()
             ]
 
-        model = helper.make_model(
+        return helper.make_model(
             helper.make_graph(self.nodes, name, described(inputs), described(outputs), self.weights),
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="mouthpiece",
         )
-        onnx.checker.check_model(model, full_check=True)
-        return model
 
 
 def stage_parameters(model: onnx.ModelProto) -> dict[str, int]:
