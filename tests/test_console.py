@@ -76,7 +76,8 @@ def test_what_cannot_be_encoded_is_escaped(monkeypatch: pytest.MonkeyPatch) -> N
     assert (found, b"\\u6d4b\\u8bd5" in said, b"Traceback" in said) == (2, True, False)
 
 
-@pytest.mark.parametrize("locale", ["C", "POSIX", "en_US.ISO-8859-1"])
+# POSIX is another name of C, to the system and to Python.
+@pytest.mark.parametrize("locale", ["C", "en_US.ISO-8859-1"])
 @pytest.mark.parametrize("name", [b"\xb2\xe2", "测试".encode()])
 def test_names_in_any_encoding_are_no_bugs(locale: str, name: bytes, tmp_path: Path) -> None:
     environment = {**os.environb, b"LC_ALL": locale.encode()}

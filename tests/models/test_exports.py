@@ -11,13 +11,12 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-
-from jobs.models.unet import build_unet
+from stand_ins import stand_in
 
 
 @pytest.fixture(scope="module")
 def unet() -> onnx.ModelProto:
-    return build_unet(160, (32, 16, 16))
+    return stand_in("unet-160-ave")
 
 
 @pytest.fixture(scope="module")

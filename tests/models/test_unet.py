@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import network_checks as checks
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from stand_ins import stand_in
 
+from actors.kinds import all_kinds
 from jobs.models.unet import build_unet, build_unet328, parameter_count, stage_parameters
 
 AVE, HUBERT, WENET = (32, 16, 16), (32, 32, 32), (256, 16, 32)
@@ -34,9 +34,11 @@ STAGES = {
 }
 
 
-@cache
+NAMES = {(kind.inner, kind.audio): kind.name for kind in all_kinds()}
+
+
 def unet(side: int, audio: tuple[int, int, int]) -> onnx.ModelProto:
-    return build_unet(side, audio)
+    return stand_in(NAMES[side, audio])
 
 
 @pytest.fixture(scope="module")

@@ -95,7 +95,6 @@ FORMS: dict[str, Form] = {
 OLDEST: dict[str, Form] = {
     "as it is": exports.copy,
     "other names and order, operator set 9": lambda model: FORMS["other names and order"](exports.lowered(model, 9)),
-    "fixed to one, operator set 11": lambda model: exports.fixed(exports.lowered(model, 11), 1),
     "fixed to one, inside too, operator set 13": lambda model: exports.baked(exports.lowered(model, 13), 1),
     "fixed to two, inside too, operator set 21": lambda model: exports.baked(exports.lowered(model, 21), 2),
 }

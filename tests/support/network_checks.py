@@ -40,6 +40,10 @@ def stage_multiplications(model: onnx.ModelProto) -> dict[str, float]:
     """
     one = onnx.ModelProto()
     one.CopyFrom(model)
+    for tensor in one.graph.initializer:
+        # Shapes do not depend on weights, and copying those takes most of the time.
+        if math.prod(tensor.dims) > 16:
+            tensor.ClearField("raw_data")
     for value in (*one.graph.input, *one.graph.output):
         value.type.tensor_type.shape.dim[0].dim_value = 1
     graph = onnx.shape_inference.infer_shapes(one, strict_mode=True, data_prop=True).graph
