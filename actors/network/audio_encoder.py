@@ -68,7 +68,7 @@ class EncoderConfig:
     Attributes:
         path: the ONNX file.
         tensors: its input and output.
-        device: what it runs on, or not at all.
+        device: what it runs on; it runs nowhere else.
         threads: intra-op threads; 1 is right for CUDA.
         gpus: fraction of a GPU it has; 0 on the CPU.
         digest: SHA-256 of the file and its weights as the driver sees them; empty in the driver's own process.

@@ -1,6 +1,6 @@
 """ONNX Runtime: sessions on the device that was asked for, or none at all. No other module imports the runtime.
 
-It takes a second to load and threads to keep, so a driver never imports this module.
+It takes a second to load and threads to keep, so the driver of `composite` never imports this module.
 """
 
 from __future__ import annotations

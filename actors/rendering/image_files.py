@@ -23,7 +23,7 @@ def prepare_background(frame: Image, box: FaceBox, delivery: Delivery) -> Prepar
 
     Args:
         frame: the background, ``(H, W, 3)`` uint8 BGR.
-        box: the patch that will be drawn over.
+        box: the pixels that will be drawn over.
         delivery: what the frames become.
     """
     if delivery.image_format is ImageFormat.JPG:

@@ -25,7 +25,7 @@ class NetworkConfig:
         model: path of the ONNX file.
         tensors: its inputs and output.
         kind: the contract it honours.
-        device: what the network runs on, or not at all.
+        device: what the network runs on; it runs nowhere else.
         precision: the compute precision.
         threads: intra-op threads.
         compositing_threads: threads that composite frames while the network runs; 0 composites them in turn with it,

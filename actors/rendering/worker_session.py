@@ -48,7 +48,7 @@ def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready
 
     Args:
         config: the network's.
-        memory: bytes of the GPU's, 0 where there is none.
+        memory: bytes of the GPU's memory, 0 where there is none.
         clip: whose frames are compared.
 
     Raises:

@@ -202,7 +202,7 @@ def _full_frames(
 
 
 def _pair_boxes(boxes: FaceBoxes, frames: FrameSource, label: str, count: int) -> FaceBoxes:
-    """Squares may have been exported for the windows' frames alone; else there is one for each full frame."""
+    """Boxes may have been exported for the windows' frames alone; else there is one for each full frame."""
     return boxes if not boxes.constant and len(boxes.boxes) == count else boxes.for_frames(len(frames), label)
 
 

@@ -28,7 +28,7 @@ def parse_boxes(data: bytes, path: str) -> tuple[FaceBox, ...]:
     """The face boxes in a JSON text: ``{"0": {"rect": [x1, y1, x2, y2]}, ...}`` or ``[[x1, y1, x2, y2], ...]``.
 
     Coordinates are whole pixels, half-open. Keys may start at any number but leave none out. Other entries beside
-    ``box``, such as the paths of the package's dump, are ignored.
+    ``rect``, such as the paths of the package's dump, are ignored.
 
     Args:
         data: the JSON text.

@@ -89,7 +89,7 @@ def _how(record: RunRecord) -> str:
     options = record.options
     done = ["feathered" if options.get("blend") == "feather" else "pasted with hard edges"]
     done += ["colours matched"] if options.get("colour_match") is True else []
-    done += ["face boxes smoothed"] if options.get("smooth_crops") is True else []
+    done += ["their boxes smoothed"] if options.get("smooth_crops") is True else []
     done += ["kept behind a parsing"] if options.get("parsing") else []
     return f"Faces were {', '.join(done)}."
 
@@ -100,7 +100,7 @@ def _advice(record: RunRecord, stats: SeamStats) -> str:
     if stats.p50 <= VISIBLE:
         return "" if stats.p99 <= VISIBLE else "Most frames show no edge; look at the highest ones above."
     if options.get("blend") != "feather":
-        return "Edges show. Try --blend feather: it fades the box into the frame where the network sees both."
+        return "Edges show. Try --blend feather: it fades the patch into the frame where the network sees both."
     if options.get("colour_match") is not True:
         return "Edges show though they are feathered: the colours differ. Try --colour-match."
     return (

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from actors.core.timings import STAGES, numbers
 
 # What the places in `actors.core.seam.EDGES` are called.
-EDGES = {"square": "the square's edge", "inner": "the network's edge", "mask": "the mask's edge"}
+EDGES = {"square": "the box's edge", "inner": "the network's edge", "mask": "the mask's edge"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 It knows nothing of Ray, files or clocks: events come in as method calls, the time as an argument, and `actions`
 says what to do next. Every output frame is at any moment in exactly one of four places: pending, in flight, done,
-failed. `dispatch` turns actions into Ray calls and Ray's answers into events.
+failed. `jobs.scheduling.dispatcher` turns actions into Ray calls and Ray's answers into events.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class Scheduler:
     Attributes:
         total: frames to render.
         failures: frames that could not be delivered, and why.
-        accounts: what happened besides rendering.
+        incidents: what happened besides rendering.
     """
 
     def __init__(

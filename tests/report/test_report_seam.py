@@ -65,11 +65,11 @@ def test_frames_that_are_missing_leave_their_place_empty() -> None:
     assert sum(box.width for box, _ in found.parts) == pytest.approx(500)
 
 
-def test_how_squares_were_laid_on_is_said() -> None:
+def test_how_patches_were_laid_on_is_said() -> None:
     assert drawn(table(1.0)).how == "Faces were pasted with hard edges."
     everything = {"blend": "feather", "colour_match": True, "smooth_crops": True, "parsing": "/masks"}
     how = drawn(table(1.0), **everything).how
-    assert how == "Faces were feathered, colours matched, face boxes smoothed, kept behind a parsing."
+    assert how == "Faces were feathered, colours matched, their boxes smoothed, kept behind a parsing."
 
 
 @pytest.mark.parametrize(
