@@ -211,6 +211,11 @@ def local_encoder(source: EncoderSource, threads: int) -> LocalEncoder:
     return LocalEncoder(Encoder(EncoderConfig(source.encoder, source.tensors, Device.CPU, threads, gpus=0)))
 
 
+def encoder_config(source: EncoderSource, device: Device, threads: int, gpus: float, code: str) -> EncoderConfig:
+    """What an actor's encoder needs to know; ``code`` is this driver's `actors.files.digests.code_digest`."""
+    return EncoderConfig(source.encoder, source.tensors, device, threads, gpus, source.digest, code)
+
+
 @contextmanager
 def encoder_actor(config: EncoderConfig, *, cpus: float, wait: float) -> Iterator[RemoteEncoder]:
     """An encoder as an actor of the connected cluster; it is gone afterwards, and its share of a GPU is free again.

@@ -45,10 +45,12 @@ class EncoderSource(FeatureSource):
     Attributes:
         encoder: absolute path of the encoder.
         tensors: the encoder's input and output.
+        digest: SHA-256 of the encoder and its weights.
     """
 
     encoder: str
     tensors: EncoderTensors
+    digest: str
 
 
 def encoders_kind(name: str | None) -> ModelKind:
@@ -103,8 +105,9 @@ def read_encoder_source(path: str, encoder: str, kind: ModelKind, *, with_powers
     if not tensors.bounded:
         try_encoder(encoder, tensors)
     recording = check_recording(path, with_powers=with_powers)
-    key = _key(recording, kind, model_digest(encoder, tensors.external))
-    return EncoderSource(recording, _frames(recording, kind), key, encoder, tensors)
+    digest = model_digest(encoder, tensors.external)
+    key = _key(recording, kind, digest)
+    return EncoderSource(recording, _frames(recording, kind), key, encoder, tensors, digest)
 
 
 def read_sound(path: str, rows: int, kind: ModelKind, *, with_powers: bool = False) -> Recording:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from ray.cluster_utils import Cluster
 from actors.core.choices import AudioSource, Device
 from actors.core.errors import ExitCode, InputError, StoppedError
 from actors.core.mel import RATE, mel_spectrogram, mel_windows
+from actors.files.digests import code_digest
 from actors.kinds import all_kinds
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig, EncoderTensors, read_encoder
@@ -31,6 +33,7 @@ from jobs.audio.decoding import mono
 from jobs.audio.feature_making import (
     Rows,
     encoder_actor,
+    encoder_config,
     feature_rows,
     load_features,
     local_encoder,
@@ -238,10 +241,20 @@ def test_an_encoder_that_depends_on_chance_is_refused(tmp_path: Path, recording:
 
 def test_the_actor_gives_what_the_process_itself_would(cluster: Cluster, recording: Path, encoder: Path) -> None:
     source = read_encoder_source(str(recording), str(encoder), UNET_328)
-    config = EncoderConfig(source.encoder, source.tensors, Device.CPU, threads=1, gpus=0)
+    config = encoder_config(source, Device.CPU, 1, 0, code_digest())
     with connected(cluster), encoder_actor(config, cpus=1, wait=60) as encode:
         rows = np.concatenate(list(feature_rows(source, UNET_328, encode)))
     assert np.array_equal(rows, rows_of(source))
+
+
+def test_an_actor_that_finds_another_encoder_refuses_it(cluster: Cluster, recording: Path, encoder: Path) -> None:
+    source = replace(read_encoder_source(str(recording), str(encoder), UNET_328), digest="0" * 64)
+    with (
+        connected(cluster),
+        pytest.raises(InputError, match="does not see the same model"),
+        encoder_actor(encoder_config(source, Device.CPU, 1, 0, code_digest()), cpus=1, wait=60),
+    ):
+        pass
 
 
 def test_what_is_wrong_with_the_encoder_comes_back_from_the_actor(
@@ -249,7 +262,7 @@ def test_what_is_wrong_with_the_encoder_comes_back_from_the_actor(
 ) -> None:
     wrong = write_encoder(tmp_path / "wrong.onnx", features=500, declared="wide")
     source = read_encoder_source(str(recording), str(wrong), UNET_328)
-    config = EncoderConfig(source.encoder, source.tensors, Device.CPU, threads=1, gpus=0)
+    config = encoder_config(source, Device.CPU, 1, 0, code_digest())
     with (
         connected(cluster),
         pytest.raises(InputError, match=r"gives \(32, 500\) for 32 windows") as caught,
@@ -264,7 +277,7 @@ def test_an_encoder_without_room_is_not_waited_for_without_end(
     cluster: Cluster, recording: Path, encoder: Path
 ) -> None:
     source = read_encoder_source(str(recording), str(encoder), UNET_328)
-    config = EncoderConfig(source.encoder, source.tensors, Device.CPU, threads=1, gpus=0)
+    config = encoder_config(source, Device.CPU, 1, 0, code_digest())
     with (
         connected(cluster),
         pytest.raises(StoppedError, match=r"no encoder became ready within 0\.5 s"),
