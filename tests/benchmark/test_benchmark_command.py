@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import in_process
 import pytest
 import small
 
@@ -80,18 +81,18 @@ def test_a_clip_without_features_is_refused_in_one_line(tmp_path: Path, clip: sm
     bare.mkdir()
     for path in (clip.folder / "full_body_img").iterdir():
         (bare / path.name).write_bytes(path.read_bytes())
-    result = small.command("benchmark", "--out", tmp_path / "out", "--clip", bare, "--rect", "20,15,90,90")
+    result = in_process.command("benchmark", "--out", tmp_path / "out", "--clip", bare, "--rect", "20,15,90,90")
     assert result.code == 2
     assert "has no aud_ave.npy; put the clip's features there" in result.output
     assert "Traceback" not in result.output
 
 
 def test_what_nobody_can_do_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    nobody = small.command("benchmark", "--out", tmp_path / "out", "--system", "single", "--format", "video")
+    nobody = in_process.command("benchmark", "--out", tmp_path / "out", "--system", "single", "--format", "video")
     assert nobody.code == 2
     assert "--system: none of these writes such a --format" in nobody.output
     if shutil.which("nvidia-smi") is None:
-        result = small.command("benchmark", "--out", tmp_path / "out", "--device", "cuda")
+        result = in_process.command("benchmark", "--out", tmp_path / "out", "--device", "cuda")
         assert result.code == 2
         assert "--device cuda: NVIDIA's driver finds no GPU here" in result.output
     assert not (tmp_path / "out").exists()

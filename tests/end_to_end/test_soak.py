@@ -14,7 +14,7 @@ from jobs.diagnostics.endurance import soak
 @pytest.mark.cluster
 def test_a_short_soak_loses_nothing(clip: small.SmallClip, model: Path, tmp_path: Path) -> None:
     with (tmp_path / "said").open("w+") as said:
-        tally = soak(clip.folder, model, tmp_path, minutes=0.1, kill_every=0.2, seed=0, console=Console(file=said))
+        tally = soak(clip.folder, model, tmp_path, minutes=0.01, kill_every=0.2, seed=0, console=Console(file=said))
         said.seek(0)
         lines = said.readlines()
     assert tally.renders == len(lines) > 0
