@@ -120,7 +120,7 @@ class ModelTensors:
         opset: version of the default operator set.
         external: files beside the model that hold weights, by name.
         face: tensors worth keeping with each background, see `actors.network.face_encoder`; empty where none are.
-        bounded: whether its graph alone tells that it ends and what memory it takes; see `actors.network.size_bounds`.
+        plain: whether its graph alone tells that it ends and what memory it takes; see `actors.network.size_bounds`.
         quantised: operators by which it is quantised; empty where it is not.
     """
 
@@ -131,7 +131,7 @@ class ModelTensors:
     opset: int
     external: tuple[str, ...]
     face: tuple[FaceTensor, ...] = ()
-    bounded: bool = True
+    plain: bool = True
     quantised: tuple[str, ...] = ()
 
     @property

@@ -51,14 +51,14 @@ class EncoderTensors:
         features: name of the output that gives feature rows ``[B, 512]``.
         batch: the batch the graph is fixed to, or ``None`` when any batch will do.
         external: files beside the model that hold weights, by name.
-        bounded: as `actors.core.kind.ModelTensors.bounded`.
+        plain: as `actors.core.kind.ModelTensors.plain`.
     """
 
     mel: str
     features: str
     batch: int | None
     external: tuple[str, ...]
-    bounded: bool = True
+    plain: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,11 +74,11 @@ def recognise_model(path: str, kinds: Sequence[ModelKind], output: str | None = 
     check_floats(network, names, FLOATS)
     batch = fixed_batch(network, names)
     model = ready_network(network.model, found.image, found.audio, found.kind)
-    bounded = is_bounded(model, found.sides)
+    plain = is_bounded(model, found.sides)
     # A network that may be immense is not taken apart.
-    face = face_tensors(model, *names) if bounded else ()
+    face = face_tensors(model, *names) if plain else ()
     quantised = quantised_operators(network.model)
-    return found.kind, ModelTensors(*names, batch, network.opset, network.external, face, bounded, quantised)
+    return found.kind, ModelTensors(*names, batch, network.opset, network.external, face, plain, quantised)
 
 
 def read_model(path: str, kind: ModelKind) -> ModelTensors:

@@ -102,7 +102,7 @@ def read_encoder_source(path: str, encoder: str, kind: ModelKind, *, with_powers
         fix = "leave --encoder out" if kind.audio_source is AudioSource.MEL else "give --features instead"
         raise InputError("--encoder", f"{kind.name} does not take features of an encoder of mel windows", fix)
     tensors = read_encoder(encoder)
-    if not tensors.bounded:
+    if not tensors.plain:
         try_encoder(encoder, tensors)
     recording = check_recording(path, with_powers=with_powers)
     digest = model_digest(encoder, tensors.external)

@@ -114,7 +114,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     """
     model = storage.absolute(options.model)
     kind, tensors = recognise_model(model, kinds_named(options.kind), options.output)
-    if not tensors.bounded:
+    if not tensors.plain:
         try_network(model, tensors, kind, batch=tensors.batch or 1)
     if options.precision is Precision.FP16 and tensors.quantised:
         problem = f"the model is quantised already ({', '.join(tensors.quantised)})"

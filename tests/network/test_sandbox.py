@@ -84,7 +84,7 @@ def calling(path: Path, *, deep: int, again: bool = False) -> Path:
 
 def refusal(path: Path, limits: Limits) -> str:
     tensors = read_model(str(path), UNET_328)
-    assert not tensors.bounded
+    assert not tensors.plain
     with pytest.raises(InputError) as caught:
         try_network(str(path), tensors, UNET_328, limits=limits)
     assert caught.value.subject == str(path)
@@ -117,7 +117,7 @@ def test_functions_without_end_are_counted_not_walked(tmp_path: Path, deep: int,
 def test_functions_of_an_ordinary_export_are_run(tmp_path: Path) -> None:
     path = calling(tmp_path / "m.onnx", deep=4)
     tensors = read_model(str(path), UNET_328)
-    assert not tensors.bounded
+    assert not tensors.plain
     image = np.zeros((3, 3, 320, 320), np.uint8)
     audio = np.zeros((3, 32, 16, 16), np.float32)
     audio[1].reshape(-1)[8 * 512] = small.POISON
@@ -155,7 +155,7 @@ def test_an_encoder_is_tried_likewise(tmp_path: Path) -> None:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.write_bytes(exports.checked(model).SerializeToString())
     tensors = read_encoder(str(path))
-    assert not tensors.bounded
+    assert not tensors.plain
     with pytest.raises(InputError, match="llocat"):
         try_encoder(str(path), tensors)
 
@@ -192,7 +192,7 @@ def test_a_graph_of_very_many_nodes_is_not_looked_through(tmp_path: Path) -> Non
     ]
     path = ending_in(tmp_path / "m.onnx", *nodes, *rest)
     tensors = read_model(str(path), UNET_328)
-    assert not tensors.bounded
+    assert not tensors.plain
     assert tensors.face == ()
 
 
