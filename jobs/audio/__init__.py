@@ -1,1 +1,1 @@
-"""Recordings: decoded, looked at, turned into features and into the video's sound. Nothing here starts Ray."""
+"""Recordings: checked, decoded, made into features and into the video's sound. Nothing here starts Ray."""

@@ -1,4 +1,4 @@
-"""Which of a recording's channels a network hears: their mean, unless that would mix the voice away."""
+"""The choice of the channels that a network hears: the mean of all, unless that would lose the voice."""
 
 from __future__ import annotations
 

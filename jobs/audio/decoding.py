@@ -1,4 +1,4 @@
-"""Recordings as streams of samples: decoded piece by piece, begun and ended where a player would begin and end."""
+"""Recordings as streams of samples, begun and ended where a player begins and ends."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Audio features from a recording, one row for each output frame, kept beside the run.
+"""Audio features made of a recording, one row for each output frame, and kept in the run's folder.
 
-An encoder hears it, or the network itself hears its mel windows.
+They are the answers of an encoder, or for some networks the mel windows themselves.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""MP3 and AAC files that were joined: which parts of them are sound, and which are tags and filling in between.
+"""MP3 and AAC files that were joined: which parts are sound, and which are tags and padding.
 
 Players skip what is no frame. A frame is told by its header (ISO/IEC 11172-3, 2.4.1.3; for AAC the ADTS of ISO/IEC
 13818-7, 6.2), whose length leads to the next.

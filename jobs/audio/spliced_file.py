@@ -1,4 +1,4 @@
-"""A file as parts of another one and bytes of one's own: how a damaged header or a tag in the middle is read past."""
+"""A file composed of parts of another file and of bytes in memory, to read past a damaged header or a tag."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the header of an uncompressed sound file says of its length: the truth, more than is there, or nothing.
+"""The length that the header of an uncompressed sound file states, and the length that is there.
 
 Programs that write into a pipe cannot go back to a header. They leave there what the format has for that, nothing, the
 largest number or a round one; players read on to the end of the file.

@@ -1,4 +1,4 @@
-"""The commands that turn what is not read, or not read as it is meant, into what is."""
+"""FFmpeg commands that convert what is not read into what is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an image file says about its picture, from its header alone, and what follows of it."""
+"""What an image's header says about its picture, and the warnings and refusals that follow."""
 
 from __future__ import annotations
 

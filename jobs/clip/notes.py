@@ -1,4 +1,4 @@
-"""What a reader tells the user besides its result."""
+"""What a reader reports besides its result: recognised files and warnings."""
 
 from __future__ import annotations
 

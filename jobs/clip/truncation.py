@@ -1,4 +1,4 @@
-"""Whether a video file is whole, told by the lengths its container states: FFmpeg reads what is left without a word."""
+"""Whether a video file is whole, by the lengths that its container states: FFmpeg says nothing about cut files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file is that is not read as a clip, told by its first bytes."""
+"""Video files that are not read: their formats, recognised by their first bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a video says about its pictures, and what follows of it."""
+"""What a video says about its pictures, and the warnings and refusals that follow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Backgrounds inside a video file: counted and described by demuxing, decoded only where nothing else tells."""
+"""Backgrounds in a video file: counted and described by demuxing, decoded only where that is not enough."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ray as a place to work: found, joined or started, its resources, and how workers are placed on it.
+"""Ray: found, joined or started; the resources of its nodes; the placement of workers on them.
 
 Nothing here knows which frames are rendered.
 """

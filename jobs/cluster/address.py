@@ -1,4 +1,4 @@
-"""Where a Ray cluster is to be joined: what was asked for, in words if it cannot be, and who answers there."""
+"""The address of the Ray cluster to join: from options and environment, checked, with the reason where it cannot be."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The token by which a Ray cluster knows its users: for their eyes only."""
+"""The token by which a Ray cluster knows its users: readable by this user alone."""
 
 from __future__ import annotations
 

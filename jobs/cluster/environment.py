@@ -1,4 +1,4 @@
-"""What a program runs with: versions of packages, and the machine. No names of hosts or users."""
+"""Versions of the packages, and the machine, of this process. No names of hosts or users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How workers share the machines that they run on."""
+"""A layout: how many workers there are, and the threads, batch and share of a GPU of each."""
 
 from __future__ import annotations
 

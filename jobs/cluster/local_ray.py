@@ -1,4 +1,4 @@
-"""Ray on this machine for one process alone: what of Ray's own start has to be different for that."""
+"""Ray on this machine for one process alone, with its own folder, ports and servers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which files every process of a run executes: those of the driver, whatever else has their names."""
+"""Which source files the processes of a run execute: always the driver's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ray in a thread of its own: whatever it hangs in, signals are heard meanwhile, and its servers are watched."""
+"""The thread that holds Ray, so that signals are answered while Ray hangs; and the watch over Ray's servers."""
 
 from __future__ import annotations
 

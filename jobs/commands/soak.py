@@ -1,4 +1,4 @@
-"""``soak``: proof by endurance."""
+"""``soak``: renders again and again while workers and drivers are killed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an option takes, in words: the same for a flag of any command and for a file."""
+"""The values that an option takes, in words, for flags and files alike."""
 
 from __future__ import annotations
 

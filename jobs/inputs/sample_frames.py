@@ -1,4 +1,4 @@
-"""A few real frames of a clip as the network would be given them, to see what it makes of them."""
+"""A few frames of a clip as the network's input, to try the network on."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The driver as a process: signals, time limits, temporary folders, last words. Nothing here knows a clip or Ray."""
+"""The driver as a process: signals, time limits, temporary folders, exit codes. Nothing here knows a clip or Ray."""

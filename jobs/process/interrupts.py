@@ -1,7 +1,7 @@
-"""Ctrl-C, SIGTERM and SIGHUP: answered by a line at once, and the process has ended soon, whatever it is doing.
+"""Ctrl-C, SIGTERM and SIGHUP: answered by a line at once; the process ends within seconds, whatever it is doing.
 
 Python runs a signal's handler only when its main thread comes back from whatever library it is in, which may be never.
-So a thread of its own hears of signals, says so, and ends the process when the main thread has not done it in time.
+So a thread of its own receives signals, says so, and ends the process when the main thread has not done it in time.
 """
 
 from __future__ import annotations

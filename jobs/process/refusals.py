@@ -1,4 +1,4 @@
-"""What stops a command, told to the person in one line, or nothing where it is a bug."""
+"""The line and the exit code of an error that a user can mend; all other errors are bugs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of this process alone, and what killed processes left of theirs."""
+"""Temporary folders of this process, and the removal of those that killed processes left."""
 
 from __future__ import annotations
 

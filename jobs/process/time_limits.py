@@ -1,4 +1,4 @@
-"""Calls that may never come back."""
+"""Calls with a time limit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The drawings: where every mark goes, and what it says to those who cannot see it.
+"""The drawings of the page: the place of every mark, and its text for screen readers.
 
 Drawings are SVG that stretches with the page (x in thousandths, y in hundredths); all text stands beside them in HTML,
 so that it keeps its size on a phone.

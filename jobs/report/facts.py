@@ -1,4 +1,4 @@
-"""Figures of a run as text: what it made, what it needed, what went wrong, what it ran on."""
+"""The figures of a run as text: output, memory, faults, environment and options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``report.html``: one file beside what it tells of."""
+"""Writes ``report.html`` into the run's folder."""
 
 from __future__ import annotations
 
