@@ -11,10 +11,12 @@ from rich.console import Console
 from jobs.diagnostics.endurance import soak
 
 
+# A soak goes on until a worker and a driver were killed.
 @pytest.mark.cluster
-def test_a_short_soak_loses_nothing(clip: small.SmallClip, model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("minutes", [0.01, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_soak_loses_nothing(minutes: float, clip: small.SmallClip, model: Path, tmp_path: Path) -> None:
     with (tmp_path / "said").open("w+") as said:
-        tally = soak(clip.folder, model, tmp_path, minutes=0.01, kill_every=0.2, seed=0, console=Console(file=said))
+        tally = soak(clip.folder, model, tmp_path, minutes=minutes, kill_every=0.2, seed=0, console=Console(file=said))
         said.seek(0)
         lines = said.readlines()
     assert tally.renders == len(lines) > 0
