@@ -150,13 +150,13 @@ class _Regime:
             self._report.modes, self._report.modes_fault = costs, fault
             say(self._console, f"{self._regime} modes of blending: {fault or f'{len(costs)} measured'}")
             yield
-        further = [(self._report.workers_batch, task) for task in self._layouts(top)] if plan.full else []
+        further = [(self._report.workers_batch, task, 0) for task in self._layouts(top)] if plan.full else []
         if plan.full and ours_light:
             # A short and a long run, alternating.
             runs = [Assignment(Cell(self._regime, Output.JPG, System.OURS), frames, top) for frames in LONG_RUN]
-            further += [(self._report.long_run, task) for task in runs * plan.repeats]
-        for kept, task in further:
-            kept.append(self._trial(task, reference))
+            further += [(self._report.long_run, task, repeat) for repeat in range(plan.repeats) for task in runs]
+        for kept, task, repeat in further:
+            kept.append(self._trial(task, reference, repeat))
             what = f"workers {task.setting.workers}, batch {task.setting.batch}, " if task.chosen else ""
             self._tell(f"{task.cell.system}, {what}{task.frames} frames", kept[-1])
             yield

@@ -20,9 +20,9 @@ from jobs.benchmark.matrix import JPEG_QUALITY, Output
 # Changing every value of a frame by up to two levels at random moved single values of its JPEG by 18 at most (measured
 # at quality 95 on frames of the demo and on noise).
 JPEG_LEVELS = 20
-# So many frames of a trial are compared, and so many decoded references kept for the next system.
+# So many frames of a trial are compared; of their references so many bytes stay decoded for the next system.
 MOST_CHECKED = 24
-MOST_KEPT = 64
+KEPT_BYTES = 512 << 20
 # In the face box of a video at the renderer's quality the peak signal-to-noise ratio was 35 dB or more for networks
 # that paint faces, and 29 dB for random weights (measured).
 VIDEO_DECIBEL = 25.0
@@ -62,7 +62,7 @@ class Reference:
         self._folder = folder
         self._count = count
         self._material = material
-        self._decoded = lru_cache(MOST_KEPT)(self._decode)
+        self._decoded = lru_cache(KEPT_BYTES // (3 * material.width * material.height))(self._decode)
 
     def sample(self, frames: int, most: int = MOST_CHECKED) -> tuple[int, ...]:
         """Output frames to look at, of those there is a reference for: spread evenly, both ends among them."""

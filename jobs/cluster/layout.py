@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, BeforeValidator, Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,12 @@ class Layout:
     workers: Annotated[int, Field(ge=1)]
     threads: Annotated[int, Field(ge=1)]
     batch: Annotated[int, Field(ge=1)]
-    # The longer name stands in what earlier versions kept.
-    gpus: Annotated[float, Field(ge=0, validation_alias=AliasChoices("gpus", "gpus_per_worker"))] = 0.0
+    # The longer name, and nothing for a CPU, stand in what earlier versions kept.
+    gpus: Annotated[
+        float,
+        BeforeValidator(lambda share: 0.0 if share is None else share),
+        Field(ge=0, validation_alias=AliasChoices("gpus", "gpus_per_worker")),
+    ] = 0.0
 
     def __str__(self) -> str:
         share = f", {self.gpus:g} of a GPU each" if self.gpus else ""

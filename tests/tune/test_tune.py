@@ -37,7 +37,7 @@ def test_what_tuning_finds_is_used_until_told_otherwise(
     assert str(kept) in tuned.output
 
     # Whatever it found: the file decides.
-    profile["best"] = {"workers": 1, "threads": 1, "batch": 3, "gpus_per_worker": 0.0}
+    profile["best"] = {"workers": 1, "threads": 1, "batch": 3, "gpus_per_worker": None}
     kept.write_text(json.dumps(profile))
     base = ["composite", clip.folder, "--model", model, "--device", "cpu", "--frames", ":6", "--format", "none"]
 
