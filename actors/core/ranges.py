@@ -1,4 +1,4 @@
-"""Ranges of output frames."""
+"""Ranges of output frames, and what they are called where there are several clips."""
 
 from __future__ import annotations
 
@@ -44,10 +44,48 @@ class FrameRange:
         """Whether every frame of ``other`` is in this range."""
         return self.start <= other.start and other.stop <= self.stop
 
-    def split(self) -> tuple[FrameRange, FrameRange]:
-        """The two halves of a range of at least two frames."""
-        middle = self.start + len(self) // 2
+    def cut(self, size: int) -> tuple[FrameRange, FrameRange]:
+        """The first ``size`` frames, and the others; there must be others."""
+        middle = self.start + size
         return FrameRange(self.start, middle), FrameRange(middle, self.stop)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ClipRange:
+    """Output frames of a clip, which is named by its id."""
+
+    clip: str
+    frames: FrameRange
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __str__(self) -> str:
+        """As it is called in the record of its clip."""
+        return str(self.frames)
+
+    def cut(self, size: int) -> tuple[ClipRange, ClipRange]:
+        """The first ``size`` frames, and the others; there must be others."""
+        first, rest = self.frames.cut(size)
+        return ClipRange(self.clip, first), ClipRange(self.clip, rest)
+
+    def joined(self, after: ClipRange) -> ClipRange | None:
+        """This range together with another, ``None`` where that does not follow it."""
+        if after.clip != self.clip or after.frames.start != self.frames.stop:
+            return None
+        return ClipRange(self.clip, FrameRange(self.frames.start, after.frames.stop))
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ClipBlock:
+    """A block of backgrounds of a clip, by its number."""
+
+    clip: str
+    number: int
+
+    def __str__(self) -> str:
+        """As it is called in the record of its clip."""
+        return str(self.number)
 
 
 def divide(frames: Sequence[int], size: int) -> tuple[FrameRange, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from actors.core.timings import FrameTiming, from_parquet, to_parquet, to_table
 
 if TYPE_CHECKING:
-    from actors.core.ranges import FrameRange
+    from actors.core.ranges import ClipRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class RangeReport:
         seconds: how long the worker was at it; 0 where that is not known.
     """
 
-    range: FrameRange
+    range: ClipRange
     fragment: bytes
     failures: tuple[FrameFailure, ...]
     seconds: float
@@ -47,13 +47,13 @@ class RangeReport:
     @classmethod
     def of(
         cls,
-        frames: FrameRange,
+        rendered: ClipRange,
         timings: Sequence[FrameTiming],
         failures: tuple[FrameFailure, ...] = (),
         seconds: float = 0.0,
     ) -> RangeReport:
         """The report of a range with these timings, one per delivered frame, ascending."""
-        return cls(frames, to_parquet(to_table(timings)) if timings else b"", failures, seconds)
+        return cls(rendered, to_parquet(to_table(timings)) if timings else b"", failures, seconds)
 
     @property
     def timings(self) -> tuple[FrameTiming, ...]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.compositing import composite_patch
 from actors.core.pixels import ColourPlanes, Image, Planes, PredictionFault, from_planes, paste
-from actors.core.ranges import FrameRange
+from actors.core.ranges import ClipRange, FrameRange
 from actors.core.seam import Seam, edge_pixels
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import FrameFailure, RangeReport, WorkerReport
@@ -157,7 +157,7 @@ class Compositor:
         timings = tuple(self._timing(frame, frames, seam) for frame, seam in zip(done, measured(done), strict=True))
         if segment is not None:
             timings = _keep_segment(clip, frames, segment, timings)
-        return RangeReport.of(frames, timings, tuple(failures), time.perf_counter() - began)
+        return RangeReport.of(ClipRange(clip_id, frames), timings, tuple(failures), time.perf_counter() - began)
 
     def _run(
         self,

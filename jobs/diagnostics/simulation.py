@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import time
@@ -14,22 +15,23 @@ from rich.console import Console
 from actors.core.choices import ImageFormat, Loop
 from actors.core.errors import StoppedError
 from actors.core.pairing import background_index
-from actors.core.ranges import FrameRange
+from actors.core.ranges import ClipBlock, ClipRange, FrameRange
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.files.run_folder import RunFolder
+from actors.rendering.blocks import BlockReceipt
 from jobs.cluster.connection import connect
 from jobs.planning.range_plan import plan_ranges
 from jobs.process.temporary_folders import scratch_folder
 from jobs.run.ledger import Ledger
-from jobs.scheduling.dispatcher import Dispatcher, Milestones, Work
+from jobs.scheduling.dispatcher import Dispatcher
+from jobs.scheduling.job_spec import JobSpec
+from jobs.scheduling.milestones import Milestones
 from jobs.scheduling.scheduler import Patience, Scheduler
 
-# Backgrounds of the made-up clip; they lie in one block, which is empty.
+# The made-up clip, and how many backgrounds it has; they lie in one block, which is empty.
+CLIP = "simulated"
 BACKGROUNDS = 500
-
-# Sleeping workers have no configuration, and their only block no source.
-NOTHING: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,16 @@ class Sleeper:
         self._worker = worker
         self._latency = latency
 
-    def prepare(self, _clip: object) -> WorkerReport:
-        """Is ready at once."""
+    def prepare(self, gate: Any) -> WorkerReport:  # noqa: ANN401 - handles of Ray's actors are generic
+        """Is ready when all others are."""
+        ray.get(gate.arrive.remote())
         node = ray.get_runtime_context().get_node_id()
         host = socket.gethostname()
         return WorkerReport(
             self._worker, node, host, os.getpid(), "none", "none", "none", 1, 1, (), 0.0, 0.0, 0.0, notes=()
         )
 
-    def render(self, _clip_id: str, start: int, stop: int, *_blocks: object) -> RangeReport:
+    def render(self, clip_id: str, start: int, stop: int, *_blocks: object) -> RangeReport:
         """Takes exactly as long as the range's frames would: makes its report, and sleeps for the rest of the time.
 
         Many workers share the cores of one machine here, so what a report costs them must not count.
@@ -109,49 +112,53 @@ class Sleeper:
             )
             for frame in frames
         )
-        report = RangeReport.of(frames, timings, (), self._latency * len(frames))
+        report = RangeReport.of(ClipRange(clip_id, frames), timings, (), self._latency * len(frames))
         time.sleep(max(0.0, self._latency * len(frames) - (time.perf_counter() - clock)))
         return report
 
 
-class _Sleepers(Dispatcher):
-    """The dispatch loop with sleeping workers; nothing is given out before all of them are ready."""
+class Gate:
+    """Where workers wait until all of them are there: nothing is given out before."""
 
-    def __init__(self, latency: float, workers: int, scheduler: Scheduler, work: Work, ledger: Ledger) -> None:
-        self._ledger_seconds = 0.0
-        super().__init__(scheduler, work, Milestones(), lambda report: self._write(ledger, report), lambda: None)
-        self._latency = latency
-        self._held: dict[int, int] = {}
-        self._workers = workers
-        self._sleeper: Any = ray.remote(num_cpus=0)(Sleeper)
-        self.began = (0.0, 0.0)
+    def __init__(self, workers: int) -> None:
+        self._missing = workers
+        self._complete = asyncio.Event()
 
-    @property
-    def ledger_seconds(self) -> float:
-        """CPU seconds spent in the ledger."""
-        return self._ledger_seconds
+    async def arrive(self) -> None:
+        """Returns when all have called it."""
+        self._missing -= 1
+        if not self._missing:
+            self._complete.set()
+        await self._complete.wait()
 
-    def _write(self, ledger: Ledger, report: RangeReport) -> None:
+
+def load_nothing() -> tuple[None, BlockReceipt]:
+    """The only block."""
+    return None, BlockReceipt(0, 0.0, 0.0)
+
+
+@dataclass(slots=True)
+class _Costs:
+    """The driver's CPU seconds: where its own thread and all threads began, and what the ledger took."""
+
+    scheduler: Scheduler
+    ledger: Ledger
+    workers: int
+    ledger_seconds: float = 0.0
+    thread_began: float | None = None
+    process_began: float = 0.0
+
+    def record(self, report: RangeReport) -> None:
+        """Writes a range's fragment."""
         began = time.thread_time()
-        ledger.record(report)
-        self._ledger_seconds += time.thread_time() - began
+        self.ledger.record(report)
+        self.ledger_seconds += time.thread_time() - began
 
-    def _start(self, slot: int) -> None:
-        actor = self._sleeper.remote(slot, self._latency)
-        self._actors[slot] = actor
-        self._waiting[actor.prepare.remote(None)] = ("start", slot)
-
-    def _load_block(self, block: int) -> None:
-        self._blocks[block] = ray.put(None)
-        self._scheduler.block_loaded(block)
-
-    def _started(self, slot: int, ref: Any) -> None:  # noqa: ANN401 - Ray's references are generic
-        report: WorkerReport = ray.get(ref)
-        self._held[slot] = report.pid
-        if len(self._held) == self._workers:
-            for ready, pid in self._held.items():
-                self._scheduler.worker_ready(ready, pid)
-            self.began = (time.thread_time(), time.process_time())
+    def look(self) -> None:
+        """Counts from when all workers are ready."""
+        if self.thread_began is None and self.scheduler.ready_workers == self.workers:
+            self.ledger_seconds = 0.0
+            self.thread_began, self.process_began = time.thread_time(), time.process_time()
 
 
 def simulate(workers: int, latency: float, seconds: float, address: str | None, console: Console) -> Simulation:
@@ -169,40 +176,51 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
     """
     frames = range(int(workers * seconds / latency))
     ranges = plan_ranges(frames, workers, 1, BACKGROUNDS)
-    scheduler = Scheduler(ranges, lambda _: (0,), workers=workers, capacity=1, loaders=1, patience=Patience())
+    block = ClipBlock(CLIP, 0)
+    scheduler = Scheduler(
+        [ClipRange(CLIP, part) for part in ranges],
+        lambda _: (block,),
+        workers=workers,
+        capacity=1,
+        loaders=1,
+        patience=Patience(),
+    )
+    milestones = Milestones()
     with connect(address, None, console) as cluster, scratch_folder() as scratch:
         folder = RunFolder.at(scratch)
         folder.make_folders(frames=False, segments=False)
-        work = Work(
-            network=NOTHING,
-            clip=None,
-            clip_id="",
-            request=lambda _: NOTHING,
+        gate: Any = ray.remote(num_cpus=0)(Gate).options(max_concurrency=workers + 1).remote(workers)
+        job = JobSpec(
+            worker_class=Sleeper,
+            worker_config=latency,
+            clip=gate,
+            loader=load_nothing,
+            loader_arguments=lambda _: (),
             nodes=cluster.resources().rendering,
-            placement={"num_cpus": 0},
+            worker_resources={"num_cpus": 0},
             wait=600.0,
-            look=cluster.resources,
-            room=None,
-            asked="simulate",
-            died=lambda _: None,
+            cluster_resources=cluster.resources,
+            capacity=None,
+            device_flag="simulate",
+            on_death=lambda _: None,
         )
-        ledger = Ledger(folder, ImageFormat.NONE, None)
-        loop = _Sleepers(latency, workers, scheduler, work, ledger)
-        loop.run()
-        own, all_threads = time.thread_time() - loop.began[0], time.process_time() - loop.began[1]
-        moments = loop.moments
-    if scheduler.incidents.deaths or moments.first_dispatch is None or moments.last_file is None:
+        costs = _Costs(scheduler, Ledger(folder, ImageFormat.NONE, None), workers)
+        Dispatcher(scheduler, job, milestones, costs.record, costs.look).run()
+        thread_ended, process_ended = time.thread_time(), time.process_time()
+    first, last = milestones.first_dispatch, milestones.last_file
+    if scheduler.incidents.deaths or first is None or last is None or costs.thread_began is None:
         raise StoppedError(f"workers died ({scheduler.incidents.deaths[:1]})", "see Ray's logs")
-    spent = moments.last_file - moments.first_dispatch
+    own, all_threads = thread_ended - costs.thread_began, process_ended - costs.process_began
+    spent = last - first
     # Fewer than planned where fast workers were given several at once.
-    rendered = len(moments.rendered)
+    rendered = len(milestones.rendered)
     return Simulation(
         workers=workers,
         frames=len(frames),
         ranges=rendered,
         seconds=spent,
         efficiency=len(frames) * latency / workers / spent,
-        schedule_ms=(own - loop.ledger_seconds) / rendered * 1e3,
-        ledger_ms=loop.ledger_seconds / rendered * 1e3,
+        schedule_ms=(own - costs.ledger_seconds) / rendered * 1e3,
+        ledger_ms=costs.ledger_seconds / rendered * 1e3,
         ray_ms=(all_threads - own) / rendered * 1e3,
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Delivery, Device
-from actors.core.ranges import FrameRange
+from actors.core.ranges import ClipBlock, ClipRange, FrameRange
 from actors.files import storage
 from actors.files.node_check import ClipCheck, ModelCheck
 from actors.files.run_folder import RunFolder
@@ -90,17 +90,18 @@ class RenderPlan:
             check=ClipCheck(sources(inputs.clip), self.folder, self.mark),
         )
 
-    def blocks_of(self, frames: FrameRange) -> tuple[int, ...]:
-        """The blocks that must be there to render some output frames, ascending."""
+    def blocks_of(self, rendered: ClipRange) -> tuple[ClipBlock, ...]:
+        """The blocks that must be there to render a range, ascending."""
         inputs = self.inputs
-        return self.preparation.blocks.holding(inputs.pairing.backgrounds_of(inputs.around(frames)))
+        backgrounds = inputs.pairing.backgrounds_of(inputs.around(rendered.frames))
+        return tuple(ClipBlock(rendered.clip, number) for number in self.preparation.blocks.holding(backgrounds))
 
-    def block(self, block: int) -> BlockRequest:
+    def block(self, block: ClipBlock) -> BlockRequest:
         """What to load for one block, what to prepare it for, and whose face encoder to run on it."""
         preparation = self.preparation
         return self._request(
             preparation.blocks,
-            block,
+            block.number,
             prepare=preparation.prepare,
             faces=FaceRequest(self.inputs.tensors, self._model_check) if preparation.faces else None,
         )

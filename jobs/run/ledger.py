@@ -66,7 +66,7 @@ class Ledger:
     def record(self, report: RangeReport) -> None:
         """Writes the fragment of a range, after its files stand under their names."""
         if report.fragment:
-            storage.write_atomic(self._folder.fragment(report.range), report.fragment)
+            storage.write_atomic(self._folder.fragment(report.range.frames), report.fragment)
 
     def table(self) -> pa.Table:
         """Every recorded frame, ascending by number, as `SCHEMA`; unreadable fragments are left out."""

@@ -20,8 +20,9 @@ from jobs.run.advice import advice_facts, limit, not_rendering
 from jobs.run.attempts import attempt_of, cpu_kinds
 from jobs.run.record import VERSION, RunRecord
 from jobs.run.summary import print_summary
-from jobs.scheduling.dispatcher import Milestones
-from jobs.scheduling.scheduler import Incidents, Scheduler
+from jobs.scheduling.incidents import Incidents
+from jobs.scheduling.milestones import Milestones
+from jobs.scheduling.scheduler import Scheduler
 
 
 @dataclass(slots=True)

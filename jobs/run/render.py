@@ -17,9 +17,12 @@ import actors
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Device, ImageFormat, Precision
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError, error_text
+from actors.core.ranges import ClipRange
 from actors.files import storage
 from actors.files.run_folder import RunFolder
 from actors.network.audio_encoder import EncoderConfig
+from actors.rendering.blocks import load_block
+from actors.rendering.compositor import Compositor
 from jobs.audio.feature_making import encoder_actor, feature_rows, load_features, make_features, window_rows
 from jobs.audio.feature_source import EncoderSource
 from jobs.cluster.connection import Cluster, ClusterResources, connect
@@ -39,7 +42,6 @@ from jobs.cluster.tuned_layout import profile_key, read_profile
 from jobs.console import say
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
-from jobs.planning.block_plan import BlockPlan
 from jobs.planning.preparation import Preparation, plan_preparation
 from jobs.planning.range_plan import plan_ranges
 from jobs.planning.render_plan import RenderPlan
@@ -56,7 +58,8 @@ from jobs.run.record import RunRecord, Scalar, read_run_record
 from jobs.run.record_file import differences
 from jobs.run.resume import audit_run
 from jobs.run.video_file import is_joined, join_video
-from jobs.scheduling.dispatcher import Dispatcher, Work
+from jobs.scheduling.dispatcher import Dispatcher
+from jobs.scheduling.job_spec import JobSpec
 from jobs.scheduling.scheduler import MAX_RANGE, Patience, Scheduler
 
 
@@ -216,9 +219,9 @@ class _Run:
             ahead = plan_preparation(self._options, self._inputs, choice.provider, todo, there.store)
             self._tell_backgrounds(ahead, there)
             placement = self._place(there, choice, len(todo))
-            outcome.scheduler = self._schedule(todo, placement, ahead.blocks, there)
-            self._prepare_folder(clear=self._options.restart)
             plan = RenderPlan(self._options, self._inputs, choice.provider, placement, ahead, self._folder, self._mark)
+            outcome.scheduler = self._schedule(todo, plan, there)
+            self._prepare_folder(clear=self._options.restart)
             self._dispatch(outcome, plan, choice, cluster, there)
         except InputError as error:
             if outcome.scheduler is None or (outcome.scheduler.done == 0 and before is None):
@@ -319,15 +322,15 @@ class _Run:
         )
         self._record["plan"] = {"blocks": asdict(blocks), "background_bytes": ahead.bytes, "faces": ahead.faces}
 
-    def _schedule(self, todo: list[int], placement: Placement, blocks: BlockPlan, there: ClusterResources) -> Scheduler:
-        inputs = self._inputs
+    def _schedule(self, todo: list[int], plan: RenderPlan, there: ClusterResources) -> Scheduler:
+        inputs, placement, blocks = self._inputs, plan.placement, plan.preparation.blocks
         # A range needs only those blocks at once that can be held at once.
         longest = MAX_RANGE if blocks.fits else max(1, blocks.frames // inputs.pairing.step)
         ranges = plan_ranges(todo, placement.workers, placement.batch, longest, inputs.reach)
         self._record["plan"] |= {"ranges": len(ranges), **asdict(placement)}
         return Scheduler(
-            ranges,
-            lambda frames: blocks.holding(inputs.pairing.backgrounds_of(inputs.around(frames))),
+            [ClipRange(plan.clip_id, frames) for frames in ranges],
+            plan.blocks_of,
             workers=placement.workers,
             capacity=blocks.capacity,
             loaders=max(2, int(there.cpus)),
@@ -351,27 +354,26 @@ class _Run:
             report = check_precision(plan, clip)
             self._record["precision"] = asdict(report)
             say(self._console, f"precision: {options.precision.value}, at most {report.worst} levels from fp32")
-        work = Work(
-            network=plan.network,
+        job = JobSpec(
+            worker_class=Compositor,
+            worker_config=plan.network,
             clip=clip,
-            clip_id=plan.clip_id,
-            request=plan.block,
+            loader=load_block,
+            loader_arguments=lambda block: (plan.block(block), plan.inputs.kind),
             nodes=there.rendering,
-            placement=placement.resources,
+            worker_resources=placement.resources,
             wait=options.wait,
-            look=cluster.resources,
-            room=None
+            cluster_resources=cluster.resources,
+            capacity=None
             if options.workers
             else lambda now: min(
                 worker_capacity(now, choice.provider, placement.gpus, placement.threads), scheduler.remaining
             ),
-            asked=choice.asked,
-            died=lambda death: say(self._console, death.line, style="yellow"),
+            device_flag=choice.asked,
+            on_death=lambda death: say(self._console, death.line, style="yellow"),
         )
         with meter(self._console, scheduler.total) as shown:
-            Dispatcher(
-                scheduler, work, outcome.moments, self._ledger.record, lambda: self._look(shown, scheduler)
-            ).run()
+            Dispatcher(scheduler, job, outcome.moments, self._ledger.record, lambda: self._look(shown, scheduler)).run()
 
     def _look(self, shown: Meter, scheduler: Scheduler) -> None:
         """Shows how far the run is.

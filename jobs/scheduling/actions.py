@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from actors.core.ranges import FrameRange
+from actors.core.ranges import ClipBlock, ClipRange
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +27,21 @@ class KillWorker:
 class LoadBlock:
     """Load a block into the object store."""
 
-    block: int
+    block: ClipBlock
 
 
 @dataclass(frozen=True, slots=True)
 class CancelLoad:
     """Give up loading a block; the loss has already been taken into account."""
 
-    block: int
+    block: ClipBlock
 
 
 @dataclass(frozen=True, slots=True)
 class DropBlock:
     """Forget a block."""
 
-    block: int
+    block: ClipBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ class Render:
     """Give a range to the worker of a slot."""
 
     slot: int
-    frames: FrameRange
-    blocks: tuple[int, ...]
+    range: ClipRange
+    blocks: tuple[ClipBlock, ...]
 
 
 Action: TypeAlias = StartWorker | KillWorker | LoadBlock | CancelLoad | DropBlock | Render

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from actors.core.ranges import FrameRange
+from actors.core.ranges import ClipBlock, ClipRange
 from actors.core.worker_reports import FrameFailure
 from jobs.scheduling.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.scheduling.deaths import Death, cause
+from jobs.scheduling.incidents import Incidents
 
 # While a worker renders one range, Ray brings the next one's blocks to it. More only lengthens the tail.
 RANGES_IN_FLIGHT = 2
@@ -67,31 +68,12 @@ class _Worker:
     # The process while it is ready, so that a death names what died.
     pid: int | None = None
     # In the order given; the actor runs them in this order, so the first is the one being rendered.
-    queue: list[FrameRange] = field(default_factory=list)
+    queue: list[ClipRange] = field(default_factory=list)
     running_since: float = 0.0
     # Frames per second over its latest range, by its own clock: answers may lie about until the driver looks.
     pace: float = 0.0
     deaths_in_a_row: int = 0
     start_deaths: int = 0
-
-
-@dataclass(slots=True)
-class Incidents:
-    """What happened besides rendering, for the run's record.
-
-    Attributes:
-        deaths: workers that died, in order.
-        retried: ranges given out again, in order.
-        split: ranges cut in two after killing twice.
-        abandoned: slots that are not started again.
-        blocks_lost: how often a block had to be loaded again.
-    """
-
-    deaths: list[Death] = field(default_factory=list)
-    retried: list[FrameRange] = field(default_factory=list)
-    split: list[FrameRange] = field(default_factory=list)
-    abandoned: list[int] = field(default_factory=list)
-    blocks_lost: int = 0
 
 
 class Scheduler:
@@ -113,8 +95,8 @@ class Scheduler:
 
     def __init__(
         self,
-        ranges: Iterable[FrameRange],
-        blocks_of: Callable[[FrameRange], tuple[int, ...]],
+        ranges: Iterable[ClipRange],
+        blocks_of: Callable[[ClipRange], tuple[ClipBlock, ...]],
         *,
         workers: int,
         capacity: int,
@@ -128,10 +110,10 @@ class Scheduler:
         self._loaders = loaders
         self._patience = patience
         # Blocks on their way, with the time at which they were asked for.
-        self._loading: dict[int, float] = {}
-        self._ready: set[int] = set()
-        self._losses: dict[int, int] = {}
-        self._deaths: dict[FrameRange, int] = {}
+        self._loading: dict[ClipBlock, float] = {}
+        self._ready: set[ClipBlock] = set()
+        self._losses: dict[ClipBlock, int] = {}
+        self._deaths: dict[ClipRange, int] = {}
         self._kill: list[KillWorker | CancelLoad] = []
         self._slowest = 0.0
         self._done = 0
@@ -140,12 +122,12 @@ class Scheduler:
         self._stop: str | None = None
         self.failures: list[FrameFailure] = []
         self.incidents = Incidents()
-        needed = [blocks_of(frames) for frames in self._pending]
+        needed = [blocks_of(pending) for pending in self._pending]
         self._needed = {block for blocks in needed for block in blocks}
         most = max(map(len, needed), default=0)
         if capacity < most or loaders < 1:
             raise ValueError(f"a range needs {most} blocks at once, only {capacity} may be held by {loaders} loaders")
-        if any(len(frames) > MAX_RANGE for frames in self._pending):
+        if any(len(pending) > MAX_RANGE for pending in self._pending):
             raise ValueError(f"a range may have at most {MAX_RANGE} frames")
 
     @property
@@ -183,12 +165,12 @@ class Scheduler:
         """Slots that are in use or will be."""
         return sum(worker.status is not _Status.ABANDONED for worker in self._workers)
 
-    def grow(self, room: int) -> None:
-        """The cluster has room for ``room`` workers: opens slots up to that many, abandoned ones counted.
+    def grow(self, capacity: int) -> None:
+        """The cluster has capacity for so many workers: opens slots up to that many, abandoned ones counted.
 
         An abandoned slot is not replaced by a new one, or a run whose workers all die would never end.
         """
-        self._workers.extend(_Worker() for _ in range(room - len(self._workers)))
+        self._workers.extend(_Worker() for _ in range(capacity - len(self._workers)))
 
     def worker_ready(self, slot: int, pid: int) -> None:
         """The worker of a slot can render; ``pid`` is its process, on its own node."""
@@ -218,39 +200,39 @@ class Scheduler:
             self._stop = f"no worker is left: the last one died {worker.deaths_in_a_row} times in a row ({last})"
 
     def range_done(
-        self, slot: int, frames: FrameRange, failures: tuple[FrameFailure, ...], seconds: float, now: float
+        self, slot: int, done: ClipRange, failures: tuple[FrameFailure, ...], seconds: float, now: float
     ) -> None:
         """A range has been rendered.
 
         Args:
             slot: by whom.
-            frames: the range.
+            done: the range.
             failures: those of its frames that could not be delivered.
             seconds: how long the worker was at it; 0 where that is not known.
             now: the time.
         """
         worker = self._workers[slot]
-        worker.queue.remove(frames)
+        worker.queue.remove(done)
         worker.deaths_in_a_row = 0
         self._slowest = max(self._slowest, now - worker.running_since)
-        worker.pace = len(frames) / seconds if seconds > 0 else 0.0
+        worker.pace = len(done) / seconds if seconds > 0 else 0.0
         worker.running_since = now
-        self._done += len(frames) - len(failures)
+        self._done += len(done) - len(failures)
         self.failures.extend(failures)
 
-    def range_returned(self, slot: int, frames: FrameRange, now: float) -> None:
+    def range_returned(self, slot: int, returned: ClipRange, now: float) -> None:
         """A range came back unrendered through no fault of its own or its worker's: a block was lost."""
         worker = self._workers[slot]
-        worker.queue.remove(frames)
+        worker.queue.remove(returned)
         worker.running_since = now
-        self._give_back([frames])
+        self._give_back([returned])
 
-    def block_loaded(self, block: int) -> None:
+    def block_loaded(self, block: ClipBlock) -> None:
         """A block stands in the object store."""
         self._loading.pop(block, None)
         self._ready.add(block)
 
-    def block_lost(self, block: int, reason: str) -> None:
+    def block_lost(self, block: ClipBlock, reason: str) -> None:
         """A block is gone, or could not be loaded; it is loaded again when it is needed.
 
         Every range that needed it reports the loss; only the first report counts.
@@ -315,14 +297,14 @@ class Scheduler:
             actions.append(LoadBlock(block))
         return actions
 
-    def _blocks_in_order(self) -> list[int]:
+    def _blocks_in_order(self) -> list[ClipBlock]:
         """The blocks needed next, soonest first: at most as many as may be held."""
-        wanted: dict[int, None] = {}
+        wanted: dict[ClipBlock, None] = {}
         for worker in self._workers:
-            for frames in worker.queue:
-                wanted.update(dict.fromkeys(self._blocks_of(frames)))
-        for frames in self._pending:
-            needed = [block for block in self._blocks_of(frames) if block not in wanted]
+            for given in worker.queue:
+                wanted.update(dict.fromkeys(self._blocks_of(given)))
+        for pending in self._pending:
+            needed = [block for block in self._blocks_of(pending) if block not in wanted]
             if len(wanted) + len(needed) > self._capacity:
                 break
             wanted.update(dict.fromkeys(needed))
@@ -334,67 +316,70 @@ class Scheduler:
             for slot, worker in enumerate(self._workers):
                 if worker.status is not _Status.READY or len(worker.queue) != depth:
                     continue
-                place = self._next_renderable()
-                if place is None:
+                position = self._next_renderable()
+                if position is None:
                     return actions
-                frames = self._take(place, worker)
+                taken = self._take(position, worker)
                 if not worker.queue:
                     worker.running_since = now
-                worker.queue.append(frames)
-                actions.append(Render(slot, frames, self._blocks_of(frames)))
+                worker.queue.append(taken)
+                actions.append(Render(slot, taken, self._blocks_of(taken)))
         return actions
 
-    def _take(self, place: int, worker: _Worker) -> FrameRange:
+    def _take(self, position: int, worker: _Worker) -> ClipRange:
         """A pending range, together with those behind it that the worker renders within `CALL_SECONDS`.
 
         Only where the store holds all blocks, so that nobody waits for what a long range holds; never suspects. What a
         faster worker gave back is cut again.
         """
-        frames = self._pending.pop(place)
+        taken = self._pending.pop(position)
         most = worker.pace * CALL_SECONDS
-        if frames in self._deaths:
-            return frames
-        if len(frames) > max(most, self._planned):
-            cut = frames.start + self._planned
-            self._pending.insert(place, FrameRange(cut, frames.stop))
-            return FrameRange(frames.start, cut)
-        if most <= len(frames) or len(self._needed) > self._capacity:
-            return frames
+        if taken in self._deaths:
+            return taken
+        if len(taken) > max(most, self._planned):
+            taken, rest = taken.cut(self._planned)
+            self._pending.insert(position, rest)
+            return taken
+        if most <= len(taken) or len(self._needed) > self._capacity:
+            return taken
         left = self.remaining - sum(len(given) for other in self._workers for given in other.queue)
         least = worker.pace * LEAST_CALL_SECONDS
         most = min(most, MAX_RANGE, max(least, left * CALL_SHARE / self.ready_workers))
-        while place < len(self._pending):
-            after = self._pending[place]
-            joined = FrameRange(frames.start, after.stop)
-            there = self._ready.issuperset(self._blocks_of(after))
-            if after.start != frames.stop or len(joined) > most or after in self._deaths or not there:
+        while position < len(self._pending):
+            after = self._pending[position]
+            joined = taken.joined(after)
+            if joined is None or len(joined) > most or after in self._deaths or not self._renderable(after):
                 break
-            frames = joined
-            del self._pending[place]
-        return frames
+            taken = joined
+            del self._pending[position]
+        return taken
 
     def _next_renderable(self) -> int | None:
-        for place, frames in enumerate(self._pending[:LOOKAHEAD]):
-            if self._ready.issuperset(self._blocks_of(frames)):
-                return place
+        for position, pending in enumerate(self._pending[:LOOKAHEAD]):
+            if self._renderable(pending):
+                return position
         return None
 
-    def _blame(self, frames: FrameRange, reason: str) -> None:
+    def _renderable(self, pending: ClipRange) -> bool:
+        return self._ready.issuperset(self._blocks_of(pending))
+
+    def _blame(self, killer: ClipRange, reason: str) -> None:
         """Counts a death against the range that was being rendered; splits or fails it when there were too many."""
-        deaths = self._deaths.get(frames, 0) + 1
-        self._deaths[frames] = deaths
-        if len(frames) == 1 and deaths >= DEATHS_TO_FAIL:
-            self.failures.append(FrameFailure(frames.start, f"its worker died {deaths} times ({cause(reason)})"))
-        elif len(frames) > 1 and deaths >= DEATHS_TO_SPLIT:
-            self.incidents.split.append(frames)
-            halves = frames.split()
+        deaths = self._deaths.get(killer, 0) + 1
+        self._deaths[killer] = deaths
+        if len(killer) == 1 and deaths >= DEATHS_TO_FAIL:
+            said = f"its worker died {deaths} times ({cause(reason)})"
+            self.failures.append(FrameFailure(killer.frames.start, said))
+        elif len(killer) > 1 and deaths >= DEATHS_TO_SPLIT:
+            self.incidents.split.append(killer)
+            halves = killer.cut(len(killer) // 2)
             # A half is suspect from the start: one more death and it is split again.
             self._deaths.update(dict.fromkeys(halves, DEATHS_TO_SPLIT - 1))
             self._give_back(halves)
         else:
-            self._give_back([frames])
+            self._give_back([killer])
 
-    def _give_back(self, ranges: Iterable[FrameRange]) -> None:
-        for frames in ranges:
-            self.incidents.retried.append(frames)
-            bisect.insort(self._pending, frames)
+    def _give_back(self, ranges: Iterable[ClipRange]) -> None:
+        for returned in ranges:
+            self.incidents.retried.append(returned)
+            bisect.insort(self._pending, returned)

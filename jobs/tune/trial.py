@@ -13,14 +13,18 @@ from actors.core.choices import Loop
 from actors.core.errors import InputError, NoCudaError, StoppedError
 from actors.core.kind import ModelKind
 from actors.core.pairing import Pairing
-from actors.core.ranges import divide
+from actors.core.ranges import ClipBlock, ClipRange, divide
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport
+from actors.rendering.blocks import load_block
+from actors.rendering.compositor import Compositor
 from jobs.audio.feature_source import FeatureSource
 from jobs.cluster.connection import Cluster
 from jobs.planning.block_plan import BlockPlan
 from jobs.planning.render_plan import RenderPlan
-from jobs.scheduling.dispatcher import Dispatcher, Milestones, Work
+from jobs.scheduling.dispatcher import Dispatcher
+from jobs.scheduling.job_spec import JobSpec
+from jobs.scheduling.milestones import Milestones
 from jobs.scheduling.scheduler import Patience, Scheduler
 
 # What every worker must have been seen to render before its speed is believed.
@@ -40,10 +44,6 @@ LONGEST = 20_000
 LONGEST_BYTES = 64 << 20
 
 
-class _Enough(Exception):  # noqa: N818 - not an error: the trial has seen what it wanted
-    """Raised out of the dispatch loop when a trial has measured long enough."""
-
-
 @dataclass(slots=True)
 class _Watch:
     """Collects timings until all workers have rendered side by side for some seconds."""
@@ -52,26 +52,23 @@ class _Watch:
     seconds: float
     deadline: float
     batch: int
-    moments: Milestones = field(default_factory=Milestones)
+    milestones: Milestones = field(default_factory=Milestones)
     timings: dict[int, list[FrameTiming]] = field(default_factory=dict)
 
     @property
     def skipped(self) -> str:
         """Why workers run smaller batches than those that were to be tried; empty where they do not."""
-        return next(("; ".join(report.notes) for report in self.moments.workers if report.batch < self.batch), "")
+        return next(("; ".join(report.notes) for report in self.milestones.workers if report.batch < self.batch), "")
 
     def see(self, report: RangeReport) -> None:
         """Counts a range that is done."""
         for timing in report.timings:
             self.timings.setdefault(timing.worker, []).append(timing)
-        start, stop = self.window()
-        if stop - start >= self.seconds:
-            raise _Enough
 
-    def look(self) -> None:
-        """Ends a trial that takes too long, or tries nothing of its own."""
-        if self.skipped or time.time() > self.deadline:
-            raise _Enough
+    def ended(self) -> bool:
+        """Whether the trial has seen enough, takes too long, or tries nothing of its own."""
+        start, stop = self.window()
+        return stop - start >= self.seconds or bool(self.skipped) or time.time() > self.deadline
 
     def window(self) -> tuple[float, float]:
         """Unix times between which every worker was rendering; empty while one has not rendered enough."""
@@ -115,32 +112,31 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
     clip = plan.clip(audio)
     samples = tuple((frame % len(audio), request) for frame, request in clip.samples)
     watch = _Watch(placement.workers, seconds, time.time() + limit, placement.batch)
-    there = cluster.resources()
-    work = Work(
-        network=plan.network,
+    resources = cluster.resources()
+    job = JobSpec(
+        worker_class=Compositor,
+        worker_config=plan.network,
         clip=ray.put(replace(clip, pairing=pairing, samples=samples)),
-        clip_id=plan.clip_id,
-        request=trial.block,
-        nodes=there.rendering,
-        placement=placement.resources,
+        loader=load_block,
+        loader_arguments=lambda block: (trial.block(block), inputs.kind),
+        nodes=resources.rendering,
+        worker_resources=placement.resources,
         wait=limit,
-        look=cluster.resources,
-        room=None,
-        asked="tune",
-        died=lambda _: None,
+        cluster_resources=cluster.resources,
+        capacity=None,
+        device_flag="tune",
+        on_death=lambda _: None,
     )
     scheduler = Scheduler(
-        divide(range(len(audio)), max(placement.batch, SHORT_RANGE)),
-        lambda frames: blocks.holding(pairing.backgrounds_of(frames)),
+        [ClipRange(plan.clip_id, part) for part in divide(range(len(audio)), max(placement.batch, SHORT_RANGE))],
+        lambda _: (ClipBlock(plan.clip_id, 0),),
         workers=placement.workers,
         capacity=1,
         loaders=1,
         patience=Patience(),
     )
     try:
-        Dispatcher(scheduler, work, watch.moments, watch.see, watch.look).run()
-    except _Enough:
-        pass
+        Dispatcher(scheduler, job, watch.milestones, watch.see, lambda: None, stop=watch.ended).run()
     except NoCudaError:
         raise
     except (InputError, StoppedError) as error:

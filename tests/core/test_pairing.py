@@ -196,7 +196,7 @@ def test_names_sort_like_ranges(ranges: list[FrameRange]) -> None:
 @given(st.integers(0, 1000), st.integers(2, 1024))
 def test_the_halves_of_a_range_are_the_range(start: int, length: int) -> None:
     frames = FrameRange(start, start + length)
-    left, right = frames.split()
+    left, right = frames.cut(len(frames) // 2)
     assert [*left, *right] == list(frames)
     assert abs(len(left) - len(right)) <= 1
     assert frames.covers(left)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,15 +16,22 @@ import faulty
 import psutil
 import pytest
 import ray
+from disturbance import Disturbance
 from ray._common.utils import get_system_memory
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from stage import Nodes, Stage
 
 import jobs.planning.preparation
 import jobs.run.render
+import jobs.scheduling.block_loading
 import jobs.scheduling.dispatcher
-from actors.rendering.blocks import load_block
+from actors.core.kind import ModelKind
+from actors.core.ranges import ClipBlock
+from actors.rendering.blocks import Block, BlockReceipt, BlockRequest, load_block
 from jobs.planning.block_plan import BlockPlan
+from jobs.scheduling.dispatcher import AwakeClock
+from jobs.scheduling.job_spec import JobSpec
+from jobs.scheduling.pending_calls import PendingLoad
 from jobs.scheduling.scheduler import Patience
 
 # Ten blocks of two backgrounds, all held at once.
@@ -40,29 +48,30 @@ def test_lost_blocks_are_loaded_again(stage_on_nodes: Stage, nodes: Nodes, monke
     nodes.add()
     holder = nodes.add(num_cpus=0)
 
-    class Losing(jobs.scheduling.dispatcher.Dispatcher):
-        """Lets no worker start before all blocks are loaded and their node is gone."""
+    class Losing(Disturbance):
+        """No worker gets ready before all blocks are loaded and their node is gone."""
 
-        def __init__(self, *arguments: Any) -> None:  # noqa: ANN401
-            super().__init__(*arguments)
-            self._load = ray.remote(num_cpus=0, num_returns=2, max_retries=0)(load_block)
-            self._nodes = [holder.node_id]
-            self.held: list[int] = []
+        lost = False
 
-        def _start(self, slot: int) -> None:
-            self.held.append(slot)
+        def change(self, job: JobSpec) -> JobSpec:
+            def arguments(block: ClipBlock) -> tuple[Any, ...]:
+                asked.add(block)
+                return job.loader_arguments(block)
 
-        def _collect(self) -> None:
-            super()._collect()
-            loading = any(call[0] == "load" for call in self._waiting.values())
-            if self.held and len(self._blocks) == TEN_BLOCKS.count and not loading:
+            return replace(job, loader_arguments=arguments, nodes=(holder.node_id,))
+
+        def tick(self) -> None:
+            loading = any(isinstance(call, PendingLoad) for call in self.dispatcher.calls)
+            if not self.lost and len(asked) == TEN_BLOCKS.count and not loading:
                 nodes.kill(holder)
-                for slot in self.held:
-                    super()._start(slot)
-                self.held.clear()
+                stage.withdraw("wait-prepare")
+                self.lost = True
 
+    asked: set[ClipBlock] = set()
     monkeypatch.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: TEN_BLOCKS)
-    monkeypatch.setattr(jobs.run.render, "Dispatcher", Losing)
+    monkeypatch.setattr(jobs.scheduling.block_loading, "LOAD_RETRIES", 0)
+    Losing().install(monkeypatch)
+    stage.order("wait-prepare")
     result = stage.render()
     assert result.code == 0, result.output
     assert stage.record["blocks_lost"] > 0
@@ -76,17 +85,16 @@ def test_a_node_goes_without_a_word(stage_on_nodes: Stage, nodes: Nodes, monkeyp
     stage = stage_on_nodes
     lost = nodes.add()
 
-    class Losing(jobs.scheduling.dispatcher.Dispatcher):
+    class Losing(Disturbance):
         gone = False
 
-        def _collect(self) -> None:
-            super()._collect()
+        def tick(self) -> None:
             if not self.gone and stage.obeyed():
                 nodes.add()
                 nodes.kill(lost)
                 self.gone = True
 
-    monkeypatch.setattr(jobs.run.render, "Dispatcher", Losing)
+    Losing().install(monkeypatch)
     stage.order("hang-5")
     result = stage.render()
     assert result.code == 0, result.output
@@ -102,11 +110,10 @@ def test_a_cluster_that_grows_is_used(stage_on_nodes: Stage, nodes: Nodes, monke
     stage = stage_on_nodes
     first = nodes.add()
 
-    class Growing(jobs.scheduling.dispatcher.Dispatcher):
+    class Growing(Disturbance):
         grown = killed = False
 
-        def _collect(self) -> None:
-            super()._collect()
+        def tick(self) -> None:
             if stage.obeyed() and not self.grown:
                 nodes.add()
                 self.grown = True
@@ -115,7 +122,7 @@ def test_a_cluster_that_grows_is_used(stage_on_nodes: Stage, nodes: Nodes, monke
                 os.kill(stage.pids()[0], signal.SIGKILL)
                 self.killed = True
 
-    monkeypatch.setattr(jobs.run.render, "Dispatcher", Growing)
+    Growing().install(monkeypatch)
     stage.order("hang-5")
     result = stage.render()
     assert result.code == 0, result.output
@@ -132,17 +139,19 @@ def test_blocks_are_not_loaded_where_no_worker_has_become_ready(
     first = nodes.add()
     loaded_on: set[str] = set()
 
-    class Growing(jobs.scheduling.dispatcher.Dispatcher):
+    class Growing(Disturbance):
         grown = looked = False
 
-        def _load_block(self, block: int) -> None:
-            super()._load_block(block)
-            loaded_on.update(self._nodes)
+        def change(self, job: JobSpec) -> JobSpec:
+            def arguments(block: ClipBlock) -> tuple[Any, ...]:
+                loaded_on.update(self.dispatcher.blocks.nodes)
+                return job.loader_arguments(block)
 
-        def _grow(self) -> None:
-            super()._grow()
+            return replace(job, loader_arguments=arguments)
+
+        def tick(self) -> None:
             if self.grown and not self.looked:
-                assert len(self._work.look().rendering) == 2
+                assert len(self.dispatcher.job.cluster_resources().rendering) == 2
                 stage.withdraw("wait-5")
                 self.looked = True
             elif stage.obeyed() and not self.grown:
@@ -151,7 +160,7 @@ def test_blocks_are_not_loaded_where_no_worker_has_become_ready(
 
     monkeypatch.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: replace(TEN_BLOCKS, capacity=3))
     monkeypatch.setattr(jobs.scheduling.dispatcher, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr(jobs.run.render, "Dispatcher", Growing)
+    Growing().install(monkeypatch)
     stage.order("wait-5")
     result = stage.render("--workers", 1)
     assert result.code == 0, result.output
@@ -167,16 +176,11 @@ def test_a_hung_worker_is_replaced(stage_on_nodes: Stage, nodes: Nodes, monkeypa
     stage = stage_on_nodes
     nodes.add()
 
-    class Waiting(jobs.scheduling.dispatcher.Dispatcher):
-        waited = False
+    class Forward(AwakeClock):
+        def now(self) -> float:
+            return super().now() + (Patience().least + 1 if stage.obeyed() else 0)
 
-        def _collect(self) -> None:
-            super()._collect()
-            if stage.obeyed() and not self.waited:
-                self._clock._seconds += Patience().least + 1  # noqa: SLF001
-                self.waited = True
-
-    monkeypatch.setattr(jobs.run.render, "Dispatcher", Waiting)
+    monkeypatch.setattr(jobs.scheduling.dispatcher, "AwakeClock", Forward)
     stage.order("hang-33")
     result = stage.render()
     assert result.code == 0, result.output
@@ -230,32 +234,34 @@ def test_the_object_store_is_full(
     filler: Any = ray.remote(num_cpus=0)(faulty.Filler)
     refused: list[str] = []
 
-    class Filling(jobs.scheduling.dispatcher.Dispatcher):
+    waiting = tmp_path / "waiting"
+    waiting.touch()
+
+    def load_later(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockReceipt]:
+        while request.first >= TEN_BLOCKS.frames * TEN_BLOCKS.count // 2 and waiting.exists():
+            time.sleep(0.02)
+        return load_block(request, kind)
+
+    class Filling(Disturbance):
         """Lets the later blocks wait until frames are done and the store is full."""
 
-        def __init__(self, *arguments: Any) -> None:  # noqa: ANN401
-            super().__init__(*arguments)
-            self.later: list[int] = []
+        def change(self, job: JobSpec) -> JobSpec:
+            def arguments(block: ClipBlock) -> tuple[Any, ...]:
+                self.dispatcher.blocks.nodes = [holder]
+                return job.loader_arguments(block)
 
-        def _load_block(self, block: int) -> None:
-            self._nodes = [holder]
-            if block < TEN_BLOCKS.count // 2 or refused:
-                super()._load_block(block)
-            else:
-                self.later.append(block)
+            return replace(job, loader=load_later, loader_arguments=arguments)
 
-        def _collect(self) -> None:
-            super()._collect()
-            if not refused and self._scheduler.done:
+        def tick(self) -> None:
+            if not refused and self.dispatcher.scheduler.done:
                 here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
                 self.filler: Any = filler.options(scheduling_strategy=here).remote()
                 refused.append(str(ray.get(self.filler.fill.remote())))
-                for block in self.later:
-                    self._load_block(block)
+                waiting.unlink()
 
     with monkeypatch.context() as filling, gone(spill):
         filling.setattr(jobs.planning.preparation, "plan_blocks", lambda *_: TEN_BLOCKS)
-        filling.setattr(jobs.run.render, "Dispatcher", Filling)
+        Filling().install(filling)
         result = stage.render()
     assert refused == ["OutOfDiskError"]
     done = stage.check_stopped(result, "Ray's object store is full, and it cannot move anything to disk")

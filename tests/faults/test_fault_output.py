@@ -5,17 +5,21 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import unprivileged
+from disturbance import Disturbance
 from small import Result
 from stage import Stage, wait_for
 
 import jobs.planning.preparation
 import jobs.run.render
-import jobs.scheduling.dispatcher
+from actors.core.ranges import ClipBlock
 from jobs.planning.block_plan import BlockPlan
+from jobs.scheduling.job_spec import JobSpec
 
 UNPRIVILEGED = (sys.executable, unprivileged.__file__)
 
@@ -64,16 +68,19 @@ def test_the_source_goes_away(instead: str | None, reason: str, stage: Stage, mo
     shutil.copytree(stage.clip.folder, copy)
     last, away = copy / "full_body_img" / "20.png", copy / "away"
 
-    class Removing(jobs.scheduling.dispatcher.Dispatcher):
-        def _load_block(self, block: int) -> None:
-            if block == 9:
-                last.rename(away)
-                if instead is not None:
-                    shutil.copy(copy / "full_body_img" / instead, last)
-            super()._load_block(block)
+    class Removing(Disturbance):
+        def change(self, job: JobSpec) -> JobSpec:
+            def arguments(block: ClipBlock) -> tuple[Any, ...]:
+                if block.number == 9:
+                    last.rename(away)
+                    if instead is not None:
+                        shutil.copy(copy / "full_body_img" / instead, last)
+                return job.loader_arguments(block)
+
+            return replace(job, loader_arguments=arguments)
 
     with monkeypatch.context() as removing:
-        removing.setattr(jobs.run.render, "Dispatcher", Removing)
+        Removing().install(removing)
         done = stage.check_stopped(stage.render(clip=copy), reason)
     away.replace(last)
     stage.check_resumes(done, clip=copy)

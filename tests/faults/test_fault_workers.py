@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 import ray
+from disturbance import Disturbance
 from stage import ROWS, Stage
 
-import jobs.run.render
-import jobs.scheduling.dispatcher
 from jobs.report.write import write_report
+from jobs.scheduling.pending_calls import PendingRender
 
 Kill = Callable[[int, Any], None]
 
@@ -67,19 +67,19 @@ def test_workers_are_killed_as_they_work(kill: Kill, stage: Stage, monkeypatch: 
     chance = random.Random(3)
     killed: list[int] = []
 
-    class Killing(jobs.scheduling.dispatcher.Dispatcher):
-        def _collect(self) -> None:
-            super()._collect()
-            busy = {call[1] for call in self._waiting.values() if call[0] == "render"}
-            pids = {worker.worker: worker.pid for worker in self.moments.workers}
+    class Killing(Disturbance):
+        def tick(self) -> None:
+            dispatcher = self.dispatcher
+            busy = {call.slot for call in dispatcher.calls if isinstance(call, PendingRender)}
+            pids = {worker.worker: worker.pid for worker in dispatcher.milestones.workers}
             alive = sorted(slot for slot in busy if pids[slot] not in killed)
             # While that much is left, a dead worker is given something to do, so that its death is seen.
-            if alive and 10 * (len(killed) + 1) <= self._scheduler.done < ROWS // 2:
+            if alive and 10 * (len(killed) + 1) <= dispatcher.scheduler.done < ROWS // 2:
                 slot = chance.choice(alive)
-                kill(pids[slot], self._actors[slot])
+                kill(pids[slot], dispatcher.actors[slot])
                 killed.append(pids[slot])
 
-    monkeypatch.setattr(jobs.run.render, "Dispatcher", Killing)
+    Killing().install(monkeypatch)
     result = stage.render()
     assert result.code == 0, result.output
     assert killed

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.core.choices import ImageFormat
-from actors.core.ranges import FrameRange
+from actors.core.ranges import ClipRange, FrameRange
 from actors.core.timings import MOST_BYTES, SCHEMA, STAGES, FrameTiming, to_table
 from actors.core.worker_reports import FrameFailure, RangeReport
 from actors.files import storage
@@ -57,7 +57,7 @@ def write_range(out: Path, frames: FrameRange, *, video: bool = False, failed: I
     if segment is not None:
         storage.write_atomic(folder.segment(frames), segment)
     timings = tuple(timing(frame, frames, content_of(frame), segment) for frame in delivered)
-    return RangeReport.of(frames, timings, tuple(FrameFailure(frame, "NaN") for frame in failed))
+    return RangeReport.of(ClipRange("clip", frames), timings, tuple(FrameFailure(frame, "NaN") for frame in failed))
 
 
 def record(out: Path, *ranges: tuple[int, int], video: bool = False) -> Ledger:

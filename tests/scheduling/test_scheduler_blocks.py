@@ -6,7 +6,7 @@ from collections import Counter
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observer import Cluster, blocks_by, running
+from observer import Cluster, block_of_clip, blocks_by, number_of, running
 
 from actors.core.ranges import FrameRange, divide
 from jobs.scheduling.actions import DropBlock, LoadBlock, Render
@@ -31,9 +31,9 @@ def test_streaming_forwards_loads_every_block_once() -> None:
     while not cluster.scheduler.finished:
         for action in cluster.act():
             if isinstance(action, LoadBlock):
-                loads[action.block] += 1
+                loads[number_of(action.block)] += 1
             if isinstance(action, DropBlock):
-                drops[action.block] += 1
+                drops[number_of(action.block)] += 1
         cluster.answer_all()
     assert loads == Counter(range(12))
     assert max(drops.values()) == 1
@@ -51,7 +51,7 @@ def test_a_worker_is_given_the_first_range_whose_blocks_are_there() -> None:
     cluster.act()
     cluster.ready(0)
     cluster.load(1)
-    assert [action.frames for action in cluster.act() if isinstance(action, Render)] == [FrameRange(10, 20)]
+    assert [action.range.frames for action in cluster.act() if isinstance(action, Render)] == [FrameRange(10, 20)]
 
 
 def test_a_lost_block_is_loaded_again() -> None:
@@ -59,7 +59,7 @@ def test_a_lost_block_is_loaded_again() -> None:
     cluster.lose(0)
     cluster.give_back(0)
     cluster.give_back(0)
-    assert cluster.act() == [LoadBlock(0)]
+    assert cluster.act() == [LoadBlock(block_of_clip(0))]
     cluster.drain()
     assert sorted(cluster.delivered) == list(range(40))
     assert cluster.scheduler.incidents.blocks_lost == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observer import Cluster, blocks_by, isolate, running
+from observer import Cluster, blocks_by, isolate, of_clip, running
 
 from actors.core.ranges import FrameRange, divide
 from jobs.scheduling.scheduler import (
@@ -66,7 +66,7 @@ def test_a_range_that_kills_once_is_tried_again_whole() -> None:
     died = iter([True])
     cluster.drain(kills=lambda _: next(died, False))
     assert sorted(cluster.delivered) == list(range(8))
-    assert cluster.scheduler.incidents.retried == [FrameRange(0, 8)]
+    assert cluster.scheduler.incidents.retried == [of_clip(FrameRange(0, 8))]
     assert not cluster.scheduler.incidents.split
     assert len(cluster.scheduler.incidents.deaths) == 1
 
@@ -74,8 +74,8 @@ def test_a_range_that_kills_once_is_tried_again_whole() -> None:
 def test_only_the_range_being_rendered_is_blamed() -> None:
     """The one that waits behind it in the worker's queue is innocent, however often this happens."""
     cluster = isolate(16, 8, [0], workers=1)
-    assert FrameRange(8, 16) not in cluster.scheduler.incidents.split
-    assert all(part.stop <= 8 for part in cluster.scheduler.incidents.split)
+    assert of_clip(FrameRange(8, 16)) not in cluster.scheduler.incidents.split
+    assert all(part.frames.stop <= 8 for part in cluster.scheduler.incidents.split)
     assert [failure.frame for failure in cluster.scheduler.failures] == [0]
 
 

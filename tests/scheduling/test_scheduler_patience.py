@@ -22,7 +22,7 @@ def test_a_hung_range_is_given_to_another() -> None:
     assert [action.slot for action in actions if isinstance(action, KillWorker)] == [0]
     # The worker is started anew, and what it had is given to the one that works.
     assert cluster.starting == {0}
-    assert [action.frames for action in actions if isinstance(action, Render)] == hung
+    assert [action.range.frames for action in actions if isinstance(action, Render)] == hung
     cluster.drain()
     assert sorted(cluster.delivered) == list(range(40))
     assert any("no progress" in death.reason for death in cluster.scheduler.incidents.deaths)
@@ -58,7 +58,7 @@ def test_the_second_range_of_a_worker_is_timed_from_the_end_of_the_first() -> No
 def test_a_range_behind_one_that_came_back_is_timed_from_then_on() -> None:
     cluster = running(1)
     cluster.now = PATIENCE.least - 1
-    cluster.scheduler.range_returned(0, cluster.queues[0].pop(0), cluster.now)
+    cluster.give_back(0)
     cluster.now += 10
     assert not any(isinstance(action, KillWorker) for action in cluster.scheduler.actions(cluster.now))
 

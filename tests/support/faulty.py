@@ -3,7 +3,8 @@
 What to do is told by files, so that a test decides and a worker obeys. A file ``exit-12`` in the folder ``faults``
 beside the run makes the worker end its process when it comes to frame 12; it takes the file away first, so that this
 happens once. ``poison-12`` stays, and kills every worker that comes there. ``wait-12`` stays too: the worker goes on
-once somebody takes the file away. Who obeyed what stands in ``obeyed``.
+once somebody takes the file away; so does ``wait-prepare``, before the worker is ready. Who obeyed what stands in
+``obeyed``.
 
 Run as a program, this module is the command line with such workers.
 """
@@ -22,6 +23,7 @@ import numpy as np
 import ray
 from ray._private.utils import get_used_memory
 
+from actors.core.worker_reports import WorkerReport
 from actors.rendering.compositor import Compositor
 from actors.rendering.worker_config import ClipConfig
 
@@ -37,6 +39,11 @@ SHORT_SECONDS = 20.0
 
 class FaultyCompositor(Compositor):
     """A `Compositor` that obeys the files."""
+
+    def prepare(self, clip: ClipConfig) -> WorkerReport:
+        while (Path(str(clip.folder)).parent / "faults" / "wait-prepare").exists():
+            time.sleep(0.02)
+        return super().prepare(clip)
 
     def _finish(self, clip: ClipConfig, frame: int, *rest: Any) -> Any:  # noqa: ANN401
         folder = Path(str(clip.folder)).parent
@@ -111,10 +118,10 @@ def main() -> None:
     import faulty
 
     import jobs.__main__
-    import jobs.scheduling.dispatcher
+    import jobs.run.render
 
     # By its import name: a class of the main module would be sent to the workers as code.
-    vars(jobs.scheduling.dispatcher)["Compositor"] = faulty.FaultyCompositor
+    vars(jobs.run.render)["Compositor"] = faulty.FaultyCompositor
     jobs.__main__.main()
 
 

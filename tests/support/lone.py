@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from actors.core.audio_track import AudioTrack
+from actors.core.ranges import ClipBlock
 from actors.files import storage
 from actors.files.run_folder import RunFolder
 from actors.rendering.blocks import Block, load_block
@@ -42,4 +43,4 @@ def worker_and_block(plan: RenderPlan) -> tuple[Compositor, Block]:
     assert isinstance(plan.inputs.audio, AudioTrack)
     worker = Compositor(0, plan.network)
     worker.prepare(plan.clip(plan.inputs.audio))
-    return worker, load_block(plan.block(0), plan.inputs.kind)[0]
+    return worker, load_block(plan.block(ClipBlock(plan.clip_id, 0)), plan.inputs.kind)[0]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from actors.core.choices import Loop
 from actors.core.pairing import Pairing
-from actors.core.ranges import FrameRange, divide
+from actors.core.ranges import ClipBlock, ClipRange, FrameRange, divide
 from actors.core.worker_reports import FrameFailure
 from jobs.planning.block_plan import BlockPlan
 from jobs.planning.range_plan import plan_ranges
@@ -23,11 +23,32 @@ from jobs.scheduling.scheduler import MAX_RANGE, RANGES_IN_FLIGHT, Patience, Sch
 
 BlocksOf = Callable[[FrameRange], tuple[int, ...]]
 
+# The run's only clip, which goes without saying in tests.
+CLIP = "clip"
+
 PATIENCE = Patience(least=100.0, factor=10.0)
 
 
 def blocks_by(frames_per_block: int) -> BlocksOf:
     return lambda frames: tuple(sorted({frame // frames_per_block for frame in frames}))
+
+
+def of_clip(frames: FrameRange) -> ClipRange:
+    return ClipRange(CLIP, frames)
+
+
+def block_of_clip(number: int) -> ClipBlock:
+    return ClipBlock(CLIP, number)
+
+
+def frames_of(given: ClipRange) -> FrameRange:
+    assert given.clip == CLIP
+    return given.frames
+
+
+def number_of(block: ClipBlock) -> int:
+    assert block.clip == CLIP
+    return block.number
 
 
 class Cluster:
@@ -49,7 +70,12 @@ class Cluster:
         self.loaders = loaders
         self.now = 0.0
         self.scheduler = Scheduler(
-            ranges, blocks_of, workers=workers, capacity=capacity, loaders=loaders, patience=PATIENCE
+            map(of_clip, ranges),
+            lambda given: tuple(map(block_of_clip, blocks_of(frames_of(given)))),
+            workers=workers,
+            capacity=capacity,
+            loaders=loaders,
+            patience=PATIENCE,
         )
         # Workers by slot: those being started, and what the ready ones were given, oldest first.
         self.starting: set[int] = set()
@@ -83,23 +109,26 @@ class Cluster:
                     assert reason
                     self._bury(slot)
                     del self.queues[slot]
-                case LoadBlock(block):
+                case LoadBlock(loaded):
+                    block = number_of(loaded)
                     assert block not in self.loading | self.loaded
                     self.loading.add(block)
                     self.asked[block] = self.now
                     assert len(self.loading) <= self.loaders
-                case CancelLoad(block):
+                case CancelLoad(given_up):
+                    block = number_of(given_up)
                     # Only a load that took too long.
                     assert block in self.loading
                     assert self.now - self.asked[block] > PATIENCE.least
                     self.loading.remove(block)
                     self.cancelled[block] += 1
-                case DropBlock(block):
+                case DropBlock(dropped):
+                    block = number_of(dropped)
                     assert block in self.loaded
                     assert block not in self.pinned
                     self.loaded.remove(block)
-                case Render(slot, frames, blocks):
-                    self._take(slot, frames, blocks)
+                case Render(slot, given, blocks):
+                    self._take(slot, frames_of(given), tuple(map(number_of, blocks)))
             assert len(self.loading | self.loaded) <= self.capacity
         # Each action is given once: asking again at once brings nothing.
         assert self.scheduler.actions(self.now) == []
@@ -150,7 +179,7 @@ class Cluster:
         given, failed = len(self.scheduler.incidents.retried), len(self.scheduler.failures)
         self.scheduler.worker_died(slot, reason)
         # All that it had is given out again, but for a frame that has killed too often.
-        again = {frame for frames in self.scheduler.incidents.retried[given:] for frame in frames}
+        again = {frame for part in self.scheduler.incidents.retried[given:] for frame in frames_of(part)}
         assert left == again | {failure.frame for failure in self.scheduler.failures[failed:]}
 
     def _bury(self, slot: int) -> None:
@@ -168,21 +197,21 @@ class Cluster:
         failures = tuple(FrameFailure(frame, "NaN") for frame in frames if frame in bad)
         self.reported += failures
         self.delivered += [frame for frame in frames if frame not in bad]
-        self.scheduler.range_done(slot, frames, failures, seconds, self.now)
+        self.scheduler.range_done(slot, of_clip(frames), failures, seconds, self.now)
 
     def give_back(self, slot: int) -> None:
         frames = self.queues[slot].pop(0)
-        self.scheduler.range_returned(slot, frames, self.now)
+        self.scheduler.range_returned(slot, of_clip(frames), self.now)
 
     def load(self, block: int) -> None:
         self.loading.remove(block)
         self.loaded.add(block)
-        self.scheduler.block_loaded(block)
+        self.scheduler.block_loaded(block_of_clip(block))
 
     def lose(self, block: int) -> None:
         self.loading.discard(block)
         self.loaded.discard(block)
-        self.scheduler.block_lost(block, "its node is gone")
+        self.scheduler.block_lost(block_of_clip(block), "its node is gone")
 
     @property
     def busy(self) -> list[int]:

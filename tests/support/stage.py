@@ -26,7 +26,6 @@ from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
 import jobs.run.render
-import jobs.scheduling.dispatcher
 from jobs.run.verification import verify_run
 
 ROWS = 120
@@ -246,7 +245,7 @@ def stage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Stage:
     """A run on the suite's cluster."""
-    monkeypatch.setattr(jobs.scheduling.dispatcher, "Compositor", faulty.FaultyCompositor)
+    monkeypatch.setattr(jobs.run.render, "Compositor", faulty.FaultyCompositor)
     return Stage(tmp_path, long_clip, model, undisturbed, cluster.address)
 
 

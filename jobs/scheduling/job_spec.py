@@ -1,0 +1,45 @@
+"""What a dispatcher runs on Ray, and on which part of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from actors.core.ranges import ClipBlock
+from jobs.cluster.connection import ClusterResources
+from jobs.scheduling.deaths import Death
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What the dispatcher needs besides the scheduler.
+
+    Attributes:
+        worker_class: made with a slot's number and ``worker_config``; it has ``prepare`` and ``render`` as
+            `actors.rendering.compositor.Compositor` has them.
+        worker_config: what workers are told of the network.
+        clip: what they are told of the clip, in the object store.
+        loader: loads a block, as `actors.rendering.blocks.load_block` does.
+        loader_arguments: what it is called with for a block.
+        nodes: ids of the nodes that can render now, where blocks are loaded until workers say where they are.
+        worker_resources: Ray's resources for one worker, as keyword arguments of `options`.
+        wait: seconds that a run may go without any worker that is ready.
+        cluster_resources: asks the cluster what it has now.
+        capacity: how many workers that has room for; ``None`` when the user fixed the number.
+        device_flag: the flag or setting that the kind of resources comes from, as users know it.
+        on_death: told of each worker that died, when it is known.
+    """
+
+    worker_class: type
+    worker_config: Any
+    clip: Any
+    loader: Callable[..., tuple[Any, Any]]
+    loader_arguments: Callable[[ClipBlock], tuple[Any, ...]]
+    nodes: tuple[str, ...]
+    worker_resources: dict[str, Any]
+    wait: float
+    cluster_resources: Callable[[], ClusterResources]
+    capacity: Callable[[ClusterResources], int] | None
+    device_flag: str
+    on_death: Callable[[Death], None]

@@ -1,0 +1,45 @@
+"""Standing in a run's way: by what its dispatcher is given, and each time that goes round its loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import jobs.run.render
+from actors.core.worker_reports import RangeReport
+from jobs.scheduling.dispatcher import Dispatcher
+from jobs.scheduling.job_spec import JobSpec
+from jobs.scheduling.milestones import Milestones
+from jobs.scheduling.scheduler import Scheduler
+
+
+class Disturbance:
+    """What a test does to the next runs in this process; does nothing by itself."""
+
+    dispatcher: Dispatcher
+
+    def change(self, job: JobSpec) -> JobSpec:
+        """What the dispatcher is given instead of a job."""
+        return job
+
+    def tick(self) -> None:
+        """Called each time round the dispatcher's loop, after answers have been collected."""
+
+    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(jobs.run.render, "Dispatcher", self._dispatcher)
+
+    def _dispatcher(
+        self,
+        scheduler: Scheduler,
+        job: JobSpec,
+        milestones: Milestones,
+        on_range: Callable[[RangeReport], None],
+        on_tick: Callable[[], None],
+    ) -> Dispatcher:
+        def tick() -> None:
+            on_tick()
+            self.tick()
+
+        self.dispatcher = Dispatcher(scheduler, self.change(job), milestones, on_range, tick)
+        return self.dispatcher
