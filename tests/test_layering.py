@@ -31,7 +31,7 @@ ALLOWED = {
     "jobs.report": {"jobs.number_format", "jobs.run", "jobs.inputs", "jobs.clip", "actors.files", "actors.core"},
     "jobs.diagnostics": {
         *{"jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.process", "jobs.console"},
-        *{"actors.files", "actors.core"},
+        *{"actors.rendering", "actors.files", "actors.core"},
     },
     "jobs.benchmark": {
         *{"jobs.demo", "jobs.models", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.clip", "jobs.console"},
@@ -39,7 +39,7 @@ ALLOWED = {
     },
     "jobs.tune": {
         *{"jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.process"},
-        *{"jobs.console", "actors", "actors.files", "actors.core"},
+        *{"jobs.console", "actors", "actors.rendering", "actors.files", "actors.core"},
     },
     "jobs.demo": {
         "jobs.run",

@@ -195,7 +195,7 @@ class Compositor:
                 frame, mouth, own = waiting.popleft()
                 reached = range(frame - REACH, frame + REACH + 1) if mouth is not None else ()
                 near = {i: fits[i] for i in reached if i in fits}
-                behind[-1].append(compositing.submit(self._finish, clip, frame, mouth, own, backgrounds, near))
+                behind[-1].append(compositing.submit(self._composite, clip, frame, mouth, own, backgrounds, near))
             if len(behind) > BATCHES_BEHIND:
                 done.extend(_collect(behind.popleft(), writer))
         while behind:
@@ -220,7 +220,7 @@ class Compositor:
         clock = time.perf_counter()
         return fit_colours(crop, from_planes(mouth), self._config.kind), milliseconds(clock)
 
-    def _finish(
+    def _composite(
         self,
         clip: ClipConfig,
         frame: int,

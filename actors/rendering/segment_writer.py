@@ -58,8 +58,8 @@ class FinishedFrame:
 class SegmentWriter:
     """The segment of one range: frames are added in order and encoded by a thread of their own, a few behind."""
 
-    def __init__(self, filming: Executor, fps: int, aspect: Fraction, longest: int) -> None:
-        self._filming = filming
+    def __init__(self, encoding: Executor, fps: int, aspect: Fraction, longest: int) -> None:
+        self._encoding = encoding
         self._fps = Fraction(fps)
         self._aspect = aspect
         self._longest = longest
@@ -70,7 +70,7 @@ class SegmentWriter:
     def add(self, frame: FinishedFrame) -> None:
         """Appends a frame; waits where too many are not encoded yet."""
         self._frames.append(frame)
-        self._waiting.append(self._filming.submit(self._encode, frame))
+        self._waiting.append(self._encoding.submit(self._encode, frame))
         if len(self._waiting) > self._longest:
             self._waiting.popleft().result()
 
@@ -105,10 +105,10 @@ class SegmentWriter:
 def charge(batches: Sequence[Batch]) -> None:
     """Adds what batches of neighbours alone have cost to the nearest batch of frames that needed them."""
     own = [batch for batch in batches if batch.size and batch.inference_ms]
-    for lone in (batch for batch in batches if not batch.size):
-        nearest = min(own, key=lambda batch: abs(batch.number - lone.number))
-        nearest.gather_ms += lone.gather_ms
-        nearest.inference_ms += lone.inference_ms
+    for other in (batch for batch in batches if not batch.size):
+        nearest = min(own, key=lambda batch: abs(batch.number - other.number))
+        nearest.gather_ms += other.gather_ms
+        nearest.inference_ms += other.inference_ms
 
 
 def measured(frames: Sequence[FinishedFrame]) -> list[Seam]:

@@ -59,7 +59,7 @@ def cause(reason: str) -> str:
     return said if len(said) <= LONGEST_SAID else f"{said[:LONGEST_SAID]}..."
 
 
-def account(error: Exception) -> str:
+def recorded_text(error: Exception) -> str:
     """All that an error of Ray's says, on one line."""
     cause = getattr(error, "cause", None) or error
     return f"{type(cause).__name__}: {error_text(cause, LONGEST_RECORDED)}"

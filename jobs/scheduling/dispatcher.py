@@ -18,7 +18,7 @@ from jobs.cluster.program_files import check_workers
 from jobs.process.time_limits import within
 from jobs.scheduling.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.scheduling.block_loading import BlockLoading
-from jobs.scheduling.deaths import account, cause
+from jobs.scheduling.deaths import cause, recorded_text
 from jobs.scheduling.job_spec import JobSpec
 from jobs.scheduling.milestones import Milestones
 from jobs.scheduling.pending_calls import PendingCalls, PendingLoad, PendingRender, PendingStart
@@ -195,10 +195,10 @@ class Dispatcher:
         try:
             report: WorkerReport = ray.get(ref)
         except ray.exceptions.RayError as error:
-            cause = cause_of(error)
+            raised = cause_of(error)
             # What the first worker cannot use, none can. One that comes later is alone with its trouble.
-            if isinstance(cause, (InputError, StoppedError)) and not self.milestones.workers:
-                raise cause from error
+            if isinstance(raised, (InputError, StoppedError)) and not self.milestones.workers:
+                raise raised from error
             self._died(slot, error)
             return
         if not self.milestones.workers:
@@ -248,11 +248,11 @@ class Dispatcher:
     def _lose_block(self, block: ClipBlock, error: Exception) -> None:
         self.blocks.forget(block)
         self._drop_load(block)
-        self.scheduler.block_lost(block, cause(account(error)))
+        self.scheduler.block_lost(block, cause(recorded_text(error)))
 
     def _died(self, slot: int, error: Exception) -> None:
         self._forget(slot)
-        self.scheduler.worker_died(slot, account(error))
+        self.scheduler.worker_died(slot, recorded_text(error))
 
     def _forget(self, slot: int) -> None:
         """Ends a worker and drops its outstanding calls; the scheduler has put its ranges back, or is about to."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import ray.exceptions
 
-from jobs.scheduling.deaths import LONGEST_SAID, Death, account, cause
+from jobs.scheduling.deaths import LONGEST_SAID, Death, cause, recorded_text
 
 UNEXPECTED = (
     "ActorDiedError: The actor died unexpectedly before finishing this task. class_name: Compositor actor_id: 12ab"
@@ -43,6 +43,6 @@ def test_a_line_says_who_died_and_what_comes_next() -> None:
 
 def test_all_that_ray_says_is_recorded() -> None:
     error: Any = ray.exceptions.OutOfMemoryError
-    said = account(error("memory\n" * 300 + "the end"))
+    said = recorded_text(error("memory\n" * 300 + "the end"))
     assert said.startswith("OutOfMemoryError: memory memory")
     assert said.endswith("the end")

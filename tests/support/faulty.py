@@ -45,7 +45,7 @@ class FaultyCompositor(Compositor):
             time.sleep(0.02)
         return super().prepare(clip)
 
-    def _finish(self, clip: ClipConfig, frame: int, *rest: Any) -> Any:  # noqa: ANN401
+    def _composite(self, clip: ClipConfig, frame: int, *rest: Any) -> Any:  # noqa: ANN401
         folder = Path(str(clip.folder)).parent
         for kind in KINDS:
             order = folder / "faults" / f"{kind}-{frame}"
@@ -58,7 +58,7 @@ class FaultyCompositor(Compositor):
             with (folder / "obeyed").open("a") as obeyed:
                 obeyed.write(f"{kind} {frame} {os.getpid()}\n")
             obey(kind, order, said)
-        return super()._finish(clip, frame, *rest)
+        return super()._composite(clip, frame, *rest)
 
 
 def obey(kind: str, order: Path, said: str) -> None:
