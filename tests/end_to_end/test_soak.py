@@ -13,7 +13,7 @@ from jobs.diagnostics.endurance import soak
 
 # A soak goes on until a worker and a driver were killed.
 @pytest.mark.cluster
-@pytest.mark.parametrize("minutes", [0.01, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("minutes", [0.01, pytest.param(2, marks=[pytest.mark.slow, pytest.mark.timeout(900)])])
 def test_a_soak_loses_nothing(minutes: float, clip: small.SmallClip, model: Path, tmp_path: Path) -> None:
     with (tmp_path / "said").open("w+") as said:
         tally = soak(clip.folder, model, tmp_path, minutes=minutes, kill_every=0.2, seed=0, console=Console(file=said))
