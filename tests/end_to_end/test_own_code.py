@@ -20,10 +20,10 @@ from actors.files.node_check import check_code
 # A worker's kind of process is asked on a cluster, as by a driver whose current folder holds another `actors`.
 ASK = """
 import ray, sys
-from jobs.cluster.program_files import prove_workers
+from jobs.cluster.program_files import check_workers
 ray.init(address=sys.argv[1], logging_level="ERROR", log_to_driver=False)
 try:
-    prove_workers()
+    check_workers()
 except Exception as error:
     print(error)
 """
