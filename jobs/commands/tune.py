@@ -1,4 +1,4 @@
-"""``tune``: finds the best layout of workers for a model on this hardware."""
+"""``tune``: finds the best layout of workers for a model on this cluster's GPUs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def tune(
         str | None, typer.Option(help="Folder for the trials' frames; on a cluster one that all nodes share.")
     ] = None,
 ) -> int:
-    """Find how many workers, threads and frames per inference are fastest here, and keep it for composite."""
+    """Find how many workers and frames per inference are fastest on these GPUs, and keep it for composite."""
     flags = {name: value for name, value in given_flags(context).items() if name not in {"seconds", "scratch"}}
     options = load_options({**flags, "out": "unused"}, None)
     find_best(options, seconds=seconds, scratch=scratch, console=terminal())

@@ -5,62 +5,44 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from jobs.cluster.connection import ClusterResources
 from jobs.cluster.layout import Layout
-from jobs.cluster.placement import CPU
 from jobs.cluster.tuned_layout import LayoutTrial
 
-CPU_BATCHES = (1, 2, 4)
-CUDA_BATCHES = (4, 1, 8, 16, 32)
-CUDA_SHARES = (0.5, 0.25, 0.125, 1.0)
+BATCHES = (4, 1, 8, 16, 32)
+SHARES = (0.5, 0.25, 0.125, 1.0)
 
 # Two layouts nearer than this are equal within what a machine drifts; the one that was tried first is kept.
 WORTH = 1.02
 
 
-def search(
-    resources: ClusterResources, provider: str, measure: Callable[[Layout], LayoutTrial | None]
-) -> list[LayoutTrial]:
-    """Tries layouts one dimension at a time, from the one that is the default.
+def search(gpus: int, measure: Callable[[Layout], LayoutTrial | None]) -> list[LayoutTrial]:
+    """Tries layouts one dimension at a time: the batch, then how many workers share a GPU.
 
-    On CPUs: how cores are divided into workers and threads, then the batch. On GPUs: the batch, then how many workers
-    share a GPU. Each step keeps the best so far, so that a dozen trials stand for the whole product.
+    Each step keeps the best so far, so that a few trials stand for the whole product.
 
     Args:
-        resources: what the cluster has.
-        provider: what the workers run on.
+        gpus: of the cluster, at least 1.
         measure: renders with a layout; ``None`` when time is up.
 
     Returns:
         The trials, in order; their best is `best_of`.
     """
     trials: list[LayoutTrial] = []
-    tried: set[Layout] = set()
 
     def attempt(layouts: list[Layout]) -> bool:
         for layout in layouts:
-            if layout in tried:
+            if layout in [trial.layout for trial in trials]:
                 continue
             trial = measure(layout)
             if trial is None:
                 return False
-            tried.add(layout)
             trials.append(trial)
         return True
 
-    if provider == CPU:
-        cores = max(1, int(resources.cpus))
-        node = max(1, int(resources.smallest_node_cpus))
-        first = [Layout(workers=cores // threads, threads=threads, batch=CPU_BATCHES[0]) for threads in _divisors(node)]
-        if attempt(first):
-            best = best_of(trials).layout
-            attempt([replace(best, batch=size) for size in CPU_BATCHES])
-        return trials
-    gpus = max(1, int(resources.gpus))
-    base = Layout(workers=int(gpus / CUDA_SHARES[0]), threads=1, batch=CUDA_BATCHES[0], gpus=CUDA_SHARES[0])
-    if attempt([replace(base, batch=size) for size in CUDA_BATCHES]):
+    base = Layout(workers=int(gpus / SHARES[0]), threads=1, batch=BATCHES[0], gpus=SHARES[0])
+    if attempt([replace(base, batch=size) for size in BATCHES]):
         best = best_of(trials).layout
-        attempt([replace(best, gpus=share, workers=int(gpus / share)) for share in CUDA_SHARES])
+        attempt([replace(best, gpus=share, workers=int(gpus / share)) for share in SHARES])
     return trials
 
 
@@ -84,7 +66,3 @@ def explain(trials: list[LayoutTrial]) -> str:
         return f"{best.layout}: {second.layout} was faster by less than {WORTH - 1:.0%}, which is what machines drift"
     lead = f"{best.fps / second.fps - 1:.0%} above" if second.fps else "the only one that worked, before"
     return f"{best.layout}: {best.fps:.1f} fps, {lead} {second.layout}"
-
-
-def _divisors(number: int) -> list[int]:
-    return [part for part in range(1, number + 1) if number % part == 0]

@@ -1,4 +1,4 @@
-"""Finds the best layout of workers for a clip and a model on this cluster, and keeps it."""
+"""Finds the best layout of workers for a clip and a model on this cluster's GPUs, and keeps it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +17,7 @@ from actors.files import storage
 from actors.files.run_folder import RunFolder, new_driver_mark
 from jobs.cluster.connection import Cluster, connect
 from jobs.cluster.layout import Layout
-from jobs.cluster.placement import choose_device, place_layout, wait_for_resources
+from jobs.cluster.placement import CPU, choose_device, place_layout, wait_for_resources
 from jobs.cluster.tuned_layout import LayoutTrial, Profile, profile_key, write_profile
 from jobs.console import say, show
 from jobs.inputs.inputs import read_inputs
@@ -34,8 +33,17 @@ TRIAL_SECONDS = 4.0
 TRIAL_LIMIT = 60.0
 
 
-def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, console: Console) -> Profile:
+# Measured, see docs/performance-log.md.
+CPU_LINE = (
+    "on CPUs there is nothing to tune: no other layout gave 8 % more than composite's own, which is a worker for each"
+    " core with one thread and one frame at once"
+)
+
+
+def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, console: Console) -> None:
     """Tries layouts for at most about ``seconds``, keeps the best for later runs and says why it is the best.
+
+    On CPUs nothing is tried.
 
     Args:
         options: what would be rendered; its layout is ignored.
@@ -53,18 +61,22 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
         resources = wait_for_resources(cluster, options.device, options.wait, console)
         choice = choose_device(options.device, resources, started_here=cluster.started_here)
 
+        if choice.provider == CPU:
+            say(console, choice.line)
+            say(console, CPU_LINE)
+            return
+
         worked: list[Layout] = []
 
-        def attempt(provider: str, layout: Layout) -> LayoutTrial | None:
-            left = until - time.monotonic()
-            if left < 0:
+        def attempt(layout: Layout) -> LayoutTrial | None:
+            if time.monotonic() > until:
                 return None
-            placement = place_layout(resources, provider, layout, frames=layout.workers)
+            placement = place_layout(resources, choice.provider, layout, frames=layout.workers)
             try:
                 preparation = plan_preparation(
-                    options, inputs, provider, list(inputs.frames), cluster.resources().store
+                    options, inputs, choice.provider, list(inputs.frames), cluster.resources().store
                 )
-                plan = RenderPlan(options, inputs, provider, placement, preparation, folder, mark)
+                plan = RenderPlan(options, inputs, choice.provider, placement, preparation, folder, mark)
                 trial = _attempt(plan, layout, cluster)
             except NoCudaError as error:
                 # Where another layout had CUDA it is this one that does not fit on the GPU.
@@ -77,14 +89,14 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
             return trial
 
         try:
-            trials = search(resources, choice.provider, partial(attempt, choice.provider))
+            trials = search(max(1, int(resources.gpus)), attempt)
         except NoCudaError as error:
             if options.device is not DeviceChoice.AUTO:
                 raise
             # As `composite` does it.
-            choice = choice.without_cuda(error)
-            say(console, choice.line)
-            trials = search(resources, choice.provider, partial(attempt, choice.provider))
+            say(console, choice.without_cuda(error).line)
+            say(console, CPU_LINE)
+            return
         if not trials or best_of(trials).fps == 0:
             reason = trials[-1].remark if trials else "no time was left for a trial"
             raise InputError("tune", f"no layout rendered anything ({reason})", "mend that, or give --seconds more")
@@ -93,13 +105,21 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
     profile = Profile(best=best.layout, fps=best.fps, trials=tuple(trials), key=key)
     _print(console, profile)
     say(console, explain(trials))
+    keep(profile, console)
+
+
+def keep(profile: Profile, console: Console) -> None:
+    """Keeps what was found for later runs, and says where.
+
+    Raises:
+        InputError: it cannot be kept.
+    """
     try:
         path = write_profile(profile)
     except (OSError, RuntimeError) as error:  # RuntimeError: a user without a home folder
         fix = "set XDG_CACHE_HOME to a folder that can be written, or give composite these values as flags"
         raise InputError("tune", f"what it found cannot be kept ({error})", fix) from error
     say(console, f"kept in {path}; composite uses it for this model on this hardware, unless --no-tuned")
-    return profile
 
 
 def _attempt(plan: RenderPlan, layout: Layout, cluster: Cluster) -> LayoutTrial:
