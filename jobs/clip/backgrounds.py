@@ -107,7 +107,7 @@ def find_frames(there: Candidates, notes: Notes) -> tuple[FrameSource, str]:
 def open_video(path: str, notes: Notes) -> VideoFrames:
     """Reads a video's description."""
     frames = read_video(path)
-    name = path.rsplit("/", 1)[-1]
+    name = storage.name_of(path)
     rate = "unknown frame rate" if frames.fps is None else f"{float(frames.fps):g} fps"
     notes.recognised(name, f"{len(frames)} background frames, {frames.width}x{frames.height}, {rate}")
     tell(path, (frames.width, frames.height), frames.picture, notes)
@@ -130,7 +130,7 @@ def rate_warning(frames: FrameSource | None, kind: ModelKind) -> str | None:
     # Containers with coarse clocks state 25 fps as 24.998 or so.
     if not isinstance(frames, VideoFrames) or frames.fps is None or abs(frames.fps - kind.fps) <= _SAME_RATE:
         return None
-    name, speed = frames.path.rsplit("/", 1)[-1], float(kind.fps / frames.fps)
+    name, speed = storage.name_of(frames.path), float(kind.fps / frames.fps)
     return (
         f"{name}: {float(frames.fps):g} fps; frames are made at {kind.fps} fps and each pairs by index, so the "
         f"background moves at {speed:.2f} times its speed; --retime pairs by time"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors.core.clip import Clip
 from actors.core.kind import ModelKind
+from actors.files import storage
 from jobs.clip.assembly import Subject, whole_clip
 from jobs.clip.backgrounds import Candidates, find_frames, open_video
 from jobs.clip.notes import Notes
@@ -18,4 +19,4 @@ def read_frames(subject: Subject, there: Candidates, kind: ModelKind, notes: Not
 def read_lone_video(subject: Subject, video: str, kind: ModelKind, notes: Notes) -> Clip:
     """The clip made of the video file at ``video`` alone; raises `InputError` for anything that cannot be used."""
     frames = open_video(video, notes)
-    return whole_clip(subject, "frames", frames, video.rsplit("/", 1)[-1], kind, notes)
+    return whole_clip(subject, "frames", frames, storage.name_of(video), kind, notes)

@@ -51,5 +51,5 @@ def read_images(folder: str, files: Sequence[storage.Entry], notes: Notes) -> Im
                 "all frames of a clip must have one size; extract them again from one video",
             )
     require_readable_images(paths, headers)
-    warn_about_images(folder.rstrip("/").rpartition("/")[2], headers, notes)
+    warn_about_images(storage.name_of(folder), headers, notes)
     return ImageFrames(paths, width, height, common_picture(headers))

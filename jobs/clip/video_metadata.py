@@ -11,6 +11,7 @@ from av.video.stream import VideoStream
 
 from actors.core.errors import InputError
 from actors.core.picture_metadata import FRAME_DEPTH, Picture
+from actors.files import storage
 from jobs.clip.ffmpeg_commands import DEINTERLACE, TO_BT709, TONE_MAP, conversion
 from jobs.clip.notes import Notes
 
@@ -143,7 +144,7 @@ def tell(path: str, frames: tuple[int, int], picture: Picture, notes: Notes) -> 
         picture: what it says.
         notes: gets the warnings.
     """
-    name = path.rsplit("/", 1)[-1]
+    name = storage.name_of(path)
     if picture.primaries in _WIDE:
         wide = _WIDE[picture.primaries]
         command = conversion(path, TO_BT709, tagged=True)

@@ -80,7 +80,7 @@ def write_profile(profile: Profile) -> str:
         OSError: it cannot be written.
     """
     path = profile_path(profile.key)
-    storage.make_folder(path.rpartition("/")[0])
+    storage.make_folder(storage.parent_of(path))
     storage.write_atomic(path, profile.model_dump_json(indent=2).encode() + b"\n")
     return path
 

@@ -58,7 +58,7 @@ def _check_out(out: str, target: str) -> None:
         raise InputError(f"--out {out}", "is a folder", "name a .npy file")
     if PurePath(out).suffix.lower() != ".npy":
         raise InputError(f"--out {out}", "is not the name of a .npy file", f"give --out {PurePath(out).stem}.npy")
-    if storage.is_local(target) and not storage.is_folder(target.rpartition("/")[0] or "/"):
+    if storage.is_local(target) and not storage.is_folder(storage.parent_of(target)):
         raise InputError(f"--out {out}", "there is no folder to put it into", "make it first, or name another")
 
 
