@@ -13,7 +13,7 @@ from jobs.number_format import number, seconds
 from jobs.report.frame_rate import Bucket
 from jobs.report.scale import Axis, tick, time_axis, value_axis
 from jobs.report.worker_lanes import Bar, Lane
-from jobs.run.statistics import StageStats
+from jobs.run.figures import StageStats
 
 TIME_TICKS = 6
 FPS_TICKS = 4

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.core.choices import Device, ImageFormat
+from actors.core.ranges import FrameRange
 from actors.core.worker_reports import FrameFailure
 from jobs.inputs.options import CompositeOptions
 from jobs.number_format import number, seconds, size
 from jobs.report.run_data import Run
 from jobs.run.failures import listed
-from jobs.run.record import RecordedTotals, RunRecord
+from jobs.run.figures import Totals
+from jobs.run.record import RunRecord
 
 MOST_LISTED = 50
 
@@ -64,7 +66,7 @@ def _frames(count: int) -> str:
     return f"{count:,} {'frame' if count == 1 else 'frames'}"
 
 
-def headline(run: Run, totals: RecordedTotals | None, workers: int, shown: int, length: float) -> list[Fact]:
+def headline(run: Run, totals: Totals | None, workers: int, shown: int, length: float) -> list[Fact]:
     """The first figures that people look for.
 
     Args:
@@ -148,9 +150,9 @@ def faults(record: RunRecord) -> list[tuple[str, list[str]]]:
     """What went wrong in all of its commands and was dealt with, by kind."""
     happened = record.happened
     kinds = {
-        "Workers that died": list(happened.deaths),
-        "Ranges given out again": list(happened.retried),
-        "Ranges cut in two after killing twice": list(happened.split),
+        "Workers that died": [str(death) for death in happened.deaths],
+        "Ranges given out again": [str(FrameRange(*frames)) for frames in happened.retried],
+        "Ranges cut in two after killing twice": [str(FrameRange(*frames)) for frames in happened.split],
         "Blocks of backgrounds that were lost": [str(happened.blocks_lost)] if happened.blocks_lost else [],
         "Frames that failed": listed(FrameFailure(one.frame, one.reason, one.values) for one in record.failures),
     }

@@ -25,8 +25,9 @@ from jobs.report.run_data import Run, shown_rows
 from jobs.report.seam_section import draw_seam
 from jobs.report.worker_lanes import lanes
 from jobs.run.advice import Limit, advice_facts, limit, not_rendering
-from jobs.run.record import Attempt, RecordedTotals
-from jobs.run.statistics import StageStats, stage_stats
+from jobs.run.figures import StageStats, Totals
+from jobs.run.record import Attempt
+from jobs.run.statistics import stage_stats
 
 SLOWEST = 10
 
@@ -135,8 +136,8 @@ def _workers(shown: Attempt, rows: pd.DataFrame) -> int:
     return len(ready | set(rows["worker"]))
 
 
-def _limit(run: Run, stats: Sequence[StageStats], workers: int, totals: RecordedTotals | None) -> Limit:
-    besides = not_rendering(totals.seconds, totals.steady_s, totals.cold) if totals else None
+def _limit(run: Run, stats: Sequence[StageStats], workers: int, totals: Totals | None) -> Limit:
+    besides = not_rendering(totals.seconds, totals.steady_s, totals.cold.place_s) if totals else None
     return limit(stats, advice_facts(run.record, workers), besides)
 
 

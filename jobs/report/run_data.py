@@ -15,7 +15,8 @@ from actors.files.run_folder import RunFolder
 from jobs.report.busy_times import CommandFrames, last_session
 from jobs.report.thumbnails import Strip, read_strip
 from jobs.run.ledger import Ledger
-from jobs.run.record import Attempt, RunRecord, find_run
+from jobs.run.record import Attempt, RunRecord
+from jobs.run.record_file import find_run
 
 
 @dataclass(frozen=True, slots=True)

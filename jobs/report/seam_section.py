@@ -8,8 +8,9 @@ import pandas as pd
 
 from jobs.report.charts import Box, Mark
 from jobs.report.scale import Axis, tick, time_axis, value_axis
+from jobs.run.figures import SeamStats
 from jobs.run.record import RunRecord
-from jobs.run.statistics import SeamStats, seam_stats
+from jobs.run.statistics import seam_stats
 
 # Below this nobody looks for an edge.
 VISIBLE = 1.1

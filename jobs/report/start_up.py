@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jobs.number_format import seconds
-from jobs.run.record import RecordedTotals
+from jobs.run.figures import Totals
 
-# What a command's seconds went into, one after the other; see `jobs.run.statistics.ColdStart`.
+# What a command's seconds went into, one after the other; see `jobs.run.figures.ColdStart`.
 COLD = {
     "import_s": "loading its own modules",
     "read_s": "reading and checking the inputs",
@@ -26,15 +26,15 @@ class Part:
     percent: str
 
 
-def durations(totals: RecordedTotals) -> list[tuple[str, float]]:
+def durations(totals: Totals) -> list[tuple[str, float]]:
     """The command's seconds in the order in which they passed; they add up to all of them."""
-    passed = [(name.removesuffix("_s"), totals.cold.get(name, 0.0)) for name in COLD]
-    passed += [("rendering", totals.steady_s), ("finish", totals.cold.get("finish_s", 0.0))]
+    passed = [(name.removesuffix("_s"), getattr(totals.cold, name)) for name in COLD]
+    passed += [("rendering", totals.steady_s), ("finish", totals.cold.finish_s)]
     rest = totals.seconds - sum(value for _, value in passed)
     return [*passed, ("other", rest)] if rest > totals.seconds / 100 else passed
 
 
-def parts(totals: RecordedTotals) -> list[Part]:
+def parts(totals: Totals) -> list[Part]:
     """The same as text, with shares of the whole."""
     words = {name.removesuffix("_s"): text for name, text in COLD.items()}
     words |= {
@@ -48,19 +48,19 @@ def parts(totals: RecordedTotals) -> list[Part]:
     ]
 
 
-def beside(totals: RecordedTotals) -> str:
+def beside(totals: Totals) -> str:
     """What happened during the wait: beside each other, and so not a part of the sum."""
     cold = totals.cold
     found = {
-        "the slowest session took {}": cold.get("session_s"),
-        "the slowest warm-up {}": cold.get("warm_s"),
-        "loading backgrounds {}, summed over tasks": cold.get("cache_s"),
+        "the slowest session took {}": cold.session_s,
+        "the slowest warm-up {}": cold.warm_s,
+        "loading backgrounds {}, summed over tasks": cold.cache_s,
         "of it {} of processor time for what is done once per background": totals.prepare_s or None,
     }
     return ", ".join(words.format(seconds(value)) for words, value in found.items() if value is not None)
 
 
-def mostly_start(totals: RecordedTotals) -> str:
+def mostly_start(totals: Totals) -> str:
     """What to make of a short run."""
     if totals.steady_s >= totals.seconds / 2:
         return ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -10,14 +9,12 @@ import pandas as pd
 
 from actors.core.timings import STAGES
 from jobs.report.busy_times import PROCESS
+from jobs.run.record import WorkerDeath
 
 # More lanes and bars than this make a page that is slow to open, and nobody can tell them apart.
 MOST_LANES = 64
 MOST_BARS = 400
 LEAST_BARS_PER_LANE = 20
-
-# As `jobs.scheduling.deaths.DeathMark` puts it; a worker that died before it was ready has no process, and no lane.
-DEATH = re.compile(r"worker (\d+) \(pid (\d+)\): ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +78,18 @@ class Lane:
     deaths: tuple[DeathMark, ...]
 
 
-def lanes(ranges: pd.DataFrame, deaths: Iterable[str], length: float) -> list[Lane]:
+def lanes(ranges: pd.DataFrame, deaths: Iterable[WorkerDeath], length: float) -> list[Lane]:
     """The timeline's lanes, by worker and node.
 
     Args:
         ranges: `jobs.report.busy_times.spans`.
-        deaths: a run's record of them, one line each.
+        deaths: of the attempt; a worker that died before it was ready has no process, and no lane.
         length: seconds shown, above 0.
     """
     if ranges.empty:
         return []
     began = float(ranges["start"].min())
-    dead = {(int(match[1]), int(match[2])) for line in deaths if (match := DEATH.match(line))}
+    dead = {(death.worker, death.pid) for death in deaths if death.pid is not None}
     groups = [group for _, group in ranges.groupby(["worker", "node"], observed=True)]
     most = max(LEAST_BARS_PER_LANE, MOST_BARS // len(groups))
     found = []

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from actors.core.choices import Device
 from jobs.cluster.layout import Layout
 from jobs.number_format import seconds
+from jobs.run.figures import StageStats
 from jobs.run.record import RunRecord
-from jobs.run.statistics import StageStats
 
 # Stages that a worker's finishing threads share, where it has any; every other stage has a thread of its own.
 FINISHING = ("composite", "encode", "write")
@@ -115,17 +115,16 @@ class NotRendering:
     whole: float
 
 
-def not_rendering(seconds: float, steady_s: float, cold: Mapping[str, float]) -> NotRendering | None:
+def not_rendering(seconds: float, steady_s: float, place_s: float) -> NotRendering | None:
     """What limits a whole command more than any stage does: waiting for a place on the cluster, or starting up.
 
     Args:
         seconds: command start to exit.
         steady_s: first dispatch to last file.
-        cold: the parts of `jobs.run.statistics.ColdStart` by name.
+        place_s: how long the first worker waited for its place on the cluster.
     """
-    place = cold.get("place_s", 0.0)
-    if place >= LONG_PLACE and place >= seconds / 4:
-        return NotRendering("placement", place, seconds)
+    if place_s >= LONG_PLACE and place_s >= seconds / 4:
+        return NotRendering("placement", place_s, seconds)
     return NotRendering("start-up", seconds - steady_s, seconds) if steady_s < seconds / 2 else None
 
 

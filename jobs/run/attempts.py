@@ -6,39 +6,37 @@ The record's own figures are those of the last of them; what earlier commands ne
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sized
 
-from jobs.run.record import RunRecord
-
-# What an attempt is remembered by. Frames that failed are in the run's own record as long as they are missing.
-KEPT = (
-    *("started_at", "finished_at", "status", "reason", "frames", "device", "totals", "stages", "workers", "seam"),
-    *("limiting", "workers_ready", "deaths", "retried", "split", "blocks_lost", "cache_bytes"),
-)
+from jobs.run.record import Attempt, RunRecord
 
 
-def attempt_of(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What stays of the attempt that a record is about."""
-    return {name: record[name] for name in KEPT if name in record}
+def attempt_of(record: RunRecord) -> Attempt:
+    """What stays of the attempt that a record is about.
+
+    Frames that failed are in the record itself as long as they are missing.
+    """
+    return Attempt.model_construct(
+        record.model_fields_set & set(Attempt.model_fields),
+        **{name: getattr(record, name) for name in Attempt.model_fields},
+    )
 
 
-def attempts_until(before: RunRecord) -> list[dict[str, Any]]:
+def attempts_until(earlier: RunRecord) -> tuple[Attempt, ...]:
     """Every attempt that an earlier record knows of, oldest first.
 
     The last one is among them even where its driver was killed before it could say so, or wrote no history yet.
     """
-    said = before.as_written()
-    attempts: list[dict[str, Any]] = said.get("attempts", [])
-    known = bool(attempts) and attempts[-1].get("started_at") == said["started_at"]
-    idle = before.totals is not None and before.totals.rendered == 0 and before.status == "complete"
-    return attempts if known or idle else [*attempts, attempt_of(said)]
+    attempts = earlier.attempts
+    known = bool(attempts) and attempts[-1].started_at == earlier.started_at
+    idle = earlier.totals is not None and earlier.totals.rendered == 0 and earlier.status == "complete"
+    return attempts if known or idle else (*attempts, attempt_of(earlier))
 
 
-def cpu_kinds(attempts: Iterable[Mapping[str, Any]]) -> list[str]:
+def cpu_kinds(attempts: Iterable[Attempt]) -> list[str]:
     """The kinds of processors on which networks ran in some attempts, each once, in order; none for GPUs."""
-    workers = (worker for attempt in attempts for worker in attempt.get("workers_ready", []))
-    return list(dict.fromkeys(worker["cpu"] for worker in workers if worker["device"] == "cpu" and worker.get("cpu")))
+    workers = (worker for attempt in attempts for worker in attempt.workers_ready)
+    return list(dict.fromkeys(worker.cpu for worker in workers if worker.device == "cpu" and worker.cpu))
 
 
 def history(record: RunRecord) -> str:
@@ -52,12 +50,12 @@ def history(record: RunRecord) -> str:
         _counted(happened.deaths, "death") if happened.deaths else "",
         f"{_counted(happened.retried, 'range')} given out again" if happened.retried else "",
     ]
-    told = ", ".join(filter(None, parts))
-    return f"history: {told}" if told else ""
+    text = ", ".join(filter(None, parts))
+    return f"history: {text}" if text else ""
 
 
-def _counted(lines: Sequence[str], what: str) -> str:
-    return f"{len(lines)} {what}{'' if len(lines) == 1 else 's'}"
+def _counted(some: Sized, what: str) -> str:
+    return f"{len(some)} {what}{'' if len(some) == 1 else 's'}"
 
 
 def _end(status: str) -> str:

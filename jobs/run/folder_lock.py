@@ -130,8 +130,8 @@ def _check_alone(folder: RunFolder, own: str) -> None:
     for entry in storage.children(folder.path):
         if MARK.fullmatch(entry.name) and entry.name.startswith(DRIVER_MARK) and entry.name != own:
             path = folder.path / entry.name
-            said = storage.read_bytes(path) if entry.size <= LONGEST_MARK else b""
-            host, _, pid = said.decode(errors="replace").partition(" ")
+            content = storage.read_bytes(path) if entry.size <= LONGEST_MARK else b""
+            host, _, pid = content.decode(errors="replace").partition(" ")
             if host != socket.gethostname() or not re.fullmatch(r"[0-9]{1,9}", pid) or psutil.pid_exists(int(pid)):
                 raise InputError(
                     f"--out {folder}",

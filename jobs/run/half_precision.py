@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import ray
@@ -10,6 +11,7 @@ import ray.exceptions
 from actors.core.errors import InputError, StoppedError
 from actors.rendering.precision_check import PrecisionReport, compare_precisions
 from jobs.planning.render_plan import RenderPlan
+from jobs.run.record import RecordedPrecision
 
 # JPEG at quality 95 leaves about 40 dB, so nobody sees less than this; a few levels in single pixels are rounding, more
 # would be a value that half precision cannot hold.
@@ -50,3 +52,9 @@ def check_precision(
             "use --precision fp32",
         )
     return report
+
+
+def recorded(report: PrecisionReport) -> RecordedPrecision:
+    """The report as run.json keeps it, which has no number for what is infinite."""
+    psnr = report.psnr if math.isfinite(report.psnr) else None
+    return RecordedPrecision(frames=report.frames, worst=report.worst, mean=report.mean, psnr=psnr)

@@ -16,30 +16,30 @@ DIGESTS = frozenset({"model", "clip", "features", "rects", "parsing", "silence"}
 FIX = "give what it was begun with, --restart to begin anew, or another --out"
 
 
-def check_same_pixels(before: RunRecord, options: CompositeOptions, identity: Mapping[str, Any]) -> None:
+def check_same_pixels(earlier: RunRecord, options: CompositeOptions, identity: Mapping[str, Any]) -> None:
     """Makes sure that going on with an earlier run gives the frames that this command would.
 
     Args:
-        before: the earlier run.
+        earlier: the run that is gone on with.
         options: of this command.
         identity: what decides this command's pixels, see `jobs.inputs.inputs.Inputs.identity`.
 
     Raises:
         InputError: naming each option that differs, with both values; or the file that has changed.
     """
-    then = before.identity
+    then = earlier.identity
     differ = [name for name in identity if name in then and then[name] != identity[name]]
     # What an earlier version did not know of is as it was, unless an option now says something of it.
     unknown = [name for name in identity if name not in then and name in CompositeOptions.model_fields]
-    differ += [name for name in unknown if _changed(before, options, name)]
+    differ += [name for name in unknown if _changed(earlier, options, name)]
     if not differ:
         return
     run = f"the run in {options.out} was begun"
     given: dict[str, None] = {}
     begun: dict[str, None] = {}
     for name in differ:
-        changed = [one for one in deciding(name) if _changed(before, options, one)]
-        for texts, value, values in ((given, partial(_value, options), identity), (begun, before.options.get, then)):
+        changed = [one for one in deciding(name) if _changed(earlier, options, one)]
+        for texts, value, values in ((given, partial(_value, options), identity), (begun, earlier.options.get, then)):
             # Where one option stands for another, what is not given says nothing.
             some = [one for one in changed if value(one) is not None] or changed
             texts.update(dict.fromkeys(_text(one, value(one), values) for one in some))
@@ -66,8 +66,8 @@ def deciding(name: str) -> list[str]:
     ]
 
 
-def _changed(before: RunRecord, options: CompositeOptions, option: str) -> bool:
-    return bool(_value(options, option) != before.options.get(option, CompositeOptions.model_fields[option].default))
+def _changed(earlier: RunRecord, options: CompositeOptions, option: str) -> bool:
+    return bool(_value(options, option) != earlier.options.get(option, CompositeOptions.model_fields[option].default))
 
 
 def _value(options: CompositeOptions, option: str) -> object:

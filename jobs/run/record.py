@@ -1,64 +1,34 @@
-"""What ``run.json`` must say to be gone on with, verified or shown: the one place where it is read and bounded.
+"""``run.json``: what a run was asked for, with what, on what, and what came of it. The one model of that file.
 
-`jobs.run.record_file` writes it. A file that was damaged or made up gives one line about the first thing that cannot
-be, and takes memory in proportion to its size only.
+`jobs.run.record_file` reads and writes it. Times are Unix seconds, durations seconds, sizes bytes; frames are output
+frames, and a range is ``[first, end]``, its end not included.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from actors.core.choices import ImageFormat
-from actors.core.errors import InputError
+from actors.core.kind import FaceTensor
 from actors.core.ranges import FrameRange
-from actors.files import storage
-from actors.files.run_folder import RunFolder
-from jobs.clip.files import is_file, load, parse_json, show
+from jobs.run.figures import Count, Moment, Rate, RecordPart, SeamStats, Seconds, StageStats, Totals, WorkerStats
 
-# Format of run.json; raised when a key changes its meaning.
-VERSION = 1
+# Format of run.json; raised when a key changes its meaning. Version 1 had sentences for deaths and ranges.
+VERSION = 2
 
-# Bytes of run.json, which no run comes near, and how deep its values may nest. Parsed, a byte may take twenty.
-LARGEST = 16 << 20
-DEEPEST = 32
-
-# What a record begins with when it is written again.
+# What a record begins with when it is written.
 FIRST = ("version", "id", "status", "started_at", "options", "frames")
 
 # File names have nine digits for a frame.
 MOST_FRAMES = 10**9
 
-Moment: TypeAlias = Annotated[float, Field(ge=0, le=4e9, description="Unix seconds that a calendar has a date for.")]
-Seconds: TypeAlias = Annotated[float, Field(ge=0, le=4e9)]
-Rate: TypeAlias = Annotated[float, Field(ge=0, le=1e9)]
-Count: TypeAlias = Annotated[int, Field(ge=0, le=1 << 53)]
 Scalar: TypeAlias = str | bool | int | float | None
+Range: TypeAlias = tuple[Count, Count]
 
 
-class _Part(BaseModel):
-    """Keys that are not declared are kept as they are, so that a record can be written again whole."""
-
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
-
-
-class RecordedTotals(_Part):
-    """The figures of an attempt; see `jobs.run.statistics.RecordedTotals`."""
-
-    frames: Count
-    rendered: Count
-    failed: Count
-    seconds: Seconds
-    steady_s: Seconds
-    fps_total: Rate
-    fps_steady: Rate
-    cold: dict[str, Seconds]
-    prepare_s: Seconds = 0.0
-
-
-class Blocks(_Part):
+class Blocks(RecordPart):
     """How backgrounds lie in the object store; see `jobs.planning.block_plan.BlockPlan`."""
 
     frames: Count
@@ -67,8 +37,21 @@ class Blocks(_Part):
     bytes: Count
 
 
-class RecordedPlan(_Part):
-    """How the work was laid out; ``finishers`` are a worker's threads that finish frames beside its network."""
+class RecordedPlan(RecordPart):
+    """How the work was laid out.
+
+    Attributes:
+        blocks: of backgrounds.
+        background_bytes: size of all backgrounds as they are held.
+        faces: whether the face encoder was run ahead.
+        ranges: how many there were at first.
+        workers: how many were planned.
+        threads: of each worker's session.
+        batch: frames per inference.
+        gpus: share of a GPU of each worker.
+        finishers: a worker's threads that finish frames beside its network.
+        resources: what each worker asked Ray for.
+    """
 
     blocks: Blocks
     background_bytes: Count
@@ -77,26 +60,31 @@ class RecordedPlan(_Part):
     workers: Count
     threads: Count
     batch: Count
+    gpus: Rate = 0.0
     finishers: Count = 0
+    resources: dict[str, Rate] = Field(default_factory=dict)
 
 
-class RecordedDevice(_Part):
+class RecordedDevice(RecordPart):
     """ONNX Runtime's provider, and why it was chosen."""
 
     provider: str
     reason: str
 
 
-class RecordedCluster(_Part):
-    """What Ray had when the attempt began."""
+class RecordedCluster(RecordPart):
+    """What Ray had when the attempt began; see `jobs.cluster.connection.ClusterResources`."""
 
     cpus: Rate
     gpus: Rate
     nodes: tuple[str, ...]
+    rendering: tuple[str, ...] = ()
     store: Count
+    smallest_node_cpus: Rate = 0.0
+    gpu_node_cpus: Rate = 0.0
 
 
-class ReadyWorker(_Part):
+class ReadyWorker(RecordPart):
     """One worker process that became ready; see `actors.core.worker_reports.WorkerReport`."""
 
     worker: Count
@@ -106,10 +94,37 @@ class ReadyWorker(_Part):
     device: str
     cpu: str = ""
     provider: str
+    batch: Count = 0
+    threads: Count = 0
+    cpu_nodes: tuple[str, ...] = ()
+    import_seconds: Seconds = 0.0
+    session_seconds: Seconds = 0.0
+    warm_seconds: Seconds = 0.0
     notes: tuple[str, ...] = ()
 
 
-class Failure(_Part):
+class WorkerDeath(RecordPart):
+    """One worker that died; see `jobs.scheduling.deaths.Death`.
+
+    Attributes:
+        worker: its slot.
+        pid: its process, ``None`` if it had not become ready.
+        reason: all that is known.
+        ranges: how many it had, which were given out again or failed; ``None`` where version 1 did not say.
+        replaced: whether another was started in its place; likewise.
+    """
+
+    worker: Count
+    pid: Count | None
+    reason: str
+    ranges: Count | None = None
+    replaced: bool | None = None
+
+    def __str__(self) -> str:
+        return f"worker {self.worker}{'' if self.pid is None else f' (pid {self.pid})'}: {self.reason}"
+
+
+class Failure(RecordPart):
     """One frame that was not delivered; see `actors.core.worker_reports.FrameFailure`."""
 
     frame: Count
@@ -117,14 +132,35 @@ class Failure(_Part):
     values: tuple[float, float] | None = None
 
 
-class Model(_Part):
-    """The network's file."""
+class RecordedPrecision(RecordPart):
+    """How far the frames lie from those in fp32; see `actors.rendering.precision_check.PrecisionReport`.
+
+    ``psnr`` is ``None`` where all are equal.
+    """
+
+    frames: Count
+    worst: Count
+    mean: float
+    psnr: float | None
+
+
+class Model(RecordPart):
+    """The network's file, and which tensor of it is which; see `actors.core.kind.ModelTensors`."""
 
     path: str
     sha256: str
+    image: str = ""
+    audio: str = ""
+    output: str = ""
+    batch: Count | None = None
+    opset: Count = 0
+    external: tuple[str, ...] = ()
+    face: tuple[FaceTensor, ...] = ()
+    plain: bool = True
+    quantised: tuple[str, ...] = ()
 
 
-class RecordedClip(_Part):
+class RecordedClip(RecordPart):
     """What the clip was taken for."""
 
     id: str
@@ -132,43 +168,91 @@ class RecordedClip(_Part):
     backgrounds: Count
 
 
-class Video(_Part):
+class Video(RecordPart):
     """The finished video, by which it is known again, and what it was joined of."""
 
     bytes: Count
     checksum: str
-    frames: tuple[Count, Count] | None = None
+    frames: Range | None = None
     sound: str | None = None
 
 
-class Troubles(_Part):
-    """What went wrong in an attempt and was dealt with."""
+class Troubles(RecordPart):
+    """What went wrong in an attempt and was dealt with.
 
-    deaths: tuple[str, ...] = ()
-    retried: tuple[str, ...] = ()
-    split: tuple[str, ...] = ()
+    Attributes:
+        deaths: workers that died, in order.
+        retried: ranges given out again, in order.
+        split: ranges cut in two after killing twice.
+        blocks_lost: how often a block had to be loaded again.
+    """
+
+    deaths: tuple[WorkerDeath, ...] = ()
+    retried: tuple[Range, ...] = ()
+    split: tuple[Range, ...] = ()
     blocks_lost: Count = 0
 
 
 class Attempt(Troubles):
-    """What one command did for the run; see `jobs.run.attempts`. Without totals its driver never came to its end."""
+    """What one command did for the run; see `jobs.run.attempts`.
+
+    Attributes:
+        status: ``running``, ``complete``, ``frames_failed``, ``stopped`` or ``interrupted``.
+        started_at: when the command had read its inputs.
+        finished_at: when it came to its end; ``None`` if it never did, and then there are no totals either.
+        reason: why it ended early, or empty.
+        frames: the output frames that it asked for.
+        device: what the network ran on.
+        totals: the command's figures.
+        stages: figures by stage.
+        workers: figures by worker process.
+        seam: how visible the edges of the paste were; ``None`` where nothing was composited.
+        limiting: one sentence that names what limits.
+        workers_ready: every worker process that became ready, in order.
+        cache_bytes: size of all blocks loaded.
+    """
 
     status: str
     started_at: Moment
-    reason: str = ""
     finished_at: Moment | None = None
-    totals: RecordedTotals | None = None
+    reason: str = ""
+    frames: Range | None = None
+    device: RecordedDevice | None = None
+    totals: Totals | None = None
+    stages: tuple[StageStats, ...] = ()
+    workers: tuple[WorkerStats, ...] = ()
+    seam: SeamStats | None = None
+    limiting: str = ""
     workers_ready: tuple[ReadyWorker, ...] = ()
+    cache_bytes: Count = 0
 
 
 class RunRecord(Attempt):
     """A run's record; as an attempt it is the last one that rendered something, or failed.
 
-    What only a command that came to its end writes is ``None`` or empty until then.
+    Attributes:
+        version: of this format.
+        id: of the run.
+        frames: the output frames that the last command asked for.
+        options: of the last command; see `jobs.inputs.options.CompositeOptions`.
+        identity: what decides the pixels; see `jobs.inputs.inputs.Inputs.identity`.
+        model: the network.
+        clip: what was rendered.
+        device: what the network ran on.
+        cluster: what Ray had.
+        plan: how the work was laid out.
+        precision: how far the frames lie from those in fp32, where another precision was asked for.
+        versions: of Python and of packages, by name.
+        hardware: the driver's machine.
+        warnings: what was said of the inputs.
+        failures: frames that were not delivered.
+        video: the finished video, or ``None``.
+        attempts: every command that rendered something or failed, oldest first.
     """
 
-    version: Literal[1]
-    frames: tuple[Count, Count]
+    version: Literal[2]
+    id: str = ""
+    frames: Range
     options: dict[str, Scalar]
     identity: dict[str, Scalar]
     model: Model
@@ -176,12 +260,12 @@ class RunRecord(Attempt):
     device: RecordedDevice
     cluster: RecordedCluster
     plan: RecordedPlan
-    versions: dict[str, str] = {}
-    hardware: dict[str, Scalar] = {}
+    precision: RecordedPrecision | None = None
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: dict[str, Scalar] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
     video: Video | None = None
-    cache_bytes: Count = 0
     attempts: tuple[Attempt, ...] = ()
 
     @model_validator(mode="after")
@@ -196,7 +280,7 @@ class RunRecord(Attempt):
         return self
 
     @property
-    def asked(self) -> FrameRange:
+    def wanted(self) -> FrameRange:
         """The output frames that the last command asked for."""
         return FrameRange(*self.frames)
 
@@ -217,83 +301,13 @@ class RunRecord(Attempt):
         closed = self.attempts if any(one.started_at == self.started_at for one in self.attempts) else ()
         every: tuple[Troubles, ...] = closed or (*self.attempts, self)
         return Troubles(
-            deaths=tuple(line for one in every for line in one.deaths),
-            retried=tuple(line for one in every for line in one.retried),
-            split=tuple(line for one in every for line in one.split),
+            deaths=tuple(death for one in every for death in one.deaths),
+            retried=tuple(frames for one in every for frames in one.retried),
+            split=tuple(frames for one in every for frames in one.split),
             blocks_lost=sum(one.blocks_lost for one in every),
         )
 
-    def as_written(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """The record as JSON has it, with whatever else stood in it."""
-        said = self.model_dump(mode="json", exclude_unset=True)
-        return {name: said[name] for name in FIRST if name in said} | said
-
-
-def find_run(folder: RunFolder) -> RunRecord:
-    """The record of the run in a folder.
-
-    Raises:
-        InputError: there is no run, its record cannot be used, or the folder cannot be read.
-    """
-    try:
-        found = storage.entry(folder.path)
-    except OSError as error:
-        raise InputError(str(folder), f"cannot be read ({error})", "check the path and its permissions") from error
-    if found is None:
-        raise InputError(str(folder), "there is no such folder", "name the folder that was given as --out")
-    if not found.is_folder:
-        raise InputError(str(folder), "is a file", "name the folder that was given as --out")
-    record = read_run_record(folder)
-    if record is None:
-        raise InputError(str(folder), "holds no run of mouthpiece", "name the folder that was given as --out")
-    return record
-
-
-def read_run_record(folder: RunFolder) -> RunRecord | None:
-    """The record of the run in a folder; ``None`` where there is none.
-
-    Raises:
-        InputError: there is a run.json that is not ours, is damaged or cannot be read.
-    """
-    path = str(folder.record)
-    if not is_file(path):
-        return None
-    fix = "put a whole one back, begin anew with --restart, or name another --out"
-    try:
-        found = parse_json(load(path, LARGEST), path)
-        _check_values(found)
-    except InputError as error:
-        raise InputError(path, error.problem, fix) from error
-    except ValueError as error:
-        raise InputError(path, f"is not a record of a run ({error})", fix) from error
-    if not isinstance(found, dict) or found.get("version") != VERSION:
-        raise InputError(path, "is not a run of this version of mouthpiece", "choose another --out")
-    try:
-        return RunRecord.model_validate(found)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        if first["type"] == "missing":
-            problem = f"{where} is missing"
-        elif where:
-            problem = f"{where} cannot be {show(first['input'])}"
-        else:
-            problem = str(first["ctx"]["error"])  # of our own check
-        raise InputError(path, f"is not a record of a run ({problem})", fix) from error
-
-
-def _check_values(value: object, depth: int = 0) -> None:
-    """Raises a ValueError where a value cannot be written again, or nests so deep that it was made to."""
-    if depth > DEEPEST:
-        raise ValueError(f"its values nest deeper than {DEEPEST}")
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            _check_values(name, depth + 1)
-            _check_values(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _check_values(inner, depth + 1)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError("it holds a number that is not finite")
-    elif isinstance(value, str) and not value.isascii():
-        value.encode()  # lone surrogates are no text: a ValueError
+        whole = self.model_dump(mode="json", exclude_unset=True)
+        return {name: whole[name] for name in FIRST if name in whole} | whole

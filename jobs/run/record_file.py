@@ -1,73 +1,150 @@
-"""``run.json``: what was asked for, with what, on what, and what came of it."""
+"""Reading and writing ``run.json``: whole or not at all, bounded, and of this version or the one before.
+
+A file that was damaged or made up gives one line about the first thing that cannot be, and takes memory in proportion
+to its size only.
+"""
 
 from __future__ import annotations
 
 import json
-import time
-import uuid
-from collections.abc import Mapping
-from dataclasses import asdict
+import math
+import re
 from typing import Any
 
+from pydantic import ValidationError
+
+from actors.core.errors import InputError
 from actors.files import storage
 from actors.files.run_folder import RunFolder
-from jobs.cluster.environment import hardware, versions
-from jobs.inputs.inputs import Inputs
-from jobs.inputs.options import CompositeOptions
-from jobs.run.attempts import attempts_until
-from jobs.run.record import LARGEST, VERSION, RunRecord
+from jobs.clip.files import is_file, load, parse_json, show
+from jobs.run.record import VERSION, RunRecord
+
+# Bytes of run.json, which no run comes near, and how deep its values may nest. Parsed, a byte may take twenty.
+LARGEST = 16 << 20
+DEEPEST = 32
 
 # What may fill a record, and how many of each stay in one that would be too large.
 FAULTS = ("failures", "deaths", "retried", "split")
 MOST_FAULTS = 1000
 
+# How version 1 put a death and a range.
+DEATH_1 = re.compile(r"worker (\d{1,9})(?: \(pid (\d{1,9})\))?: (.*)", re.DOTALL)
+RANGE_1 = re.compile(r"(\d{1,9}):(\d{1,9})")
 
-def opening(options: CompositeOptions, inputs: Inputs, before: RunRecord | None) -> dict[str, Any]:
-    """What is known of a run before anything is started; identity and device join it once they are decided.
 
-    Args:
-        options: of the command.
-        inputs: what it renders.
-        before: the run that it goes on with, whose history it keeps.
+def find_run(folder: RunFolder) -> RunRecord:
+    """The record of the run in a folder.
+
+    Raises:
+        InputError: there is no run, its record cannot be used, or the folder cannot be read.
     """
-    return {
-        "id": uuid.uuid4().hex,
-        "status": "running",
-        "started_at": time.time(),
-        "options": options.model_dump(mode="json"),
-        "frames": [inputs.frames.start, inputs.frames.stop],
-        "model": {"path": inputs.model, "sha256": inputs.digest, **asdict(inputs.tensors)},
-        "clip": {"id": inputs.clip.id, "form": inputs.clip.form, "backgrounds": inputs.clip.backgrounds},
-        "warnings": list(inputs.warnings),
-        "versions": versions(),
-        "hardware": hardware(),
-        "attempts": [] if before is None else attempts_until(before),
-    }
+    try:
+        found = storage.entry(folder.path)
+    except OSError as error:
+        raise InputError(str(folder), f"cannot be read ({error})", "check the path and its permissions") from error
+    if found is None:
+        raise InputError(str(folder), "there is no such folder", "name the folder that was given as --out")
+    if not found.is_folder:
+        raise InputError(str(folder), "is a file", "name the folder that was given as --out")
+    record = read_run_record(folder)
+    if record is None:
+        raise InputError(str(folder), "holds no run of mouthpiece", "name the folder that was given as --out")
+    return record
 
 
-def write_record(folder: RunFolder, record: Mapping[str, Any]) -> None:
+def read_run_record(folder: RunFolder) -> RunRecord | None:
+    """The record of the run in a folder; ``None`` where there is none.
+
+    Raises:
+        InputError: there is a run.json that is not ours, is damaged or cannot be read.
+    """
+    path = str(folder.record)
+    if not is_file(path):
+        return None
+    fix = "put a whole one back, begin anew with --restart, or name another --out"
+    try:
+        found = parse_json(load(path, LARGEST), path)
+        _check_values(found)
+    except InputError as error:
+        raise InputError(path, error.problem, fix) from error
+    except ValueError as error:
+        raise InputError(path, f"is not a record of a run ({error})", fix) from error
+    if not isinstance(found, dict) or found.get("version") not in (1, VERSION):
+        raise InputError(path, "is not a run of this version of mouthpiece", "choose another --out")
+    try:
+        return RunRecord.model_validate(_upgraded(found) if found["version"] == 1 else found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        if first["type"] == "missing":
+            problem = f"{where} is missing"
+        elif where:
+            problem = f"{where} cannot be {show(first['input'])}"
+        else:
+            problem = str(first["ctx"]["error"])  # of our own check
+        raise InputError(path, f"is not a record of a run ({problem})", fix) from error
+
+
+def write_record(folder: RunFolder, record: RunRecord) -> None:
     """Writes run.json, whole or not at all, and never larger than it is read.
 
     Of a record that would be, the oldest attempts go first, then all but the first faults of each kind.
+
+    Raises:
+        OSError: it cannot be written.
     """
     content = _encoded(record)
-    while len(content) > LARGEST and record.get("attempts"):
-        attempts = record["attempts"]
-        record = {**record, "attempts": attempts[len(attempts) // 2 + 1 :]}
+    while len(content) > LARGEST and record.attempts:
+        kept = record.attempts[len(record.attempts) // 2 + 1 :]
+        record = record.model_copy(update={"attempts": kept})
         content = _encoded(record)
     if len(content) > LARGEST:
-        content = _encoded({**record, **{name: list(record.get(name, ()))[:MOST_FAULTS] for name in FAULTS}})
+        faults = {name: getattr(record, name)[:MOST_FAULTS] for name in FAULTS}
+        content = _encoded(record.model_copy(update=faults))
     storage.write_atomic(folder.record, content, durable=True)
 
 
-def _encoded(record: Mapping[str, Any]) -> bytes:
-    return json.dumps({"version": VERSION, **record}, indent=2, sort_keys=False, ensure_ascii=False).encode() + b"\n"
+def _encoded(record: RunRecord) -> bytes:
+    return json.dumps(record.as_json(), indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs between two identities, one text each."""
-    return [
-        f"{name} was {before.get(name)}, is {now.get(name)}"
-        for name in sorted({*before, *now})
-        if before.get(name) != now.get(name)
-    ]
+def _upgraded(record: dict[str, Any]) -> dict[str, Any]:
+    """A record of version 1 as version 2 has it. What is no such record stays as it is, and is refused as such."""
+    attempts = record.get("attempts", [])
+    if isinstance(attempts, list):
+        record = {**record, "attempts": [_troubles(one) if isinstance(one, dict) else one for one in attempts]}
+    return {**_troubles(record), "version": VERSION}
+
+
+def _troubles(attempt: dict[str, Any]) -> dict[str, Any]:
+    """An attempt whose deaths and ranges are values."""
+    values = {"deaths": _death, "retried": _range, "split": _range}
+    found = {name: attempt[name] for name in values if isinstance(attempt.get(name), list)}
+    return {**attempt, **{name: [values[name](one) for one in lines] for name, lines in found.items()}}
+
+
+def _death(line: object) -> object:
+    match = DEATH_1.fullmatch(line) if isinstance(line, str) else None
+    return {"worker": int(match[1]), "pid": match[2] and int(match[2]), "reason": match[3]} if match else line
+
+
+def _range(text: object) -> object:
+    match = RANGE_1.fullmatch(text) if isinstance(text, str) else None
+    return [int(match[1]), int(match[2])] if match else text
+
+
+def _check_values(value: object, depth: int = 0) -> None:
+    """Raises a ValueError where a value cannot be written again, or nests so deep that it was made to."""
+    if depth > DEEPEST:
+        raise ValueError(f"its values nest deeper than {DEEPEST}")
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check_values(name, depth + 1)
+            _check_values(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_values(inner, depth + 1)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("it holds a number that is not finite")
+    elif isinstance(value, str) and not value.isascii():
+        value.encode()  # lone surrogates are no text: a ValueError

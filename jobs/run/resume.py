@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from rich.console import Console
 
 from actors.core.errors import InputError
@@ -15,7 +17,20 @@ from jobs.run.ledger import Audit, Ledger, missing
 FAULTS_SHOWN = 10
 
 
-def audit_run(ledger: Ledger, wanted: FrameRange, folder: RunFolder, console: Console) -> tuple[Audit, list[int]]:
+@dataclass(frozen=True, slots=True)
+class Remaining:
+    """What is left of a run to be rendered.
+
+    Attributes:
+        frames: the output frames, ascending.
+        audit: what the files of an earlier run say; ``None`` where there is none.
+    """
+
+    frames: list[int]
+    audit: Audit | None = None
+
+
+def audit_run(ledger: Ledger, wanted: FrameRange, folder: RunFolder, console: Console) -> Remaining:
     """Compares an earlier run's files with its ledger.
 
     Args:
@@ -23,9 +38,6 @@ def audit_run(ledger: Ledger, wanted: FrameRange, folder: RunFolder, console: Co
         wanted: the output frames that are asked for now.
         folder: the run's.
         console: what was lost is printed there, and how much is left to do.
-
-    Returns:
-        What the files say, and the wanted frames that are to be rendered.
 
     Raises:
         InputError: something in the folder cannot be read, which says nothing of what it holds.
@@ -46,4 +58,4 @@ def audit_run(ledger: Ledger, wanted: FrameRange, folder: RunFolder, console: Co
     todo = missing(wanted, audit)
     doing = f"rendering {len(todo)}" if todo else "nothing is left to render"
     say(console, f"{len(wanted) - len(todo)} of {len(wanted)} done, {doing}")
-    return audit, todo
+    return Remaining(todo, audit)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.console import say, show
-from jobs.run.statistics import SeamStats, StageStats, Totals, WorkerStats
+from jobs.run.figures import SeamStats, StageStats, Totals, WorkerStats
 
 
 def print_summary(

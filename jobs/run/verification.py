@@ -13,7 +13,8 @@ from actors.files.digests import file_facts
 from actors.files.run_folder import RunFolder, is_data_file
 from jobs.run.attempts import history
 from jobs.run.ledger import Ledger
-from jobs.run.record import RunRecord, find_run
+from jobs.run.record import RunRecord
+from jobs.run.record_file import find_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def verify_run(out: str) -> Verdict:
 
 
 def _verify(folder: RunFolder, record: RunRecord) -> Verdict:
-    frames = record.asked
+    frames = record.wanted
     ledger = Ledger(folder, record.image_format, frames if record.joins_video else None)
     audit = ledger.audit()
     recorded = {fault.frame for fault in audit.faults} | audit.done

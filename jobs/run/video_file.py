@@ -13,19 +13,16 @@ from jobs.audio.soundtrack import cut_chunks, sound_chunks
 from jobs.inputs.inputs import Inputs
 from jobs.process.temporary_folders import scratch_folder
 from jobs.run import mux
-from jobs.run.record import RunRecord
+from jobs.run.record import Video
 
 
-def join_video(folder: RunFolder, inputs: Inputs, table: pa.Table) -> dict[str, Any]:
+def join_video(folder: RunFolder, inputs: Inputs, table: pa.Table) -> Video:
     """Joins the segments of these inputs' frames, and the sound that belongs to them, into the video.
 
     Args:
         folder: the run's.
         inputs: what was rendered.
         table: every recorded frame.
-
-    Returns:
-        What run.json says of it: ``bytes, checksum, frames, sound``.
 
     Raises:
         ValueError: the segments do not follow on each other.
@@ -51,23 +48,22 @@ def join_video(folder: RunFolder, inputs: Inputs, table: pa.Table) -> dict[str, 
         joined = scratch / storage.name_of(str(folder.video))
         mux.join(joined, segments, sound, fps)
         storage.place_file(joined, folder.video)
-    return file_facts(folder.video) | _made_of(inputs)
+    return Video.model_validate(file_facts(folder.video) | _made_of(inputs))
 
 
-def is_joined(folder: RunFolder, inputs: Inputs, before: RunRecord) -> bool:
+def is_joined(folder: RunFolder, inputs: Inputs, video: Video | None) -> bool:
     """Whether the video of an earlier command stands there unchanged, and is that of these inputs too.
 
     Raises:
         OSError: it cannot be read.
     """
-    video = before.video
     if video is None or not storage.is_file(folder.video):
         return False
-    made_of = {"frames": list(video.frames or ()), "sound": video.sound}
+    made_of = {"frames": video.frames, "sound": video.sound}
     facts = {"bytes": video.bytes, "checksum": video.checksum}
     return made_of == _made_of(inputs) and facts == file_facts(folder.video)
 
 
 def _made_of(inputs: Inputs) -> dict[str, Any]:
     sound = content_digest(inputs.sound.path) if inputs.sound else None
-    return {"frames": [inputs.frames.start, inputs.frames.stop], "sound": sound}
+    return {"frames": (inputs.frames.start, inputs.frames.stop), "sound": sound}

@@ -33,9 +33,6 @@ class Death:
     ranges: int
     replaced: bool
 
-    def __str__(self) -> str:
-        return f"{self._who}: {self.reason}"
-
     @property
     def _who(self) -> str:
         return f"worker {self.worker}" + ("" if self.pid is None else f" (pid {self.pid})")

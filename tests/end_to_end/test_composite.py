@@ -18,7 +18,10 @@ import reference
 import small
 from small import Result, SmallClip
 
+from actors.files.run_folder import RunFolder
 from jobs.run.failures import LEAST_FAILURES
+from jobs.run.figures import RecordPart
+from jobs.run.record_file import find_run
 
 Command = Callable[..., Result]
 
@@ -30,6 +33,16 @@ def expected(clip: SmallClip, model: Path, **how: object) -> dict[int, np.ndarra
 
 def same(got: dict[int, np.ndarray], wanted: dict[int, np.ndarray]) -> bool:
     return list(got) == list(wanted) and all(np.array_equal(got[i], wanted[i]) for i in wanted)
+
+
+def undeclared(part: object) -> list[str]:
+    """The keys of a record that its model does not declare."""
+    if isinstance(part, tuple):
+        return [name for one in part for name in undeclared(one)]
+    if not isinstance(part, RecordPart):
+        return []
+    inner = [name for value in vars(part).values() for name in undeclared(value)]
+    return [*(part.model_extra or {}), *inner]
 
 
 def test_frames_equal_the_reference(clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command) -> None:
@@ -47,6 +60,7 @@ def test_frames_equal_the_reference(clip: SmallClip, model: Path, tmp_path: Path
     assert table["node"].str.fullmatch("[0-9a-f]{56}").all()
 
     record = json.loads((run / "run.json").read_text())
+    assert undeclared(find_run(RunFolder.at(run))) == []
     assert record["status"] == "complete"
     assert record["totals"]["rendered"] == small.ROWS
     assert record["totals"]["fps_steady"] > record["totals"]["fps_total"] > 0

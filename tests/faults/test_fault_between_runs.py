@@ -10,8 +10,8 @@ import pytest
 import small
 from stage import ROWS, Stage
 
-import jobs.run.render
-from jobs.run.attempts import KEPT
+import jobs.run.decide
+from jobs.run.record import Attempt
 from jobs.run.verification import verify_run
 
 # Nobody answers there, so a command that ends well has asked nobody.
@@ -48,7 +48,7 @@ def test_what_ends_before_it_renders_leaves_the_record(stage: Stage, monkeypatch
         raise KeyboardInterrupt
 
     with monkeypatch.context() as now:
-        now.setattr(jobs.run.render, "plan_preparation", interrupted)
+        now.setattr(jobs.run.decide, "plan_preparation", interrupted)
         assert stage.render("--frames", ":8").code == 130
     assert stage.record == before
     assert stage.render("--frames", ":8").code == 0
@@ -88,7 +88,8 @@ def test_a_video_is_mended_from_its_segments(stage: Stage) -> None:
         assert "60 of 60 done, nothing is left to render" in result.output
         assert (video.stat().st_mtime_ns == at) == same
         assert verify_run(str(stage.run)).whole
-    assert {name: stage.record[name] for name in KEPT} == {name: before[name] for name in KEPT}
+    attempt = Attempt.model_fields
+    assert {name: stage.record[name] for name in attempt} == {name: before[name] for name in attempt}
 
 
 def pictures(video: Path) -> list[np.ndarray]:

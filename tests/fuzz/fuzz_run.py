@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from fuzz_base import FileReader
-from made_run import BEGAN, DIED, one_range, record, write_run
+from made_run import BEGAN, DIED, DIED_1, one_range, record, write_run
 from mutations import mutate_bytes, mutate_json
 
 from actors.core.errors import InputError
@@ -22,10 +22,13 @@ class Run(FileReader):
     """A run's folder of which one file is damaged: it is verified, and its report is made."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        said = record(_COUNT, deaths=[DIED], retried=["0:3"], failures=[{"frame": 3, "reason": "NaN"}])
+        failures = [{"frame": 3, "reason": "NaN"}]
+        said = record(_COUNT, deaths=[DIED], retried=[[0, 3]], failures=failures)
+        before = record(_COUNT, version=1, deaths=[DIED_1], retried=["0:3"], failures=failures)
         write_run(folder / "run", one_range(0, _COUNT, BEGAN), said)
         path = folder / "run" / name
-        super().__init__(path, [path.read_bytes()], folder / "run", folder / "run" / "timings")
+        contents = [path.read_bytes(), *([json.dumps(before).encode()] if name == "run.json" else [])]
+        super().__init__(path, contents, folder / "run", folder / "run" / "timings")
         self.out = str(folder / "run")
 
     def read(self) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from actors.network.cpu_kind import cpu_kind, described
 from jobs.run.attempts import cpu_kinds
+from jobs.run.record import Attempt, ReadyWorker
 
 GENOA = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -52,11 +55,16 @@ def test_this_machine_has_one() -> None:
 
 
 def test_kinds_of_all_attempts_count_but_not_those_of_gpus() -> None:
-    workers = [
+    workers: list[list[dict[str, Any]]] = [
         [{"device": "cpu", "cpu": "old"}, {"device": "cpu", "cpu": "old"}],
         [{"device": "cpu"}, {"device": "H200", "cpu": "other"}],
         [{"device": "cpu", "cpu": "new"}],
+        [],
     ]
-    attempts = [{"workers_ready": each} for each in workers]
-    assert cpu_kinds([*attempts, {}]) == ["old", "new"]
+    ready: dict[str, Any] = {"worker": 0, "node": "n", "host": "h", "pid": 1, "provider": "CPUExecutionProvider"}
+    attempts = [
+        Attempt(status="complete", started_at=1.0, workers_ready=tuple(ReadyWorker(**ready, **one) for one in each))
+        for each in workers
+    ]
+    assert cpu_kinds(attempts) == ["old", "new"]
     assert cpu_kinds(attempts[:2]) == ["old"]

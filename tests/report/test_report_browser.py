@@ -42,7 +42,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for i in range(100)
     ]
     runs = {
-        "death": (with_a_death(), record(60, deaths=[DIED], retried=["50:60"])),
+        "death": (with_a_death(), record(60, deaths=[DIED], retried=[[50, 60]])),
         "hostile": (with_a_death(), hostile),
         "many": (many, record(4000)),
         "empty": ([], opening(60)),

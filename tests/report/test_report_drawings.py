@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,15 +17,16 @@ from jobs.report import charts, scale
 from jobs.report.busy_times import spans
 from jobs.report.frame_rate import rate
 from jobs.report.worker_lanes import MOST_BARS, MOST_LANES, Lane, lanes
-from jobs.run.statistics import StageStats
+from jobs.run.figures import StageStats
+from jobs.run.record import WorkerDeath
 
 
 def ranges_of(rows: list[FrameTiming]) -> pd.DataFrame:
     return spans(to_table(rows).to_pandas())
 
 
-def drawn(rows: list[FrameTiming], deaths: tuple[str, ...], length: float) -> list[Lane]:
-    return lanes(ranges_of(rows), deaths, length)
+def drawn(rows: list[FrameTiming], deaths: tuple[dict[str, Any], ...], length: float) -> list[Lane]:
+    return lanes(ranges_of(rows), [WorkerDeath.model_validate(death) for death in deaths], length)
 
 
 def test_each_worker_has_a_lane_through_all_of_its_processes() -> None:
@@ -57,15 +59,15 @@ def test_the_death_of_a_worker_that_was_not_replaced_lasts_to_the_end() -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    "change",
     [
-        "worker 0: ActorDiedError: it was not ready yet",  # it had no process that rendered
-        DIED.replace("pid 100", "pid 999"),  # one that never finished a range
-        DIED.replace("worker 0", "worker 1"),  # another worker's
+        {"pid": None},  # it had no process that rendered
+        {"pid": 999},  # one that never finished a range
+        {"worker": 1},  # another worker's
     ],
 )
-def test_a_death_whose_place_is_not_known_is_not_drawn(line: str) -> None:
-    assert [lane.deaths for lane in drawn(with_a_death(), (line,), 3.65)] == [(), ()]
+def test_a_death_whose_place_is_not_known_is_not_drawn(change: dict[str, Any]) -> None:
+    assert [lane.deaths for lane in drawn(with_a_death(), ({**DIED, **change},), 3.65)] == [(), ()]
 
 
 def test_a_worker_without_rest_fills_its_bars() -> None:
@@ -133,9 +135,9 @@ def test_the_curve_is_counted_frames() -> None:
 
 def test_stage_bars_are_measured_by_the_longest_p99() -> None:
     stats = [
-        StageStats("inference", 20.0, 10.0, 50.0, 0.4),
-        StageStats("encode", 40.0, 25.0, 200.0, 0.5),
-        StageStats("waiting", 999.0, 999.0, 999.0, 0.1),
+        StageStats(stage="inference", mean_ms=20.0, p50_ms=10.0, p99_ms=50.0, share=0.4),
+        StageStats(stage="encode", mean_ms=40.0, p50_ms=25.0, p99_ms=200.0, share=0.5),
+        StageStats(stage="waiting", mean_ms=999.0, p50_ms=999.0, p99_ms=999.0, share=0.1),
     ]
     first, second, third = charts.draw_stages(stats)
     assert (first.p50_width, first.p99_width, second.p50_width, second.p99_width) == (5.0, 25.0, 12.5, 100.0)

@@ -60,7 +60,7 @@ def page_of(run: Path) -> Reader:
 
 
 def test_a_finished_run_has_every_figure(tmp_path: Path) -> None:
-    said = record(60, deaths=[DIED], retried=["50:60"], split=["50:60"], blocks_lost=2, cache_bytes=42 << 20)
+    said = record(60, deaths=[DIED], retried=[[50, 60]], split=[[50, 60]], blocks_lost=2, cache_bytes=42 << 20)
     page = page_of(write_run(tmp_path / "clips" / "walker", with_a_death(), said))
     for promised in (
         "clips/walker",
@@ -148,7 +148,7 @@ def test_whatever_files_say_is_text(tmp_path: Path) -> None:
         # Only these two are words with a meaning.
         return EVIL if isinstance(value, str) and path not in {("options", "format"), ("version",)} else value
 
-    said = record(20, deaths=[DIED], retried=["1:2"], failures=[{"frame": 3, "reason": "x"}], reason="stopped")
+    said = record(20, deaths=[DIED], retried=[[1, 2]], failures=[{"frame": 3, "reason": "x"}], reason="stopped")
     said["status"] = "stopped"
     said["workers_ready"][0]["notes"] = ["x"]
     said["workers_ready"][0]["device"] = "x"
@@ -291,7 +291,7 @@ def test_ten_thousand_frames_and_many_workers_stay_small(tmp_path: Path) -> None
 
 
 def test_a_record_of_hundreds_of_faults_is_cut_short(tmp_path: Path) -> None:
-    said = record(60, deaths=[f"worker {i}: gone" for i in range(400)])
+    said = record(60, deaths=[{"worker": i, "pid": None, "reason": "gone"} for i in range(400)])
     text = page_of(write_run(tmp_path / "run", with_a_death(), said)).text
     assert "worker 49: gone" in text
     assert "worker 50: gone" not in text

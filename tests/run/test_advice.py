@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jobs.cluster.layout import Layout
 from jobs.inputs.options import CompositeOptions
 from jobs.run.advice import AdviceFacts, NotRendering, limit, limiting_stage, not_rendering
-from jobs.run.statistics import StageStats
+from jobs.run.figures import StageStats
 
 ALONE = ("gather", "inference", "composite", "encode", "write", "video")
 CPU = AdviceFacts(
@@ -32,7 +32,9 @@ GPU = replace(CPU, layout=Layout(workers=4, threads=1, batch=8), cuda=True, fini
 
 
 def stats(**shares: float) -> list[StageStats]:
-    return [StageStats(stage, 1.0, 1.0, 1.0, share) for stage, share in shares.items()]
+    return [
+        StageStats(stage=stage, mean_ms=1.0, p50_ms=1.0, p99_ms=1.0, share=share) for stage, share in shares.items()
+    ]
 
 
 def test_the_sentence_has_the_measured_share_and_the_gain_at_most() -> None:
@@ -183,7 +185,7 @@ def test_what_took_longer_than_rendering_comes_first() -> None:
 def test_a_short_run_is_limited_by_its_start_and_a_crowded_one_by_its_place(
     seconds: float, steady: float, place: float, stage: str
 ) -> None:
-    found = not_rendering(seconds, steady, {"place_s": place, "ray_s": 1.0})
+    found = not_rendering(seconds, steady, place)
     assert (found.stage if found else "") == stage
 
 

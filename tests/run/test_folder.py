@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,8 @@ from actors.files.run_folder import RunFolder
 from jobs.cluster import connection
 from jobs.run.folder import clear, find_folder, holds_run
 from jobs.run.folder_lock import LOCK
-from jobs.run.record import VERSION, read_run_record
-from jobs.run.record_file import write_record
+from jobs.run.record import RunRecord
+from jobs.run.record_file import read_run_record, write_record
 
 
 def names(folder: Path) -> set[str]:
@@ -25,7 +24,7 @@ def names(folder: Path) -> set[str]:
 def write_run(out: Path) -> None:
     """A folder as a finished run leaves it."""
     RunFolder.at(out).make_folders(frames=True, segments=True)
-    write_record(RunFolder.at(out), record(1, identity={"model": "abc", "loop": "bounce"}))
+    write_record(RunFolder.at(out), RunRecord.model_validate(record(1, identity={"model": "abc", "loop": "bounce"})))
     for name in ("frames/frame_000000.png", "segments/000000000-000000001.mp4", "timings/000000000-000000001.parquet"):
         (out / name).write_bytes(b"x")
     (out / "video.mp4").write_bytes(b"x")
@@ -80,7 +79,10 @@ def test_a_file_is_refused(tmp_path: Path) -> None:
         "{}",
         '{"version": 0, "identity": {}}',
         '{"version": 1}',
-        '{"version": 1, "identity": []}',
+        '{"version": 1, "identity": [], "attempts": 7, "deaths": [7]}',
+        '{"version": 2}',
+        '{"version": 3}',
+        '{"version": []}',
         "\x00\x01",
     ],
 )
@@ -89,11 +91,6 @@ def test_a_run_json_that_is_not_ours_is_refused(tmp_path: Path, content: str) ->
     error = refusal(tmp_path)
     assert error.subject == str(tmp_path / "run.json")
     assert "--out" in error.fix
-
-
-def test_the_record_has_a_version(tmp_path: Path) -> None:
-    write_record(RunFolder.at(tmp_path), {"identity": {}, "name": "Übung"})
-    assert json.loads((tmp_path / "run.json").read_text()) == {"version": VERSION, "identity": {}, "name": "Übung"}
 
 
 def test_a_driver_that_was_killed_before_its_first_record_can_be_followed(tmp_path: Path) -> None:

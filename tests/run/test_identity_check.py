@@ -129,7 +129,7 @@ def test_whatever_differs_it_is_one_line_without_digests(names: set[str], data: 
 def test_what_an_earlier_version_did_not_know_of_is_as_it_was() -> None:
     less = {name: value for name, value in IDENTITY.items() if name != "blend"}
     before = begun(less)
-    said = before.as_written()
+    said = before.as_json()
     del said["options"]["blend"]
     before = RunRecord.model_validate(said)
     check_same_pixels(before, options(), dict(IDENTITY))

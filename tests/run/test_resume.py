@@ -22,7 +22,7 @@ def look(run: Path) -> tuple[list[int], str]:
     console = Console(file=io.StringIO(), width=200)
     folder = RunFolder.at(run)
     ledger = Ledger(folder, ImageFormat.JPG, None)
-    todo = audit_run(ledger, FrameRange(0, 40), folder, console)[1]
+    todo = audit_run(ledger, FrameRange(0, 40), folder, console).frames
     assert isinstance(console.file, io.StringIO)
     return todo, console.file.getvalue()
 

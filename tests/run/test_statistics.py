@@ -11,15 +11,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_run import record
 from rich.console import Console
 
 from actors.core.timings import STAGES, FrameTiming, numbers, to_table
+from jobs.run.figures import ColdStart, SeamStats, StageStats, Totals
+from jobs.run.record import RunRecord
 from jobs.run.statistics import (
-    ColdStart,
-    SeamStats,
-    StageStats,
-    Totals,
-    as_record,
     seam_stats,
     stage_stats,
     stage_times,
@@ -98,7 +96,9 @@ def test_workers_are_told_by_process() -> None:
     assert {(stat.node, stat.device) for stat in worker_stats(table)} == {("n", "cpu")}
 
 
-COLD = ColdStart(1.0, 0.5, 2.0, 0.25, 0.125, 3.0, 4.0, 0.75)
+COLD = ColdStart(
+    import_s=1.0, read_s=0.5, ray_s=2.0, session_s=0.25, warm_s=0.125, cache_s=3.0, wait_s=4.0, finish_s=0.75
+)
 TOTALS = Totals(
     frames=1000,
     rendered=588,
@@ -136,7 +136,9 @@ def test_the_table_names_everything_that_is_promised() -> None:
 
 
 def test_a_run_with_nothing_to_do_prints_a_summary_too() -> None:
-    assert "8 (0 rendered now, 0 failed)" in printed(Totals(8, 0, 0, 1.0, 0.0, 0.0, 0.0, 0.0, COLD), frames())
+    idle = {"rendered": 0, "failed": 0, "seconds": 1.0, "steady_s": 0.0, "prepare_s": 0.0, "fps_total": 0.0}
+    totals = TOTALS.model_copy(update={"frames": 8, "fps_steady": 0.0, **idle})
+    assert "8 (0 rendered now, 0 failed)" in printed(totals, frames())
 
 
 def test_the_seam_is_told_by_its_median_and_its_worst_frame() -> None:
@@ -159,8 +161,9 @@ def test_without_compositing_there_is_no_seam() -> None:
 def test_the_record_holds_the_same_figures() -> None:
     table = frames(*(row(i, stages={"inference_ms": 20.0}) for i in range(5)))
     stages = stage_stats(stage_times(table), 1, 1.0)
-    record = as_record(TOTALS, stages, worker_stats(table), seam_of(table))
-    back = json.loads(json.dumps(record))
+    ended = {"totals": TOTALS, "stages": stages, "workers": worker_stats(table), "seam": seam_of(table)}
+    whole = RunRecord.model_validate({**record(5), **ended})
+    back = json.loads(json.dumps(whole.as_json()))
     assert back["totals"]["fps_steady"] == 58.8
     assert back["totals"]["cold"]["ray_s"] == 2.0
     assert [stage["stage"] for stage in back["stages"]] == ["inference", "waiting"]

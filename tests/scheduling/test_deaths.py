@@ -36,7 +36,6 @@ def test_the_cause_stands_first(reason: str, said: str) -> None:
 def test_a_line_says_who_died_and_what_comes_next() -> None:
     death = Death(3, 77, "killed", 2, replaced=True)
     assert death.line == "died: worker 3 (pid 77): killed; its 2 ranges go back, another is started in its place"
-    assert str(death) == "worker 3 (pid 77): killed"
     last = Death(0, None, "no library", 0, replaced=False)
     assert last.line == "died: worker 0: no library; none is started in its place any more"
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from made_run import NODE
+
 from actors.core.audio_track import AudioTrack
 from actors.core.ranges import ClipBlock
 from actors.files import storage
 from actors.files.run_folder import RunFolder
 from actors.rendering.blocks import Block, load_block
 from actors.rendering.compositor import Compositor
-from jobs.cluster.placement import CPU, Placement
+from jobs.cluster.connection import ClusterResources
+from jobs.cluster.placement import CPU, ChosenDevice, Placement
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.block_plan import BlockPlan
@@ -18,6 +21,12 @@ from jobs.planning.preparation import Preparation
 from jobs.planning.render_plan import RenderPlan
 
 MARK = ".driver"
+
+# A cluster that nobody started, and what a run there is told to use.
+TWO_CORES = ClusterResources(
+    cpus=2.0, gpus=0.0, nodes=(NODE,), rendering=(NODE,), store=1 << 30, smallest_node_cpus=2.0, gpu_node_cpus=0.0
+)
+ON_CPU = ChosenDevice(CPU, "asked for")
 
 
 def plan_of(

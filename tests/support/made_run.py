@@ -17,10 +17,16 @@ from actors.core.timings import SCHEMA, FrameTiming
 
 BEGAN = 1_795_000_000.0
 NODE = "517e310a295b83d551635f190ceb9e4bafcf33e4617a37dc746a83fe"
-DIED = (
-    "worker 0 (pid 100): ActorDiedError: The actor died unexpectedly before finishing this task. class_name: Compositor"
-    " actor_id: 443c8a48e22e2a222c85927601000000 pid: 100 namespace: 7de0bcf9 ip: 127.0.0.1"
-)
+DIED: dict[str, Any] = {
+    "worker": 0,
+    "pid": 100,
+    "reason": "ActorDiedError: The actor died unexpectedly before finishing this task. class_name: Compositor"
+    " actor_id: 443c8a48e22e2a222c85927601000000 pid: 100 namespace: 7de0bcf9 ip: 127.0.0.1",
+    "ranges": 1,
+    "replaced": True,
+}
+# As version 1 of run.json had it.
+DIED_1 = f"worker {DIED['worker']} (pid {DIED['pid']}): {DIED['reason']}"
 STAGES = {"gather_ms": 1.0, "inference_ms": 20.0, "composite_ms": 3.0, "encode_ms": 40.0, "write_ms": 1.0}
 
 
@@ -83,7 +89,7 @@ def record(frames: int, **changes: Any) -> dict[str, Any]:  # noqa: ANN401
     """run.json of a run that came to its end."""
     ready = [(0, 100), (1, 200)]
     whole: dict[str, Any] = {
-        "version": 1,
+        "version": 2,
         "id": "08595e0eb88a44e489ca7d9ea0c428d7",
         "status": "complete",
         "started_at": BEGAN - 5.0,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ import small
 from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
-import jobs.run.render
+import jobs.run.dispatch
 from jobs.run.verification import verify_run
 
 ROWS = 120
@@ -145,8 +144,7 @@ class Stage:
 
     def deaths(self) -> list[Death]:
         """What the record says of workers that died."""
-        lines = [re.fullmatch(r"worker \d+(?: \(pid (\d+)\))?: (.+)", line) for line in self.record["deaths"]]
-        return [Death(int(line[1]) if line[1] else None, line[2]) for line in lines if line]
+        return [Death(death["pid"], death["reason"]) for death in self.record["deaths"]]
 
     def check_deaths(self, *pids: int, reason: str = "", alone: bool = True) -> None:
         """These processes died, and what they left was given out again.
@@ -164,7 +162,7 @@ class Stage:
         assert {worker["pid"] for worker in record["workers_ready"]}.issuperset(pids)
         for pid in pids:
             wait_for(partial(is_gone, pid))
-        again = [range(*map(int, name.split(":"))) for name in record["retried"]]
+        again = [range(*frames) for frames in record["retried"]]
         assert again
         # A frame at which a process died is among them, and what stands there came from another process.
         rendered = self.table()["pid"].to_dict()
@@ -245,7 +243,7 @@ def stage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Stage:
     """A run on the suite's cluster."""
-    monkeypatch.setattr(jobs.run.render, "Compositor", faulty.FaultyCompositor)
+    monkeypatch.setattr(jobs.run.dispatch, "Compositor", faulty.FaultyCompositor)
     return Stage(tmp_path, long_clip, model, undisturbed, cluster.address)
 
 

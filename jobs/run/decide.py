@@ -1,0 +1,230 @@
+"""What a command is to render, how and where: from its inputs, an earlier run's record and what a cluster has.
+
+No file of the run is read or written here, and nothing is started. What is decided is said on the console.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+
+from actors.core.ranges import FrameRange
+from actors.files.run_folder import RunFolder
+from jobs.cluster.connection import ClusterResources
+from jobs.cluster.environment import hardware, versions
+from jobs.cluster.layout import Layout
+from jobs.cluster.placement import CPU, CUDA, ChosenDevice, Placement, choose_device, place, place_layout
+from jobs.console import say
+from jobs.inputs.inputs import Inputs
+from jobs.inputs.options import CompositeOptions, DeviceChoice
+from jobs.planning.preparation import Preparation, plan_preparation
+from jobs.planning.range_plan import plan_ranges
+from jobs.planning.render_plan import RenderPlan
+from jobs.run.attempts import attempts_until
+from jobs.run.identity_check import check_same_pixels
+from jobs.run.ledger import Ledger
+from jobs.run.record import VERSION, RunRecord, Scalar
+from jobs.scheduling.scheduler import MAX_RANGE
+
+
+@dataclass(frozen=True, slots=True)
+class RenderRequest:
+    """One command, before any cluster is asked.
+
+    Attributes:
+        options: of the command.
+        inputs: what it renders.
+        folder: the run's, which this process has locked.
+        mark: name of the driver's file there, by which a node knows the folder.
+        started_at: when the inputs had been read, in Unix seconds.
+        earlier: the record of the run that is gone on with, or ``None``.
+    """
+
+    options: CompositeOptions
+    inputs: Inputs
+    folder: RunFolder
+    mark: str
+    started_at: float
+    earlier: RunRecord | None
+
+    @property
+    def ledger(self) -> Ledger:
+        """The run's ledger."""
+        return Ledger(self.folder, self.options.image_format, self.inputs.frames if self.options.video else None)
+
+    @property
+    def given_provider(self) -> str | None:
+        """The provider that the user named, or else that of the earlier run."""
+        given = {DeviceChoice.CPU: CPU, DeviceChoice.CUDA: CUDA}.get(self.options.device)
+        earlier = self.earlier.identity.get("device") if self.earlier else None
+        return given or (None if earlier is None else str(earlier))
+
+    def check_same_pixels(self, provider: str | None) -> None:
+        """Makes sure that the frames of an earlier run are those that this command would render.
+
+        Raises:
+            InputError: they are not.
+        """
+        if self.earlier is not None:
+            identity = {**self.inputs.identity(self.options, ""), "device": provider}
+            check_same_pixels(self.earlier, self.options, identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is rendered, how and where.
+
+    Attributes:
+        plan: of which workers and loaders are told their parts.
+        ranges: of the frames that are missing.
+        device: what the network runs on.
+        resources: what the cluster had.
+        record: the run's, as it stands while the run goes on.
+    """
+
+    plan: RenderPlan
+    ranges: tuple[FrameRange, ...]
+    device: ChosenDevice
+    resources: ClusterResources
+    record: RunRecord
+
+
+def choose_run_device(request: RenderRequest, resources: ClusterResources, *, started_here: bool) -> ChosenDevice:
+    """The device that was asked for; where none was, that of the earlier run, or the best there is."""
+    options, earlier = request.options, request.earlier
+    if earlier is not None and options.device is DeviceChoice.AUTO:
+        return ChosenDevice(str(earlier.identity.get("device", CPU)), "as the run in this folder began")
+    return choose_device(options.device, resources, started_here=started_here)
+
+
+def decide(
+    request: RenderRequest,
+    missing: list[int],
+    resources: ClusterResources,
+    device: ChosenDevice,
+    tuned: Layout | None,
+    console: Console,
+) -> Decision:
+    """Lays out a run.
+
+    Args:
+        request: the command.
+        missing: the frames that are to be rendered, ascending.
+        resources: what the cluster has.
+        device: what the network is to run on.
+        tuned: the layout that `tune` found for this, if it is to be used.
+        console: where to say what is decided.
+
+    Raises:
+        InputError: the earlier run is one of other pixels, or the cluster cannot hold what one worker needs.
+    """
+    request.check_same_pixels(device.provider)
+    software = versions()
+    if request.earlier is not None:
+        for change in _differences(request.earlier.versions, software):
+            say(console, f"warning: other software than this run began with: {change}", style="yellow")
+    options, inputs = request.options, request.inputs
+    _say_silence(inputs, console)
+    preparation = plan_preparation(options, inputs, device.provider, missing, resources.store)
+    _say_backgrounds(inputs, preparation, resources, console)
+    if tuned is not None:
+        say(console, f"tuned: {tuned} (as `tune` found; --no-tuned ignores it)")
+    placement = _place(request, resources, device, tuned, len(missing))
+    plan = RenderPlan(options, inputs, device.provider, placement, preparation, request.folder, request.mark)
+    blocks = preparation.blocks
+    # A range needs only those blocks at once that can be held at once.
+    longest = MAX_RANGE if blocks.fits else max(1, blocks.frames // inputs.pairing.step)
+    ranges = plan_ranges(missing, placement.workers, placement.batch, longest, inputs.reach)
+    record = _new_record(request, plan, device, resources, len(ranges), software)
+    return Decision(plan, ranges, device, resources, record)
+
+
+def _differences(earlier: dict[str, str], now: dict[str, str]) -> list[str]:
+    """What differs between two sets of versions, one text each."""
+    return [
+        f"{name} was {earlier.get(name)}, is {now.get(name)}"
+        for name in sorted({*earlier, *now})
+        if earlier.get(name) != now.get(name)
+    ]
+
+
+def _say_silence(inputs: Inputs, console: Console) -> None:
+    opacities, frames = inputs.opacities, inputs.frames
+    if opacities is not None:
+        shown = opacities[frames.start : frames.stop]
+        silent, mixed = int((shown == 0).sum()), int(((shown > 0) & (shown < 255)).sum())
+        say(console, f"silence: {silent} of {len(frames)} frames show the background alone, {mixed} fade")
+
+
+def _say_backgrounds(inputs: Inputs, preparation: Preparation, resources: ClusterResources, console: Console) -> None:
+    blocks = preparation.blocks
+    held = "at once" if blocks.fits else f"{blocks.capacity} of {blocks.count} blocks at a time"
+    kept = ", what the face encoder makes of them included" if preparation.faces else ""
+    say(
+        console,
+        f"backgrounds: {inputs.clip.backgrounds}, {preparation.bytes / 2**20:.0f} MiB{kept}, held {held}"
+        f" (object store {resources.store / 2**20:.0f} MiB)",
+    )
+
+
+def _place(
+    request: RenderRequest, resources: ClusterResources, device: ChosenDevice, tuned: Layout | None, frames: int
+) -> Placement:
+    if tuned is not None:
+        return place_layout(resources, device.provider, tuned, frames=frames)
+    options = request.options
+    # On CPUs another batch than the export's own gains nothing: it is rewritten only when that is asked for.
+    own = request.inputs.tensors.batch if device.provider == CPU else None
+    return place(
+        resources,
+        device.provider,
+        workers=options.workers,
+        threads=options.threads,
+        batch=options.batch or own,
+        gpus_per_worker=options.gpus_per_worker,
+        frames=frames,
+    )
+
+
+def _new_record(
+    request: RenderRequest,
+    plan: RenderPlan,
+    device: ChosenDevice,
+    resources: ClusterResources,
+    ranges: int,
+    software: dict[str, str],
+) -> RunRecord:
+    options, inputs, earlier = request.options, request.inputs, request.earlier
+    identity: dict[str, Scalar] = {**inputs.identity(options, ""), "device": device.provider}
+    record = RunRecord.model_validate(
+        {
+            "version": VERSION,
+            "id": uuid.uuid4().hex,
+            "status": "running",
+            "started_at": request.started_at,
+            "options": options.model_dump(mode="json"),
+            "frames": (inputs.frames.start, inputs.frames.stop),
+            "model": {"path": inputs.model, "sha256": inputs.digest, **asdict(inputs.tensors)},
+            "clip": {"id": inputs.clip.id, "form": inputs.clip.form, "backgrounds": inputs.clip.backgrounds},
+            "warnings": inputs.warnings,
+            "versions": software,
+            "hardware": hardware(),
+            "identity": identity,
+            "device": asdict(device),
+            "cluster": asdict(resources),
+            "plan": {
+                "blocks": asdict(plan.preparation.blocks),
+                "background_bytes": plan.preparation.bytes,
+                "faces": plan.preparation.faces,
+                "ranges": ranges,
+                **asdict(plan.placement),
+            },
+            "attempts": () if earlier is None else attempts_until(earlier),
+        }
+    )
+    if earlier is not None and earlier.video is not None and not options.video:
+        # It stays part of the run when nobody asks for another.
+        return record.model_copy(update={"video": earlier.video})
+    return record

@@ -1,0 +1,223 @@
+"""Rendering what is missing of a run on a cluster: from the decision to what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import ray
+import ray.exceptions
+from rich.console import Console
+
+from actors.core.choices import ImageFormat, Precision
+from actors.core.errors import InputError, NoCudaError, StoppedError, error_text
+from actors.core.ranges import ClipRange
+from actors.core.worker_reports import FrameFailure
+from actors.files import storage
+from actors.rendering.blocks import load_block
+from actors.rendering.compositor import Compositor
+from jobs.cluster.connection import Cluster, ClusterResources
+from jobs.cluster.layout import Layout
+from jobs.cluster.local_ray import LONGEST_MESSAGE
+from jobs.cluster.placement import ChosenDevice, wait_for_resources, worker_capacity
+from jobs.cluster.tuned_layout import profile_key, read_profile
+from jobs.console import say
+from jobs.inputs.options import DeviceChoice
+from jobs.progress_meter import Meter, meter
+from jobs.run.audio_features import load_audio
+from jobs.run.decide import Decision, RenderRequest, choose_run_device, decide
+from jobs.run.failures import hopeless
+from jobs.run.folder import clear_data, sweep
+from jobs.run.half_precision import check_precision, recorded
+from jobs.run.record import RunRecord
+from jobs.run.record_file import write_record
+from jobs.run.resume import Remaining
+from jobs.scheduling.dispatcher import Dispatcher
+from jobs.scheduling.job_spec import JobSpec
+from jobs.scheduling.milestones import Milestones
+from jobs.scheduling.scheduler import Patience, Scheduler
+
+# What ends a run early, besides inputs that cannot be used.
+ENDINGS = (KeyboardInterrupt, StoppedError, ray.exceptions.RayError, OSError)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How far a run came.
+
+    Attributes:
+        record: as it was written when the run began, with what has become known since.
+        scheduler: its final state.
+        milestones: when things happened.
+        error: why it ended early, or ``None``.
+    """
+
+    record: RunRecord
+    scheduler: Scheduler
+    milestones: Milestones = field(default_factory=Milestones)
+    error: StoppedError | KeyboardInterrupt | None = None
+
+    @property
+    def failures(self) -> list[FrameFailure]:
+        """Frames that could not be delivered."""
+        return self.scheduler.failures
+
+    @property
+    def status(self) -> str:
+        """One word for run.json: complete, frames_failed, stopped or interrupted."""
+        if self.error is not None:
+            return "stopped" if isinstance(self.error, StoppedError) else "interrupted"
+        return "frames_failed" if self.failures else "complete"
+
+
+def dispatch(request: RenderRequest, remaining: Remaining, cluster: Cluster, console: Console) -> Outcome:
+    """Renders what is missing.
+
+    Raises:
+        InputError: something given cannot be used; nothing has been written.
+        StoppedError: it never came to rendering.
+        KeyboardInterrupt: likewise.
+    """
+    wanted = request.options.device
+    resources = wait_for_resources(cluster, wanted, request.options.wait, console)
+    device = choose_run_device(request, resources, started_here=cluster.started_here)
+    try:
+        return _attempt(request, remaining, cluster, resources, device, console)
+    except NoCudaError as error:
+        if wanted is not DeviceChoice.AUTO:
+            raise
+        return _attempt(request, remaining, cluster, resources, device.without_cuda(error), console)
+
+
+def unwritable(error: OSError) -> StoppedError:
+    """The output cannot be written."""
+    return StoppedError(f"the output cannot be written ({error})", "mend it and run the same command again")
+
+
+def _attempt(
+    request: RenderRequest,
+    remaining: Remaining,
+    cluster: Cluster,
+    resources: ClusterResources,
+    device: ChosenDevice,
+    console: Console,
+) -> Outcome:
+    say(console, device.line)
+    try:
+        tuned = _tuned_layout(request, resources, device)
+        decision = decide(request, remaining.frames, resources, device, tuned, console)
+        if remaining.audit is not None:
+            request.ledger.mend(remaining.audit)
+    except ENDINGS as error:
+        # It never came to rendering: an earlier run's record stays, and a new one would lack its plan.
+        ending = _ending(error, cluster)
+        raise ending from (None if ending is error else error)
+    outcome = Outcome(decision.record, _schedule(decision))
+    try:
+        _prepare_folder(request, decision.record)
+        _render(request, decision, outcome, cluster, console)
+    except InputError as error:
+        if outcome.scheduler.done == 0 and request.earlier is None:
+            raise
+        # Frames have been delivered, so this is no longer a run that never began.
+        outcome.error = StoppedError(str(error), "then run the same command again")
+    except ENDINGS as error:
+        outcome.error = _ending(error, cluster)
+    return outcome
+
+
+def _ending(error: BaseException, cluster: Cluster) -> StoppedError | KeyboardInterrupt:
+    """Why a run ended early, in words for users; what was lost with the cluster says more than what followed."""
+    if isinstance(error, KeyboardInterrupt):
+        cluster.hurry()
+        return cluster.lost or error
+    if isinstance(error, StoppedError):
+        return cluster.lost or error
+    # Before OSError, which some of Ray's are as well.
+    if isinstance(error, ray.exceptions.RayError):
+        text = error_text(error, LONGEST_MESSAGE)
+        return cluster.lost or StoppedError(f"Ray failed ({text})", "then run again")
+    if isinstance(error, OSError):
+        return unwritable(error)
+    raise error
+
+
+def _tuned_layout(request: RenderRequest, resources: ClusterResources, device: ChosenDevice) -> Layout | None:
+    options = request.options
+    if not options.tuned or options.layout_given:
+        return None
+    profile = read_profile(profile_key(request.inputs, options, resources, device.provider))
+    return None if profile is None else profile.best
+
+
+def _schedule(decision: Decision) -> Scheduler:
+    plan = decision.plan
+    return Scheduler(
+        [ClipRange(plan.clip_id, frames) for frames in decision.ranges],
+        plan.blocks_of,
+        workers=plan.placement.workers,
+        capacity=plan.preparation.blocks.capacity,
+        loaders=max(2, int(decision.resources.cpus)),
+        patience=Patience(),
+    )
+
+
+def _prepare_folder(request: RenderRequest, record: RunRecord) -> None:
+    folder, options = request.folder, request.options
+    sweep(folder, request.mark)
+    if options.restart:
+        clear_data(folder)
+    if options.video:
+        # What stands there was joined of other frames than those this run will have.
+        storage.remove_file(folder.video)
+    # The record comes before anything that only makes sense with it.
+    write_record(folder, record)
+    folder.make_folders(frames=options.image_format is not ImageFormat.NONE, segments=options.video)
+
+
+def _render(request: RenderRequest, decision: Decision, outcome: Outcome, cluster: Cluster, console: Console) -> None:
+    plan, device, scheduler = decision.plan, decision.device, outcome.scheduler
+    options, placement = request.options, plan.placement
+    track, warnings = load_audio(plan, decision.resources, console)
+    if warnings:
+        outcome.record = outcome.record.model_copy(update={"warnings": (*outcome.record.warnings, *warnings)})
+    clip = ray.put(plan.clip(track))
+    if options.precision is not Precision.FP32:
+        report = check_precision(plan, clip)
+        outcome.record = outcome.record.model_copy(update={"precision": recorded(report)})
+        say(console, f"precision: {options.precision.value}, at most {report.worst} levels from fp32")
+    job = JobSpec(
+        worker_class=Compositor,
+        worker_config=plan.network,
+        clip=clip,
+        loader=load_block,
+        loader_arguments=lambda block: (plan.block(block), plan.inputs.kind),
+        nodes=decision.resources.rendering,
+        worker_resources=placement.resources,
+        wait=options.wait,
+        cluster_resources=cluster.resources,
+        capacity=None
+        if options.workers
+        else lambda now: min(
+            worker_capacity(now, device.provider, placement.gpus, placement.threads), scheduler.remaining
+        ),
+        device_flag=device.asked,
+        on_death=lambda death: say(console, death.line, style="yellow"),
+    )
+    with meter(console, scheduler.total) as shown:
+        Dispatcher(
+            scheduler, job, outcome.milestones, request.ledger.record, lambda: _tick(request, scheduler, shown)
+        ).run()
+
+
+def _tick(request: RenderRequest, scheduler: Scheduler, shown: Meter) -> None:
+    """Shows how far the run is.
+
+    Raises:
+        StoppedError: there is no frame yet that could be delivered, and no hope of one.
+    """
+    waiting = f"{scheduler.ready_workers} of {scheduler.open_slots} workers ready"
+    shown.update(scheduler.done + len(scheduler.failures), waiting)
+    first = scheduler.done == 0 and scheduler.total == len(request.inputs.frames)
+    value_range = request.inputs.kind.value_range
+    if first and (error := hopeless(scheduler.failures, scheduler.remaining, value_range)):
+        raise error

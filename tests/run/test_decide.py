@@ -1,0 +1,104 @@
+"""What a command decides before anything is started: ranges, layout, device and the first record, without Ray."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small
+from lone import ON_CPU, TWO_CORES
+from made_run import BEGAN, record
+from rich.console import Console
+from small import SmallClip
+
+from actors.core.errors import InputError
+from actors.files.run_folder import RunFolder
+from jobs.cluster.environment import versions
+from jobs.cluster.layout import Layout
+from jobs.cluster.placement import CPU, CUDA, ChosenDevice
+from jobs.inputs.inputs import read_inputs
+from jobs.inputs.options import CompositeOptions
+from jobs.run.decide import Decision, RenderRequest, choose_run_device, decide
+from jobs.run.record import RunRecord, Video
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request on the small clip, and what was said of it."""
+
+    request: RenderRequest
+    console: Console
+
+    def decide(self, missing: list[int], tuned: Layout | None = None, device: ChosenDevice = ON_CPU) -> Decision:
+        return decide(self.request, missing, TWO_CORES, device, tuned, self.console)
+
+    @property
+    def text(self) -> str:
+        assert isinstance(self.console.file, io.StringIO)
+        return self.console.file.getvalue()
+
+
+def case_of(clip: SmallClip, model: Path, out: Path, **options: Any) -> Case:  # noqa: ANN401 - any option
+    given = CompositeOptions(clip=str(clip.folder), model=str(model), out=str(out), **options)
+    request = RenderRequest(given, read_inputs(given), RunFolder.at(out), ".driver", BEGAN, None)
+    return Case(request, Console(file=io.StringIO(), width=200))
+
+
+def gone_on(first: Case, earlier: RunRecord) -> Case:
+    return Case(replace(first.request, earlier=earlier), Console(file=io.StringIO(), width=200))
+
+
+def test_what_is_missing_is_cut_into_ranges_and_put_down(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    missing = [*range(7), *range(20, 45)]
+    decision = case_of(clip, model, tmp_path / "run", workers=2, threads=1).decide(missing)
+    assert [frame for frames in decision.ranges for frame in frames] == missing
+    written = decision.record
+    assert (written.status, written.started_at, written.attempts) == ("running", BEGAN, ())
+    assert written.frames == (0, small.ROWS)
+    assert (written.plan.workers, written.plan.threads, written.plan.ranges) == (2, 1, len(decision.ranges))
+    assert written.identity["device"] == written.device.provider == CPU
+    # Nobody has written anything yet.
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_tuned_layout_is_used_and_told(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    first = case_of(clip, model, tmp_path)
+    decision = first.decide([*range(45)], Layout(workers=1, threads=2, batch=3))
+    placement = decision.plan.placement
+    assert (placement.workers, placement.threads, placement.batch) == (1, 2, 3)
+    assert "tuned: 1 workers x 2 threads, batch 3 (as `tune` found" in first.text
+
+
+def test_a_run_is_gone_on_with_on_its_own_device(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    first = case_of(clip, model, tmp_path)
+    begun = first.decide([*range(45)]).record
+    again = gone_on(first, begun.model_copy(update={"versions": {**versions(), "numpy": "0.1"}}))
+    device = choose_run_device(again.request, replace(TWO_CORES, gpus=1.0, gpu_node_cpus=2.0), started_here=False)
+    assert (device.provider, device.reason) == (CPU, "as the run in this folder began")
+    decision = again.decide([44], device=device)
+    assert "other software than this run began with: numpy was 0.1, is" in again.text
+    assert [one.status for one in decision.record.attempts] == ["running"]
+    assert decision.record.id != begun.id
+    with pytest.raises(InputError, match="was begun with --device cpu"):
+        again.decide([44], device=ChosenDevice(CUDA, "asked for"))
+
+
+def test_a_video_stays_part_of_the_run_until_another_is_asked_for(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    first = case_of(clip, model, tmp_path)
+    video = Video(bytes=7, checksum="ab")
+    begun = first.decide([*range(45)]).record.model_copy(update={"video": video, "status": "complete"})
+    assert gone_on(first, begun).decide([44]).record.video == video
+    other = case_of(clip, model, tmp_path, video=True)
+    assert gone_on(other, begun).decide([44]).record.video is None
+
+
+def test_an_earlier_run_of_other_pixels_is_refused(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    first = case_of(clip, model, tmp_path)
+    other = RunRecord.model_validate(record(45, identity={**first.request.inputs.identity(first.request.options, CPU)}))
+    assert gone_on(first, other).request.given_provider == CPU
+    feather = case_of(clip, model, tmp_path, blend="feather")
+    with pytest.raises(InputError, match="--blend feather"):
+        gone_on(feather, other).request.check_same_pixels(CPU)
