@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from actors.core.choices import Device
+
 ROOT = Path(__file__).parents[1]
 # Whatever runs code while it reads data, under any of its names.
 UNPICKLERS = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"}
@@ -53,7 +55,7 @@ ALLOWED = {
     "jobs.run": {
         *{"jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip", "jobs.process"},
         *{"jobs.console", "jobs.progress_meter", "jobs.number_format"},
-        *{"actors", "actors.rendering", "actors.network", "actors.files", "actors.core"},
+        *{"actors", "actors.rendering", "actors.files", "actors.core"},
     },
     "jobs.scheduling": {"jobs.cluster", "jobs.process", "actors.rendering", "actors.core"},
     "jobs.planning": {"jobs.cluster", "jobs.inputs", "actors.rendering", "actors.files", "actors.core"},
@@ -239,6 +241,16 @@ def test_one_module_waits_for_ray() -> None:
 def test_one_module_talks_to_onnx_runtime() -> None:
     trees = {path: tree for path, tree in sources("actors", "jobs").items() if not path.startswith(OTHER_PROGRAMS)}
     assert {found.split(":")[0] for found in offences(trees, {"onnxruntime"})} == {"actors/network/runtime.py"}
+
+
+def test_provider_names_stand_in_one_module() -> None:
+    found = {
+        path
+        for path, tree in sources("actors", "jobs").items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and node.value in {device.provider for device in Device}
+    }
+    assert {path for path in found if not path.startswith(OTHER_PROGRAMS)} == {"actors/core/choices.py"}
 
 
 def test_no_module_imports_private_names_of_another() -> None:

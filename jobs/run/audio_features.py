@@ -8,11 +8,18 @@ from rich.console import Console
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Device
-from actors.network.audio_encoder import EncoderConfig
-from jobs.audio.feature_making import encoder_actor, feature_rows, load_features, make_features, window_rows
+from jobs.audio.feature_making import (
+    encoder_actor,
+    encoder_config,
+    feature_rows,
+    load_features,
+    make_features,
+    window_rows,
+)
 from jobs.audio.feature_source import EncoderSource
 from jobs.cluster.connection import ClusterResources
 from jobs.cluster.placement import CPU
+from jobs.cluster.program_files import program_digest
 from jobs.console import say
 from jobs.planning.render_plan import RenderPlan
 
@@ -44,7 +51,7 @@ def load_audio(plan: RenderPlan, resources: ClusterResources, console: Console) 
         on_cpu = plan.provider == CPU
         threads = max(1, int(resources.smallest_node_cpus)) if on_cpu else 1
         cpus = float(threads) if resources.cpus and on_cpu else placement.resources["num_cpus"]
-        config = EncoderConfig(audio.encoder, audio.tensors, Device.of_provider(plan.provider), threads, placement.gpus)
+        config = encoder_config(audio, Device.of_provider(plan.provider), threads, placement.gpus, program_digest())
         with encoder_actor(config, cpus=cpus, wait=plan.options.wait) as encode:
             rows = make_features(folder, audio, kind, feature_rows(audio, kind, encode))
             if remark := encode.remark():

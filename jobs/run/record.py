@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
-from actors.core.choices import ImageFormat
+from actors.core.choices import Device, ImageFormat
 from actors.core.kind import FaceTensor
 from actors.core.ranges import FrameRange
 from jobs.run.figures import Count, Moment, Rate, RecordPart, SeamStats, Seconds, StageStats, Totals, WorkerStats
@@ -275,7 +275,7 @@ class RunRecord(Attempt):
             raise ValueError(f"frames: {first} to {stop} are no frames")
         if self.options.get("composite") is not False and self.options.get("format") not in list(ImageFormat):
             raise ValueError(f"options.format: there is no {self.options.get('format')}")
-        if self.identity.get("device") not in {"CPUExecutionProvider", "CUDAExecutionProvider", None}:
+        if self.identity.get("device") not in {None, *(device.provider for device in Device)}:
             raise ValueError(f"identity.device: there is no {self.identity.get('device')}")
         return self
 
