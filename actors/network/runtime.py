@@ -11,6 +11,7 @@ import importlib.metadata
 import io
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -59,7 +60,7 @@ def open_session(
     providers: list[Any] = [Device.CPU.provider]
     not_loaded = ""
     if device is Device.CUDA:
-        not_loaded = _preload_cuda()
+        not_loaded = preload_cuda()
         settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         providers = [(Device.CUDA.provider, _cuda_options(gpu_memory)), *providers]
     try:
@@ -110,6 +111,21 @@ def cpu_nodes(session: InferenceSession) -> tuple[str, ...]:
     parts = session.get_provider_graph_assignment_info()
     on_cpu = {node.op_type for part in parts if part.ep_name == Device.CPU.provider for node in part.get_nodes()}
     return tuple(sorted(on_cpu))
+
+
+@cache
+def preload_cuda() -> str:
+    """Loads CUDA and cuDNN from NVIDIA's packages, where the system has none; says what could not be loaded.
+
+    Raises:
+        NoCudaError: the installed runtime is built without CUDA.
+    """
+    if not _built_for_cuda():
+        raise _no_cuda("the installed ONNX Runtime is built without CUDA")
+    ort.set_default_logger_severity(4)
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        ort.preload_dlls()
+    return said.getvalue().partition("\n")[0]
 
 
 def cuda_is_there() -> bool:
@@ -197,16 +213,6 @@ def _settings(threads: int, *, spinning: bool) -> ort.SessionOptions:
 
 def _built_for_cuda() -> bool:
     return Device.CUDA.provider in ort.get_available_providers()
-
-
-def _preload_cuda() -> str:
-    """Loads CUDA and cuDNN from NVIDIA's packages, where the system has none; says what could not be loaded."""
-    if not _built_for_cuda():
-        raise _no_cuda("the installed ONNX Runtime is built without CUDA")
-    ort.set_default_logger_severity(4)
-    with contextlib.redirect_stdout(io.StringIO()) as said:
-        ort.preload_dlls()
-    return said.getvalue().partition("\n")[0]
 
 
 def _no_cuda(why: str) -> NoCudaError:

@@ -19,7 +19,7 @@ from actors.network.face_encoder import face_decoder, face_encoder
 from actors.network.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.network.operators import in_training, mixing_cause, unsteady_operators
 from actors.network.prediction import Prediction
-from actors.network.runtime import DeviceBuffers, cpu_nodes, open_session
+from actors.network.runtime import DeviceBuffers, cpu_nodes, open_session, preload_cuda
 from actors.network.shape_folding import ready_network
 
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ class Session:
         self._tensors = tensors
         self._kind = kind
         self.device = options.device
+        if options.device is Device.CUDA:
+            # Before anything is read or run: where there is no CUDA, that is said at once.
+            preload_cuda()
         model = ready_network(load_network(path), tensors.image, tensors.audio, kind)
         self._unsteady = unsteady_operators(model)
         self.training, self.mixing = in_training(model), mixing_cause(model)

@@ -74,7 +74,10 @@ class Compositor:
 
         Raises:
             InputError: this node does not see a file of the clip, or cannot write its folder.
+            RuntimeError: a clip of that id is open already.
         """
+        if clip.id in self._clips:
+            raise RuntimeError(f"a clip {clip.id} is open already")
         check_clip(clip.check)
         self._clips[clip.id] = clip
 
@@ -242,8 +245,10 @@ class Compositor:
         delivery = clip.delivery
         finished = FinishedFrame(frame, backgrounds.background(frame), batch)
         block, i = backgrounds.find(frame)
-        if delivery is None or isinstance(block, PlaneBlock) or block.canvases is None:
+        if delivery is None:
             return finished
+        if isinstance(block, PlaneBlock) or block.canvases is None:
+            raise RuntimeError(f"background {finished.background} was loaded without what a frame is made with")
         box, canvases = block.boxes[i], block.canvases
         clock = time.perf_counter()
         mouth = None if planes is None else from_planes(planes)

@@ -22,6 +22,7 @@ from actors.core.kind import ModelKind
 from actors.core.mel import RATE, mel_windows
 from actors.files import storage
 from actors.files.digests import content_digest
+from actors.files.storage import StoragePath
 from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig
 from jobs.audio.decoding import mono
 from jobs.audio.feature_source import EncoderSource, FeatureSource
@@ -109,7 +110,7 @@ def _extended(given: Iterable[Rows], frames: int) -> Iterator[Rows]:
         yield np.repeat(last, frames - count, axis=0)
 
 
-def write_features(path: str, rows: Iterable[Rows], frames: int) -> None:
+def write_features(path: storage.AnyPath, rows: Iterable[Rows], frames: int) -> None:
     """Writes features as they come into a ``.npy`` file, which stands there whole or not at all.
 
     Args:
@@ -125,7 +126,7 @@ def write_features(path: str, rows: Iterable[Rows], frames: int) -> None:
         storage.place_file(local, path)
 
 
-def load_features(folder: str, source: FeatureSource, kind: ModelKind) -> Rows | None:
+def load_features(folder: StoragePath, source: FeatureSource, kind: ModelKind) -> Rows | None:
     """The features that an earlier run kept, ``(frames, *kind.feature)`` float32.
 
     ``None`` if it kept none, or damaged ones.
@@ -137,15 +138,16 @@ def load_features(folder: str, source: FeatureSource, kind: ModelKind) -> Rows |
     """
     for entry in storage.children(folder):
         key, _, checksum = entry.name.removesuffix(".npy").partition("-")
-        if key != source.key or content_digest(entry.path) != checksum:
+        path = folder / entry.name
+        if key != source.key or content_digest(path) != checksum:
             continue
-        rows = read_features(entry.path, kind)
+        rows = read_features(path, kind)
         if len(rows) == source.frames:
             return rows
     return None
 
 
-def make_features(folder: str, source: FeatureSource, kind: ModelKind, rows: Iterable[Rows]) -> Rows:
+def make_features(folder: StoragePath, source: FeatureSource, kind: ModelKind, rows: Iterable[Rows]) -> Rows:
     """Features from the recording, ``(frames, *kind.feature)`` float32; they are kept, in place of damaged ones.
 
     Args:
@@ -160,9 +162,9 @@ def make_features(folder: str, source: FeatureSource, kind: ModelKind, rows: Ite
     """
     with _written(rows, source.frames) as (local, checksum):
         storage.make_folder(folder)
-        before = [entry.path for entry in storage.children(folder) if entry.name.startswith(f"{source.key}-")]
+        before = [folder / entry.name for entry in storage.children(folder) if entry.name.startswith(f"{source.key}-")]
         # The name holds the content's checksum, so that there is no second file that could say something else.
-        path = storage.join(folder, f"{source.key}-{checksum}.npy")
+        path = folder / f"{source.key}-{checksum}.npy"
         storage.place_file(local, path)
     for old in before:
         if old != path:

@@ -23,7 +23,7 @@ _LARGEST = 1 << 48
 _SAVE = "save it by numpy.save as float32"
 
 
-def read_features(path: str, kind: ModelKind) -> NDArray[np.float32]:
+def read_features(path: storage.AnyPath, kind: ModelKind) -> NDArray[np.float32]:
     """The audio features of a clip, one row for each output frame.
 
     Args:
@@ -37,26 +37,27 @@ def read_features(path: str, kind: ModelKind) -> NDArray[np.float32]:
         InputError: anything else, without having allocated more than the file's size.
     """
     size = file_at(path).size
-    with readable(path), storage.open_input(path) as file:
-        shape, fortran, dtype, start = _header(file.read(_HEADER_LIMIT), path)
+    name = str(path)
+    with readable(name), storage.open_input(path) as file:
+        shape, fortran, dtype, start = _header(file.read(_HEADER_LIMIT), name)
         row = "x".join(str(side) for side in kind.feature)
         if len(shape) != 1 + len(kind.feature) or shape[1:] != kind.feature or shape[0] < 1:
             raise InputError(
-                path, f"shape {shape} is not (T, {row}) with at least one row", "give one feature row per frame"
+                name, f"shape {shape} is not (T, {row}) with at least one row", "give one feature row per frame"
             )
         if dtype.kind != "f" or dtype.itemsize not in _WIDTHS:
-            raise InputError(path, f"holds {dtype}, not floating-point numbers", _SAVE)
+            raise InputError(name, f"holds {dtype}, not floating-point numbers", _SAVE)
         needed = start + math.prod(shape) * dtype.itemsize
         if needed != size:
             state = "truncated" if size < needed else "damaged"
             raise InputError(
-                path, f"{state}: its header asks for {needed} bytes, it has {size}", "copy or save it again"
+                name, f"{state}: its header asks for {needed} bytes, it has {size}", "copy or save it again"
             )
         data = exactly(file, start, size - start)
     stored = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
     with np.errstate(over="ignore", invalid="ignore"):
         rows = np.ascontiguousarray(stored, dtype=np.float32)
-    require_finite(rows, path, "row")
+    require_finite(rows, name, "row")
     return rows
 
 

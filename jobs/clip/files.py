@@ -41,13 +41,13 @@ def show(value: object) -> str:
     return text if len(text) <= _SHOW_LIMIT else text[: _SHOW_LIMIT - 3] + "..."
 
 
-def entry_at(path: str) -> storage.Entry | None:
+def entry_at(path: storage.AnyPath) -> storage.Entry | None:
     """What stands at ``path``, or ``None``; raises `InputError` where the file system refuses to say."""
-    with readable(path):
+    with readable(str(path)):
         return storage.entry(path)
 
 
-def is_file(path: str) -> bool:
+def is_file(path: storage.AnyPath) -> bool:
     """Whether a file stands at ``path``."""
     found = entry_at(path)
     return found is not None and not found.is_folder
@@ -61,7 +61,7 @@ def files_in(folder: str, suffixes: Sequence[str]) -> list[storage.Entry]:
     return [e for e in entries if not e.is_folder and not e.name.startswith(".") and e.name.lower().endswith(endings)]
 
 
-def file_at(path: str) -> storage.Entry:
+def file_at(path: storage.AnyPath) -> storage.Entry:
     """The file at ``path``, which holds at least one byte.
 
     A named pipe counts as empty, so that nothing waits for a writer.
@@ -71,9 +71,9 @@ def file_at(path: str) -> storage.Entry:
     """
     found = entry_at(path)
     if found is None:
-        raise InputError(path, "no such file", "check the path")
+        raise InputError(str(path), "no such file", "check the path")
     if found.is_folder:
-        raise InputError(path, "is a folder", "name a file")
+        raise InputError(str(path), "is a folder", "name a file")
     require_content(found)
     return found
 
@@ -84,25 +84,29 @@ def require_content(file: storage.Entry) -> None:
         raise InputError(file.path, "the file is empty", "copy or export it again")
 
 
-def load(path: str, limit: int) -> bytes:
+def load(path: storage.AnyPath, limit: int) -> bytes:
     """The whole content of a file of at most ``limit`` bytes.
 
     Raises:
         InputError: the file is missing, empty, too large or cannot be read.
     """
-    return load_entry(file_at(path), limit)
+    return _content(path, file_at(path), limit)
 
 
 def load_entry(file: storage.Entry, limit: int) -> bytes:
     """Like `load`, for a file whose size is known from its folder's listing."""
     require_content(file)
+    return _content(file.path, file, limit)
+
+
+def _content(path: storage.AnyPath, file: storage.Entry, limit: int) -> bytes:
     if file.size > limit:
         raise InputError(
             file.path,
             f"{file.size} bytes, more than the {limit} such a file may have",
             "check that it is the right file",
         )
-    with readable(file.path), storage.open_input(file.path) as stream:
+    with readable(file.path), storage.open_input(path) as stream:
         return exactly(stream, 0, file.size)
 
 

@@ -57,7 +57,7 @@ class ImageHeader:
     density: Fraction = Fraction(1)
 
 
-def read_image_header(path: str) -> ImageHeader:
+def read_image_header(path: storage.AnyPath) -> ImageHeader:
     """What an image says about itself.
 
     OpenCV turns an image as its EXIF orientation says; orientations 5 to 8 lie on their side.
@@ -65,7 +65,8 @@ def read_image_header(path: str) -> ImageHeader:
     Raises:
         InputError: the file is not a JPEG, PNG, BMP or WebP image, holds several pictures, or its header is damaged.
     """
-    with readable(path), storage.open_input(path) as file:
+    name = str(path)
+    with readable(name), storage.open_input(path) as file:
         try:
             with Image.open(file, formats=_FORMATS) as image:
                 width, height = image.size
@@ -76,13 +77,13 @@ def read_image_header(path: str) -> ImageHeader:
                     picture = _with_code_points(picture, file)
         except (*_DAMAGED, Image.DecompressionBombError) as error:
             reason = "not a known image" if isinstance(error, UnidentifiedImageError) else error_text(error)
-            raise InputError(path, f"not a readable image ({reason})", "extract or copy this frame again") from error
+            raise InputError(name, f"not a readable image ({reason})", "extract or copy this frame again") from error
     if several > 1:
-        raise InputError(path, f"is an animation of {several} pictures", "write each of them as a numbered image")
+        raise InputError(name, f"is an animation of {several} pictures", "write each of them as a numbered image")
     return ImageHeader((height, width) if sideways else (width, height), picture, density)
 
 
-def image_size(path: str) -> tuple[int, int]:
+def image_size(path: storage.AnyPath) -> tuple[int, int]:
     """Width and height in pixels as OpenCV will decode the file, by its header; raises as `read_image_header`."""
     return read_image_header(path).size
 

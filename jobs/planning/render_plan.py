@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Delivery, Device
 from actors.core.ranges import ClipBlock, ClipRange, FrameRange
-from actors.files import storage
 from actors.files.node_check import ClipCheck, ModelCheck
 from actors.files.run_folder import RunFolder
 from actors.rendering.blocks import BlockRequest, FaceRequest
@@ -51,8 +50,8 @@ class RenderPlan:
 
     @property
     def clip_id(self) -> str:
-        """What the clip is called among those that a worker renders: its folder's name."""
-        return storage.name_of(str(self.folder))
+        """What the clip is called among those that a worker renders: its folder's path, which no other clip has."""
+        return str(self.folder)
 
     @property
     def network(self) -> NetworkConfig:

@@ -90,7 +90,7 @@ def _decode(path: StoragePath) -> Image | None:
     try:
         found = storage.entry(path)
         # What its header says comes first: a few bytes may stand for gigabytes of pixels.
-        if found is None or found.size > MOST_BYTES or math.prod(image_size(str(path))) > MOST_PIXELS:
+        if found is None or found.size > MOST_BYTES or math.prod(image_size(path)) > MOST_PIXELS:
             return None
         content = storage.read_bytes(path)
     except (OSError, InputError):

@@ -40,7 +40,7 @@ def load_audio(plan: RenderPlan, resources: ClusterResources, console: Console) 
     audio = inputs.audio
     if isinstance(audio, AudioTrack):
         return replace(audio, opacities=inputs.opacities), ()
-    folder = str(plan.folder.features)
+    folder = plan.folder.features
     rows = load_features(folder, audio, kind)
     if rows is not None:
         say(console, f"features: {len(rows)} rows, kept by an earlier run")

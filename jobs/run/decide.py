@@ -95,7 +95,7 @@ def choose_run_device(request: RenderRequest, resources: ClusterResources, *, st
     """The device that was asked for; where none was, that of the earlier run, or the best there is."""
     options, earlier = request.options, request.earlier
     if earlier is not None and options.device is DeviceChoice.AUTO:
-        return ChosenDevice(str(earlier.identity.get("device", CPU)), "as the run in this folder began")
+        return ChosenDevice(str(earlier.identity.get("device") or CPU), "as the run in this folder began")
     return choose_device(options.device, resources, started_here=started_here)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import av.error
 import pyarrow as pa
@@ -125,6 +126,31 @@ def _close(request: RenderRequest, outcome: Outcome, times: StartTimes, table: p
     Raises:
         OSError: the record cannot be written.
     """
+    ending = {
+        "status": outcome.status,
+        "reason": str(outcome.error) if outcome.error else "",
+        "finished_at": time.time(),
+    }
+    try:
+        record = _ended(request, outcome, times, table, ending)
+    except Exception:
+        # Whatever is wrong with a figure, the run has come to its end.
+        write_record(request.folder, outcome.record.model_copy(update=ending))
+        raise
+    write_record(request.folder, record)
+    if len(kinds := cpu_kinds(record.attempts)) > 1:
+        text = f"frames come from CPUs of {len(kinds)} kinds, which may differ in a value's last bit"
+        say(console, f"warning: {text}: {'; '.join(kinds)}", style="yellow")
+    for note in dict.fromkeys(note for report in outcome.milestones.workers for note in report.notes):
+        say(console, f"warning: {note}", style="yellow")
+    if record.totals is not None:
+        print_summary(console, record.totals, list(record.stages), list(record.workers), record.seam, record.limiting)
+
+
+def _ended(
+    request: RenderRequest, outcome: Outcome, times: StartTimes, table: pa.Table, ending: dict[str, Any]
+) -> RunRecord:
+    """The final record: how the command ended, its figures, and what happened."""
     record, milestones = outcome.record, outcome.milestones
     rendered = table.filter(pc.is_in(table["range_id"], column(pa.string(), milestones.rendered)))
     steady = (milestones.last_file or 0.0) - (milestones.first_dispatch or 0.0) if len(rendered) else 0.0
@@ -135,9 +161,7 @@ def _close(request: RenderRequest, outcome: Outcome, times: StartTimes, table: p
     seam = seam_stats(rendered["frame"].to_pylist(), numbers(rendered, "seam"), rendered["seam_at"].to_pylist())
     incidents = outcome.scheduler.incidents
     ended = {
-        "status": outcome.status,
-        "reason": str(outcome.error) if outcome.error else "",
-        "finished_at": time.time(),
+        **ending,
         "totals": totals,
         "stages": stages,
         "workers": workers,
@@ -155,14 +179,7 @@ def _close(request: RenderRequest, outcome: Outcome, times: StartTimes, table: p
     besides = not_rendering(totals.seconds, totals.steady_s, totals.cold.place_s)
     limits = limit(stages, advice_facts(record, slots), besides).line
     record = record.model_copy(update={"limiting": limits})
-    record = record.model_copy(update={"attempts": (*record.attempts, attempt_of(record))})
-    write_record(request.folder, record)
-    if len(kinds := cpu_kinds(record.attempts)) > 1:
-        text = f"frames come from CPUs of {len(kinds)} kinds, which may differ in a value's last bit"
-        say(console, f"warning: {text}: {'; '.join(kinds)}", style="yellow")
-    for note in dict.fromkeys(note for report in milestones.workers for note in report.notes):
-        say(console, f"warning: {note}", style="yellow")
-    print_summary(console, totals, stages, workers, seam, limits)
+    return record.model_copy(update={"attempts": (*record.attempts, attempt_of(record))})
 
 
 def _totals(request: RenderRequest, outcome: Outcome, times: StartTimes, rendered: int, steady: float) -> Totals:

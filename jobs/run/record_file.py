@@ -58,12 +58,12 @@ def read_run_record(folder: RunFolder) -> RunRecord | None:
     Raises:
         InputError: there is a run.json that is not ours, is damaged or cannot be read.
     """
-    path = str(folder.record)
-    if not is_file(path):
+    if not is_file(folder.record):
         return None
+    path = str(folder.record)
     fix = "put a whole one back, begin anew with --restart, or name another --out"
     try:
-        found = parse_json(load(path, LARGEST), path)
+        found = parse_json(load(folder.record, LARGEST), path)
         _check_values(found)
     except InputError as error:
         raise InputError(path, error.problem, fix) from error

@@ -26,6 +26,7 @@ from actors.core.choices import AudioSource, Device
 from actors.core.errors import ExitCode, InputError, StoppedError
 from actors.core.mel import RATE, mel_spectrogram, mel_windows
 from actors.files.digests import code_digest
+from actors.files.storage import locate
 from actors.kinds import all_kinds
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.audio_encoder import BATCH, Encoder, EncoderConfig, EncoderTensors, read_encoder
@@ -180,7 +181,7 @@ def test_there_is_one_window_for_every_frame_of_sound_and_the_last_one_stays(tmp
 
 def test_windows_are_kept_like_features_under_a_name_of_their_own(tmp_path: Path, recording: Path) -> None:
     source = read_mel_source(str(recording), MEL_KIND)
-    folder = str(tmp_path / "kept")
+    folder = locate(str(tmp_path / "kept"))
     made = make_features(folder, source, MEL_KIND, window_rows(source, MEL_KIND))
     found = load_features(folder, source, MEL_KIND)
     assert found is not None
@@ -306,10 +307,10 @@ def kept(folder: Path) -> list[Path]:
 def test_features_are_kept_and_found_again(tmp_path: Path, recording: Path, encoder: Path) -> None:
     source = read_encoder_source(str(recording), str(encoder), UNET_328)
     folder = tmp_path / "run" / "features"
-    assert load_features(str(folder), source, UNET_328) is None
-    made = make_features(str(folder), source, UNET_328, heard(source))
+    assert load_features(locate(str(folder)), source, UNET_328) is None
+    made = make_features(locate(str(folder)), source, UNET_328, heard(source))
     assert np.array_equal(made, rows_of(source))
-    found = load_features(str(folder), source, UNET_328)
+    found = load_features(locate(str(folder)), source, UNET_328)
     assert found is not None
     assert np.array_equal(found, made)
     (path,) = kept(folder)
@@ -319,7 +320,7 @@ def test_features_are_kept_and_found_again(tmp_path: Path, recording: Path, enco
 @pytest.mark.parametrize("change", ["a bit", "the end", "everything", "the name"])
 def test_damaged_features_are_made_again(tmp_path: Path, recording: Path, encoder: Path, change: str) -> None:
     source = read_encoder_source(str(recording), str(encoder), UNET_328)
-    made = make_features(str(tmp_path / "kept"), source, UNET_328, heard(source))
+    made = make_features(locate(str(tmp_path / "kept")), source, UNET_328, heard(source))
     (path,) = kept(tmp_path / "kept")
     content = bytearray(path.read_bytes())
     content[5000] ^= 1
@@ -328,17 +329,17 @@ def test_damaged_features_are_made_again(tmp_path: Path, recording: Path, encode
         path.write_bytes(spoilt[change])
     else:
         path.rename(path.with_name(path.name.replace("-", "-0")))
-    assert load_features(str(tmp_path / "kept"), source, UNET_328) is None
-    assert np.array_equal(make_features(str(tmp_path / "kept"), source, UNET_328, heard(source)), made)
+    assert load_features(locate(str(tmp_path / "kept")), source, UNET_328) is None
+    assert np.array_equal(make_features(locate(str(tmp_path / "kept")), source, UNET_328, heard(source)), made)
     assert kept(tmp_path / "kept") == [path]
-    assert load_features(str(tmp_path / "kept"), source, UNET_328) is not None
+    assert load_features(locate(str(tmp_path / "kept")), source, UNET_328) is not None
 
 
 def test_other_sound_and_another_encoder_have_features_of_their_own(
     tmp_path: Path, recording: Path, encoder: Path
 ) -> None:
     source = read_encoder_source(str(recording), str(encoder), UNET_328)
-    make_features(str(tmp_path / "kept"), source, UNET_328, heard(source))
+    make_features(locate(str(tmp_path / "kept")), source, UNET_328, heard(source))
     content = bytearray(recording.read_bytes())
     content[2000] ^= 1
     (tmp_path / "other.wav").write_bytes(content)
@@ -350,9 +351,9 @@ def test_other_sound_and_another_encoder_have_features_of_their_own(
         read_encoder_source(str(recording), str(deaf), UNET_328),
     ]
     assert len({source.key, *(other.key for other in others)}) == 3
-    assert all(load_features(str(tmp_path / "kept"), other, UNET_328) is None for other in others)
+    assert all(load_features(locate(str(tmp_path / "kept")), other, UNET_328) is None for other in others)
     copied = read_encoder_source(str(same_sound), str(encoder), UNET_328)
-    assert load_features(str(tmp_path / "kept"), copied, UNET_328) is not None
+    assert load_features(locate(str(tmp_path / "kept")), copied, UNET_328) is not None
 
 
 def test_an_encoder_that_fails_midway_leaves_nothing(tmp_path: Path, recording: Path, encoder: Path) -> None:
@@ -363,7 +364,7 @@ def test_an_encoder_that_fails_midway_leaves_nothing(tmp_path: Path, recording: 
         raise InputError("the encoder", "is broken", "mend it")
 
     with pytest.raises(InputError, match="is broken"):
-        make_features(str(tmp_path / "kept"), source, UNET_328, feature_rows(source, UNET_328, fail))
+        make_features(locate(str(tmp_path / "kept")), source, UNET_328, feature_rows(source, UNET_328, fail))
     with pytest.raises(InputError, match="is broken"):
         write_features(str(tmp_path / "f.npy"), feature_rows(source, UNET_328, fail), source.frames)
     assert not (tmp_path / "kept").exists()

@@ -142,6 +142,19 @@ def test_a_clip_that_this_node_does_not_see_is_not_opened(clip: SmallClip, model
         worker.render("two", 3, 6, block_of(clip, PNG))
 
 
+def test_a_clip_is_opened_once(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    worker = worker_of(tmp_path / "one", model, clip, PNG)
+    with pytest.raises(RuntimeError, match="is open already"):
+        worker.open_clip(clip_of(tmp_path / "two", clip, PNG))
+
+
+def test_of_a_block_for_the_network_alone_no_frame_is_made(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    worker = worker_of(tmp_path, model, clip, PNG)
+    with pytest.raises(RuntimeError, match="without what a frame is made with"):
+        worker.render(CLIP, FRAMES.start, FRAMES.stop, block_of(clip, None))
+    assert files(tmp_path) == {}
+
+
 def test_a_spliced_block_holds_no_full_frames(clip: SmallClip) -> None:
     block = block_of(clip, PNG)
     assert block.canvases is not None

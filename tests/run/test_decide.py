@@ -86,6 +86,16 @@ def test_a_run_is_gone_on_with_on_its_own_device(clip: SmallClip, model: Path, t
         again.decide([44], device=ChosenDevice(CUDA, "asked for"))
 
 
+def test_a_record_that_names_no_device_is_asked_back_for(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    first = case_of(clip, model, tmp_path)
+    begun = first.decide([*range(45)]).record
+    unnamed = begun.model_copy(update={"identity": {**begun.identity, "device": None}})
+    again = gone_on(first, unnamed)
+    assert choose_run_device(again.request, TWO_CORES, started_here=False).provider == CPU
+    with pytest.raises(InputError, match="was begun with"):
+        again.decide([44])
+
+
 def test_a_video_stays_part_of_the_run_until_another_is_asked_for(clip: SmallClip, model: Path, tmp_path: Path) -> None:
     first = case_of(clip, model, tmp_path)
     video = Video(bytes=7, checksum="ab")

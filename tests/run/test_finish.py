@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -110,6 +110,16 @@ def test_the_record_says_what_came_of_it_in_values(rendered: Rendered) -> None:
     assert verify_run(str(rendered.request.folder)).whole
     for said in ("warning: slow", "fps_steady", f"video: {rendered.request.folder.video}", "timings: ", "frames: "):
         assert said in rendered.text
+
+
+def test_a_figure_that_cannot_be_leaves_no_run_that_goes_on(rendered: Rendered) -> None:
+    workers = rendered.outcome.milestones.workers
+    workers.append(replace(workers[0], pid=-1))
+    with pytest.raises(ValueError, match="pid"):
+        rendered.finish()
+    record = find_run(rendered.request.folder)
+    assert (record.status, record.totals) == ("complete", None)
+    assert record.finished_at is not None
 
 
 def test_a_stopped_run_has_its_reason_and_no_video(rendered: Rendered) -> None:

@@ -16,6 +16,7 @@ from made_run import BEGAN, DIED, DIED_1, one_range, record, write_run
 import jobs.__main__
 import jobs.run.record_file
 from actors.core.errors import InputError
+from actors.core.ranges import FrameRange
 from actors.files.run_folder import RunFolder
 from actors.rendering.precision_check import PrecisionReport
 from jobs.run.attempts import attempt_of
@@ -104,6 +105,13 @@ def test_what_version_1_never_wrote_is_named(tmp_path: Path, name: str, value: o
     with pytest.raises(InputError) as caught:
         find_run(run)
     assert said in caught.value.problem
+
+
+def test_a_record_is_read_where_it_was_written(tmp_path: Path) -> None:
+    """An address may say more than a path."""
+    folder = RunFolder.at(f"{tmp_path.as_uri()}?x=1")
+    write_record(folder, read(record(60)))
+    assert find_run(folder).wanted == FrameRange(0, 60)
 
 
 def test_a_record_is_never_written_larger_than_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
