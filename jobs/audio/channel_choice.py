@@ -1,4 +1,4 @@
-"""The choice of the channels that a network hears: the mean of all, unless that would lose the voice."""
+"""The choice of a recording's channels that features are made of: the mean of all, unless that would lose the voice."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _LOST_SHARE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ChannelChoice:
-    """What is heard of a recording.
+    """What is used of a recording.
 
     Attributes:
-        channels: the channels whose mean is heard, ascending from 0; ``None`` for all of them.
+        channels: the channels whose mean is used, ascending from 0; ``None`` for all of them.
         warning: why not all of them, or what is lost in their mean; empty where there is nothing to say.
     """
 
@@ -80,20 +80,18 @@ class Levels:
             self._lost += bool(products.mean() / sound.shape[1] < _LOST * powers.max())
 
     def choice(self) -> ChannelChoice:
-        """What is to be heard, by all that was added."""
+        """What is to be used, by all that was added."""
         if len(self.names) == 1:
             return ChannelChoice()
         if self.layout.startswith("ambisonic"):
-            return ChannelChoice(
-                (0,), f"is {self.layout}: its first channel, which hears all directions alike, is heard"
-            )
+            return ChannelChoice((0,), f"is {self.layout}: its first channel, which has all directions alike, is used")
         powers = np.diag(self._products)
         if not powers.max():
             return ChannelChoice()
         return self._centre(powers) or self._without_centre(powers)
 
     def _centre(self, powers: NDArray[np.float64]) -> ChannelChoice | None:
-        """The centre, where there is one and it is neither empty nor well heard in the mean."""
+        """The centre, where there is one and it is neither empty nor kept in the mean."""
         if len(powers) < 3 or "FC" not in self.names:
             return None
         centre = self.names.index("FC")
@@ -102,7 +100,7 @@ class Levels:
         kept = self._products[centre].mean() / powers[centre]
         if kept >= _KEPT:
             return None
-        warning = f"its centre ({self.layout}) is heard alone: the mean of all {len(powers)} channels would cover it"
+        warning = f"its centre ({self.layout}) is used alone: the mean of all {len(powers)} channels would cover it"
         return ChannelChoice((centre,), warning)
 
     def _without_centre(self, powers: NDArray[np.float64]) -> ChannelChoice:
@@ -117,19 +115,19 @@ class Levels:
             names = " and ".join(self._name(int(channel)) for channel in chosen)
             verb = "hold" if len(chosen) > 1 else "holds"
             return ChannelChoice(
-                tuple(map(int, chosen)), f"only {names} of its {len(powers)} channels {verb} sound: no other is heard"
+                tuple(map(int, chosen)), f"only {names} of its {len(powers)} channels {verb} sound: no other is used"
             )
         if self._lost > _LOST_SHARE * self._loud:
             if powers.sum() < (1 + _REST) * powers[loudest]:
                 fall = 10 * math.log10(powers[loudest] / products.mean())
                 return ChannelChoice(
                     (loudest,),
-                    f"{self._name(loudest)} holds nearly all of its sound and is heard alone: the mean of all"
+                    f"{self._name(loudest)} holds nearly all of its sound and is used alone: the mean of all"
                     f" {len(powers)} channels would be {fall:.0f} dB quieter",
                 )
             return ChannelChoice(
                 None,
-                f"in {self._lost} of {self._loud} seconds its channels cancel each other in their mean, which is heard",
+                f"in {self._lost} of {self._loud} seconds its channels cancel each other in their mean, which is used",
             )
         return ChannelChoice()
 
@@ -143,9 +141,9 @@ class Levels:
             return ChannelChoice(
                 (loudest,),
                 f"its channels oppose each other (one is another's negative): {self._name(loudest)}, the loudest, is"
-                f" heard, as their mean would be {fall}",
+                f" used, as their mean would be {fall}",
             )
-        return ChannelChoice(None, f"its channels oppose each other in part: their mean, which is heard, is {fall}")
+        return ChannelChoice(None, f"its channels oppose each other in part: their mean, which is used, is {fall}")
 
     def _name(self, channel: int) -> str:
         named = self.names[channel]

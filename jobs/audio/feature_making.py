@@ -39,7 +39,7 @@ _IN_FLIGHT = 4
 
 
 def window_rows(source: FeatureSource, kind: ModelKind) -> Iterator[Rows]:
-    """The mel windows of a recording for a network that hears them itself, as they become ready.
+    """The mel windows of a recording for a network that takes them itself, as they become ready.
 
     They go on with the last one, which holds the last 16 rows of the recording, to one for each output frame.
 

@@ -26,7 +26,7 @@ class FeatureSource:
     Attributes:
         recording: what was found of it; its path is absolute.
         frames: output frames, one feature row for each.
-        key: names what decides the features: every byte of the recording, which of its channels are heard, every byte
+        key: names what decides the features: every byte of the recording, which of its channels are used, every byte
             of the encoder, and the front end.
     """
 
@@ -146,7 +146,7 @@ def _frames(recording: Recording, kind: ModelKind) -> int:
 
 def _key(recording: Recording, kind: ModelKind, encoder: str) -> str:
     decides: tuple[object, ...] = (FRONT_END, kind.fps, content_digest(recording.path), encoder)
-    # What was heard by the first front end as well keeps the key that it had there.
+    # What was made by the first front end as well keeps the key that it had there.
     if recording.channels is not None or recording.spliced:
         decides = (*decides, recording.channels, recording.spliced)
     return text_digest(repr(decides))[:32]

@@ -23,15 +23,15 @@ _LOUD, _LOUDEST = 8.0, 5e4
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A recording that can be heard, shown and muxed to its end.
+    """A recording that can be decoded and muxed to its end.
 
     Attributes:
         path: of the recording.
         seconds: its length, more than 0.
-        channels: the channels whose mean a network hears, ascending from 0; ``None`` for all.
+        channels: the channels whose mean is used, ascending from 0; ``None`` for all.
         warnings: what the user should know, one line each.
         spliced: whether it is read otherwise than it stands there, see `jobs.audio.decoding.Findings`.
-        powers: of what a network hears, see `actors.core.voice_activity.hop_powers`; ``None`` unless asked for.
+        powers: of that mean, see `actors.core.voice_activity.hop_powers`; ``None`` unless asked for.
     """
 
     path: str
@@ -45,7 +45,7 @@ class Recording:
 def check_recording(path: str, *, with_powers: bool = False) -> Recording:
     """Decodes all of a recording, and finds all that would be found later.
 
-    It is decoded once, and again for its powers where only some of its channels are heard: until its end nobody knows.
+    It is decoded once, and again for its powers where only some of its channels are used: until its end nobody knows.
 
     Args:
         path: see `jobs.audio.decoding.decoded`.

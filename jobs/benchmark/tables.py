@@ -31,7 +31,7 @@ class Grid:
     rows: Sequence[tuple[str, ...]]
 
     def markdown(self) -> str:
-        """For README."""
+        """As Markdown."""
         lines = [self.head, ("---", *["---:"] * (len(self.head) - 1)), *self.rows]
         return f"**{self.title}**\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

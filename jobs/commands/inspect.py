@@ -153,7 +153,7 @@ def _feature_source(
     if encoder is not None and features is not None:
         raise InputError("--encoder", "features are given already", "give one of them")
     if encoder is not None and recording is None:
-        raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
+        raise InputError("--encoder", "there is no recording to encode", "give one with --audio")
     if encoder is not None and recording is not None:
         return read_encoder_source(recording, encoder, kind)
     if kind.audio_source is AudioSource.MEL and features is None and recording is not None:

@@ -43,7 +43,7 @@ class Inputs:
         tensors: its inputs and output.
         kind: the contract it honours.
         clip: the recognised clip.
-        audio: what drives the mouth: features, or a recording that has yet to be heard.
+        audio: what drives the mouth: features, or a recording that features have yet to be made of.
         pairing: which background each output frame is drawn on.
         frames: the output frames to render.
         exact_boxes: where the face is on each background, its jitter filtered; ``None`` for ``clip.boxes`` as they are.
@@ -216,7 +216,7 @@ def _audio(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
     recording = options.audio or clip.sound
     if options.encoder is not None:
         if recording is None:
-            raise InputError("--encoder", "there is no recording for it to hear", "give one with --audio")
+            raise InputError("--encoder", "there is no recording to encode", "give one with --audio")
         encoded = read_encoder_source(recording, options.encoder, kind, with_powers=options.finds_silence)
         return encoded, _pairing(options, clip, kind)
     if options.features is None and clip.windows is not None:
@@ -231,7 +231,9 @@ def _audio(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
         return AudioTrack(None, windows), Pairing(Loop.ONCE, clip.backgrounds)
     if kind.audio_source is AudioSource.MEL and options.features is None:
         if recording is None:
-            raise InputError(options.clip, f"has no aud.wav, and {kind.name} hears the recording", "give --audio")
+            raise InputError(
+                options.clip, f"has no aud.wav, and {kind.name} takes the recording itself", "give --audio"
+            )
         source = read_mel_source(recording, kind, with_powers=options.finds_silence)
         return source, _pairing(options, clip, kind)
     encodes = kind.audio_source is AudioSource.ENCODER
@@ -240,7 +242,7 @@ def _audio(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
         raise InputError("--audio", f"{without} sound goes into the video only", f"{fix} --video")
     features = options.features or clip.features
     if features is None and options.audio is not None and encodes:
-        raise InputError("--audio", "there is no encoder to hear it, and no features", "add --encoder E.onnx")
+        raise InputError("--audio", "there are no features, and no encoder to make them", "add --encoder E.onnx")
     if features is None:
         more = ", or --audio with --encoder" if encodes else ""
         raise InputError(options.clip, f"has no {kind.features_file}", f"give --features{more}")
@@ -266,7 +268,7 @@ def _pairing(options: CompositeOptions, clip: Clip, kind: ModelKind) -> Pairing:
 def _recording(
     options: CompositeOptions, clip: Clip, audio: AudioTrack | FeatureSource, kind: ModelKind
 ) -> Recording | None:
-    """What is to be heard, if anything is: ``--audio``, else the clip's own where the clip's own features are used."""
+    """The recording that is used, if any: ``--audio``, else the clip's own where the clip's own features are used."""
     if not options.video and not options.finds_silence:
         return None
     if isinstance(audio, FeatureSource):
@@ -280,7 +282,7 @@ def _recording(
 def _mouth_opacities(
     options: CompositeOptions, recording: Recording | None, frames: int, kind: ModelKind
 ) -> NDArray[np.uint8] | None:
-    """How much of the rendered face each output frame shows, by what is heard in the whole recording."""
+    """How much of the rendered face each output frame shows, by the sound of the whole recording."""
     if not options.finds_silence:
         return None
     if recording is None or recording.powers is None:

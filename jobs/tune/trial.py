@@ -36,8 +36,8 @@ BACKGROUNDS = 16
 # Ranges are short, so that the end of the window is seen soon.
 SHORT_RANGE = 4
 
-# Rows that stand for a recording that nobody has heard.
-UNHEARD = 64
+# Rows that stand for a recording of which no features are made.
+NOISE_ROWS = 64
 
 # A trial never has more output frames than this, nor more of the sound in memory.
 LONGEST = 20_000
@@ -148,10 +148,10 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
 
 
 def _looped(audio: AudioTrack | FeatureSource, kind: ModelKind) -> AudioTrack:
-    """The same sound over and over, as long as the longest trial needs; noise where nobody has heard it yet."""
+    """The same sound over and over, as long as the longest trial needs; noise in place of a recording."""
     if isinstance(audio, FeatureSource):
         # Noise rather than silence: workers compare frames that differ.
-        rows = np.random.default_rng(0).standard_normal((UNHEARD, *kind.feature)).astype(np.float32)
+        rows = np.random.default_rng(0).standard_normal((NOISE_ROWS, *kind.feature)).astype(np.float32)
         audio = AudioTrack(rows, None)
     rows = audio.rows
     count = max(1, min(LONGEST, LONGEST_BYTES // rows[0].nbytes))

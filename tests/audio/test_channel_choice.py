@@ -93,7 +93,7 @@ def test_the_centre_is_heard_where_the_mean_would_cover_it(layout: str, music: f
     channels = [VOICE if name == "FC" else music * noise(9 + place) for place, name in enumerate(names)]
     found = choice(layout, *channels)
     assert found.channels == (names.index("FC"),)
-    assert f"its centre ({layout}) is heard alone" in found.warning
+    assert f"its centre ({layout}) is used alone" in found.warning
 
 
 def test_an_empty_centre_is_not_heard() -> None:

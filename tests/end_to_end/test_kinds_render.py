@@ -143,7 +143,7 @@ def test_an_encoder_is_for_kinds_that_take_its_features(tmp_path: Path, model: P
 def test_wav2lip_needs_a_recording(tmp_path: Path) -> None:
     clip, command = command_for(tmp_path, "wav2lip-96", "--rect", "20,15,60,80")
     (clip.folder / "aud.wav").unlink()
-    assert "has no aud.wav, and wav2lip-96 hears the recording; give --audio" in refusal(*command)
+    assert "has no aud.wav, and wav2lip-96 takes the recording itself; give --audio" in refusal(*command)
     small.write_tone(clip.folder / "aud.wav", 0.03)
     assert "less than a frame" in refusal(*command)
 
