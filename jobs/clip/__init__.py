@@ -1,4 +1,4 @@
-"""Reading clips: one reader per input form. Everything here finds, counts and checks; nothing decodes a whole clip."""
+"""Reading clips: one reader per form. They find, count, check and decode one frame; only `check_video` decodes all."""
 
 from jobs.clip.backgrounds import clock_warnings, rate_warning
 from jobs.clip.binary import read_windows

@@ -13,13 +13,13 @@ from jobs.console import show, terminal
 
 WIDTH = 140
 
-DRIVEN_BY = {AudioSource.FEATURES: "{}", AudioSource.ENCODER: "{} or encoder", AudioSource.MEL: "recording"}
+AUDIO_SOURCES = {AudioSource.FEATURES: "{}", AudioSource.ENCODER: "{} or encoder", AudioSource.MEL: "recording"}
 
 
 def kinds() -> int:
-    """List every kind of network: what it takes, what drives it, and how its pictures go back."""
+    """List every kind of network: what it takes, its audio source, and how its pictures go back."""
     table = Table(title="kinds of networks", title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("kind", "picture", "order", "audio", "driven by", "fps", "crop", "filters", "backgrounds"):
+    for column in ("kind", "picture", "order", "audio", "audio source", "fps", "crop", "filters", "loop"):
         table.add_column(column, no_wrap=True)
     for kind in all_kinds():
         table.add_row(*_row(kind))
@@ -35,7 +35,7 @@ def _row(kind: ModelKind) -> tuple[str, ...]:
         _sides(kind.planes),
         "masked, whole" if kind.masked_first else "whole, masked",
         _sides(kind.audio),
-        DRIVEN_BY[kind.audio_source].format(f"({row})"),
+        AUDIO_SOURCES[kind.audio_source].format(f"({row})"),
         str(kind.fps),
         f"{kind.crop}{'' if kind.square else ', any shape'}",
         " and ".join(dict.fromkeys((kind.crop_filter.value, kind.paste_filter.value))),

@@ -1,4 +1,4 @@
-"""How a run is laid out: blocks of backgrounds, ranges of output frames, and how much memory that takes."""
+"""How backgrounds are cut into blocks, and how much memory blocks take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run took: totals, stages, workers and seam; from the timing table alone."""
+"""What a run took by stage and by worker, and its seam; from the timing table alone."""
 
 from __future__ import annotations
 
