@@ -21,7 +21,7 @@ IMAGE_FOLDER = "full_body_img"
 PACKAGE_VIDEO = "full_body_video.mp4"
 _SAME_RATE = Fraction(1, 100)
 _LOOSE = "images in the folder itself"
-# The package's other videos hold crops and masks; they are lossy re-encodes, so both are recomputed (domain 5.1).
+# The package's other videos hold crops and masks; they are lossy re-encodes, so both are recomputed.
 _DERIVED = frozenset({"crops_328_video.mp4", "rois_320_video.mp4", "model_inputs_video.mp4"})
 
 

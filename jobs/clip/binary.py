@@ -1,4 +1,4 @@
-"""Form (c), the binary export: ready-made planes and audio windows, paired by index (domain 5.2)."""
+"""Form (c), the binary export: ready-made planes and audio windows, paired by index."""
 
 from __future__ import annotations
 

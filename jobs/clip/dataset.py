@@ -1,4 +1,4 @@
-"""Form (b), the SyncTalk_2D dataset folder: ``full_body_img/`` with ``landmarks/`` (domain 5.3 and 9)."""
+"""Form (b), the SyncTalk_2D dataset folder: ``full_body_img/`` with ``landmarks/``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Face boxes from a JSON file in either of its forms (domain 5.1)."""
+"""Face boxes from a JSON file in either of its forms."""
 
 from __future__ import annotations
 

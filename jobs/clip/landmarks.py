@@ -1,4 +1,4 @@
-"""Face boxes from landmark files: 110 points a frame, of which three fix the box (domain 2.2)."""
+"""Face boxes from landmark files: 110 points a frame, of which three fix the box."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ def number_of(name: str) -> int | None:
 def in_order(entries: Iterable[Entry], folder: str) -> list[Entry]:
     """The entries sorted by number.
 
-    Exports count from 0 or from 1 (domain 9), so the first number may be anything and only the position counts.
+    Exports count from 0 or from 1, so the first number may be anything and only the position counts.
 
     Raises:
         InputError: a name has no number, two names have the same one, or numbers are missing in between.

@@ -1,4 +1,4 @@
-"""Form (a), the avatar package: ``full_body_video.mp4`` with rects or landmarks (domain 5.1)."""
+"""Form (a), the avatar package: ``full_body_video.mp4`` with face boxes or landmarks."""
 
 from __future__ import annotations
 

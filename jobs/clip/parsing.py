@@ -1,4 +1,4 @@
-"""Face parsings: one PNG for each background that says by colour what is in front of the face (domain 4.1)."""
+"""Face parsings: one PNG for each background that says by colour what is in front of the face."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ from jobs.audio.feature_source import EncoderSource, encoders_kind, read_encoder
 
 
 def oracle(recording: Path) -> Rows:
-    """The features that the encoder above should make, by one matrix product and the facts (domain 3.4)."""
+    """The features that the encoder above should make, by one matrix product and the facts."""
     graph = onnx.load(str(write_encoder(recording.parent / "oracle.onnx"))).graph
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     windows = np.concatenate(list(mel_windows(mono(str(recording), RATE), 25)))

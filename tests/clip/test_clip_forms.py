@@ -34,7 +34,7 @@ def package(folder: Path) -> Path:
 
 
 def dataset(folder: Path) -> Path:
-    """As users have it: images count from one, landmarks from zero (domain 9)."""
+    """As users have it: images count from one, landmarks from zero."""
     write_images(folder / "full_body_img", COUNT, start=1, pattern="{}.jpg")
     write_landmarks(folder / "landmarks", squares(COUNT))
     return folder

@@ -33,7 +33,7 @@ DATA = Path(__file__).parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the family's own spectrograms are not on this machine")
 
 
-# A front end that is obvious, and far too slow (domain 3.1)
+# A front end that is obvious, and far too slow
 
 
 def slow_mel_scale(hertz: float) -> float:
@@ -143,7 +143,7 @@ def test_the_bank_is_the_formulas() -> None:
 
 
 def test_the_reference_tells_wrong_front_ends_apart() -> None:
-    """The mistakes that look right (domain 3.1) lie far outside of the tolerance of the test above."""
+    """The mistakes that look right lie far outside of the tolerance of the test above."""
     samples = noise(4000, seed=3)
     right = slow_mel(samples)
     assert np.abs(slow_mel(samples, symmetric=True) - right).max() > 1e-3
@@ -183,7 +183,7 @@ def test_counts_are_upstreams_and_never_more_than_there_are_rows() -> None:
     counts = {rows: window_count(rows, 25) for rows in range(16, 20_000)}
     assert counts == {rows: int((rows - 16) / 80 * 25) + 2 for rows in counts}
     assert [rows for rows in counts if counts[rows] != (rows - 16) * 25 // 80 + 2][:2] == [384, 672]
-    # 20.92 s of the Sanders recording: 334,739 samples, 520 encoded windows (domain 3.4, 522 with both ends doubled).
+    # 20.92 s of the Sanders recording: 334,739 samples, 520 encoded windows (522 with both ends doubled).
     assert window_count(334_739 // 200 + 1, 25) == 520
     assert [window_start(k, 25) for k in range(6)] == [0, 3, 6, 9, 12, 16]
 

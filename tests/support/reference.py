@@ -23,7 +23,7 @@ Rect: TypeAlias = tuple[int, int, int, int]
 
 
 def bounce(t: int, n: int) -> int:
-    """Step t + 1 times from frame 0: advance before use, turn at the ends (domain 4.5)."""
+    """Step t + 1 times from frame 0: advance before use, turn at the ends."""
     index = 0
     direction = 1
     if n == 1:
@@ -38,14 +38,14 @@ def bounce(t: int, n: int) -> int:
 
 
 def mirror(t: int, n: int) -> int:
-    """0..n-1 and then n-1..0, the end frames shown twice, period 2n (domain 4.5, L)."""
+    """0..n-1 and then n-1..0, the end frames shown twice, period 2n."""
     forwards = list(range(n))
     backwards = list(reversed(forwards))
     return (forwards + backwards)[t % (2 * n)]
 
 
 def wrap(t: int, n: int) -> int:
-    """Start again at frame 0 after the last one (domain 4.5, W)."""
+    """Start again at frame 0 after the last one."""
     return t % n
 
 
@@ -57,7 +57,7 @@ def once(t: int, n: int) -> int:
 
 
 def background_index(loop: str, t: int, n: int) -> int:
-    """The background under output frame t of a clip of n backgrounds (domain 4.5)."""
+    """The background under output frame t of a clip of n backgrounds."""
     if t < 0 or n < 1:
         raise ValueError(f"output frame {t} of {n} backgrounds does not exist")
     return {"bounce": bounce, "mirror": mirror, "wrap": wrap, "once": once}[loop](t, n)
@@ -67,7 +67,7 @@ def background_index(loop: str, t: int, n: int) -> int:
 
 
 def read_landmarks(path: Path) -> NDArray[np.int32]:
-    """The 110 points (110, 2) of a .lms file: read as float32, then truncated to int32, not rounded (domain 2.1)."""
+    """The 110 points (110, 2) of a .lms file: read as float32, then truncated to int32, not rounded."""
     rows = [[float(word) for word in line.split()] for line in path.read_text(encoding="ascii").splitlines()]
     points = np.array(rows, dtype=np.float32)
     if points.shape != (110, 2):
@@ -76,7 +76,7 @@ def read_landmarks(path: Path) -> NDArray[np.int32]:
 
 
 def square_from_landmarks(points: NDArray[np.int32]) -> Rect:
-    """The crop square: left edge at point 1, right edge at 31, top edge at 52, as high as wide (domain 2.2)."""
+    """The crop square: left edge at point 1, right edge at 31, top edge at 52, as high as wide."""
     x0 = int(points[1][0])
     y0 = int(points[52][1])
     x1 = int(points[31][0])
@@ -85,7 +85,7 @@ def square_from_landmarks(points: NDArray[np.int32]) -> Rect:
 
 
 def read_rects(path: Path) -> list[Rect]:
-    """The rects of either JSON form (domain 5.1); of the form with names, in the numeric order of the names."""
+    """The rects of either JSON form; of the form with names, in the numeric order of the names."""
     content = json.loads(path.read_text(encoding="utf-8"))
     if isinstance(content, dict):
         content = [content[name]["rect"] for name in sorted(content, key=int)]
@@ -96,7 +96,7 @@ def read_rects(path: Path) -> list[Rect]:
 
 
 def audio_window(features: Floats, i: int) -> Floats:
-    """Feature rows i-8 .. i+7, zeros where there is no row, viewed flat as (32, 16, 16) float32 (domain 3.4)."""
+    """Feature rows i-8 .. i+7, zeros where there is no row, viewed flat as (32, 16, 16) float32."""
     window = np.zeros((16, 512), dtype=np.float32)
     for step in range(16):
         row = i - 8 + step
@@ -106,13 +106,13 @@ def audio_window(features: Floats, i: int) -> Floats:
 
 
 def _resize(image: Image, width: int, height: int, interpolation: str) -> Image:
-    """Resize with the one filter that is used in both directions (domain 2.3, 4.1)."""
+    """Resize with the one filter that is used in both directions."""
     flag = {"cubic": cv2.INTER_CUBIC, "linear": cv2.INTER_LINEAR, "area": cv2.INTER_AREA}[interpolation]
     return np.asarray(cv2.resize(image, (width, height), interpolation=flag), dtype=np.uint8)
 
 
 def _check_rect(frame: Image, rect: Rect) -> None:
-    """Upstream does not clamp and goes silently wrong at the frame's edges (domain 2.2), so refuse such rects."""
+    """Upstream does not clamp and goes silently wrong at the frame's edges, so refuse such rects."""
     x0, y0, x1, y1 = rect
     height, width = frame.shape[:2]
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
@@ -120,7 +120,7 @@ def _check_rect(frame: Image, rect: Rect) -> None:
 
 
 def network_input(frame: Image, rect: Rect, interpolation: str) -> tuple[Floats, Image]:
-    """Crop, resize, mask and lay out one frame for the network (domain 2.3).
+    """Crop, resize, mask and lay out one frame for the network.
 
     Returns:
         The planes (6, 320, 320) float32 in [0, 1], B, G, R of the reference and then B, G, R of the masked copy,
@@ -143,7 +143,7 @@ def network_input(frame: Image, rect: Rect, interpolation: str) -> tuple[Floats,
 
 
 def to_levels(prediction: Floats) -> Image:
-    """Planes (3, 320, 320) in [0, 1] as an image (320, 320, 3): x255 in float32, then truncated (domain 4.1, 7 #2)."""
+    """Planes (3, 320, 320) in [0, 1] as an image (320, 320, 3): x255 in float32, then truncated."""
     if not np.all((prediction >= 0) & (prediction <= 1)):
         raise ValueError("the network's answer leaves [0, 1] or is not a number")
     image = np.zeros((320, 320, 3), dtype=np.uint8)
@@ -154,7 +154,7 @@ def to_levels(prediction: Floats) -> Image:
 
 
 def paste(frame: Image, rect: Rect, crop: Image, prediction: Floats, interpolation: str) -> Image:
-    """Put the prediction into the 328 crop, that back into a copy of the frame, with hard edges (domain 4.1)."""
+    """Put the prediction into the 328 crop, that back into a copy of the frame, with hard edges."""
     _check_rect(frame, rect)
     x0, y0, x1, y1 = rect
     patch = crop.copy()
@@ -176,7 +176,7 @@ def open_session(model_path: Path) -> onnxruntime.InferenceSession:
 
 
 def bind_inputs(session: onnxruntime.InferenceSession) -> tuple[str, str]:
-    """The names of the image input (6 channels) and of the audio input (32), whatever they are (domain 1.6)."""
+    """The names of the image input (6 channels) and of the audio input (32), whatever they are."""
     names: dict[int, str] = {argument.shape[1]: argument.name for argument in session.get_inputs()}
     if len(session.get_inputs()) != 2 or set(names) != {6, 32}:
         raise ValueError(f"the model's inputs have {sorted(names)} channels instead of 6 and 32")
@@ -184,7 +184,7 @@ def bind_inputs(session: onnxruntime.InferenceSession) -> tuple[str, str]:
 
 
 def predict(session: onnxruntime.InferenceSession, planes: Floats, window: Floats) -> Floats:
-    """Run the network on one frame (batch 1): its first output (3, 320, 320) float32 (domain 1.6)."""
+    """Run the network on one frame (batch 1): its first output (3, 320, 320) float32."""
     image_name, audio_name = bind_inputs(session)
     answer = session.run(None, {image_name: planes[np.newaxis], audio_name: window[np.newaxis]})[0]
     if answer.shape != (1, 3, 320, 320):
@@ -204,7 +204,7 @@ def render(
     start: int = 0,
     stop: int | None = None,
 ) -> Iterator[tuple[int, int, Image]]:
-    """Render output frames start .. stop-1, of as many as there are feature rows (domain 3.4), one at a time.
+    """Render output frames start .. stop-1, of as many as there are feature rows, one at a time.
 
     Yields:
         The output frame's number, the number of its background and rect, and the picture.

@@ -31,9 +31,9 @@ class Shape:
     black: Rect
 
 
-# domain 2.3: 328, then [4:324], black is x 5, y 5, width 310, height 305.
+# 328, then [4:324], black is x 5, y 5, width 310, height 305.
 UNET = Shape(328, 4, 320, (5, 5, 315, 310))
-# domain 1.7: no border, the lower half is black.
+# No border, the lower half is black.
 WAV2LIP = Shape(96, 0, 96, (0, 48, 96, 96))
 
 
@@ -75,7 +75,7 @@ def mix(original: Image, square: Image, weights: NDArray[np.uint8]) -> Image:
 
 
 def keep_parsed(weights: NDArray[np.uint8], parsing: Image) -> NDArray[np.uint8]:
-    """Weight 0 where the parsing is red or white (domain 4.1, step 5)."""
+    """Weight 0 where the parsing is red or white."""
     kept = weights.copy()
     for row, line in enumerate(parsing.tolist()):
         for column, colour in enumerate(line):

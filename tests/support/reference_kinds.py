@@ -40,20 +40,20 @@ class Facts:
 def _unet(
     crop: int, filters: tuple[int, int], audio: tuple[tuple[int, ...], int, tuple[int, ...]], fps: float
 ) -> Facts:
-    """A UNet: border 4, black is OpenCV's rectangle of x 5, y 5, width side - 10, height side - 15 (domain 2.3)."""
+    """A UNet: border 4, black is OpenCV's rectangle of x 5, y 5, width side - 10, height side - 15."""
     side = crop - 8
     row, rows, tensor = audio
     black = (5, 5, 5 + side - 10, 5 + side - 15)
     return Facts(crop, 4, black, False, *filters, row, rows, tensor, fps, "bounce")
 
 
-# domain 2.3 and 4.1: S enlarges and shrinks by bicubic at 328; at 160 its INTER_AREA stands where the destination
+# S enlarges and shrinks by bicubic at 328; at 160 its INTER_AREA stands where the destination
 # belongs, so both are bilinear. U's rewrite, which has the windows of 8 rows, means INTER_AREA and gets it.
 _CUBIC = (cv2.INTER_CUBIC, cv2.INTER_CUBIC)
 _LINEAR = (cv2.INTER_LINEAR, cv2.INTER_LINEAR)
 _AREA = (cv2.INTER_AREA, cv2.INTER_LINEAR)
 
-# domain 1.5
+# A feature row, the rows of a window, and the tensor that the window becomes.
 _AVE = ((512,), 16, (32, 16, 16))
 _HUBERT_16 = ((2, 1024), 16, (32, 32, 32))
 _HUBERT_8 = ((2, 1024), 8, (16, 32, 32))
@@ -71,9 +71,9 @@ KINDS: dict[str, Facts] = {
     "unet-160-hubert-8": _unet(168, _AREA, _HUBERT_8, 25),
     "unet-160-wenet-16": _unet(168, _LINEAR, _WENET_16, 20),
     "unet-160-wenet-8": _unet(168, _AREA, _WENET_8, 20),
-    # domain 1.7: one row of "features" is one of 80 rows of mel a second.
+    # One row of "features" is one of 80 rows of mel a second.
     "wav2lip-96": Facts(96, 0, (0, 48, 96, 96), True, *_LINEAR, (80,), 16, (1, 80, 16), 25, "wrap"),
-    # domain 1.7: the same contract at 256.
+    # The same contract at 256.
     "wav2lip-256": Facts(256, 0, (0, 128, 256, 256), True, *_LINEAR, (80,), 16, (1, 80, 16), 25, "wrap"),
 }
 
@@ -82,7 +82,7 @@ KINDS: dict[str, Facts] = {
 
 
 def background_index(loop: str, t: int, n: int) -> int:
-    """bounce: step t + 1 times from frame 0 and turn at the ends (domain 4.5); wrap: begin again after the last."""
+    """bounce: step t + 1 times from frame 0 and turn at the ends; wrap: begin again after the last."""
     if t < 0 or n < 1:
         raise ValueError(f"output frame {t} of {n} backgrounds does not exist")
     if loop == "wrap":
@@ -103,7 +103,7 @@ def background_index(loop: str, t: int, n: int) -> int:
 
 
 def output_frames(facts: Facts, features: Floats) -> int:
-    """As many as there are feature rows (domain 3.4), or as there are mel windows (domain 1.7)."""
+    """As many as there are feature rows, or as there are mel windows."""
     if facts.tensor != (1, 80, 16):
         return len(features)
     if len(features) < 16:
@@ -132,7 +132,7 @@ def feature_window(facts: Facts, features: Floats, i: int) -> Floats:
 
 
 def mel_window(mel: Floats, i: int, fps: float) -> Floats:
-    """16 rows of mel from int(80 i / fps), the last 16 where those would run out, bands first (domain 1.7, 3.2)."""
+    """16 rows of mel from int(80 i / fps), the last 16 where those would run out, bands first."""
     start = int(i * 80 / fps)
     if start + 16 > len(mel):
         start = len(mel) - 16
@@ -146,7 +146,7 @@ def mel_window(mel: Floats, i: int, fps: float) -> Floats:
 
 
 def mel_bank() -> NDArray[np.float64]:
-    """80 triangles from 55 to 7600 Hz, even on Slaney's scale and of equal area, over 401 bins (domain 3.1)."""
+    """80 triangles from 55 to 7600 Hz, even on Slaney's scale and of equal area, over 401 bins."""
 
     def to_mel(hertz: float) -> float:
         return hertz * 3 / 200 if hertz < 1000 else 15 + 27 * np.log(hertz / 1000) / np.log(6.4)
@@ -170,7 +170,7 @@ def mel_bank() -> NDArray[np.float64]:
 
 
 def mel_spectrogram(samples: NDArray[np.floating]) -> Floats:
-    """(T, 80) in [-4, 4] from 16 kHz mono in [-1, 1], 80 rows a second (domain 3.1)."""
+    """(T, 80) in [-4, 4] from 16 kHz mono in [-1, 1], 80 rows a second."""
     values = [float(sample) for sample in samples]
     emphasised = np.array([value - 0.97 * values[n - 1] if n > 0 else value for n, value in enumerate(values)])
     padded = np.concatenate([np.zeros(400), emphasised, np.zeros(400)])
@@ -195,7 +195,7 @@ def _check_rect(frame: Image, rect: Rect) -> None:
 
 
 def network_input(facts: Facts, frame: Image, rect: Rect) -> tuple[Floats, Image]:
-    """Crop, resize, mask and lay out one frame (domain 2.3, 1.7).
+    """Crop, resize, mask and lay out one frame.
 
     Returns:
         The planes (6, side, side) float32 in [0, 1] and the crop (crop, crop, 3) from which they were cut.
@@ -220,7 +220,7 @@ def network_input(facts: Facts, frame: Image, rect: Rect) -> tuple[Floats, Image
 
 
 def to_levels(prediction: Floats) -> Image:
-    """Planes (3, side, side) in [0, 1] as an image: x255 in float32, then truncated (domain 4.1)."""
+    """Planes (3, side, side) in [0, 1] as an image: x255 in float32, then truncated."""
     if not np.all((prediction >= 0) & (prediction <= 1)):
         raise ValueError("the network's answer leaves [0, 1] or is not a number")
     image = np.zeros((*prediction.shape[1:], 3), dtype=np.uint8)
@@ -230,7 +230,7 @@ def to_levels(prediction: Floats) -> Image:
 
 
 def paste(facts: Facts, frame: Image, rect: Rect, crop: Image, prediction: Floats) -> Image:
-    """Put the prediction into the crop within its border, that back into a copy of the frame, with hard edges (4.1)."""
+    """Put the prediction into the crop within its border, that back into a copy of the frame, with hard edges."""
     _check_rect(frame, rect)
     x0, y0, x1, y1 = rect
     patch = crop.copy()

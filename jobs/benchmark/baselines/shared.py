@@ -74,7 +74,7 @@ def batches(frames: range, size: int) -> list[range]:
 
 
 def bounce(t: int, backgrounds: int) -> int:
-    """The background of output frame ``t``: one step before the first frame, both ends shown once (domain 4.5)."""
+    """The background of output frame ``t``: one step before the first frame, both ends shown once."""
     turn = 2 * (backgrounds - 1)
     step = (t + 1) % max(1, turn)
     return min(step, turn - step)
@@ -90,7 +90,7 @@ class Background:
 
 
 def crop_face(spec: Spec, frame: Image, rect: Sequence[int]) -> Image:
-    """The face box, resized to ``(crop, crop, 3)`` (domain 2.3)."""
+    """The face box, resized to ``(crop, crop, 3)``."""
     x0, y0, x1, y1 = rect
     crop = cv2.resize(frame[y0:y1, x0:x1], (spec.crop, spec.crop), interpolation=spec.crop_filter)
     return np.asarray(crop, np.uint8)
@@ -109,7 +109,7 @@ class BaselineClip:
         return self.backgrounds[bounce(t, len(self.spec.backgrounds))]
 
     def window(self, t: int) -> Planes:
-        """The rows around row t, half of them before it, float32; zeros where there is no row (domain 3.4)."""
+        """The rows around row t, half of them before it, float32; zeros where there is no row."""
         return self.padded[t : t + self.spec.rows].reshape(self.spec.audio)
 
 
@@ -190,7 +190,7 @@ class BaselineNetwork:
 
 
 def composite(spec: Spec, background: Background, prediction: Planes, crop: Image | None = None) -> Image:
-    """The finished frame ``(H, W, 3)`` (domain 4.1), in the background's own crop if no other is given.
+    """The finished frame ``(H, W, 3)``, in the background's own crop if no other is given.
 
     The prediction ``(3, inner, inner)`` x255 in float32, truncated, into the crop, that back to size, into a copy.
     """
