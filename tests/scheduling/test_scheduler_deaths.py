@@ -141,5 +141,5 @@ def test_a_death_names_the_process_that_died() -> None:
     cluster.die(0)
     cluster.act()
     cluster.die(0, "no such library")
-    deaths = list(map(str, cluster.scheduler.incidents.deaths))
-    assert deaths == [f"worker 0 (pid {pid}): killed", "worker 0: no such library"]
+    deaths = [(death.worker, death.pid, death.reason) for death in cluster.scheduler.incidents.deaths]
+    assert deaths == [(0, pid, "killed"), (0, None, "no such library")]

@@ -90,7 +90,7 @@ class Cluster:
         self.starts: Counter[int] = Counter()
         # The process of each ready worker, and how the record is to name each one that died.
         self.pids: dict[int, int] = {}
-        self.dead: list[str] = []
+        self.dead: list[tuple[int, int | None]] = []
         self.renders = 0
 
     def act(self) -> list[Action]:
@@ -163,7 +163,7 @@ class Cluster:
         assert scheduler.finished == (len(self.delivered) + len(failed) == len(self.frames))
         assert not (scheduler.finished and scheduler.stop_reason)
         assert scheduler.ready_workers == len(self.queues)
-        assert [str(death).partition(": ")[0] for death in scheduler.incidents.deaths] == self.dead
+        assert [(death.worker, death.pid) for death in scheduler.incidents.deaths] == self.dead
         assert [failure for failure in scheduler.failures if "died" not in failure.reason] == self.reported
 
     def ready(self, slot: int) -> None:
@@ -184,7 +184,7 @@ class Cluster:
 
     def _bury(self, slot: int) -> None:
         pid = self.pids.pop(slot, None)
-        self.dead.append(f"worker {slot}" if pid is None else f"worker {slot} (pid {pid})")
+        self.dead.append((slot, pid))
 
     @property
     def deaths(self) -> int:
