@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from itertools import product
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.core.timings import STAGES
 from jobs.cluster.layout import Layout
 from jobs.inputs.options import CompositeOptions
 from jobs.run.advice import AdviceFacts, NotRendering, limit, limiting_stage, not_rendering
@@ -199,3 +201,16 @@ def test_the_line_is_all_of_it() -> None:
     assert found.line == f"{found.sentence} {found.advice} {found.bound}"
     assert limit([], CPU).line == "Nothing was rendered."
     assert "\n" not in found.line
+
+
+@pytest.mark.parametrize("stage", [stage.removesuffix("_ms") for stage in STAGES])
+@pytest.mark.parametrize("facts", [CPU, GPU])
+def test_every_stage_of_the_table_has_its_words_and_its_colour(stage: str, facts: AdviceFacts) -> None:
+    # Of stages that share threads the parts are divided by their number.
+    shares = {stage: 0.95 * max(1, facts.finishers), "waiting": 0.05}
+    found = limit(stats(**shares), facts)
+    assert found.stage == stage
+    assert found.advice != limit(stats(waiting=1.0), facts).advice
+    css = (Path(__file__).parents[2] / "jobs" / "report" / "page.css").read_text(encoding="utf-8")
+    assert len(re.findall(rf"--{stage}: #", css)) == 2, "light and dark"
+    assert f'"{stage}"' in css
