@@ -32,8 +32,9 @@ from actors.network.device import own_device
 from actors.rendering.batching import RangeBackgrounds, batches
 from actors.rendering.blocks import Block, PlaneBlock
 from actors.rendering.executors import executor
+from actors.rendering.frame_costs import Batch, FinishedFrame, charge, measured, milliseconds
 from actors.rendering.image_files import encode_frame, splice_frame
-from actors.rendering.segment_writer import Batch, FinishedFrame, SegmentWriter, charge, measured, milliseconds
+from actors.rendering.segment_writer import SegmentWriter
 from actors.rendering.worker_config import ClipConfig, NetworkConfig
 
 if TYPE_CHECKING:
