@@ -1,4 +1,6 @@
-"""The arithmetic from a background frame to network input, and from the network's answer to a finished frame.
+"""The pixel arithmetic outside of the network: crop, colour planes, faults of an answer, and the way back to a frame.
+
+The six planes in float32, the mask and the answer's bytes are made inside the session: `actors.network.graph`.
 
 Every array is BGR, row-major, uint8 in [0, 255] unless said otherwise. The order of operations is that of the
 programs that the kinds come from; each step is exact or uses OpenCV's own resize, so equal input gives equal bytes.
@@ -33,30 +35,6 @@ def crop_face(frame: Image, box: FaceBox, kind: ModelKind, interpolation: Interp
     patch = frame[box.y0 : box.y1, box.x0 : box.x1]
     crop = cv2.resize(patch, (kind.crop, kind.crop), interpolation=interpolation.flag)
     return np.asarray(crop, np.uint8)
-
-
-def network_planes(crops: Image, kind: ModelKind) -> Planes:
-    """The image tensor of a batch.
-
-    Args:
-        crops: ``(n, kind.crop, kind.crop, 3)``.
-        kind: gives the inner region, the mask, the order of the planes and their range.
-
-    Returns:
-        ``(n, 6, kind.inner, kind.inner)`` float32: the inner region's B, G, R planes and the same three with the mask
-        rectangle set to exactly black, in the kind's order and range.
-    """
-    inner = slice(kind.border, kind.border + kind.inner)
-    planes = np.empty((len(crops), *kind.planes), np.float32)
-    masked, whole = (planes[:, :3], planes[:, 3:]) if kind.masked_first else (planes[:, 3:], planes[:, :3])
-    np.divide(crops[:, inner, inner].transpose(0, 3, 1, 2), np.float32(255), out=whole)
-    masked[:] = whole
-    x, y, width, height = kind.mask
-    masked[:, :, y : y + height, x : x + width] = 0
-    if kind.value_range == UNIT:
-        return planes
-    black, white = kind.value_range
-    return planes * np.float32(white - black) + np.float32(black)
 
 
 # How far beyond an activation's own range its values may lie by rounding, and the greatest value that a byte has.
@@ -116,14 +94,6 @@ def prediction_fault(
             return PredictionFault("the model returned infinite values")
         return PredictionFault(f"the model returned values outside of [{black:g}, {white:g}]", (low, high))
     return None
-
-
-def to_pixels(prediction: Planes, value_range: tuple[float, float] = UNIT) -> Image:
-    """One frame's prediction ``(3, inner, inner)`` as ``(inner, inner, 3)``: scaled to [0, 1], x255, truncated."""
-    if value_range != UNIT:
-        black, white = value_range
-        prediction = (prediction - np.float32(black)) / np.float32(white - black)
-    return (prediction.transpose(1, 2, 0) * np.float32(255)).astype(np.uint8)
 
 
 def to_planes(picture: Image) -> ColourPlanes:

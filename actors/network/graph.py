@@ -37,10 +37,11 @@ def pixel_graph(
 ) -> onnx.ModelProto:
     """The network with preparation and finishing built in, so that bytes cross to the device and back, not floats.
 
-    The arithmetic is that of `actors.core.pixels.network_planes` and `to_pixels`: division by 255 and multiplication
-    with 255 in float32, truncation by the cast; a kind whose range is not [0, 1] is scaled to and from it. Beside the
-    pixels it gives what `prediction_fault` looks at, because a value outside of (-1/255, 256/255) or NaN leaves no
-    trace in a byte: the least and the greatest value, and the sum, which alone is sure to carry NaN.
+    Before the network, colour planes ``(n, 3, inner, inner)`` uint8 become six planes in float32, whole and masked.
+    The arithmetic is division by 255 and multiplication with 255 in float32, truncation by the cast; a kind whose range
+    is not [0, 1] is scaled to and from it. Beside the pixels it gives what `prediction_fault` looks at, because a value
+    outside of (-1/255, 256/255) or NaN leaves no trace in a byte: the least and the greatest value, and the sum, which
+    alone is sure to carry NaN.
 
     Args:
         model: the network; it is not changed.

@@ -7,6 +7,7 @@ import reference
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from plain_planes import network_planes, to_pixels
 
 from actors.core.choices import Interpolation
 from actors.core.clip import FaceBox
@@ -17,11 +18,9 @@ from actors.core.pixels import (
     crop_face,
     from_planes,
     guess_output,
-    network_planes,
     paste,
     prediction_fault,
     render_patch,
-    to_pixels,
     to_planes,
 )
 from actors.kinds.unet_328_ave import KIND as UNET_328

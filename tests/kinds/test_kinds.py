@@ -17,6 +17,7 @@ import reference_kinds as kinds
 import small
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from plain_planes import network_planes, to_pixels
 from stand_ins import stand_in
 
 import actors.kinds
@@ -27,7 +28,7 @@ from actors.core.colour import fit_colours
 from actors.core.compositing import blend_target, composite_patch
 from actors.core.errors import InputError
 from actors.core.pairing import background_index
-from actors.core.pixels import crop_face, network_planes, paste, render_patch, to_pixels
+from actors.core.pixels import crop_face, paste, render_patch
 from actors.kinds import all_kinds, kinds_named
 from actors.network.audio_encoder import ROW_SHAPE
 from actors.network.recognition import recognise_model

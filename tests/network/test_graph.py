@@ -14,10 +14,10 @@ import reference
 import small
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from plain_planes import network_planes, to_pixels
 from stand_ins import stand_in
 
 from actors.core.kind import ModelTensors
-from actors.core.pixels import network_planes, to_pixels
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.network.recognition import read_model
