@@ -19,7 +19,7 @@ from jobs.console import say
 from jobs.run.advice import advice_facts, limit, not_rendering
 from jobs.run.attempts import attempt_of, attempts_until, cpu_kinds
 from jobs.run.decide import RenderRequest
-from jobs.run.dispatch import Outcome, unwritable
+from jobs.run.execute import Outcome, unwritable
 from jobs.run.failures import listed
 from jobs.run.figures import ColdStart, Totals
 from jobs.run.folder import sweep

@@ -14,7 +14,7 @@ from jobs.console import say
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.run.decide import RenderRequest
-from jobs.run.dispatch import dispatch
+from jobs.run.execute import execute
 from jobs.run.finish import StartTimes, finish, finish_rendered
 from jobs.run.folder import clear, find_folder, holds_run
 from jobs.run.folder_lock import lock_folder
@@ -60,7 +60,7 @@ def render(options: CompositeOptions, console: Console, started: float) -> ExitC
         try:
             with connect(options.address, actors, console) as cluster:
                 times.joined = time.perf_counter()
-                outcome = dispatch(request, remaining, cluster, console)
+                outcome = execute(request, remaining, cluster, console)
         except InputError:
             # Only now has every worker ended that might still have been writing.
             if not exists:

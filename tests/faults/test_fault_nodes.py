@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from stage import Nodes, Stage
 
 import jobs.planning.preparation
-import jobs.run.dispatch
+import jobs.run.execute
 import jobs.scheduling.block_loading
 import jobs.scheduling.dispatcher
 from actors.core.kind import ModelKind

@@ -16,7 +16,7 @@ from small import Result
 from stage import Stage, wait_for
 
 import jobs.planning.preparation
-import jobs.run.dispatch
+import jobs.run.execute
 from actors.core.ranges import ClipBlock
 from jobs.planning.block_plan import BlockPlan
 from jobs.scheduling.job_spec import JobSpec

@@ -21,7 +21,7 @@ from actors.files.run_folder import RunFolder
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.run.decide import RenderRequest, decide
-from jobs.run.dispatch import Outcome
+from jobs.run.execute import Outcome
 from jobs.run.finish import StartTimes, finish, finish_rendered
 from jobs.run.record import RunRecord, WorkerDeath
 from jobs.run.record_file import find_run, write_record

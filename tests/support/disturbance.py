@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-import jobs.run.dispatch
+import jobs.run.execute
 from actors.core.worker_reports import RangeReport
 from jobs.scheduling.dispatcher import Dispatcher
 from jobs.scheduling.job_spec import JobSpec
@@ -27,7 +27,7 @@ class Disturbance:
         """Called each time round the dispatcher's loop, after answers have been collected."""
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(jobs.run.dispatch, "Dispatcher", self._dispatcher)
+        monkeypatch.setattr(jobs.run.execute, "Dispatcher", self._dispatcher)
 
     def _dispatcher(
         self,

@@ -118,10 +118,10 @@ def main() -> None:
     import faulty
 
     import jobs.__main__
-    import jobs.run.dispatch
+    import jobs.run.execute
 
     # By its import name: a class of the main module would be sent to the workers as code.
-    vars(jobs.run.dispatch)["Compositor"] = faulty.FaultyCompositor
+    vars(jobs.run.execute)["Compositor"] = faulty.FaultyCompositor
     jobs.__main__.main()
 
 

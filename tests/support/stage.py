@@ -24,7 +24,7 @@ import small
 from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
-import jobs.run.dispatch
+import jobs.run.execute
 from jobs.run.verification import verify_run
 
 ROWS = 120
@@ -243,7 +243,7 @@ def stage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Stage:
     """A run on the suite's cluster."""
-    monkeypatch.setattr(jobs.run.dispatch, "Compositor", faulty.FaultyCompositor)
+    monkeypatch.setattr(jobs.run.execute, "Compositor", faulty.FaultyCompositor)
     return Stage(tmp_path, long_clip, model, undisturbed, cluster.address)
 
 

@@ -69,7 +69,7 @@ class Outcome:
         return "frames_failed" if self.failures else "complete"
 
 
-def dispatch(request: RenderRequest, remaining: Remaining, cluster: Cluster, console: Console) -> Outcome:
+def execute(request: RenderRequest, remaining: Remaining, cluster: Cluster, console: Console) -> Outcome:
     """Renders what is missing.
 
     Raises:
