@@ -16,7 +16,7 @@ from jobs.clock import process_start
 from jobs.console import outlive_listeners, say, terminal
 from jobs.inputs.option_words import must_be, of_kind
 from jobs.inputs.options import CompositeOptions
-from jobs.process.interrupts import answered, end_now, ray_hangs
+from jobs.process.interrupts import end_now, handle_signals, ray_hangs
 from jobs.process.refusals import refusal
 
 # In the order of the help. Each is the function of its own name in the module of that name in `jobs.commands`.
@@ -120,7 +120,7 @@ def _declared(command: Callable[..., Any], name: str) -> str:
 def main() -> None:
     """The installed command."""
     outlive_listeners()
-    with answered() as answers:
+    with handle_signals() as answers:
         code = run(sys.argv[1:], answers.begin, process_start())
         if ray_hangs():
             sys.stdout.flush()

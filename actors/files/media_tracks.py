@@ -16,7 +16,7 @@ S = TypeVar("S", bound="Stream")
 LATEST_START = 3600
 
 
-def chosen(tracks: Sequence[S]) -> S:
+def default_track(tracks: Sequence[S]) -> S:
     """The first track that the file marks as the one to take by default; covers come last.
 
     Args:
@@ -33,7 +33,7 @@ def chosen(tracks: Sequence[S]) -> S:
 
 def others_start(container: InputContainer, own: Stream) -> Fraction | None:
     """When the earliest of the other streams of picture and sound begins, in seconds; ``None`` where it is alone."""
-    from av.stream import Disposition  # noqa: PLC0415 - as in `chosen`
+    from av.stream import Disposition  # noqa: PLC0415 - as in `default_track`
 
     return min(
         (

@@ -33,7 +33,7 @@ class Sample:
     faces: tuple[Planes, ...]
 
 
-def settled(
+def session_with_safe_batch(
     session: Session, build_single: Callable[[], Session], samples: Callable[[], Sequence[Sample]]
 ) -> tuple[Session, str]:
     """The session to render with, warm: the given one, or one that runs frames alone, and then why.

@@ -76,7 +76,7 @@ def check_head(path: str, file: IO[bytes], size: int) -> None:
     file.seek(0)
 
 
-def mistaken(path: str, content: bytes, error: Exception | None) -> InputError:
+def not_onnx_error(path: str, content: bytes, error: Exception | None) -> InputError:
     """Why a file that looked like a model is none.
 
     Args:

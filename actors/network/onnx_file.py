@@ -11,7 +11,7 @@ import onnx
 from actors.core.errors import InputError
 from actors.files import storage
 from actors.network.external_weights import external_files
-from actors.network.not_onnx import check_head, mistaken
+from actors.network.not_onnx import check_head, not_onnx_error
 from actors.network.size_bounds import check_calls
 from actors.network.traversal import nodes, used_names
 
@@ -125,9 +125,9 @@ def _parsed(path: str, flag: str) -> onnx.ModelProto:
     try:
         proto = onnx.load_model_from_string(content)
     except Exception as error:  # the protobuf runtimes raise different classes for the same broken file
-        raise mistaken(path, content, error) from error
+        raise not_onnx_error(path, content, error) from error
     if not proto.graph.node or not proto.graph.input:
-        raise mistaken(path, content, None)
+        raise not_onnx_error(path, content, None)
     return proto
 
 

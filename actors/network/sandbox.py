@@ -275,7 +275,7 @@ def _ask_shapes(path: str, request: dict[str, Any]) -> dict[str, Any]:
 
 def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
     # Nobody else here needs the runtime.
-    from actors.network.batch_check import Sample, settled  # noqa: PLC0415
+    from actors.network.batch_check import Sample, session_with_safe_batch  # noqa: PLC0415
     from actors.network.runtime import cuda_is_there, runtime_conflict  # noqa: PLC0415
     from actors.network.session import Session, SessionOptions  # noqa: PLC0415
 
@@ -288,7 +288,7 @@ def _try_network(path: str, request: dict[str, Any]) -> dict[str, Any]:
     options = SessionOptions(device, batch=request["batch"], ready_planes=ready, bind=device is Device.CUDA)
     session = Session(path, tensors, kind, options)
     image, audio = arrays or [np.zeros(0, np.float32)] * 2
-    session, single_reason = settled(
+    session, single_reason = session_with_safe_batch(
         session,
         lambda: Session(path, tensors, kind, replace(options, batch=1, single=True)),
         lambda: [Sample(image[place : place + 1], audio[place : place + 1], ()) for place in range(len(image))],

@@ -11,7 +11,7 @@ from actors.core.errors import InputError
 from actors.core.fingerprints import changed, packet_digest
 from actors.core.picture_metadata import HDR_NUMBERS
 from actors.files import storage
-from actors.files.media_tracks import chosen
+from actors.files.media_tracks import default_track
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ def _decode_from(file: IO[bytes], start: KeyPacket, source: VideoFrames, *, last
         ):
             packets = _packets(container, start, source, seek=seek)
             if packets is not None:
-                return _decode(chosen(container.streams.video), packets, source, last=last)
+                return _decode(default_track(container.streams.video), packets, source, last=last)
     raise changed(source.path)
 
 
@@ -115,7 +115,7 @@ def _packets(
     ``None`` if they are not those that the driver saw.
     """
     packets, place = source.packets, start.place
-    if packet_digest(chosen(container.streams.video).codec_context.extradata or b"") != packets.header:
+    if packet_digest(default_track(container.streams.video).codec_context.extradata or b"") != packets.header:
         return None
     found: list[Packet[VideoStream]] = []
     for packet in _from_key(container, start, source, seek=seek):
@@ -133,7 +133,7 @@ def _from_key(
     container: InputContainer, start: KeyPacket, source: VideoFrames, *, seek: bool
 ) -> Iterator[Packet[VideoStream]]:
     """The stream's packets from the keyframe on, empty ones left out; none where it is not found."""
-    stream = chosen(container.streams.video)
+    stream = default_track(container.streams.video)
     digest = source.packets.digest(start.place)
     if seek:
         container.seek(start.time, stream=stream, backward=True)

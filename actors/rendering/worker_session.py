@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from actors.core.choices import Device
-from actors.network.batch_check import Sample, settled
+from actors.network.batch_check import Sample, session_with_safe_batch
 from actors.network.runtime import runtime_conflict
 from actors.network.session import FaceEncoder, Session, SessionOptions
 from actors.rendering.blocks import BlockRequest, load_block, network_view
@@ -67,7 +67,7 @@ def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready
     )
     session = Session(config.model, config.tensors, config.kind, options)
     built = time.perf_counter()
-    warm, single_reason = settled(
+    warm, single_reason = session_with_safe_batch(
         session,
         lambda: Session(config.model, config.tensors, config.kind, replace(options, batch=1, single=True)),
         lambda: _samples(config, clip),

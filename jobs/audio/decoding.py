@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from actors.core.errors import InputError
 from actors.files import storage
-from actors.files.media_tracks import LATEST_START, chosen, others_start
+from actors.files.media_tracks import LATEST_START, default_track, others_start
 from jobs.audio.mpeg_parts import sound_parts
 from jobs.audio.spliced_file import Part, Spliced
 from jobs.audio.unread_sounds import not_sound
@@ -185,7 +185,7 @@ def _pieces(path: str, container: InputContainer, findings: Findings, *, joined:
         raise InputError(path, "is damaged or cut off: nothing in it can be read", "copy or export it again")
     if not container.streams.audio:
         raise InputError(path, "has no sound track", "give a recording with a sound track")
-    stream = chosen(container.streams.audio)
+    stream = default_track(container.streams.audio)
     findings.spliced |= stream.index != container.streams.audio[0].index
     tick = Fraction(stream.time_base or 1)
     declared = None if stream.duration is None else stream.duration * tick
@@ -227,7 +227,7 @@ def _check_length(path: str, length: Fraction, declared: Fraction, rate: int, no
 
 def _frames(path: str, container: InputContainer) -> Iterator[av.AudioFrame]:
     """Decoded frames; what cannot be decoded is passed over at the very end only, where tags may follow the sound."""
-    stream = chosen(container.streams.audio)
+    stream = default_track(container.streams.audio)
     damage: av.error.FFmpegError | None = None
     end: float | None = None
     for packet in container.demux(stream):
@@ -346,7 +346,7 @@ def _without_padding(sound: Iterator[NDArray[np.float32]], end: int) -> Iterator
 
 def _delay(path: str, container: InputContainer, first: av.AudioFrame) -> Fraction:
     """Seconds by which the sound begins later than what is beside it in the file; 0 where it is alone."""
-    own = chosen(container.streams.audio)
+    own = default_track(container.streams.audio)
     began = others_start(container, own)
     if began is None or first.pts is None or first.time_base is None:
         return Fraction(0)

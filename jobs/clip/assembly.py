@@ -44,7 +44,7 @@ def whole_clip(subject: Subject, form: str, frames: FrameSource, label: str, kin
     """
     folder = subject.folder
     found = require_boxes(find_boxes(folder, subject.given, notes), subject.path)
-    boxes = found.for_frames(len(frames), label).laid_over(frames.width, frames.height, notes, square=kind.square)
+    boxes = found.for_frames(len(frames), label).checked_inside(frames.width, frames.height, notes, square=kind.square)
     return Clip(
         id=subject.id,
         path=subject.path,

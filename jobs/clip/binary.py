@@ -18,7 +18,7 @@ from jobs.clip.audio_files import RECORDING, find_recording
 from jobs.clip.backgrounds import Candidates, find_frames
 from jobs.clip.face_boxes import FaceBoxes, find_boxes
 from jobs.clip.feature_file import require_finite
-from jobs.clip.files import exactly, file_at, is_file, load, readable, show, validated
+from jobs.clip.files import as_input_errors, exactly, file_at, is_file, load, show, validated
 from jobs.clip.notes import Notes
 
 PLANES = "visual_input.bin"
@@ -106,7 +106,7 @@ def read_windows(path: str, count: int, kind: ModelKind) -> NDArray[np.float32]:
     there = _records(path, kind.audio)
     if there != count:
         raise InputError(path, f"{there} audio windows, not {count}", "export it again")
-    with readable(path), storage.open_input(path) as file:
+    with as_input_errors(path), storage.open_input(path) as file:
         data = exactly(file, 0, count * math.prod(kind.audio) * 4)
     windows = np.frombuffer(data, "<f4").reshape(count, *kind.audio).astype(np.float32)
     require_finite(windows, path, "window")
@@ -153,7 +153,7 @@ def _require_levels(path: str, count: int, kind: ModelKind) -> None:
     """Samples frames across the file: the older exporter's values reach below 0."""
     record = math.prod(kind.planes) * 4
     indices = sorted({round(i * (count - 1) / (_SAMPLES - 1)) for i in range(_SAMPLES)})
-    with readable(path), storage.open_input(path) as file:
+    with as_input_errors(path), storage.open_input(path) as file:
         for index in indices:
             planes = np.frombuffer(exactly(file, index * record, record), "<f4")
             low, high = float(planes.min()), float(planes.max())
@@ -198,7 +198,7 @@ def _full_frames(
             f"{label} has {len(frames)} frames, but {count} windows from frame {start} on need {start + count}",
             "export the binary files again from this clip, or move its full frames elsewhere",
         )
-    return frames, boxes.laid_over(frames.width, frames.height, notes, square=kind.square)
+    return frames, boxes.checked_inside(frames.width, frames.height, notes, square=kind.square)
 
 
 def _pair_boxes(boxes: FaceBoxes, frames: FrameSource, label: str, count: int) -> FaceBoxes:

@@ -71,7 +71,7 @@ class FaceBoxes:
         boxes, origins = self.boxes[start:stop], self.origins[start:stop]
         return FaceBoxes(self.name, boxes, origins, self.constant, self.fix)
 
-    def laid_over(self, width: int, height: int, notes: Notes, *, square: bool = True) -> tuple[FaceBox, ...]:
+    def checked_inside(self, width: int, height: int, notes: Notes, *, square: bool = True) -> tuple[FaceBox, ...]:
         """The boxes, each checked to lie inside a ``width`` x ``height`` frame.
 
         Where they are meant to be ``square``, oblong ones give one warning.

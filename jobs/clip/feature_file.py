@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from actors.core.errors import InputError, error_text
 from actors.core.kind import ModelKind
 from actors.files import storage
-from jobs.clip.files import exactly, file_at, readable
+from jobs.clip.files import as_input_errors, exactly, file_at
 
 # The format allows 64 KiB; a header of plain numbers takes 128 bytes.
 _HEADER_LIMIT = 1 << 16
@@ -38,7 +38,7 @@ def read_features(path: storage.AnyPath, kind: ModelKind) -> NDArray[np.float32]
     """
     size = file_at(path).size
     name = str(path)
-    with readable(name), storage.open_input(path) as file:
+    with as_input_errors(name), storage.open_input(path) as file:
         shape, fortran, dtype, start = _header(file.read(_HEADER_LIMIT), name)
         row = "x".join(str(side) for side in kind.feature)
         if len(shape) != 1 + len(kind.feature) or shape[1:] != kind.feature or shape[0] < 1:

@@ -22,7 +22,7 @@ _SHOW_LIMIT = 80
 
 
 @contextmanager
-def readable(path: str) -> Iterator[None]:
+def as_input_errors(path: str) -> Iterator[None]:
     """Turns what the file system refuses inside the block into an `InputError` about ``path``."""
     try:
         yield
@@ -43,7 +43,7 @@ def show(value: object) -> str:
 
 def entry_at(path: storage.AnyPath) -> storage.Entry | None:
     """What stands at ``path``, or ``None``; raises `InputError` where the file system refuses to say."""
-    with readable(str(path)):
+    with as_input_errors(str(path)):
         return storage.entry(path)
 
 
@@ -55,7 +55,7 @@ def is_file(path: storage.AnyPath) -> bool:
 
 def files_in(folder: str, suffixes: Sequence[str]) -> list[storage.Entry]:
     """The files of ``folder`` that end in one of ``suffixes`` (any case), hidden ones left out, sorted by name."""
-    with readable(folder):
+    with as_input_errors(folder):
         entries = storage.children(folder)
     endings = tuple(suffixes)
     return [e for e in entries if not e.is_folder and not e.name.startswith(".") and e.name.lower().endswith(endings)]
@@ -106,7 +106,7 @@ def _content(path: storage.AnyPath, file: storage.Entry, limit: int) -> bytes:
             f"{file.size} bytes, more than the {limit} such a file may have",
             "check that it is the right file",
         )
-    with readable(file.path), storage.open_input(path) as stream:
+    with as_input_errors(file.path), storage.open_input(path) as stream:
         return exactly(stream, 0, file.size)
 
 

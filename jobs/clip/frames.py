@@ -10,7 +10,7 @@ from jobs.clip.backgrounds import Candidates, find_frames, open_video
 from jobs.clip.notes import Notes
 
 
-def read_frames(subject: Subject, there: Candidates, kind: ModelKind, notes: Notes) -> Clip:
+def read_loose_frames(subject: Subject, there: Candidates, kind: ModelKind, notes: Notes) -> Clip:
     """The clip in a folder of images or with one video; raises `InputError` for anything that cannot be used."""
     frames, label = find_frames(there, notes)
     return whole_clip(subject, "frames", frames, label, kind, notes)

@@ -10,7 +10,7 @@ from actors.core.clip import Clip, ImageFrames
 from actors.core.fingerprints import image_digest
 from actors.files import storage
 from actors.files.digests import file_digest
-from jobs.clip.files import readable
+from jobs.clip.files import as_input_errors
 from jobs.clip.parallel_reads import read_many
 
 
@@ -26,14 +26,14 @@ def backgrounds_digest(clip: Clip) -> str:
 
 
 def images_digest(images: ImageFrames) -> str:
-    """Digest of image files that have been `witnessed`."""
+    """Digest of image files that went through `with_digests`."""
     digest = xxhash.xxh3_128()
     for each in images.digests:
         digest.update(each.encode())
     return digest.hexdigest()
 
 
-def witnessed(images: ImageFrames) -> ImageFrames:
+def with_digests(images: ImageFrames) -> ImageFrames:
     """The images with what the driver sees of them now, all bytes of every file.
 
     Raises:
@@ -43,5 +43,5 @@ def witnessed(images: ImageFrames) -> ImageFrames:
 
 
 def _digest_of(path: str) -> str:
-    with readable(path):
+    with as_input_errors(path):
         return image_digest(storage.read_bytes(path))

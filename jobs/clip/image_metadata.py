@@ -14,7 +14,7 @@ from actors.core.errors import InputError, error_text
 from actors.core.picture_metadata import FRAME_DEPTH, Picture
 from actors.files import storage
 from jobs.clip.ffmpeg_commands import TONE_MAP_STILL, still_conversion
-from jobs.clip.files import readable
+from jobs.clip.files import as_input_errors
 from jobs.clip.notes import Notes
 from jobs.clip.video_metadata import HDR, PRIMARIES, READ_TRANSFERS, TRANSFERS
 
@@ -66,7 +66,7 @@ def read_image_header(path: storage.AnyPath) -> ImageHeader:
         InputError: the file is not a JPEG, PNG, BMP or WebP image, holds several pictures, or its header is damaged.
     """
     name = str(path)
-    with readable(name), storage.open_input(path) as file:
+    with as_input_errors(name), storage.open_input(path) as file:
         try:
             with Image.open(file, formats=_FORMATS) as image:
                 width, height = image.size

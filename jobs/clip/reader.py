@@ -14,7 +14,7 @@ from jobs.clip.binary import is_binary, read_binary
 from jobs.clip.dataset import is_dataset, read_dataset
 from jobs.clip.face_boxes import GivenBoxes
 from jobs.clip.files import entry_at
-from jobs.clip.frames import read_frames, read_lone_video
+from jobs.clip.frames import read_lone_video, read_loose_frames
 from jobs.clip.notes import Notes
 from jobs.clip.package import is_package, read_package
 
@@ -52,4 +52,4 @@ def read_clip(path: str, *, boxes: str | None, box: FaceBox | None, kind: ModelK
         return read_dataset(subject, there, kind, notes)
     if is_package(there):
         return read_package(subject, there, kind, notes)
-    return read_frames(subject, there, kind, notes)
+    return read_loose_frames(subject, there, kind, notes)

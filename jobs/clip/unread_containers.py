@@ -9,7 +9,7 @@ from enum import Enum, auto
 from actors.core.errors import InputError
 from actors.files import storage
 from jobs.clip.ffmpeg_commands import EVEN_SIDES, conversion
-from jobs.clip.files import files_in, readable
+from jobs.clip.files import as_input_errors, files_in
 
 # How files are called that a folder may hold in place of a clip's frames.
 SUFFIXES = (
@@ -134,7 +134,7 @@ def refuse_in_folder(folder: str) -> None:
     """
     files = files_in(folder, SUFFIXES)
     for file in files:
-        with readable(file.path), storage.open_input(file.path) as opened:
+        with as_input_errors(file.path), storage.open_input(file.path) as opened:
             kind = foreign(opened.read(HEAD_BYTES))
         if kind is None:
             continue

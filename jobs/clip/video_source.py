@@ -17,11 +17,11 @@ from actors.core.clip import VideoFrames
 from actors.core.errors import InputError, error_text
 from actors.core.picture_metadata import HDR_NUMBERS
 from actors.files import storage
-from actors.files.media_tracks import chosen, others_start
+from actors.files.media_tracks import default_track, others_start
 from actors.rendering.video_frames import CONTAINERS
 from jobs.clip.demuxing import COPY_AGAIN, decoded_frames, decoded_order, list_packets
 from jobs.clip.ffmpeg_commands import TONE_MAP, conversion, reencoded
-from jobs.clip.files import file_at, files_in, readable
+from jobs.clip.files import as_input_errors, file_at, files_in
 from jobs.clip.truncation import missing_bytes
 from jobs.clip.unread_containers import HEAD_BYTES, foreign, refusal
 from jobs.clip.video_metadata import require_readable, stream_picture
@@ -43,7 +43,7 @@ def read_video(path: str) -> VideoFrames:
         InputError: not a video, truncated, shown otherwise than it is stored, or without usable timestamps.
     """
     size = file_at(path).size
-    with readable(path), storage.open_input(path) as file:
+    with as_input_errors(path), storage.open_input(path) as file:
         if kind := foreign(file.read(HEAD_BYTES)):
             raise refusal(path, kind)
         if missing := missing_bytes(file, size):
@@ -92,7 +92,7 @@ def check_video(video: VideoFrames) -> None:
     """
     path, numbers = video.path, {place: number for number, place in enumerate(video.places)}
     size = (video.width, video.height)
-    with readable(path), storage.open_input(path) as file, _opened(file, path) as (container, stream):
+    with as_input_errors(path), storage.open_input(path) as file, _opened(file, path) as (container, stream):
         for place, frame in decoded_frames(container, stream, path):
             number = numbers.pop(place, None)
             if number is None:
@@ -121,7 +121,7 @@ def _opened(file: IO[bytes], path: str) -> Iterator[tuple[av.container.InputCont
         with av.open(file, "r", metadata_errors="replace", options=CONTAINERS) as container:
             if not container.streams.video:
                 raise InputError(path, "holds no video", "name a video file")
-            stream = chosen(container.streams.video)
+            stream = default_track(container.streams.video)
             # Without a decoder the stream has none of its video attributes, whatever the type says.
             if getattr(stream, "codec_context", None) is None:
                 raise InputError(path, "its codec is not known here", reencoded(path))

@@ -28,8 +28,8 @@ from actors.network.sandbox import try_network
 from jobs.audio.feature_source import FeatureSource, read_encoder_source, read_mel_source, read_sound
 from jobs.audio.recording import Recording
 from jobs.clip import clock_warnings, read_clip, read_features, read_parsing, read_windows
-from jobs.clip.files import readable
-from jobs.clip.identity import backgrounds_digest, images_digest, witnessed
+from jobs.clip.files import as_input_errors
+from jobs.clip.identity import backgrounds_digest, images_digest, with_digests
 from jobs.inputs.options import CompositeOptions
 
 
@@ -164,7 +164,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         pairing=pairing,
         frames=FrameRange(start, stop),
         exact_boxes=exact_boxes,
-        parsing=None if parsing is None else witnessed(parsing),
+        parsing=None if parsing is None else with_digests(parsing),
         reach=REACH if options.colour_match else 0,
         opacities=_mouth_opacities(options, recording, len(audio), kind),
         sound=recording if options.video else None,
@@ -193,9 +193,9 @@ def _with_stamps(clip: Clip) -> Clip:
     """The clip with what the driver sees of its files, with which loaders compare what they read."""
     frames, planes = clip.frames, clip.planes
     if isinstance(frames, ImageFrames):
-        frames = witnessed(frames)
+        frames = with_digests(frames)
     if planes is not None:
-        with readable(planes.path):
+        with as_input_errors(planes.path):
             planes = replace(planes, stamp=storage.stamp(planes.path))
     return replace(clip, frames=frames, planes=planes)
 

@@ -36,7 +36,7 @@ FORCED = b"interrupted: ended without leaving Ray; the same command goes on from
 
 
 @contextmanager
-def answered() -> Iterator[Answers]:
+def handle_signals() -> Iterator[Answers]:
     """Answers signals while the block runs, and until the process ends.
 
     To be entered in the main thread. What is ignored already stays ignored: that is how `nohup` and shells say that a

@@ -42,10 +42,10 @@ class Death:
         """What users are told: who, why, and what happens next."""
         back = {0: "", 1: "its range goes back, "}.get(self.ranges, f"its {self.ranges} ranges go back, ")
         rest = "another is started in its place" if self.replaced else "none is started in its place any more"
-        return f"died: {self._who}: {cause(self.reason)}; {back}{rest}"
+        return f"died: {self._who}: {brief_reason(self.reason)}; {back}{rest}"
 
 
-def cause(reason: str) -> str:
+def brief_reason(reason: str) -> str:
     """What killed a worker, in few words."""
     if SHORT_OF_MEMORY.search(reason):
         return "Ray killed it (OutOfMemoryError): its machine ran short of memory; fewer --workers take less"

@@ -18,11 +18,11 @@ from jobs.cluster.program_files import check_workers
 from jobs.process.time_limits import within
 from jobs.scheduling.actions import CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
 from jobs.scheduling.block_loading import BlockLoading
-from jobs.scheduling.deaths import cause, recorded_text
+from jobs.scheduling.deaths import brief_reason, recorded_text
 from jobs.scheduling.job_spec import JobSpec
 from jobs.scheduling.milestones import Milestones
 from jobs.scheduling.pending_calls import PendingCalls, PendingLoad, PendingRender, PendingStart
-from jobs.scheduling.ray_errors import cause_of, needed_block_gone, raise_if_final
+from jobs.scheduling.ray_errors import needed_block_gone, raise_if_run_must_stop, remote_error
 from jobs.scheduling.scheduler import Scheduler
 
 # The loop comes round several times a second; whatever takes longer than this is the driver's own absence.
@@ -195,7 +195,7 @@ class Dispatcher:
         try:
             report: WorkerReport = ray.get(ref)
         except ray.exceptions.RayError as error:
-            raised = cause_of(error)
+            raised = remote_error(error)
             # What the first worker cannot use, none can. One that comes later is alone with its trouble.
             if isinstance(raised, (InputError, StoppedError)) and not self.milestones.workers:
                 raise raised from error
@@ -215,7 +215,7 @@ class Dispatcher:
         try:
             receipt: BlockReceipt = ray.get(ref)
         except ray.exceptions.RayError as error:
-            raise_if_final(error)
+            raise_if_run_must_stop(error)
             if isinstance(error, ray.exceptions.RaySystemError) and not self.milestones.workers:
                 check_workers()  # Ray says so where what it was sent cannot be unpacked
             self._lose_block(block, error)
@@ -229,7 +229,7 @@ class Dispatcher:
         try:
             report: RangeReport = ray.get(ref)
         except ray.exceptions.RayError as error:
-            raise_if_final(error)
+            raise_if_run_must_stop(error)
             if needed_block_gone(error):
                 # Which of its blocks is gone cannot be told without fetching them; loading a few again is cheap. A
                 # block that has been loaded anew since this call was made is not the one that was lost.
@@ -248,7 +248,7 @@ class Dispatcher:
     def _lose_block(self, block: ClipBlock, error: Exception) -> None:
         self.blocks.forget(block)
         self._drop_load(block)
-        self.scheduler.block_lost(block, cause(recorded_text(error)))
+        self.scheduler.block_lost(block, brief_reason(recorded_text(error)))
 
     def _died(self, slot: int, error: Exception) -> None:
         self._forget(slot)

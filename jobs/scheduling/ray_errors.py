@@ -23,26 +23,26 @@ BLOCK_GONE = (ray.exceptions.ObjectLostError, ray.exceptions.TaskUnschedulableEr
 STORE_FULL = (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError)
 
 
-def cause_of(error: ray.exceptions.RayError) -> Exception:
+def remote_error(error: ray.exceptions.RayError) -> Exception:
     """What was raised where the call ran; the error itself where that is all there is."""
     return getattr(error, "cause", None) or error
 
 
 def needed_block_gone(error: ray.exceptions.RayError) -> bool:
     """Whether an actor's call failed because a block that it needed is gone."""
-    cause = cause_of(error)
+    cause = remote_error(error)
     needed_block = isinstance(error, ray.exceptions.RayTaskError) and isinstance(cause, WORKER_GONE)
     return isinstance(cause, BLOCK_GONE) or needed_block
 
 
-def raise_if_final(error: ray.exceptions.RayError) -> None:
+def raise_if_run_must_stop(error: ray.exceptions.RayError) -> None:
     """Raises what a worker's or loader's failure means for the whole run, if it concerns more than this one.
 
     Raises:
         InputError: something the user gave cannot be used.
         StoppedError: nothing can be written, Ray has no room for blocks, or the clip is not what it was.
     """
-    cause = cause_of(error)
+    cause = remote_error(error)
     if isinstance(cause, (InputError, StoppedError)):
         raise cause from error
     if isinstance(cause, STORE_FULL):

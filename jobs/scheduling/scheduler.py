@@ -15,7 +15,7 @@ from enum import Enum, auto
 from actors.core.ranges import ClipBlock, ClipRange
 from actors.core.worker_reports import FrameFailure
 from jobs.scheduling.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
-from jobs.scheduling.deaths import Death, cause
+from jobs.scheduling.deaths import Death, brief_reason
 from jobs.scheduling.incidents import Incidents
 
 # While a worker renders one range, Ray brings the next one's blocks to it. More only lengthens the tail.
@@ -196,7 +196,7 @@ class Scheduler:
         self.incidents.deaths.append(Death(slot, worker.pid, reason, len(queue), replaced))
         worker.pid, worker.pace = None, 0.0
         if self.open_slots == 0:
-            last = cause(reason)
+            last = brief_reason(reason)
             self._stop = f"no worker is left: the last one died {worker.deaths_in_a_row} times in a row ({last})"
 
     def range_done(
@@ -368,7 +368,7 @@ class Scheduler:
         deaths = self._deaths.get(killer, 0) + 1
         self._deaths[killer] = deaths
         if len(killer) == 1 and deaths >= DEATHS_TO_FAIL:
-            said = f"its worker died {deaths} times ({cause(reason)})"
+            said = f"its worker died {deaths} times ({brief_reason(reason)})"
             self.failures.append(FrameFailure(killer.frames.start, said))
         elif len(killer) > 1 and deaths >= DEATHS_TO_SPLIT:
             self.incidents.split.append(killer)

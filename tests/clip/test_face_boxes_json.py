@@ -146,7 +146,7 @@ def test_a_written_file_is_read_back(tmp_path: Path) -> None:
 @given(RECT, st.integers(1, 4000), st.integers(1, 4000))
 def test_a_rect_is_accepted_exactly_where_its_pixels_exist(box: FaceBox, width: int, height: int) -> None:
     fits = 0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height
-    laid = FaceBoxes("r.json", (FaceBox(0, 0, 1, 1), box)).laid_over
+    laid = FaceBoxes("r.json", (FaceBox(0, 0, 1, 1), box)).checked_inside
     if fits:
         assert laid(width, height, Notes())[1] == box
         return
@@ -161,7 +161,7 @@ def test_a_rect_is_accepted_exactly_where_its_pixels_exist(box: FaceBox, width: 
 def test_oblong_rects_give_one_warning_with_count_and_first_frame() -> None:
     notes = Notes()
     boxes = (FaceBox(0, 0, 9, 9), FaceBox(0, 0, 9, 8), FaceBox(0, 0, 9, 7))
-    assert FaceBoxes("r.json", boxes).laid_over(64, 48, notes) == boxes
+    assert FaceBoxes("r.json", boxes).checked_inside(64, 48, notes) == boxes
     assert notes.warnings == [
         "r.json: 2 of 3 rectangles are not square, the first at frame 1 (9x8); the face is stretched to one"
     ]

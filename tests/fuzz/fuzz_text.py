@@ -45,7 +45,7 @@ class Rects(FileReader):
     def read(self) -> None:
         notes = Notes()
         path = str(self.path)
-        boxes = FaceBoxes(path, read_boxes(path)).for_frames(_COUNT, "the video").laid_over(WIDTH, HEIGHT, notes)
+        boxes = FaceBoxes(path, read_boxes(path)).for_frames(_COUNT, "the video").checked_inside(WIDTH, HEIGHT, notes)
         assert len(boxes) == _COUNT
         for box in boxes:
             corners = (box.x0, box.y0, box.x1, box.y1)
@@ -79,7 +79,7 @@ class Landmarks(FileReader):
     def read(self) -> None:
         notes = Notes()
         origins, boxes = read_landmarks(self.folder, landmark_files(self.folder))
-        placed = FaceBoxes(self.folder, boxes, origins).for_frames(3, "the video").laid_over(WIDTH, HEIGHT, notes)
+        placed = FaceBoxes(self.folder, boxes, origins).for_frames(3, "the video").checked_inside(WIDTH, HEIGHT, notes)
         for box in placed:
             assert box.width == box.height
             assert box.inside(WIDTH, HEIGHT)

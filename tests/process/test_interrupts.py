@@ -19,10 +19,10 @@ mode = sys.argv[1]
 if mode == "nohup":
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 import jobs.process.interrupts
-from jobs.process.interrupts import answered
+from jobs.process.interrupts import handle_signals
 if mode == "deaf":
     jobs.process.interrupts.END_SECONDS = 1.0
-with answered() as answers:
+with handle_signals() as answers:
     if mode != "loading":
         answers.begin()
     try:

@@ -34,7 +34,7 @@ from actors.core.errors import InputError, StoppedError
 from actors.files import storage
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.rendering.blocks import BlockRequest, PictureBlock, PlaneBlock, load_block
-from jobs.clip.identity import witnessed
+from jobs.clip.identity import with_digests
 from jobs.clip.video_source import read_video
 
 
@@ -130,8 +130,8 @@ def test_a_video_and_its_own_frames_as_images_are_the_same_block(tmp_path: Path)
 
 
 def test_nothing_is_made_of_images_that_are_not_what_was_seen(tmp_path: Path) -> None:
-    source = witnessed(write_images(tmp_path, "bmp"))
-    masks = witnessed(write_images(tmp_path, "png"))
+    source = with_digests(write_images(tmp_path, "bmp"))
+    masks = with_digests(write_images(tmp_path, "png"))
     request = BlockRequest(0, source, boxes(0, 6), CUBIC, WHOLE, parsing=masks)
     before, _ = load_block(request, UNET_328)
     for path in (source.paths[4], masks.paths[1]):

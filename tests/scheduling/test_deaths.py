@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import ray.exceptions
 
-from jobs.scheduling.deaths import LONGEST_SAID, Death, cause, recorded_text
+from jobs.scheduling.deaths import LONGEST_SAID, Death, brief_reason, recorded_text
 
 UNEXPECTED = (
     "ActorDiedError: The actor died unexpectedly before finishing this task. class_name: Compositor actor_id: 12ab"
@@ -28,9 +28,9 @@ UNEXPECTED = (
     ],
 )
 def test_the_cause_stands_first(reason: str, said: str) -> None:
-    assert said in cause(reason)
-    assert len(cause(reason)) <= LONGEST_SAID
-    assert "OOM killer" not in cause(reason)
+    assert said in brief_reason(reason)
+    assert len(brief_reason(reason)) <= LONGEST_SAID
+    assert "OOM killer" not in brief_reason(reason)
 
 
 def test_a_line_says_who_died_and_what_comes_next() -> None:
