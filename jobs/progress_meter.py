@@ -62,13 +62,13 @@ class _Lines:
 
 
 @contextmanager
-def meter(console: Console, total: int) -> Iterator[Meter]:
-    """A meter for ``total`` frames, fit for the console."""
+def meter(console: Console, total: int, doing: str = "rendering") -> Iterator[Meter]:
+    """A meter for ``total`` frames, fit for the console; ``doing`` says what is done to them."""
     if not console.is_terminal:
         yield _Lines(console, total)
         return
     columns = (
-        TextColumn("rendering"),
+        TextColumn(doing),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[fps]:.1f} fps"),

@@ -23,6 +23,9 @@ MARK = re.compile(rf"({re.escape(DRIVER_MARK)}|{re.escape(NODE_MARK)})[0-9a-f]{{
 
 RECORD = "run.json"
 
+# Folder of what was found in footage that came without face boxes.
+FACES = "faces"
+
 # What a run writes into its data folders; anything else there is somebody's.
 DATA_FILE = re.compile(
     r"frame_\d{6,}\.(png|jpg|webp)|\d{9,}-\d{9,}\.(parquet|mp4)|[0-9a-f]{32}-[0-9a-f]{32}\.npy|" + HALF_WRITTEN.pattern
@@ -87,6 +90,11 @@ class RunFolder:
         return self.path / "features"
 
     @property
+    def faces(self) -> StoragePath:
+        """Folder of the faces that were found for the run."""
+        return self.path / FACES
+
+    @property
     def data_folders(self) -> tuple[StoragePath, ...]:
         """The folders that a run writes into."""
         return self.timings, self.frames, self.segments, self.features
@@ -97,7 +105,7 @@ class RunFolder:
 
     def fragment(self, frames: FrameRange) -> StoragePath:
         """Fragment of the timing table for one range."""
-        return self.timings / _fragment_name(frames)
+        return self.timings / fragment_name(frames)
 
     def segment(self, frames: FrameRange) -> StoragePath:
         """Video segment of one range."""
@@ -117,7 +125,8 @@ def segment_name(frames: FrameRange) -> str:
     return f"{frames.id}.mp4"
 
 
-def _fragment_name(frames: FrameRange) -> str:
+def fragment_name(frames: FrameRange) -> str:
+    """File name of the fragment of a table that holds one range."""
     return f"{frames.id}.parquet"
 
 
@@ -128,7 +137,7 @@ def segment_range(name: str) -> FrameRange | None:
 
 def fragment_range(name: str) -> FrameRange | None:
     """The frames that a fragment's name stands for; ``None`` for a name that no driver gives."""
-    return _range_of(name, _fragment_name)
+    return _range_of(name, fragment_name)
 
 
 def _range_of(name: str, give: Callable[[FrameRange], str]) -> FrameRange | None:

@@ -39,7 +39,7 @@ def features(
         say(console, f"warning: {warning}", style="yellow")
     encode = local_encoder(source, os.cpu_count() or 1)
     rows = feature_rows(source, network, encode)
-    with meter(console, source.frames) as progress:
+    with meter(console, source.frames, "encoding") as progress:
         try:
             write_features(target, _counted(rows, progress), source.frames)
         except OSError as error:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePath
 
 from actors.core.errors import InputError
 from actors.files import storage
-from actors.files.run_folder import DRIVER_MARK, MARK, NODE_MARK, RECORD, RunFolder, is_data_file
-from actors.files.storage import HALF_WRITTEN
+from actors.files.run_folder import DRIVER_MARK, FACES, MARK, NODE_MARK, RECORD, RunFolder, is_data_file
+from actors.files.storage import HALF_WRITTEN, StoragePath
 from jobs.cluster.connection import inside_job
 from jobs.run.folder_lock import LOCK
 
@@ -25,7 +25,7 @@ FILES = frozenset(
 )
 
 # What a driver or a node leaves in the folder for a moment, and for good when it is killed in that moment.
-MARKS = (LOCK, DRIVER_MARK, NODE_MARK, f".{RECORD}.")
+MARKS = (LOCK, DRIVER_MARK, NODE_MARK)
 
 # Ray unpacks a job's working directory here; whatever is written there is thrown away with the job.
 JOB_COPY = "working_dir_files"
@@ -47,7 +47,7 @@ def check_folder_name(out: str, fix: str) -> None:
 
 
 def find_folder(out: str, inputs: Mapping[str, str]) -> RunFolder:
-    """The folder that ``--out`` names.
+    """The folder of a run that ``--out`` names.
 
     Args:
         out: as given.
@@ -60,6 +60,17 @@ def find_folder(out: str, inputs: Mapping[str, str]) -> RunFolder:
     """
     stem = str(PurePath(out).with_suffix(""))
     check_folder_name(out, f"give --out {shlex.quote(stem)} --video: the video will be {stem}/video.mp4")
+    folder = RunFolder.at(lasting(out))
+    _check_apart(folder, inputs)
+    return folder
+
+
+def lasting(out: str) -> str:
+    """The absolute form of ``--out``.
+
+    Raises:
+        InputError: inside a submitted job it would lie in Ray's temporary copy of the working directory.
+    """
     path = storage.resolve(out)
     if inside_job() and storage.is_local(path) and (not Path(out).expanduser().is_absolute() or JOB_COPY in path):
         raise InputError(
@@ -67,28 +78,42 @@ def find_folder(out: str, inputs: Mapping[str, str]) -> RunFolder:
             "inside a submitted job this lies in Ray's temporary copy of the working directory",
             "give an absolute path on storage that all nodes share",
         )
-    folder = RunFolder.at(path)
-    _check_apart(folder, inputs)
-    return folder
+    return path
 
 
 def holds_run(folder: RunFolder) -> bool:
-    """Whether the folder holds a run; false where it is new or empty.
+    """Whether the folder holds a run; false where it is new or empty, or has nothing but faces found for a run.
 
     Raises:
         InputError: there is something that is not a run of ours, or it cannot be read.
     """
+    return holds_record(folder.path, RECORD, "run", {FACES})
+
+
+def holds_record(folder: StoragePath, record: str, what: str, others: Collection[str] = ()) -> bool:
+    """Whether a folder has the record of what it is for; false where it is new or empty.
+
+    Args:
+        folder: the folder that ``--out`` names.
+        record: name of the file.
+        what: what it is for, in messages.
+        others: names of what may stand there before the record does.
+
+    Raises:
+        InputError: there is something else, or it cannot be read.
+    """
     try:
-        found = storage.entry(folder.path)
+        found = storage.entry(folder)
         if found is not None and not found.is_folder:
             raise InputError(f"--out {folder}", "is a file", "name a folder")
-        if storage.is_file(folder.record):
+        if storage.is_file(folder / record):
             return True
-        foreign = [entry for entry in storage.children(folder.path) if not entry.name.startswith(MARKS)]
+        entries = storage.children(folder)
     except OSError as error:
         raise InputError(f"--out {folder}", f"cannot be read ({error})", "mend it, or name another folder") from error
-    if foreign:
-        raise InputError(f"--out {folder}", "is not empty and holds no run of mouthpiece", "name a new or empty folder")
+    if any(not entry.name.startswith((*MARKS, f".{record}.")) and entry.name not in others for entry in entries):
+        problem = f"is not empty and holds no {what} of mouthpiece"
+        raise InputError(f"--out {folder}", problem, "name a new or empty folder")
     return False
 
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from rich.console import Console
 
-import actors
 from actors.core.errors import ExitCode, InputError
-from jobs.cluster.connection import connect
 from jobs.console import say
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
+from jobs.run.acquired import Acquired
 from jobs.run.decide import RenderRequest
 from jobs.run.execute import execute
 from jobs.run.finish import StartTimes, finish, finish_rendered
-from jobs.run.folder import clear, find_folder, holds_run
-from jobs.run.folder_lock import lock_folder
+from jobs.run.folder import clear, find_folder
 from jobs.run.record_file import read_run_record
 from jobs.run.resume import Remaining, audit_run
 
@@ -37,33 +35,32 @@ def render(options: CompositeOptions, console: Console, started: float) -> ExitC
     """
     times = StartTimes(started)
     folder = find_folder(options.out, options.inputs)
-    inputs = read_inputs(options)
-    for warning in inputs.warnings:
-        say(console, f"warning: {warning}", style="yellow")
-    exists = holds_run(folder)
-    times.read = time.perf_counter()
-    with lock_folder(folder) as lock:
-        if not lock.by_file_system:
-            say(
-                console, f"warning: {folder} has no locks: nobody else must write there until this ends", style="yellow"
-            )
-        earlier = read_run_record(folder) if exists and not options.restart else None
-        request = RenderRequest(options, inputs, folder, lock.mark, time.time(), earlier)
-        if earlier is None:
-            remaining = Remaining(list(inputs.frames))
-        else:
-            request.check_same_pixels(request.given_provider)
-            remaining = audit_run(request.ledger, inputs.frames, folder, console)
-            if not remaining.frames:
-                finish_rendered(request, earlier, remaining, console)
-                return ExitCode.COMPLETE
+    with ExitStack() as folders:
+        clusters = ExitStack()
+        acquired = Acquired(folder, options.address, console, folders, clusters)
         try:
-            with connect(options.address, actors, console) as cluster:
+            with clusters:
+                inputs = read_inputs(options)
+                for warning in inputs.warnings:
+                    say(console, f"warning: {warning}", style="yellow")
+                times.read = time.perf_counter()
+                mark = acquired.lock().mark
+                earlier = read_run_record(folder) if acquired.exists and not options.restart else None
+                request = RenderRequest(options, inputs, folder, mark, time.time(), earlier)
+                if earlier is None:
+                    remaining = Remaining(list(inputs.frames))
+                else:
+                    request.check_same_pixels(request.given_provider)
+                    remaining = audit_run(request.ledger, inputs.frames, folder, console)
+                    if not remaining.frames:
+                        finish_rendered(request, earlier, remaining, console)
+                        return ExitCode.COMPLETE
+                cluster = acquired.cluster()
                 times.joined = time.perf_counter()
                 outcome = execute(request, remaining, cluster, console)
         except InputError:
             # Only now has every worker ended that might still have been writing.
-            if not exists:
+            if acquired.locked and not acquired.exists:
                 with suppress(OSError):
                     clear(folder)
             raise
