@@ -57,7 +57,7 @@ ALLOWED = {
         *{"jobs.console", "jobs.progress_meter", "jobs.number_format"},
         *{"actors", "actors.rendering", "actors.files", "actors.core"},
     },
-    "jobs.faces": set(),
+    "jobs.faces": {"actors.core"},
     "jobs.scheduling": {"jobs.cluster", "jobs.process", "actors.rendering", "actors.core"},
     "jobs.planning": {"jobs.cluster", "jobs.inputs", "actors.rendering", "actors.files", "actors.core"},
     "jobs.cluster": {"jobs.inputs", "jobs.process", "jobs.console", "actors", "actors.files", "actors.core"},
