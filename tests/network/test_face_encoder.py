@@ -11,7 +11,7 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layers import OPSET, Layers, answers
+from layers import OPSET, Layers, answers, open_session
 from onnx import TensorProto, helper
 from stand_ins import stand_in
 
@@ -49,7 +49,8 @@ def same(
     most = max(max(sizes) for sizes in batches.values())
     pictures, sounds = (rng.random((most, *sides)).astype(np.float32) for sides in (image, sound))
     for threads, sizes in batches.items():
-        made = [answers(encoder, {IMAGE: pictures[i : i + 1]}, threads) for i in range(most)]
+        faces_of, rest_of, whole_of = (open_session(part, threads) for part in (encoder, decoder, model))
+        made = [answers(faces_of, {IMAGE: pictures[i : i + 1]}) for i in range(most)]
         faces = {
             face.name: np.concatenate(parts) for face, parts in zip(tensors.face, zip(*made, strict=True), strict=True)
         }
@@ -57,10 +58,10 @@ def same(
         for size in sizes:
             some = slice(size)
             feed = {tensors.image: pictures[some], tensors.audio: sounds[some]}
-            wanted = answers(model, feed, threads)[0]
+            wanted = answers(whole_of, feed)[0]
             feed |= {name: values[some] for name, values in faces.items()}
             given = {value.name for value in decoder.graph.input}
-            got = answers(decoder, {name: values for name, values in feed.items() if name in given}, threads)[0]
+            got = answers(rest_of, {name: values for name, values in feed.items() if name in given})[0]
             assert np.array_equal(got, wanted)
 
 

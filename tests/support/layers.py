@@ -70,9 +70,12 @@ class Layers:
         return exports.checked(model)
 
 
-def answers(model: onnx.ModelProto, feed: dict[str, Floats], threads: int = 1) -> list[Floats]:
+def open_session(model: onnx.ModelProto, threads: int = 1) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def answers(session: ort.InferenceSession, feed: dict[str, Floats]) -> list[Floats]:
     found: list[Floats] = session.run(None, feed)
     return found
