@@ -120,11 +120,14 @@ def test_a_build_that_cannot_finish_leaves_nothing_behind(tmp_path: Path) -> Non
 
 def test_the_mouth_opens_with_the_sound(demo_clip: Path, tmp_path: Path) -> None:
     write_demo_model(tmp_path / "mouth.onnx")
-    session = ort.InferenceSession(str(tmp_path / "mouth.onnx"), providers=["CPUExecutionProvider"])
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(str(tmp_path / "mouth.onnx"), options, providers=["CPUExecutionProvider"])
     features = np.load(demo_clip / "aud_ave.npy", allow_pickle=False)
     padded = np.pad(features, ((8, 8), (0, 0)))
     areas = []
-    for output in range(OUTPUT_FRAMES):
+    some = range(0, OUTPUT_FRAMES, 3)
+    for output in some:
         inner = _inner(demo_clip, _background(output))
         masked = cv2.rectangle(inner.copy(), (5, 5, 310, 305), (0, 0, 0), -1)
         planes = np.concatenate([inner, masked], axis=2).transpose(2, 0, 1)[None].astype(np.float32) / 255
@@ -136,7 +139,7 @@ def test_the_mouth_opens_with_the_sound(demo_clip: Path, tmp_path: Path) -> None
     with wave.open(str(demo_clip / "aud.wav"), "rb") as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float64)
     envelope = np.sqrt((samples.reshape(OUTPUT_FRAMES, -1) ** 2).mean(axis=1))
-    assert np.corrcoef(areas, envelope)[0, 1] > 0.9
+    assert np.corrcoef(areas, envelope[some])[0, 1] > 0.9
     assert max(areas) > 800
     assert min(areas) < 30
 

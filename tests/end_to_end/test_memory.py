@@ -56,13 +56,14 @@ def test_a_worker_does_not_grow_with_what_it_has_rendered(
     def render(times: int) -> None:
         for _ in range(times):
             # As in a clip of so many blocks: none of them was there before.
-            worker.render(CLIP, 0, 20, copy.deepcopy(block))
+            worker.render(CLIP, 0, 8, copy.deepcopy(block))
 
     # Threads get pools of memory of their own, once.
     render(15)
     before = private_bytes()
     render(20)
-    # 400 frames of 92 kB each, their six planes and answers would be hundreds of MiB; so would 20 blocks be.
+    # 160 frames of 92 kB each would be more; their six planes and answers would be hundreds of MiB, and so would 20
+    # blocks be.
     assert private_bytes() - before < 12 * MIB
     assert 20 * block.crops.nbytes > 12 * MIB
-    assert small.WIDTH * small.HEIGHT * 3 * 400 > 12 * MIB
+    assert small.WIDTH * small.HEIGHT * 3 * 160 > 12 * MIB

@@ -40,13 +40,15 @@ def test_overlap_and_preparation_change_no_byte(
 ) -> None:
     quality = {ImageFormat.JPG: 95, ImageFormat.WEBP: 101}.get(image_format, 0)
     delivery = Delivery(image_format, quality, video)
-    plain = worker_of(tmp_path / "plain", model, clip, delivery, batch=4)
-    told = plain.render(CLIP, FRAMES.start, FRAMES.stop, block_of(clip, delivery, prepare=False))
-    assert [timing.frame for timing in told.timings] == list(FRAMES)
+    # Three batches, the last of them short.
+    frames = FrameRange(3, 8)
+    plain = worker_of(tmp_path / "plain", model, clip, delivery, batch=2)
+    told = plain.render(CLIP, frames.start, frames.stop, block_of(clip, delivery, prepare=False))
+    assert [timing.frame for timing in told.timings] == list(frames)
     for threads, prepare in ((0, True), (1, False), (3, True)):
         out = tmp_path / f"{threads}-{prepare}"
-        worker = worker_of(out, model, clip, delivery, batch=4, threads=threads)
-        report = worker.render(CLIP, FRAMES.start, FRAMES.stop, block_of(clip, delivery, prepare=prepare))
+        worker = worker_of(out, model, clip, delivery, batch=2, threads=threads)
+        report = worker.render(CLIP, frames.start, frames.stop, block_of(clip, delivery, prepare=prepare))
         assert files(out) == files(tmp_path / "plain")
         assert without_times(report) == without_times(told)
 
