@@ -50,8 +50,13 @@ class FacePath:
     @property
     def stretches(self) -> tuple[tuple[int, int], ...]:
         """First frame and frame behind the last of every unbroken run of frames with one and the same track."""
-        edges = np.flatnonzero(np.diff(self.tracks, prepend=0, append=0)).tolist()
-        return tuple((a, b) for a, b in pairwise(edges) if self.tracks[a])
+        return unbroken(self.tracks)
+
+
+def unbroken(numbers: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
+    """First place and place behind the last of every run of one and the same number that is not 0."""
+    edges = np.flatnonzero(np.diff(numbers, prepend=0, append=0)).tolist()
+    return tuple((first, stop) for first, stop in pairwise(edges) if numbers[first])
 
 
 def face_path(
