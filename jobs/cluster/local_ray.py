@@ -35,11 +35,21 @@ def start_ray(folder: Path) -> None:
     Raises:
         StoppedError: it could not be started.
     """
-    # By itself Ray takes 52365, which `ray start` needs.
+    known: Any = parameter.RayParams
     settings = partial(
-        parameter.RayParams, dashboard_agent_listen_port=0, session_name=f"session_{secrets.token_hex(4)}"
+        known,
+        # By itself Ray takes 52365, which `ray start` needs.
+        dashboard_agent_listen_port=0,
+        session_name=f"session_{secrets.token_hex(4)}",
+        # One would send on what workers print, which nobody reads here; the other would start nodes.
+        include_log_monitor=False,
+        no_monitor=True,
     )
-    with _replaced(parameter, "RayParams", settings), _replaced(node, "wait_for_persisted_port", _port):
+    with (
+        _replaced(parameter, "RayParams", settings),
+        _replaced(node, "wait_for_persisted_port", _port),
+        _replaced(node.Node, "start_api_server", _no_api_server),
+    ):
         try:
             ray.init(
                 "local",
@@ -68,13 +78,17 @@ def loopback() -> Iterator[None]:
 
 
 @contextmanager
-def _replaced(module: ModuleType, name: str, value: object) -> Iterator[None]:
-    before = vars(module)[name]
-    setattr(module, name, value)
+def _replaced(owner: ModuleType | type, name: str, value: object) -> Iterator[None]:
+    before = vars(owner)[name]
+    setattr(owner, name, value)
     try:
         yield
     finally:
-        setattr(module, name, before)
+        setattr(owner, name, before)
+
+
+def _no_api_server(_node: object, **_settings: object) -> None:
+    """In place of the server of Ray's dashboard, which Ray starts and waits for even where no dashboard is wanted."""
 
 
 def _port(folder: str, node_id: str, server: str, timeout_ms: int) -> int:

@@ -24,6 +24,9 @@ with connect(None, None, Console()):
     sys.stdin.read()
 """
 
+# Those of Ray's servers that nobody asks where there is one machine and no dashboard; each takes seconds to start.
+NEEDLESS = {"dashboard.py", "log_monitor.py", "monitor.py"}
+
 # Of `ray start --head`: its own, its dashboard's, its agent's and its clients'.
 RAYS_PORTS = {6379, 8265, 52365, 10001}
 
@@ -50,7 +53,10 @@ def test_a_local_run_keeps_to_itself(tmp_path: Path) -> None:
         private = Path(folder).parent
         assert stat.S_IMODE(private.stat().st_mode) == 0o700
         assert stat.S_IMODE((private / "token").stat().st_mode) == 0o600
+        programs = {Path(word).name for process in tree for word in process.cmdline()}
         local.communicate(timeout=60)
+    assert {"gcs_server", "raylet"} <= programs
+    assert programs.isdisjoint(NEEDLESS)
     assert len(sockets) > 3
     assert {socket.ip.removeprefix("::ffff:") for socket in sockets} == {"127.0.0.1"}
     assert {socket.port for socket in sockets}.isdisjoint(RAYS_PORTS)
