@@ -15,10 +15,10 @@ install: .venv/installed
 check: .venv/installed-dev lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster and not slow" --durations 10
 
-# In two processes, each with a cluster of its own: most tests wait for Ray, not for a core. Where nodes are killed, Ray
-# takes a slow one for a dead one: these run beside the tests that start no Ray.
+# In two processes, each with a cluster of its own. Where nodes are killed, Ray takes a slow one for a dead one: these run
+# in one process, beside the tests that start no Ray (tests/support/grouping.py).
 test: .venv/installed-dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder --durations 25
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 25
 
 # What takes minutes by its nature: soaks, thousands of frames, every damaged input.
 test-long: .venv/installed-dev

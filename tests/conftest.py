@@ -9,6 +9,8 @@ os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
 os.environ["RAY_AUTH_MODE"] = "disabled"
 os.environ["RAY_memory_usage_threshold"] = "0.98"  # noqa: SIM112 - Ray spells its settings so
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+# Every node's agent looks at all processes once in that many milliseconds, for a dashboard.
+os.environ["REPORTER_UPDATE_INTERVAL_MS"] = "600000"
 # Read by ONNX Runtime, likewise.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 # Read by Rich: what is printed is as wide here as in the processes that tests start.
@@ -18,24 +20,20 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [os.path.join(os.path.dirname(__file__), "support"), os.path.dirname(os.path.dirname(__file__))]  # noqa: PTH118, PTH120
 )
 
-import logging
-import random
-import shutil
 import signal
-import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+import grouping
 import hypothesis
 import in_process
 import pytest
 import ray
 import small
-from ray._private.utils import write_ray_address
+from clusters import join, two_nodes
 from ray.cluster_utils import Cluster
 from small import Result
+from xdist.remote import Producer
 
 from jobs.demo.demo_clip import write_demo_clip
 
@@ -56,7 +54,10 @@ hypothesis.settings.load_profile("suite")
 CLUSTERS = {"cluster", "bare_cluster"}
 
 # Where nodes and workers are killed, Ray takes a slow one for a dead one.
-FAULTS = {"stage", "nodes"}
+FAULTS = {"undisturbed", "bare_cluster"}
+
+# With one of these a test finds this process connected as the test before it left it.
+JOINED = {"on_cluster", "undisturbed"}
 
 # Where a command of ours looks for Ray in a test that has no marker `cluster`: it is refused there.
 NO_CLUSTER = "a-test-without-the-marker-cluster.invalid:6379"
@@ -76,9 +77,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("cluster")
         if "browser" in fixtures:
             item.add_marker("browser")
-        if fixtures & FAULTS:
-            item.add_marker(pytest.mark.xdist_group("faults"))
-        if "nodes" in fixtures:
+        if fixtures & FAULTS and not item.nodeid.startswith(grouping.FAULTS):
+            raise pytest.UsageError(
+                f"{item.nodeid} disturbs nodes or workers: its place is in one of {grouping.FAULTS}"
+            )
+        if "bare_cluster" in fixtures:
             places[item] = 0
         elif fixtures & FAULTS:
             places[item] = 1
@@ -89,6 +92,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=places.__getitem__)
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> grouping.GroupScheduling | None:
+    """How `make test` gives tests to processes."""
+    return grouping.GroupScheduling(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 def fixtures_of(item: pytest.Item) -> set[str]:
     """Names of the fixtures that a test uses, those of its fixtures included."""
     return set(getattr(item, "fixturenames", ()))
@@ -96,7 +105,7 @@ def fixtures_of(item: pytest.Item) -> set[str]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Sees to it that no test starts a Ray of its own without saying so, or finds the connection of another test."""
-    if "on_cluster" not in fixtures_of(item) and ray.is_initialized():
+    if not fixtures_of(item) & JOINED and ray.is_initialized():
         ray.shutdown()
     if item.get_closest_marker("cluster") is None:
         os.environ["RAY_ADDRESS"] = NO_CLUSTER
@@ -104,56 +113,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         os.environ.pop("RAY_ADDRESS", None)
 
 
-def free_port() -> int:
-    """A port below those that the system gives out by itself, to Ray's own servers among others."""
-    while True:
-        port = random.randrange(20000, 32000)
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
-                return port
-
-
 @pytest.fixture(scope="session")
-def dashboard_port() -> int:
-    return free_port()
-
-
-@pytest.fixture(scope="session")
-def cluster(dashboard_port: int) -> Iterator[Cluster]:
-    """Two nodes of one core each; the head also has a GPU that exists for Ray's books only.
-
-    In a folder of its own, because Ray sends a job to the cluster that was started last in its cluster's folder. Under
-    ``/tmp`` itself: the paths of Ray's sockets have little room.
-    """
-    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
-    head = {
-        "temp_dir": folder,
-        "num_cpus": 1,
-        "num_gpus": 1,
-        "object_store_memory": 1 << 30,
-        "include_dashboard": True,
-        "dashboard_host": "127.0.0.1",
-        "dashboard_port": dashboard_port,
-        "dashboard_agent_listen_port": free_port(),
-    }
-    started: Any = Cluster(initialize_head=True, head_node_args=head)
-    started.add_node(num_cpus=1, object_store_memory=1 << 30)
-    started.wait_for_nodes()
-    write_ray_address(started.gcs_address, folder)
-    yield started
-    ray.shutdown()
-    started.shutdown()
-    shutil.rmtree(folder, ignore_errors=True)
+def cluster() -> Iterator[Cluster]:
+    """Two nodes of one core each; the head also has a GPU that exists for Ray's books only."""
+    with two_nodes(num_gpus=1, include_dashboard=False) as started:
+        yield started
 
 
 @pytest.fixture
 def on_cluster(cluster: Cluster) -> Callable[..., Result]:
-    """Runs a command of ours against the cluster, in this process.
-
-    The process stays connected for as long as tests ask for it: Ray starts workers anew for everybody who joins.
-    """
-    if not ray.is_initialized():
-        ray.init(cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+    """Runs a command of ours against the cluster, in this process, which stays connected to it."""
+    join(cluster.address)
 
     def command(*arguments: object) -> Result:
         return in_process.command(*arguments, "--address", cluster.address)

@@ -8,7 +8,7 @@ import av
 import numpy as np
 import pytest
 import small
-from stage import ROWS, Stage
+from stage import ONE_WORKER, ROWS, Stage
 
 import jobs.run.decide
 from jobs.run.record import Attempt
@@ -19,7 +19,7 @@ NOWHERE = "127.0.0.1:1"
 
 
 def test_frames_damaged_between_runs(stage: Stage) -> None:
-    assert stage.render("--frames", ":40").code == 0
+    assert stage.render(*ONE_WORKER, "--frames", ":40").code == 0
     before = stage.done()
     content = bytearray(stage.frame(3).read_bytes())
     content[len(content) // 2] ^= 1
@@ -33,7 +33,7 @@ def test_frames_damaged_between_runs(stage: Stage) -> None:
     for part in ("frame 3: ", "has changed", "frame 17: ", "bytes instead of", "frame 31: ", "is missing", "extra: "):
         assert part in verified.output
     # A wider range goes on from what is intact, and takes the stranger's place.
-    result = stage.render()
+    result = stage.render(*ONE_WORKER)
     assert result.code == 0, result.output
     assert f"37 of {ROWS} done, rendering {ROWS - 37}" in result.output
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
@@ -41,7 +41,7 @@ def test_frames_damaged_between_runs(stage: Stage) -> None:
 
 
 def test_what_ends_before_it_renders_leaves_the_record(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert stage.render("--frames", ":4").code == 0
+    assert stage.render(*ONE_WORKER, "--frames", ":4").code == 0
     before = stage.record
 
     def interrupted(*_: object) -> None:
@@ -49,14 +49,14 @@ def test_what_ends_before_it_renders_leaves_the_record(stage: Stage, monkeypatch
 
     with monkeypatch.context() as now:
         now.setattr(jobs.run.decide, "plan_preparation", interrupted)
-        assert stage.render("--frames", ":8").code == 130
+        assert stage.render(*ONE_WORKER, "--frames", ":8").code == 130
     assert stage.record == before
-    assert stage.render("--frames", ":8").code == 0
+    assert stage.render(*ONE_WORKER, "--frames", ":8").code == 0
     stage.check_whole(range(8))
 
 
 def test_a_video_is_mended_from_its_segments(stage: Stage) -> None:
-    flags = ("--frames", ":60", "--format", "none", "--video")
+    flags = (*ONE_WORKER, "--frames", ":60", "--format", "none", "--video")
     assert stage.render(*flags).code == 0
     video = stage.run / "video.mp4"
     whole = pictures(video)
@@ -98,7 +98,7 @@ def pictures(video: Path) -> list[np.ndarray]:
 
 
 def test_other_pixels_are_refused_and_named(stage: Stage) -> None:
-    assert stage.render("--frames", ":8").code == 0
+    assert stage.render(*ONE_WORKER, "--frames", ":8").code == 0
     before = small.contents(stage.run)
     # Before anybody is asked: nothing answers there.
     result = stage.render("--frames", ":8", "--interpolation", "linear", "--loop", "wrap", at=NOWHERE)
@@ -106,13 +106,13 @@ def test_other_pixels_are_refused_and_named(stage: Stage) -> None:
     assert "error: --loop wrap, --interpolation linear: the run in" in result.output
     assert "was begun with --loop bounce, --interpolation cubic; " in result.output
     assert small.contents(stage.run) == before
-    assert stage.render("--frames", ":8", "--interpolation", "linear", "--restart").code == 0
+    assert stage.render(*ONE_WORKER, "--frames", ":8", "--interpolation", "linear", "--restart").code == 0
     assert small.contents(stage.run).keys() == before.keys()
     assert small.contents(stage.run) != before
 
 
 def test_verify_of_a_run_that_wrote_nothing(stage: Stage) -> None:
-    assert stage.render("--frames", ":5", "--no-composite").code == 0
+    assert stage.render(*ONE_WORKER, "--frames", ":5", "--no-composite").code == 0
     verified = small.command("verify", stage.run)
     assert verified.code == 0
     assert "nothing on disk to compare" in verified.output

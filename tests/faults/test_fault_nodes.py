@@ -266,5 +266,6 @@ def test_the_object_store_is_full(
     assert refused == ["OutOfDiskError"]
     done = stage.check_stopped(result, "Ray's object store is full, and it cannot move anything to disk")
     assert stage.record["blocks_lost"] == 0
-    # The other job has ended, the disk is mended.
+    # The other job has ended with its driver, the disk is mended.
+    ray.shutdown()
     stage.check_resumes(done)

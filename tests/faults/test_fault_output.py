@@ -13,7 +13,7 @@ import pytest
 import unprivileged
 from disturbance import Disturbance
 from small import Result
-from stage import Stage, wait_for
+from stage import ONE_WORKER, Stage, wait_for
 
 import jobs.planning.preparation
 import jobs.run.execute
@@ -26,7 +26,7 @@ UNPRIVILEGED = (sys.executable, unprivileged.__file__)
 
 def test_output_that_cannot_grow(stage: Stage) -> None:
     stage.order("limit-50")
-    done = stage.check_stopped(stage.render(), "File too large")
+    done = stage.check_stopped(stage.render(*ONE_WORKER), "File too large")
     assert stage.record["status"] == "stopped"
     assert not list((stage.run / "frames").glob("*frame_000050*"))
     stage.check_resumes(done)
@@ -45,7 +45,7 @@ def test_permission_is_lost(stage: Stage) -> None:
     if not is_refused(stage.folder / "probe"):
         pytest.skip("this user may write everywhere and cannot give that up")
     stage.order("wait-50")
-    driver = stage.start(before=UNPRIVILEGED)
+    driver = stage.start(*ONE_WORKER, before=UNPRIVILEGED)
     wait_for(stage.obeyed, driver)
     folders = [stage.run / "frames", stage.run / "timings", stage.run]
     modes = [folder.stat().st_mode for folder in folders]
@@ -81,6 +81,6 @@ def test_the_source_goes_away(instead: str | None, reason: str, stage: Stage, mo
 
     with monkeypatch.context() as removing:
         Removing().install(removing)
-        done = stage.check_stopped(stage.render(clip=copy), reason)
+        done = stage.check_stopped(stage.render(*ONE_WORKER, clip=copy), reason)
     away.replace(last)
     stage.check_resumes(done, clip=copy)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import ray
 from disturbance import Disturbance
-from stage import ROWS, Stage
+from stage import ONE_WORKER, ROWS, Stage
 
 from jobs.report.write import write_report
 from jobs.scheduling.pending_calls import PendingRender
@@ -38,7 +38,7 @@ def test_workers_that_exit_and_crash(stage: Stage) -> None:
 def test_a_poison_frame_is_isolated(stage: Stage) -> None:
     stage.order("poison-7")
     flags = ("--frames", ":24")
-    result = stage.render(*flags, "--video", "--workers", 1)
+    result = stage.render(*flags, "--video", *ONE_WORKER)
     assert result.code == 1, result.output
     assert "frame 7 failed: its worker died 3 times" in result.output
     assert "no video" in result.output
@@ -47,7 +47,7 @@ def test_a_poison_frame_is_isolated(stage: Stage) -> None:
     stage.check_frames([i for i in range(24) if i != 7])
     # Once the cause is gone, the same command renders exactly that frame.
     stage.withdraw("poison-7")
-    result = stage.render(*flags)
+    result = stage.render(*flags, *ONE_WORKER)
     assert result.code == 0, result.output
     assert "23 of 24 done, rendering 1" in result.output
     stage.check_whole(range(24))

@@ -21,6 +21,7 @@ import psutil
 import pytest
 import reference
 import small
+from clusters import CONFIG, join, start_head
 from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
@@ -28,6 +29,9 @@ import jobs.run.execute
 from jobs.run.verification import verify_run
 
 ROWS = 120
+
+# For runs in which nobody dies: starting another worker takes longer than what it would render.
+ONE_WORKER = ("--workers", 1)
 
 # Ends a wait for something that must come: far above what it takes, below the suite's own limit for a test.
 SECONDS = 120.0
@@ -78,6 +82,8 @@ class Stage:
 
     def render(self, *flags: object, clip: Path | None = None, at: str | None = None) -> Result:
         """Runs ``composite`` in this process, with workers that obey; ``at`` another cluster's address."""
+        if at is None:
+            join(self.address)
         address = ("--address", at or self.address)
         return in_process.command("composite", clip or self.clip.folder, *self._base, *flags, *address)
 
@@ -193,7 +199,7 @@ class Stage:
 
     def check_resumes(self, done: dict[Path, int], *flags: object, clip: Path | None = None) -> None:
         """The same command, with other flags where they may differ, renders what is not done, and only that."""
-        result = self.render(*flags, clip=clip)
+        result = self.render(*ONE_WORKER, *flags, clip=clip)
         assert result.code == 0, result.output
         assert f"{len(done)} of {ROWS} done, rendering {ROWS - len(done)}" in result.output
         assert {path: path.stat().st_mtime_ns for path in done} == done
@@ -250,14 +256,9 @@ def stage(
 @pytest.fixture(scope="session")
 def bare_cluster() -> Iterator[Cluster]:
     """A head that does not render; each test adds the nodes it needs."""
-    head = {
-        "num_cpus": 0,
-        "object_store_memory": 100 << 20,
-        "include_dashboard": False,
-        # A node that is killed is missed within seconds instead of a quarter of a minute.
-        "_system_config": {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500},
-    }
-    started: Any = Cluster(initialize_head=True, head_node_args=head)
+    # A node that is killed is missed within seconds instead of a quarter of a minute.
+    missing = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500}
+    started = start_head(num_cpus=0, object_store_memory=100 << 20, _system_config={**CONFIG, **missing})
     yield started
     started.shutdown()
 
