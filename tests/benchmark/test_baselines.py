@@ -136,18 +136,18 @@ def test_all_programs_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
         # Two pieces of 22 and 23 frames.
         ("workers_static", 12),
         ("plain_loop", 12),
-        # What it does while its pipeline fills is not counted, here the half of it.
+        # What it does while its pipeline fills is not counted, at most the half of it.
         pytest.param("ray_data", 6, marks=pytest.mark.cluster),
     ],
 )
 def test_every_pixel_is_right(program: str, runs: int, footage: Clip, tmp_path: Path) -> None:
     found = answer(program, footage.spec, tmp_path)
     if program == "ray_data":
+        assert runs <= found["runs"] <= 12
         # The last batch has a single frame, and may be among those that are not counted.
-        assert found["frames"] in {BATCH * runs - 3, BATCH * runs}
+        assert found["frames"] in {BATCH * found["runs"] - 3, BATCH * found["runs"]}
     else:
-        assert found["frames"] == FRAMES
-    assert found["runs"] == runs
+        assert (found["frames"], found["runs"]) == (FRAMES, runs)
     assert_equal(written(tmp_path, "png"), footage.expected)
 
 

@@ -88,7 +88,7 @@ def test_workers_batch_and_ranges_do_not_change_a_byte(
 def test_loops(loop: str, clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command) -> None:
     run = tmp_path / "run"
     base = ["composite", clip.folder, "--model", model, "--out", run, "--device", "cpu", "--frames", "15:45"]
-    assert on_cluster(*base, "--loop", loop).code == 0
+    assert on_cluster(*base, "--loop", loop, "--workers", 1).code == 0
     assert same(small.read_frames(run), expected(clip, model, loop=loop, start=15))
 
 
@@ -128,14 +128,14 @@ def test_jpg_with_video_and_sound(clip: SmallClip, model: Path, tmp_path: Path, 
 def test_webp_is_lossless(clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command) -> None:
     run = tmp_path / "run"
     base = ["composite", clip.folder, "--model", model, "--out", run, "--device", "cpu"]
-    assert on_cluster(*base, "--frames", ":4", "--format", "webp").code == 0
+    assert on_cluster(*base, "--frames", ":4", "--format", "webp", "--workers", 1).code == 0
     assert same(small.read_frames(run, "webp"), expected(clip, model, stop=4))
 
 
 def test_inference_only(clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command) -> None:
     run = tmp_path / "run"
     base = ["composite", clip.folder, "--model", model, "--out", run, "--device", "cpu"]
-    assert on_cluster(*base, "--no-composite").code == 0
+    assert on_cluster(*base, "--no-composite", "--workers", 1).code == 0
     table = pd.read_parquet(run / "timings")
     assert sorted(table["frame"]) == list(range(small.ROWS))
     assert (table["bytes"] == 0).all()
@@ -169,7 +169,7 @@ def test_a_network_whose_answers_cannot_be_shown_is_told_at_once(
     np.save(tmp_path / "features.npy", np.zeros_like(clip.features))
     run = tmp_path / "run"
     base = ["composite", clip.folder, "--model", tmp_path / "tanh.onnx", "--out", run, "--device", "cpu"]
-    result = on_cluster(*base, "--features", tmp_path / "features.npy")
+    result = on_cluster(*base, "--features", tmp_path / "features.npy", "--workers", 1)
     assert result.code == 3, result.output
     assert re.search(r"stopped: none of \d+ frames that were tried can be shown: .*outside of \[0, 1\]", result.output)
     assert "answers lie in [-1, 1], as after tanh" in result.output
@@ -184,7 +184,7 @@ def test_a_fixed_batch_is_rewritten_and_says_so(clip: SmallClip, tmp_path: Path,
     fixed = small.write_model(tmp_path / "fixed.onnx", batch=1)
     run = tmp_path / "run"
     base = ["composite", clip.folder, "--model", fixed, "--out", run, "--device", "cpu", "--frames", ":6"]
-    result = on_cluster(*base, "--batch", 4)
+    result = on_cluster(*base, "--batch", 4, "--workers", 1)
     assert result.code == 0, result.output
     assert "fixed to batch 1: it is rewritten for 4" in result.output
     assert set(pd.read_parquet(run / "timings")["batch_size"]) == {2, 4}

@@ -132,7 +132,8 @@ def test_every_form_gives_the_reference_frames(
     # The binary export brings its own windows and pairs by index; the others are told to.
     flags += [] if form is binary else ["--features", str(features), "--loop", "wrap"]
     run = tmp_path / "run"
-    result = on_cluster("composite", tmp_path / "clip", "--model", model, "--out", run, "--device", "cpu", *flags)
+    base = ["composite", tmp_path / "clip", "--model", model, "--out", run, "--device", "cpu", "--workers", 1]
+    result = on_cluster(*base, *flags)
     assert result.code == 0, result.output
     got = small.read_frames(run)
     assert [index for index, frame in got.items() if np.array_equal(frame, wanted[index])] == list(range(COUNT))
@@ -157,7 +158,7 @@ def test_binary_without_frames_runs_the_network_only(
     smooth = in_process.command(*base, "--no-composite", "--smooth-crops")
     assert smooth.code == 2
     assert "--smooth-crops: the export's network input is ready-made" in smooth.output
-    result = on_cluster(*base, "--no-composite")
+    result = on_cluster(*base, "--no-composite", "--workers", 1)
     assert result.code == 0, result.output
     record = json.loads((run / "run.json").read_text())
     assert record["totals"]["rendered"] == COUNT

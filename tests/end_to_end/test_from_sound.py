@@ -26,7 +26,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def command(tmp_path: Path, clip: SmallClip, model: Path, recording: Path, encoder: Path) -> tuple[object, ...]:
-    flags = ("--format", "jpg", "--audio", recording, "--encoder", encoder)
+    flags = ("--workers", 1, "--format", "jpg", "--audio", recording, "--encoder", encoder)
     return ("composite", clip.folder, "--model", model, "--out", tmp_path / "run", *flags)
 
 
@@ -48,7 +48,7 @@ def test_a_recording_renders_what_its_features_render(
     assert made.code == 0, made.output
     assert np.array_equal(np.load(kept), np.load(file))
     given = ("composite", clip.folder, "--model", model, "--out", tmp_path / "given", "--format", "jpg")
-    assert on_cluster(*given, "--features", file).code == 0
+    assert on_cluster(*given, "--workers", 1, "--features", file).code == 0
     frames = small.contents(tmp_path / "run")
     assert len(frames) == 12
     assert frames == small.contents(tmp_path / "given")
@@ -94,7 +94,7 @@ def test_an_encoder_hears_the_clips_own_recording_and_the_video_has_its_sound(
 ) -> None:
     run = tmp_path / "run"
     arguments = ("composite", clip.folder, "--model", model, "--out", run, "--encoder", encoder, "--video")
-    result = on_cluster(*arguments, "--format", "none")
+    result = on_cluster(*arguments, "--format", "none", "--workers", 1)
     assert result.code == 0, result.output
     # The clip's recording lasts 1.84 s, its own features are 45 rows.
     assert json.loads((run / "run.json").read_text())["frames"] == [0, 46]

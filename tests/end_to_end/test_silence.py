@@ -113,7 +113,7 @@ def test_a_recording_of_nothing_runs_no_network(
     # For any of these rows the network would give no picture.
     np.save(rows, np.full((30, 512), small.POISON, np.float32))
     base = ("composite", clip.folder, "--model", model, "--out", run, "--features", rows, "--silence", "passthrough")
-    result = on_cluster(*base, "--audio", write_silence(tmp_path / "silence.wav", 1.2))
+    result = on_cluster(*base, "--audio", write_silence(tmp_path / "silence.wav", 1.2), "--workers", 1)
     assert result.code == 0, result.output
     for t, frame in small.read_frames(run).items():
         assert np.array_equal(frame, clip.frames[reference.bounce(t, small.BACKGROUNDS)])
@@ -138,7 +138,7 @@ def test_a_blend_and_matched_colours_are_faded_like_any_face(talk: Talk, tmp_pat
 
 def test_spliced_files_and_the_video_show_the_mixture_too(talk: Talk, tmp_path: Path, on_cluster: Command) -> None:
     run = tmp_path / "run"
-    result = on_cluster(*talk.base, "--out", run, "--format", "jpg", "--video", "--batch", 3)
+    result = on_cluster(*talk.base, "--out", run, "--format", "jpg", "--video", "--batch", 3, "--workers", 1)
     assert result.code == 0, result.output
     settings = [cv2.IMWRITE_JPEG_QUALITY, 95, cv2.IMWRITE_JPEG_RST_INTERVAL, small.WIDTH // 16]
     wanted = [cv2.imencode(".jpg", frame, settings)[1].tobytes() for frame in talk.frames]

@@ -56,7 +56,7 @@ def test_a_run_of_a_video_alone(
     tmp_path: Path, clip: SmallClip, model: Path, on_cluster: Callable[..., Result]
 ) -> None:
     run = tmp_path / "run"
-    given = ("--out", run, "--format", "none", "--video", "--frames", "20:45", "--device", "cpu")
+    given = ("--out", run, "--format", "none", "--video", "--frames", "20:45", "--device", "cpu", "--workers", 1)
     assert on_cluster("composite", clip.folder, "--model", model, *given).code == 0
     text = text_of(run)
     assert "25 of 25" in text
