@@ -35,14 +35,11 @@ def find_cuts(thumbnails: NDArray[np.uint8]) -> tuple[int, ...]:
     Returns:
         Places in ``thumbnails``, ascending, none of them 0.
     """
-    count, rows, columns = thumbnails.shape
-    pictures = thumbnails.reshape(count, rows * columns).astype(np.float32)
-    pictures -= pictures.mean(axis=1, keepdims=True)
-    spread = pictures.std(axis=1)
-    told = np.flatnonzero(spread >= FLAT)
+    pictures = _normalised(thumbnails)
+    told = np.flatnonzero(pictures.any(axis=1))
     if len(told) < 2:
         return ()
-    pictures = pictures[told] / (spread[told, None] * np.float32(np.sqrt(rows * columns)))
+    pictures = pictures[told]
     # Of frames i and i + lag; beyond the ends there is nothing to be like.
     apart = [
         np.append(1 - np.einsum("ij,ij->i", pictures[:-lag], pictures[lag:]), np.full(lag, np.inf, np.float32))
@@ -54,6 +51,26 @@ def find_cuts(thumbnails: NDArray[np.uint8]) -> tuple[int, ...]:
         if 0 < place < len(told) and _is_cut(apart, int(place), len(told))
     ]
     return tuple(int(told[place]) for place in found)
+
+
+def unlike(thumbnails: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which of the thumbnails ``(n, rows, columns)`` show another picture than ``other`` does ``(rows, columns)``.
+
+    A flat one is like a flat one alone.
+    """
+    pictures, (against,) = _normalised(thumbnails), _normalised(other[None])
+    told, both = pictures.any(axis=1), bool(against.any())
+    return np.asarray((told != both) | (told & (1 - pictures @ against > UNLIKE)), np.bool_)
+
+
+def _normalised(thumbnails: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """One row each of mean 0 and length 1, whose products are correlations; of flat ones all 0."""
+    count, rows, columns = thumbnails.shape
+    pictures = thumbnails.reshape(count, rows * columns).astype(np.float32)
+    pictures -= pictures.mean(axis=1, keepdims=True)
+    spread = pictures.std(axis=1, keepdims=True)
+    length = spread * np.float32(np.sqrt(rows * columns))
+    return np.asarray(np.where(spread >= FLAT, pictures / np.maximum(length, 1), 0), np.float32)
 
 
 def _is_cut(apart: list[NDArray[np.float32]], place: int, count: int) -> bool:

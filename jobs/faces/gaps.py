@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.faces import KEY_POINTS, MESH_POINTS, FaceOrigin, FoundFaces
+from jobs.faces.cuts import unlike
 
 # Seconds without the face that are interpolated where the user says nothing.
 SHORT_GAP = 0.2
@@ -72,7 +73,8 @@ def face_path(
 
     Where a face is missing for at most ``gap`` seconds, from the first frame without it to the one that it is back on,
     and is of the same track before and after, every value is interpolated linearly in time. A track ends with its shot,
-    so nothing is interpolated over a cut.
+    so nothing is interpolated over a cut. A frame of the gap that shows another picture than both its ends, as a black
+    frame does, has no face.
 
     Args:
         found: what was found on the whole footage, from frame 0.
@@ -94,14 +96,15 @@ def face_path(
     late = early.copy()
     share = np.zeros(frames, np.float64)
     for start, stop in pairwise(there.tolist()):
-        within = slice(start + 1, stop)
-        short = times[stop] - times[start + 1] <= gap + TIME_TOLERANCE
-        if stop - start > 1 and tracks[start] == tracks[stop] and short:
-            origins[within] = [FaceOrigin.INTERPOLATED] * (stop - start - 1)
-            numbers[within] = tracks[start]
-            early[within], late[within] = rows[start], rows[stop]
-            span = times[stop] - times[start]
-            share[within] = (times[within] - times[start]) / span if span > 0 else 0.5
+        if stop - start == 1 or tracks[start] != tracks[stop] or times[stop] - times[start + 1] > gap + TIME_TOLERANCE:
+            continue
+        span = times[stop] - times[start]
+        strange = [unlike(found.thumbnails[start + 1 : stop], found.thumbnails[end]) for end in (start, stop)]
+        for frame in (start + 1 + np.flatnonzero(~(strange[0] & strange[1]))).tolist():
+            origins[frame] = FaceOrigin.INTERPOLATED
+            numbers[frame] = tracks[start]
+            early[frame], late[frame] = rows[start], rows[stop]
+            share[frame] = (times[frame] - times[start]) / span if span > 0 else 0.5
     known = numbers > 0
 
     def values(column: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:

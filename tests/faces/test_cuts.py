@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from actors.core.faces import THUMBNAIL
-from jobs.faces.cuts import SHORTEST_SHOT, find_cuts
+from jobs.faces.cuts import SHORTEST_SHOT, find_cuts, unlike
 
 Thumbnails = NDArray[np.uint8]
 
@@ -87,3 +87,11 @@ def test_a_change_of_exposure_is_no_cut() -> None:
 def test_footage_of_hardly_any_frames_has_no_cut(frames: int) -> None:
     assert find_cuts(shot(9, 2)[:frames]) == ()
     assert find_cuts(np.zeros((frames, *THUMBNAIL), np.uint8)) == ()
+
+
+def test_pictures_are_unlike_by_what_they_show_and_not_by_brightness() -> None:
+    scene, other = shot(10, 1), shot(11, 1)
+    black, white = np.zeros_like(scene), np.full_like(scene, 255)
+    pictures = joined(scene, scene // 2 + 20, other, black, white)
+    assert unlike(pictures, scene[0]).tolist() == [False, False, True, True, True]
+    assert unlike(pictures, black[0]).tolist() == [True, True, True, False, False]

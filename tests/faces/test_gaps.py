@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from actors.core.faces import FaceOrigin, FoundFaces
+from actors.core.faces import THUMBNAIL, FaceOrigin, FoundFaces
 from jobs.faces.gaps import FacePath, face_path
 
 NONE, DETECTED, INTERPOLATED = FaceOrigin.NONE, FaceOrigin.DETECTED, FaceOrigin.INTERPOLATED
@@ -108,3 +108,11 @@ def test_footage_without_a_face() -> None:
     assert path.origins == (NONE,) * 3
     assert path.stretches == ()
     assert path.mesh.shape == (3, 66, 2)
+
+
+def test_frames_of_a_gap_that_show_another_picture_have_no_face() -> None:
+    found = found_faces(steady([0, 5], 0), 6)
+    scene, foreign = np.random.default_rng(6).integers(0, 255, (2, *THUMBNAIL), dtype=np.uint8)
+    found.thumbnails[:] = [scene, scene, np.zeros_like(scene), foreign, scene // 2, scene]
+    path = path_of(found, [1] * 6, 0.4, [f / 10 for f in range(6)])
+    assert path.origins == (DETECTED, INTERPOLATED, NONE, NONE, INTERPOLATED, DETECTED)
