@@ -18,7 +18,7 @@ RIDGES = tuple(10.0**-power for power in range(7))
 
 # A larger penalty is taken where its error is above the least by this factor at the most: the simpler map holds better
 # on new footage.
-SIMPLER = 1.1
+SIMPLER = 1.2
 
 # Parts of the avatar's footage, each judged by the fit on the others. Frames beside each other are nearly the same, so
 # what is judged must lie apart in time, or the fit that learns frames by heart wins.

@@ -77,7 +77,7 @@ def test_new_footage_gets_the_squares_wherever_and_however_large_the_face_is(
 ) -> None:
     meshes, squares = meshes_and_squares(30, seed, (x, y), scale)
     made = squares_like(path_of(meshes), SIZE, LIKENESS)
-    assert rms(made, squares) < 1 + 0.012 * scale
+    assert rms(made, squares) < 1 + 0.02 * scale
     assert all(box and box.inside(*SIZE) and box.width == box.height for box in made)
 
 
