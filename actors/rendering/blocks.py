@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
@@ -16,22 +15,17 @@ from actors.core.clip import FaceBox, ImageFrames, PlaneFile, VideoFrames
 from actors.core.compositing import BlendTarget, blend_target
 from actors.core.errors import InputError
 from actors.core.face_box import SubpixelBox
-from actors.core.fingerprints import changed, image_digest
+from actors.core.fingerprints import changed
 from actors.core.pixels import Image, Planes, crop_face, to_planes
 from actors.core.warp import warp_crop
 from actors.core.yuv import to_yuv420
 from actors.files import storage
 from actors.files.node_check import ModelCheck, check_code, check_model
 from actors.rendering.image_files import Prepared, prepare_background
-from actors.rendering.video_frames import decode_video
+from actors.rendering.source_frames import frames_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from actors.core.kind import ModelKind, ModelTensors
-
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,8 +271,8 @@ def _read_pictures(
     frames = np.empty((len(source) if composited else 0, *size), np.uint8)
     crops = np.empty((len(source), kind.crop, kind.crop, 3), np.uint8)
     targets: list[BlendTarget] = []
-    masks = _sized(_decode_images(request.parsing), size) if request.parsing and composited else None
-    for i, frame in enumerate(_sized(_decoded(source, request.first), size)):
+    masks = frames_of(request.parsing) if request.parsing and composited else None
+    for i, frame in enumerate(frames_of(source, request.first)):
         box, exact = request.boxes[i], request.exact_boxes[i] if request.exact_boxes else None
         if exact is None:
             crops[i] = crop_face(frame, box, kind, request.interpolation)
@@ -289,59 +283,6 @@ def _read_pictures(
             parsing, keep = next(masks) if masks else None, request.keep_originals
             targets.append(blend_target(frame, box, exact, kind, request.blend, parsing, keep_original=keep))
     return crops, frames, tuple(targets)
-
-
-def _decoded(source: ImageFrames | VideoFrames, first: int) -> Iterator[tuple[str, str, Image]]:
-    """The pictures, each with the file it comes from and, of a video, which frame it is."""
-    if isinstance(source, ImageFrames):
-        yield from _decode_images(source)
-        return
-    for number, frame in enumerate(decode_video(source), first):
-        yield source.path, f"frame {number} ", frame
-
-
-def _sized(decoded: Iterator[tuple[str, str, Image]], size: tuple[int, ...]) -> Iterator[Image]:
-    """The images, each checked to have the clip's size."""
-    for name, which, image in decoded:
-        if image.shape != size:
-            raise InputError(
-                name,
-                f"{which}decodes to {image.shape[1]}x{image.shape[0]}, the clip is {size[1]}x{size[0]}",
-                "write every frame in one size",
-            )
-        yield image
-
-
-def _decode_images(source: ImageFrames) -> Iterator[tuple[str, str, Image]]:
-    """The images, of files that are what the driver saw where it has looked."""
-    for path, digest in zip_longest(source.paths, source.digests):
-        try:
-            content = storage.read_bytes(path)
-        except OSError as error:
-            raise InputError(path, f"cannot be read ({error})", "put it back, or mend its permissions") from error
-        if digest is not None and image_digest(content) != digest:
-            raise changed(path)
-        whole = bool(content) and png_is_whole(content)
-        frame = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR) if whole else None
-        if frame is None:
-            raise InputError(path, "is not a whole image", "write it again")
-        yield path, "", np.asarray(frame, np.uint8)
-
-
-def png_is_whole(content: bytes) -> bool:
-    """Whether a PNG's chunks lie within the file; true for other formats.
-
-    OpenCV allocates what a chunk claims to hold before it looks for it.
-    """
-    if not content.startswith(PNG_SIGNATURE):
-        return True
-    place = len(PNG_SIGNATURE)
-    while place + 12 <= len(content):
-        length = int.from_bytes(content[place : place + 4], "big")
-        if content[place + 4 : place + 8] == b"IEND":
-            return True
-        place += 12 + length
-    return False
 
 
 def _read_planes(source: PlaneFile, kind: ModelKind) -> NDArray[np.float32]:

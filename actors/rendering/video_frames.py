@@ -30,9 +30,13 @@ if TYPE_CHECKING:
 # open other files and addresses.
 CONTAINERS = {"format_whitelist": "mov,mp4,matroska,webm,avi"}
 
+# Decoders give pictures in the order in which they are shown, and hold back so many at the most to do so (H.264, HEVC).
+# Where more wait for one before them, that one is missing, or timestamps are wild.
+REORDERED = 16
+
 
 def decode_video(source: VideoFrames) -> Iterator[Image]:
-    """The wanted frames in order, ``(H, W, 3)`` uint8 BGR each.
+    """The wanted frames in order, ``(H, W, 3)`` uint8 BGR each, as soon as they are decoded.
 
     A frame is told by the place of its packet in the order of decoding: timestamps may be missing, guessed or double,
     and seeking lands on a keyframe, never on a frame number.
@@ -42,20 +46,24 @@ def decode_video(source: VideoFrames) -> Iterator[Image]:
         StoppedError: the file is not the one that the driver saw.
     """
     starts = source.packets.starts(min(source.places))
+    done = 0
     try:
         with storage.open_input(source.path) as file:
             for start in starts:
-                found = _decode_from(file, start, source, last=start == starts[-1])
-                if found is not None:
-                    yield from found
+                for frame in _decode_from(file, start, source, source.places[done:], last=start == starts[-1]):
+                    done += 1
+                    yield frame
+                if done == len(source):
                     return
     except OSError as error:
         raise InputError(source.path, f"cannot be read ({error})", "put it back, or mend its permissions") from error
     raise InputError(source.path, "some of its frames do not decode", "encode it again; it may be damaged")
 
 
-def _decode_from(file: IO[bytes], start: KeyPacket, source: VideoFrames, *, last: bool) -> list[Image] | None:
-    """All wanted frames, decoding from a keyframe on; ``None`` if any is missing.
+def _decode_from(
+    file: IO[bytes], start: KeyPacket, source: VideoFrames, places: tuple[int, ...], *, last: bool
+) -> Iterator[Image]:
+    """The frames at ``places`` in order, decoding from a keyframe on; up to the first that is missing.
 
     Raises:
         InputError: a packet does not decode.
@@ -73,14 +81,15 @@ def _decode_from(file: IO[bytes], start: KeyPacket, source: VideoFrames, *, last
         ):
             packets = _packets(container, start, source, seek=seek)
             if packets is not None:
-                return _decode(default_track(container.streams.video), packets, source, last=last)
+                yield from _decode(default_track(container.streams.video), packets, source.path, places, last=last)
+                return
     raise changed(source.path)
 
 
 def _decode(
-    stream: VideoStream, packets: list[Packet[VideoStream]], source: VideoFrames, *, last: bool
-) -> list[Image] | None:
-    """The wanted frames in order.
+    stream: VideoStream, packets: list[Packet[VideoStream]], path: str, places: tuple[int, ...], *, last: bool
+) -> Iterator[Image]:
+    """The frames at ``places`` in order, up to the first that is missing.
 
     Frames before a keyframe in presentation order may need the one before it, and decoders leave out or mark what they
     cannot know. From the ``last`` start whatever they make of the packets is what it is.
@@ -88,23 +97,27 @@ def _decode(
     import av.error  # noqa: PLC0415
 
     stream.thread_type = "NONE"
-    wanted = set(source.places)
-    frames: dict[int, Image] = {}
+    wanted = set(places)
+    waiting: dict[int, Image] = {}
+    done = 0
     try:
         for packet in (*packets, None):
             for frame in stream.codec_context.decode(packet):
-                if frame.pts in wanted and (last or not frame.is_corrupt):
-                    # What the beginning says is looked at before a run; joined files may go on otherwise.
-                    if hdr := HDR_NUMBERS.get(int(frame.color_trc)):
-                        fix = "mouthpiece inspect names the first such frame: tone-map or cut off that part"
-                        raise InputError(source.path, f"goes on as {hdr}, which is not rendered", fix)
-                    frames[frame.pts] = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-            if len(frames) == len(wanted):
-                return [frames[place] for place in source.places]
+                if frame.pts not in wanted or (frame.is_corrupt and not last):
+                    continue
+                # What the beginning says is looked at before a run; joined files may go on otherwise.
+                if hdr := HDR_NUMBERS.get(int(frame.color_trc)):
+                    fix = "mouthpiece inspect names the first such frame: tone-map or cut off that part"
+                    raise InputError(path, f"goes on as {hdr}, which is not rendered", fix)
+                waiting[frame.pts] = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+                while done < len(places) and places[done] in waiting:
+                    yield waiting.pop(places[done])
+                    done += 1
+            if done == len(places) or (len(waiting) > REORDERED and not last):
+                return
     except av.error.FFmpegError as error:
         if last:
-            raise InputError(source.path, f"cannot be decoded ({error})", "encode it again") from error
-    return None
+            raise InputError(path, f"cannot be decoded ({error})", "encode it again") from error
 
 
 def _packets(
