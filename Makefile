@@ -11,9 +11,11 @@ demo: .venv/installed
 
 install: .venv/installed
 
-# Everything that starts no Ray.
+# Everything that starts no Ray. Compiled modules are kept, whatever the shell says: without them every process that a
+# test starts compiles the repository, and pytest all tests.
+check: export PYTHONDONTWRITEBYTECODE =
 check: .venv/installed-dev lint
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not cluster and not slow" --durations 10
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not cluster and not slow" --durations 10
 
 # In two processes, each with a cluster of its own. Where nodes are killed, Ray takes a slow one for a dead one: these run
 # in one process, beside the tests that start no Ray (tests/support/grouping.py).
