@@ -1,6 +1,6 @@
 """The process in which one reader is fed mutated inputs, under limits: whatever breaks it breaks this process alone.
 
-Run as ``python fuzz_worker.py READER FIRST STOP FOLDER``; prints a report as one line of JSON.
+`main` is called in a process of its own; it prints a report as one line of JSON.
 """
 
 from __future__ import annotations
@@ -101,7 +101,3 @@ def _peak(name: str) -> int:
     """A peak of this process's memory in bytes; ``ru_maxrss`` would include the parent's before ``exec``."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:"))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

@@ -1,8 +1,8 @@
 """The process in which inputs are read under guard.
 
-Run as ``python guard.py OUTSIDE JOBS`` with jobs ``[[scenario, input, working directory], ...]``; prints a line of JSON
-for each: what came of it, which files below ``OUTSIDE`` anyone opened, which files Python opened anywhere, what else
-Python did that readers must not, and by how many bytes the peak of resident memory grew.
+`main` is called there with jobs ``(scenario, input, working directory)``. It prints a line of JSON for each: what came
+of it, which files below ``outside`` anyone opened, which files Python opened anywhere, what else Python did that
+readers must not, and by how many bytes the peak of resident memory grew.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Hook:
             self.done.add(event)
 
 
-def main(outside: Path, jobs: list[list[str]]) -> None:
+def main(outside: Path, *jobs: tuple[str, str, str]) -> None:
     hook = Hook()
     sys.addaudithook(hook)
     for scenario, path, folder in jobs:
@@ -133,7 +133,3 @@ def main(outside: Path, jobs: list[list[str]]) -> None:
 def _peak() -> int:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM:"))
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]), json.loads(sys.argv[2]))

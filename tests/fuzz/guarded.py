@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import small
-
-GUARD = Path(__file__).with_name("guard.py")
+from forked import run_forked
+from guard import main
 
 
 @dataclass(frozen=True)
@@ -35,13 +32,8 @@ class Report:
 
 def run_guarded(outside: Path, *jobs: tuple[str, Path, Path]) -> list[Report]:
     """Does the jobs, each a scenario, its input and its working directory; files below ``outside`` are watched."""
-    done = subprocess.run(
-        [sys.executable, GUARD, outside, json.dumps([[str(part) for part in job] for job in jobs])],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": str(small.ROOT)},
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    return [Report(**json.loads(line)) for line in done.stdout.splitlines()]
+    with tempfile.TemporaryDirectory() as folder:
+        words = [tuple(map(str, job)) for job in jobs]
+        code, said, errors = run_forked(main, outside, *words, folder=Path(folder), seconds=120)
+    assert code == 0, errors[-3000:]
+    return [Report(**json.loads(line)) for line in said.splitlines()]
