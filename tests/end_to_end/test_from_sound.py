@@ -156,9 +156,10 @@ def test_a_clip_without_features_or_encoder_says_what_is_missing(
 def test_inspect_checks_what_a_render_would_hear(tmp_path: Path, model: Path, recording: Path, encoder: Path) -> None:
     bare = small.write_dataset(tmp_path / "bare").folder
     (bare / "aud_ave.npy").unlink()
-    base = ("inspect", bare, "--model", model)
+    # Without the model where it says nothing: a process tries it each time.
+    base = ("inspect", bare)
     assert "give --features, or --audio with --encoder" in in_process.command(*base).output
-    result = in_process.command(*base, "--audio", recording, "--encoder", encoder)
+    result = in_process.command(*base, "--model", model, "--audio", recording, "--encoder", encoder)
     assert result.code == 0, result.output
     assert f"recording: {recording}, 0.50 s, 12 frames at 25 fps" in result.output
     assert f"encoder: {encoder}, batch any" in result.output

@@ -13,10 +13,12 @@ import onnxruntime as ort
 import pytest
 from stand_ins import stand_in
 
+pytestmark = pytest.mark.xdist_group("stand-ins")
+
 
 @pytest.fixture(scope="module")
 def unet() -> onnx.ModelProto:
-    return stand_in("unet-160-ave")
+    return exports.slimmed(stand_in("unet-160-ave"))
 
 
 @pytest.fixture(scope="module")

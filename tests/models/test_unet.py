@@ -34,6 +34,8 @@ STAGES = {
 }
 
 
+pytestmark = pytest.mark.xdist_group("stand-ins")
+
 NAMES = {(kind.inner, kind.audio): kind.name for kind in all_kinds()}
 
 

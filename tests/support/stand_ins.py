@@ -1,4 +1,7 @@
-"""Full networks of random weights: building one takes a second, so each is built once."""
+"""Full networks of random weights: building one takes a second, so each is built once.
+
+Tests that ask for one are of the xdist group ``stand-ins``, that is in one process.
+"""
 
 from __future__ import annotations
 
