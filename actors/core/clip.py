@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TypeAlias
 
+from actors.core.faces import FaceOrigin
 from actors.core.picture_metadata import NOTHING_SAID, Picture
 from actors.core.video_packets import Packets
 
@@ -136,13 +138,16 @@ class Clip:
         form: ``package``, ``dataset``, ``binary`` or ``frames``.
         frames: full background frames, or ``None`` for a binary export without them.
         planes: ready-made network input, used only where there are no full frames.
-        boxes: one face box per background frame; ``None`` exactly where ``frames`` is.
+        boxes: one face box per background frame, ``None`` for a frame without a face; all of it ``None`` exactly where
+            ``frames`` is.
         features: path of the clip's own audio features ``(T, *kind.feature)``, if it has them.
         windows: path of the clip's own audio windows (binary export), if it has them.
         window_count: how many windows that file holds (0 without one).
         sound: path of the clip's own recording, if it has one.
         found: what was recognised, one line each, for ``inspect``.
         warnings: what the user should know before trusting the result, one line each.
+        origins: how the face box of each background frame came about, ``FaceOrigin.NONE`` exactly where there is none;
+            ``None`` where all of them are given.
     """
 
     id: str
@@ -150,16 +155,24 @@ class Clip:
     form: str
     frames: FrameSource | None
     planes: PlaneFile | None
-    boxes: tuple[FaceBox, ...] | None
+    boxes: tuple[FaceBox | None, ...] | None
     features: str | None
     windows: str | None
     window_count: int
     sound: str | None
     found: tuple[str, ...]
     warnings: tuple[str, ...]
+    origins: tuple[FaceOrigin, ...] | None = None
 
     @property
     def backgrounds(self) -> int:
         """How many backgrounds there are to pair output frames with."""
         source = self.frames if self.frames is not None else self.planes
         return 0 if source is None else len(source)
+
+    @property
+    def faces(self) -> Sequence[int]:
+        """The backgrounds that show a face, ascending; all of them where there are only planes."""
+        if self.boxes is None:
+            return range(self.backgrounds)
+        return [background for background, box in enumerate(self.boxes) if box is not None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,29 +57,38 @@ class SubpixelBox:
         return FaceBox(*(math.ceil(edge - 0.5) for edge in (self.x0, self.y0, self.x1, self.y1)))
 
 
-def smooth_boxes(boxes: Sequence[FaceBox], width: int, height: int) -> tuple[SubpixelBox, ...]:
+def smooth_boxes(boxes: Sequence[FaceBox | None], width: int, height: int) -> tuple[SubpixelBox | None, ...]:
     """Filters the jitter of boxes over the backgrounds they belong to.
 
     Centre column, top row, width and height are each replaced by the value of the parabola that fits them best over
     `TAPS` backgrounds (Savitzky and Golay, 1964): the middle one of the window, and towards the ends of the clip that
     of the last whole window. Steady movement stays as it is, and so do boxes that follow a parabola. Where the face
-    jumps, by more than `CUT` of the box's side, both parts are filtered by themselves. The result is moved into the
-    frame where it would reach outside.
+    jumps, by more than `CUT` of the box's side, or is not there for a while, both parts are filtered by themselves. The
+    result is moved into the frame where it would reach outside.
 
     Args:
-        boxes: one for each background, in order; inside of the frame.
+        boxes: one for each background, in order; inside of the frame; ``None`` where there is no face.
         width: of the frame in pixels.
         height: of the frame in pixels.
 
     Returns:
-        One box for each background, to 1/`PARTS` of a pixel, inside of the frame.
+        One box for each background, to 1/`PARTS` of a pixel, inside of the frame; ``None`` where there is no face.
     """
+    smooth: list[SubpixelBox | None] = []
+    for missing, group in groupby(boxes, lambda box: box is None):
+        part = list(group)
+        smooth += [None] * len(part) if missing else _smoothed([box for box in part if box is not None], width, height)
+    return tuple(smooth)
+
+
+def _smoothed(boxes: Sequence[FaceBox], width: int, height: int) -> list[SubpixelBox]:
+    """Boxes of backgrounds that follow on each other, cuts among them."""
     smooth: list[SubpixelBox] = []
     for first, last in pairwise([0, *_cuts(boxes), len(boxes)]):
         part = boxes[first:last]
         places = np.array([[(r.x0 + r.x1) / 2, r.y0, r.width, r.height] for r in part], np.float64)
         smooth += [_inside(place, width, height) for place in _filtered(places).tolist()]
-    return tuple(smooth)
+    return smooth
 
 
 def _cuts(boxes: Sequence[FaceBox]) -> list[int]:

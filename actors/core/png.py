@@ -17,8 +17,9 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from actors.core.clip import FaceBox
+
 if TYPE_CHECKING:
-    from actors.core.clip import FaceBox
     from actors.core.pixels import Image
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -135,13 +136,14 @@ def splice_png(prepared: PngBackground, patch: Image) -> bytes:
     )
 
 
-def encode_png(image: Image, box: FaceBox) -> bytes:
+def encode_png(image: Image, box: FaceBox | None) -> bytes:
     """The file that `splice_png` makes of a finished frame, for a background that is shown once.
 
     Args:
         image: ``(H, W, 3)`` uint8 BGR, finished.
-        box: the face box, inside of the frame.
+        box: the face box, inside of the frame; ``None`` where there is no face, and the image alone decides.
     """
+    box = box or FaceBox(0, 0, image.shape[1], image.shape[0])
     return splice_png(prepare_png(image, box), image[box.y0 : box.y1, box.x0 : box.x1])
 
 

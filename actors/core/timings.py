@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from actors.core.faces import FaceOrigin
+
 
 @dataclass(frozen=True, slots=True)
 class FrameTiming:
@@ -21,6 +23,8 @@ class FrameTiming:
     Attributes:
         frame: output frame number, from 0.
         background: index of the background it was drawn on.
+        face: how the face box of that background came about, a word of `actors.core.faces.FaceOrigin`; ``none`` shows
+            the background as it is.
         range_id: the range it was rendered in.
         batch_id: number of its batch within the range.
         batch_size: frames of its range in that batch (padding, and frames looked at for their neighbours, not counted).
@@ -38,7 +42,7 @@ class FrameTiming:
         write_ms: file content to a file under its final name.
         video_ms: finished frame into the video segment.
         seam: how visible the edges of the paste are, 1 where they are not; see `actors.core.seam`. 0 where nothing is
-            composited.
+            composited, as on frames without a face.
         seam_at: which edge that is: ``square``, ``inner`` or ``mask``; empty where nothing is composited.
         bytes: size of the frame's file, 0 where none is written.
         checksum: xxh3-64 of the file's content in hexadecimal, empty where none is written.
@@ -49,6 +53,7 @@ class FrameTiming:
 
     frame: int
     background: int
+    face: str
     range_id: str
     batch_id: int
     batch_size: int
@@ -79,6 +84,7 @@ SCHEMA = pa.schema(
     [
         pa.field("frame", pa.int64(), nullable=False),
         pa.field("background", pa.int64(), nullable=False),
+        pa.field("face", pa.string(), nullable=False),
         pa.field("range_id", pa.string(), nullable=False),
         pa.field("batch_id", pa.int32(), nullable=False),
         pa.field("batch_size", pa.int32(), nullable=False),
@@ -98,6 +104,9 @@ SCHEMA = pa.schema(
         pa.field("segment_checksum", pa.string(), nullable=False),
     ]
 )
+
+# Columns that runs of earlier versions lack, and what their rows count as.
+ADDED: Mapping[str, str] = {"face": FaceOrigin.GIVEN.value}
 
 # A fragment holds the frames of one range. No range has as many as these, and no row takes as much.
 MOST_ROWS = 1 << 14
@@ -139,19 +148,26 @@ def to_parquet(table: pa.Table) -> bytes:
 def from_parquet(content: bytes) -> pa.Table | None:
     """A fragment as a table of `SCHEMA`; ``None`` when it is torn, of another schema, or larger than any range's.
 
+    Columns of `ADDED` may be missing: they are filled in.
+
     Memory stays in proportion to `MOST_ROWS`, whatever the content claims.
     """
     try:
         # `read_table` would import pandas. Texts stay in their dictionaries until their lengths are known: a page of a
         # few bytes can repeat a long text a million times.
-        texts = [field.name for field in SCHEMA if pa.types.is_string(field.type)]
+        facts = pq.read_metadata(io.BytesIO(content))
+        names = [name for name in SCHEMA.names if name not in ADDED or name in facts.schema.names]
+        texts = [name for name in names if pa.types.is_string(SCHEMA.field(name).type)]
         source = io.BytesIO(content)
-        with pq.ParquetFile(source, read_dictionary=texts, page_checksum_verification=True) as file:
-            if not _is_fragment(file):
+        with pq.ParquetFile(source, metadata=facts, read_dictionary=texts, page_checksum_verification=True) as file:
+            if not _is_fragment(file, names):
                 return None
-            table = file.read(columns=SCHEMA.names, use_threads=False)
+            table = file.read(columns=names, use_threads=False)
         if len(table) > MOST_ROWS or not all(_are_short(chunk) for name in texts for chunk in table[name].chunks):
             return None
+        for name in ADDED.keys() - set(names):
+            field = SCHEMA.field(name)
+            table = table.append_column(field, column(field.type, [ADDED[name]] * len(table)))
         table = table.select(SCHEMA.names).cast(SCHEMA)
         table.validate(full=True)
     except (pa.ArrowException, OSError, KeyError, ValueError):
@@ -159,8 +175,8 @@ def from_parquet(content: bytes) -> pa.Table | None:
     return table if all(column.null_count == 0 for column in table.columns) else None
 
 
-def _is_fragment(file: pq.ParquetFile) -> bool:
-    """Whether a file's own description is that of a fragment; nothing of its content is read for that."""
+def _is_fragment(file: pq.ParquetFile, names: Sequence[str]) -> bool:
+    """Whether a file's own description is that of a fragment with these columns; nothing of its content is read."""
     facts, schema = file.metadata, file.schema_arrow
     sizes = [
         facts.row_group(group).column(place).total_uncompressed_size
@@ -173,7 +189,7 @@ def _is_fragment(file: pq.ParquetFile) -> bool:
         0 <= facts.num_rows <= MOST_ROWS
         and all(0 <= size <= MOST_BYTES for size in sizes)
         and sum(sizes) <= MOST_BYTES
-        and all(schema.get_field_index(name) >= 0 and schema.field(name).type == kinds[name] for name in kinds)
+        and all(schema.get_field_index(name) >= 0 and schema.field(name).type == kinds[name] for name in names)
     )
 
 

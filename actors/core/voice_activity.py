@@ -14,6 +14,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.core.fading import as_opacities, fading
+
 # Samples per second that levels are measured at, and levels per second.
 RATE = 16_000
 HOPS_PER_SECOND = 100
@@ -37,8 +39,6 @@ _STEP_DB = 0.5
 
 # Seconds. Shorter pauses are rendered, so that the face does not flicker between two words.
 _SHORTEST_PAUSE = 0.4
-# Seconds in which one face fades into the other.
-_FADE = 0.16
 
 
 class Silence(StrEnum):
@@ -108,19 +108,13 @@ def mouth_opacities(speaking: NDArray[np.bool_], frames: int, fps: int) -> NDArr
     edges = np.minimum(np.arange(frames + 1) * HOPS_PER_SECOND, len(speaking) * fps)
     counted = np.concatenate([[0], np.cumsum(speaking)])
     spoken = np.flatnonzero(counted[-(-edges[1:] // fps)] > counted[edges[:-1] // fps])
-    if not len(spoken):
-        return np.zeros(frames, np.uint8)
     shown = np.zeros(frames, np.bool_)
     shown[spoken] = True
-    for before, after in pairwise([-1, *spoken.tolist(), frames]):
+    ends = [-1, *spoken.tolist(), frames] if len(spoken) else []
+    for before, after in pairwise(ends):
         if after - before - 1 < round(_SHORTEST_PAUSE * fps):
             shown[before + 1 : after] = True
-    places, here = np.flatnonzero(shown), np.arange(frames)
-    following = np.searchsorted(places, here)
-    nearest = [places[np.clip(following - back, 0, len(places) - 1)] for back in (0, 1)]
-    distance = np.abs(nearest - here).min(axis=0)
-    fading = np.maximum(0, 1 - distance / max(1, round(_FADE * fps)))
-    return np.asarray(np.rint(255 * fading), np.uint8)
+    return as_opacities(fading(shown, fps))
 
 
 def _powers(sound: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -15,10 +15,11 @@ from actors.core.clip import FaceBox, ImageFrames, PlaneFile, VideoFrames
 from actors.core.compositing import BlendTarget, blend_target
 from actors.core.errors import InputError
 from actors.core.face_box import SubpixelBox
+from actors.core.faces import FaceOrigin
 from actors.core.fingerprints import changed
-from actors.core.pixels import Image, Planes, crop_face, to_planes
+from actors.core.pixels import Image, Planes, crop_face, paste, to_planes
 from actors.core.warp import warp_crop
-from actors.core.yuv import to_yuv420
+from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.files import storage
 from actors.files.node_check import ModelCheck, check_code, check_model
 from actors.rendering.image_files import Prepared, prepare_background
@@ -48,12 +49,13 @@ class BlockRequest:
     Attributes:
         first: background index of the block's first frame.
         source: exactly the frames of this block.
-        boxes: one face box per frame; empty for ready-made planes.
+        boxes: one face box per frame, ``None`` for a frame without a face; empty for ready-made planes.
         interpolation: filter of the crop.
         delivery: what finished frames become; ``None`` for inference alone.
         prepare: whether what is the same in every frame drawn on a background is encoded now; not where that would cost
             more than it saves.
         exact_boxes: where the crops lie, one per frame, if their edges are not whole pixels; ``boxes`` are the pixels.
+        origins: how the boxes came about, one per frame; ``None`` where all of them are given.
         blend: how finished patches meet the frame.
         parsing: one image per frame that says what is in front of the face, if there are any.
         keep_originals: whether the frames' own pixels under the boxes are needed whatever the blend.
@@ -63,11 +65,12 @@ class BlockRequest:
 
     first: int
     source: ImageFrames | VideoFrames | PlaneFile
-    boxes: tuple[FaceBox, ...]
+    boxes: tuple[FaceBox | None, ...]
     interpolation: Interpolation
     delivery: Delivery | None = None
     prepare: bool = False
-    exact_boxes: tuple[SubpixelBox, ...] | None = None
+    exact_boxes: tuple[SubpixelBox | None, ...] | None = None
+    origins: tuple[FaceOrigin, ...] | None = None
     blend: Blend = Blend.HARD
     parsing: ImageFrames | None = None
     keep_originals: bool = False
@@ -87,19 +90,26 @@ class VideoCanvases:
     frames: Image
     yuv: Image | None
 
+    def picture(self, place: int, patch: Image | None, box: FaceBox | None) -> Image:
+        """A finished frame as the video encoder takes it, ``(3 H / 2, W)`` uint8; ``None`` where there is no face."""
+        frame, yuv = self.frames[place], None if self.yuv is None else self.yuv[place]
+        if patch is None or box is None:
+            return to_yuv420(frame) if yuv is None else yuv
+        return to_yuv420(paste(frame, patch, box)) if yuv is None else patch_yuv420(yuv, frame, patch, box)
+
 
 @dataclass(frozen=True, slots=True)
 class Canvases:
     """What a patch becomes a finished frame with, for each background.
 
     Attributes:
-        targets: what compositing needs besides the crop.
+        targets: what compositing needs besides the crop; ``None`` where there is no face.
         files: what frame files are made from: prepared encodings to splice into, or full frames ``(n, H, W, 3)`` uint8
             BGR; ``None`` where no frame files are written.
         video: what the video's frames are made from; ``None`` where there is no video.
     """
 
-    targets: tuple[BlendTarget, ...]
+    targets: tuple[BlendTarget | None, ...]
     files: tuple[Prepared, ...] | Image | None
     video: VideoCanvases | None
 
@@ -109,7 +119,7 @@ class Canvases:
         frames = self.video.frames if self.video else self.files if isinstance(self.files, np.ndarray) else None
         arrays = [frames, self.video.yuv if self.video else None]
         prepared: tuple[Prepared, ...] = self.files if isinstance(self.files, tuple) else ()
-        parts = sum(one.nbytes for one in self.targets) + sum(one.nbytes for one in prepared)
+        parts = sum(one.nbytes for one in self.targets if one is not None) + sum(one.nbytes for one in prepared)
         return parts + sum(array.nbytes for array in arrays if array is not None)
 
 
@@ -119,17 +129,19 @@ class PictureBlock:
 
     Attributes:
         first: background index of the first frame.
-        boxes: the face boxes.
-        crops: ``(n, crop, crop, 3)`` uint8 BGR.
+        boxes: the face boxes, ``None`` for a frame without a face.
+        crops: ``(n, crop, crop, 3)`` uint8 BGR; 0 where there is no face.
         canvases: what finished frames are made with; ``None`` for inference alone.
+        origins: how the face boxes came about; ``None`` where all of them are given.
         face_tensors: what the network's face encoder makes of the backgrounds, for each of the model's face tensors
-            ``(n, *sides)`` float32; empty where it was not run.
+            ``(n, *sides)`` float32, 0 where there is no face; empty where it was not run.
     """
 
     first: int
-    boxes: tuple[FaceBox, ...]
+    boxes: tuple[FaceBox | None, ...]
     crops: Image
     canvases: Canvases | None = None
+    origins: tuple[FaceOrigin, ...] | None = None
     face_tensors: tuple[Planes, ...] = ()
 
     @property
@@ -142,6 +154,10 @@ class PictureBlock:
         """Bytes of all arrays."""
         held = self.crops.nbytes + sum(array.nbytes for array in self.face_tensors)
         return held + (self.canvases.nbytes if self.canvases else 0)
+
+    def origin(self, place: int) -> FaceOrigin:
+        """How the face box of one background came about."""
+        return FaceOrigin.GIVEN if self.origins is None else self.origins[place]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +183,10 @@ class PlaneBlock:
     def nbytes(self) -> int:
         """Bytes of all arrays."""
         return sum(array.nbytes for array in (self.planes, *self.face_tensors))
+
+    def origin(self, place: int) -> FaceOrigin:  # noqa: ARG002 - the same for each
+        """Whoever exported the network's input had the face box of every background."""
+        return FaceOrigin.GIVEN
 
 
 Block: TypeAlias = PictureBlock | PlaneBlock
@@ -209,7 +229,7 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
         canvases = None
         if request.delivery is not None:
             canvases = _canvases(frames, targets, request.boxes, request.delivery, prepare=request.prepare)
-        block = PictureBlock(request.first, request.boxes, crops, canvases)
+        block = PictureBlock(request.first, request.boxes, crops, canvases, request.origins)
     if request.faces is not None:
         block = replace(block, face_tensors=_encode_faces(block, request.faces, kind))
     prepared = time.thread_time() - loaded
@@ -217,7 +237,12 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
 
 
 def _canvases(
-    frames: Image, targets: tuple[BlendTarget, ...], boxes: tuple[FaceBox, ...], delivery: Delivery, *, prepare: bool
+    frames: Image,
+    targets: tuple[BlendTarget | None, ...],
+    boxes: tuple[FaceBox | None, ...],
+    delivery: Delivery,
+    *,
+    prepare: bool,
 ) -> Canvases:
     """What finished frames are made with; full frames are kept where something needs them."""
     files: tuple[Prepared, ...] | Image | None = None if delivery.image_format is ImageFormat.NONE else frames
@@ -236,7 +261,7 @@ def _canvases(
 
 
 def _encode_faces(block: Block, request: FaceRequest, kind: ModelKind) -> tuple[Planes, ...]:
-    """What the face encoder makes of each background.
+    """What the face encoder makes of each background, 0 of those without a face.
 
     Raises:
         InputError: this node does not see the same model, or cannot load it.
@@ -246,9 +271,11 @@ def _encode_faces(block: Block, request: FaceRequest, kind: ModelKind) -> tuple[
 
     check_model(request.check)
     ready_planes = isinstance(block, PlaneBlock)
+    every = range(block.count)
+    shown = every if isinstance(block, PlaneBlock) else [i for i in every if block.boxes[i] is not None]
     encoder = FaceEncoder(request.check.model, request.tensors, kind, ready_planes=ready_planes)
-    made = tuple(np.empty((block.count, *face.sides), np.float32) for face in request.tensors.face)
-    for i in range(block.count):
+    made = tuple(np.zeros((block.count, *face.sides), np.float32) for face in request.tensors.face)
+    for i in shown:
         for kept, one in zip(made, encoder.run(network_view(block, i, kind)[None]), strict=True):
             kept[i : i + 1] = one
     return made
@@ -264,24 +291,26 @@ def network_view(block: Block, place: int, kind: ModelKind) -> NDArray[Any]:
 
 def _read_pictures(
     request: BlockRequest, source: ImageFrames | VideoFrames, kind: ModelKind
-) -> tuple[Image, Image, tuple[BlendTarget, ...]]:
+) -> tuple[Image, Image, tuple[BlendTarget | None, ...]]:
     """The crops; for a delivery also the frames and what compositing needs of each, else none of either."""
     size = (source.height, source.width, 3)
     composited = request.delivery is not None
     frames = np.empty((len(source) if composited else 0, *size), np.uint8)
-    crops = np.empty((len(source), kind.crop, kind.crop, 3), np.uint8)
-    targets: list[BlendTarget] = []
+    crops = np.zeros((len(source), kind.crop, kind.crop, 3), np.uint8)
+    targets: list[BlendTarget | None] = []
     masks = frames_of(request.parsing) if request.parsing and composited else None
     for i, frame in enumerate(frames_of(source, request.first)):
         box, exact = request.boxes[i], request.exact_boxes[i] if request.exact_boxes else None
-        if exact is None:
-            crops[i] = crop_face(frame, box, kind, request.interpolation)
-        else:
+        if exact is not None:
             crops[i] = warp_crop(frame, exact, kind, request.interpolation)
+        elif box is not None:
+            crops[i] = crop_face(frame, box, kind, request.interpolation)
         if composited:
             frames[i] = frame
-            parsing, keep = next(masks) if masks else None, request.keep_originals
-            targets.append(blend_target(frame, box, exact, kind, request.blend, parsing, keep_original=keep))
+            parsing, keep, target = next(masks) if masks else None, request.keep_originals, None
+            if box is not None:
+                target = blend_target(frame, box, exact, kind, request.blend, parsing, keep_original=keep)
+            targets.append(target)
     return crops, frames, tuple(targets)
 
 

@@ -18,12 +18,11 @@ from numpy.typing import NDArray
 
 from actors.core.colour import REACH, ColourFit, fit_colours, matched, smoothed
 from actors.core.compositing import composite_patch
-from actors.core.pixels import ColourPlanes, Image, Planes, PredictionFault, from_planes, paste
+from actors.core.pixels import ColourPlanes, Image, Planes, PredictionFault, from_planes
 from actors.core.ranges import ClipRange, FrameRange
 from actors.core.seam import Seam, edge_pixels
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import FrameFailure, RangeReport, WorkerReport
-from actors.core.yuv import patch_yuv420, to_yuv420
 from actors.files import storage
 from actors.files.node_check import check_clip, check_code, check_model
 from actors.files.run_folder import segment_name
@@ -244,23 +243,24 @@ class Compositor:
             near: colour fits of the frame and its neighbours; empty where colours are left as they are.
         """
         delivery = clip.delivery
-        finished = FinishedFrame(frame, backgrounds.background(frame), batch)
         block, i = backgrounds.find(frame)
+        finished = FinishedFrame(frame, backgrounds.background(frame), block.origin(i), batch)
         if delivery is None:
             return finished
         if isinstance(block, PlaneBlock) or block.canvases is None:
             raise RuntimeError(f"background {finished.background} was loaded without what a frame is made with")
-        box, canvases = block.boxes[i], block.canvases
-        clock = time.perf_counter()
-        mouth = None if planes is None else from_planes(planes)
-        if mouth is not None and near:
-            mouth = matched(mouth, smoothed({other: fit.result()[0] for other, fit in near.items()}, frame))
-            finished.composite_ms = near[frame].result()[1]
+        box, canvases, patch = block.boxes[i], block.canvases, None
         target = canvases.targets[i]
-        opacity = clip.audio.opacity(frame)
-        patch = composite_patch(block.crops[i], mouth, box, target, self._config.kind, clip.interpolation, opacity)
-        finished.edges = target.seam, edge_pixels(target.seam, patch)
-        finished.composite_ms += milliseconds(clock)
+        if box is not None and target is not None:
+            clock = time.perf_counter()
+            mouth = None if planes is None else from_planes(planes)
+            if mouth is not None and near:
+                mouth = matched(mouth, smoothed({other: fit.result()[0] for other, fit in near.items()}, frame))
+                finished.composite_ms = near[frame].result()[1]
+            opacity = clip.audio.opacity(frame)
+            patch = composite_patch(block.crops[i], mouth, box, target, self._config.kind, clip.interpolation, opacity)
+            finished.edges = target.seam, edge_pixels(target.seam, patch)
+            finished.composite_ms += milliseconds(clock)
         if canvases.files is not None:
             clock = time.perf_counter()
             if isinstance(canvases.files, tuple):
@@ -275,10 +275,7 @@ class Compositor:
             finished.checksum = xxhash.xxh3_64_hexdigest(content)
         if canvases.video is not None:
             clock = time.perf_counter()
-            picture, yuv = canvases.video.frames[i], canvases.video.yuv
-            finished.yuv = (
-                to_yuv420(paste(picture, patch, box)) if yuv is None else patch_yuv420(yuv[i], picture, patch, box)
-            )
+            finished.yuv = canvases.video.picture(i, patch, box)
             finished.video_ms = milliseconds(clock)
         return finished
 
@@ -287,6 +284,7 @@ class Compositor:
         return FrameTiming(
             frame=done.frame,
             background=done.background,
+            face=done.face.value,
             range_id=frames.id,
             batch_id=batch.number,
             batch_size=batch.size,

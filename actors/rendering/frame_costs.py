@@ -11,6 +11,7 @@ from actors.core.seam import Seam, seams
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from actors.core.faces import FaceOrigin
     from actors.core.pixels import Image
     from actors.core.seam import SeamLines
 
@@ -40,6 +41,7 @@ class FinishedFrame:
 
     frame: int
     background: int
+    face: FaceOrigin
     batch: Batch
     composite_ms: float = 0.0
     encode_ms: float = 0.0
@@ -63,14 +65,12 @@ def charge(batches: Sequence[Batch]) -> None:
 def measured(frames: Sequence[FinishedFrame]) -> list[Seam]:
     """The seam of each frame of a range, which is part of its compositing; 0 where nothing is composited."""
     clock = time.perf_counter()
-    edges = [frame.edges for frame in frames if frame.edges is not None]
-    if len(edges) < len(frames):
-        return [Seam(0.0, "")] * len(frames)
-    found = seams(edges)
-    each = milliseconds(clock) / max(1, len(frames))
-    for frame in frames:
+    composited = [(frame, frame.edges) for frame in frames if frame.edges is not None]
+    found = dict(zip((frame.frame for frame, _ in composited), seams([edges for _, edges in composited]), strict=True))
+    each = milliseconds(clock) / max(1, len(composited))
+    for frame, _ in composited:
         frame.composite_ms += each
-    return found
+    return [found.get(frame.frame, Seam(0.0, "")) for frame in frames]
 
 
 def milliseconds(since: float) -> float:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from actors.core.choices import Delivery, ImageFormat
 from actors.core.jpeg import JpegBackground, encode_jpeg, prepare_jpeg, splice_jpeg
@@ -15,47 +17,57 @@ if TYPE_CHECKING:
     from actors.core.clip import FaceBox
     from actors.core.pixels import Image
 
-Prepared: TypeAlias = JpegBackground | PngBackground
+# Of a background without a face it is the whole file, ``(n,)`` uint8.
+Prepared: TypeAlias = JpegBackground | PngBackground | NDArray[np.uint8]
 
 
-def prepare_background(frame: Image, box: FaceBox, delivery: Delivery) -> Prepared | None:
+def prepare_background(frame: Image, box: FaceBox | None, delivery: Delivery) -> Prepared | None:
     """The part of a background's encoding that is the same for every frame drawn on it; ``None`` if there is none.
 
     Args:
         frame: the background, ``(H, W, 3)`` uint8 BGR.
-        box: the pixels that will be drawn over.
+        box: the pixels that will be drawn over; ``None`` where there is no face.
         delivery: what the frames become.
     """
-    if delivery.image_format is ImageFormat.JPG:
+    if box is None and delivery.image_format in {ImageFormat.JPG, ImageFormat.PNG}:
+        return np.frombuffer(encode_frame(frame, None, None, delivery), np.uint8)
+    if box is not None and delivery.image_format is ImageFormat.JPG:
         return prepare_jpeg(frame, box, delivery.quality)
-    if delivery.image_format is ImageFormat.PNG:
+    if box is not None and delivery.image_format is ImageFormat.PNG:
         return prepare_png(frame, box)
     return None
 
 
-def splice_frame(prepared: Prepared, patch: Image) -> bytes:
+def splice_frame(prepared: Prepared, patch: Image | None) -> bytes | memoryview:
     """The file content of one finished frame, made of its prepared background: what `encode_frame` gives.
 
     Args:
         prepared: from `prepare_background`.
-        patch: the finished face box, ``(h, w, 3)`` uint8 BGR.
+        patch: the finished face box, ``(h, w, 3)`` uint8 BGR; ``None`` where there is no face.
+
+    Raises:
+        ValueError: a background with a face was given no patch, or one of another size.
     """
+    if isinstance(prepared, np.ndarray):
+        return prepared.data
+    if patch is None:
+        raise ValueError("a background with a face needs a patch")
     return splice_jpeg(prepared, patch) if isinstance(prepared, JpegBackground) else splice_png(prepared, patch)
 
 
-def encode_frame(frame: Image, patch: Image, box: FaceBox, delivery: Delivery) -> bytes | memoryview:
+def encode_frame(frame: Image, patch: Image | None, box: FaceBox | None, delivery: Delivery) -> bytes | memoryview:
     """The file content of one finished frame.
 
     Args:
         frame: the background, ``(H, W, 3)`` uint8 BGR.
-        patch: ``(box.height, box.width, 3)``, to stand in place of the face.
-        box: where.
+        patch: ``(box.height, box.width, 3)``, to stand in place of the face; ``None`` where there is none.
+        box: where; likewise.
         delivery: what the frame becomes; ``none`` is no format.
 
     Raises:
         ValueError: OpenCV cannot encode it.
     """
-    finished = paste(frame, patch, box)
+    finished = frame if patch is None or box is None else paste(frame, patch, box)
     if delivery.image_format is ImageFormat.JPG:
         return encode_jpeg(finished, delivery.quality)
     if delivery.image_format is ImageFormat.PNG:

@@ -107,7 +107,11 @@ def prepare(scratch: Path, clip: str | None, boxes: str | None, box: str | None,
     found = read_clip(options.clip, boxes=options.rects, box=options.face_box, kind=kind)
     if found.frames is None or found.boxes is None:
         raise InputError(options.clip, "holds no full frames", "the benchmark composites, so name a clip that has them")
-    period = period_of(len(found.boxes))
+    boxes_there = tuple(one for one in found.boxes if one is not None)
+    if len(boxes_there) < len(found.boxes):
+        problem, fix = "has frames without a face", "the other programs need one on each: name a clip that has them"
+        raise InputError(options.clip, problem, fix)
+    period = period_of(len(boxes_there))
     if found.features is not None:
         features = read_features(found.features, kind)
     elif clip is None or kind.features_file is None:
@@ -121,7 +125,7 @@ def prepare(scratch: Path, clip: str | None, boxes: str | None, box: str | None,
         clip=options.clip,
         box_flags={flag: value for flag, value in flags.items() if value},
         backgrounds=_write_backgrounds(found, scratch / "backgrounds"),
-        boxes=found.boxes,
+        boxes=boxes_there,
         rows=features[rows],
         folder=scratch,
         width=found.frames.width,

@@ -40,18 +40,19 @@ def whole_clip(subject: Subject, form: str, frames: FrameSource, label: str, kin
         notes: becomes the clip's lines.
 
     Raises:
-        InputError: there are no boxes, not one for each frame, or one reaches outside its frame.
+        InputError: there are no boxes, not one for each frame, none but null, or one reaches outside its frame.
     """
     folder = subject.folder
     found = require_boxes(find_boxes(folder, subject.given, notes), subject.path)
-    boxes = found.for_frames(len(frames), label).checked_inside(frames.width, frames.height, notes, square=kind.square)
+    laid = found.for_frames(len(frames), label).checked_inside(frames.width, frames.height, notes, square=kind.square)
     return Clip(
         id=subject.id,
         path=subject.path,
         form=form,
         frames=frames,
         planes=None,
-        boxes=boxes,
+        boxes=laid.boxes,
+        origins=laid.origins,
         features=None if folder is None else find_features(folder, kind, notes),
         windows=None,
         window_count=0,

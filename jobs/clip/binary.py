@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from actors.core.clip import Clip, FaceBox, FrameSource, PlaneFile
+from actors.core.clip import Clip, FrameSource, PlaneFile
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.files import storage
@@ -79,7 +79,8 @@ def read_binary(subject: Subject, there: Candidates, kind: ModelKind, notes: Not
         form="binary",
         frames=None if full is None else full[0],
         planes=PlaneFile(planes, 0, count) if full is None else None,
-        boxes=None if full is None else full[1],
+        boxes=None if full is None else full[1].boxes,
+        origins=None if full is None else full[1].origins,
         features=None,
         windows=windows,
         window_count=count,
@@ -169,7 +170,7 @@ def _require_levels(path: str, count: int, kind: ModelKind) -> None:
 
 def _full_frames(
     subject: Subject, there: Candidates, kind: ModelKind, window: range, notes: Notes
-) -> tuple[FrameSource, tuple[FaceBox, ...]] | None:
+) -> tuple[FrameSource, FaceBoxes] | None:
     """The full frames that belong to the export's windows and their boxes, if the folder has them.
 
     ``window`` is the export's stretch of the original clip.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from actors.core.clip import FaceBox
 from actors.core.errors import InputError
+from actors.core.faces import FaceOrigin
 from actors.files import storage
 from jobs.clip.face_boxes_json import read_boxes
 from jobs.clip.files import is_file
@@ -38,15 +40,17 @@ class FaceBoxes:
 
     Attributes:
         name: the file, folder or flag they come from, for messages.
-        origins: for landmarks, the file of each box.
-        boxes: one for each frame, or the only one where ``constant``.
+        boxes: one for each frame, ``None`` for a frame without a face; or the only one where ``constant``.
+        files: for landmarks, the file of each box.
+        origins: how each box came about, `FaceOrigin.NONE` exactly where there is none; ``None`` where all are given.
         constant: whether the one box serves all frames.
         fix: what to do when they do not fit.
     """
 
     name: str
-    boxes: tuple[FaceBox, ...]
-    origins: tuple[str, ...] = ()
+    boxes: tuple[FaceBox | None, ...]
+    files: tuple[str, ...] = ()
+    origins: tuple[FaceOrigin, ...] | None = None
     constant: bool = False
     fix: str = "measure the boxes on these very frames, or give others by --rects or --rect"
 
@@ -57,7 +61,7 @@ class FaceBoxes:
             InputError: there are more or fewer.
         """
         if self.constant:
-            return FaceBoxes(self.name, self.boxes * count, constant=True, fix=self.fix)
+            return replace(self, boxes=self.boxes * count)
         if len(self.boxes) != count:
             raise InputError(
                 self.name,
@@ -68,32 +72,34 @@ class FaceBoxes:
 
     def part(self, start: int, stop: int) -> FaceBoxes:
         """The boxes ``start <= i < stop`` alone."""
-        boxes, origins = self.boxes[start:stop], self.origins[start:stop]
-        return FaceBoxes(self.name, boxes, origins, self.constant, self.fix)
+        origins = None if self.origins is None else self.origins[start:stop]
+        return replace(self, boxes=self.boxes[start:stop], files=self.files[start:stop], origins=origins)
 
-    def checked_inside(self, width: int, height: int, notes: Notes, *, square: bool = True) -> tuple[FaceBox, ...]:
-        """The boxes, each checked to lie inside a ``width`` x ``height`` frame.
+    def checked_inside(self, width: int, height: int, notes: Notes, *, square: bool = True) -> FaceBoxes:
+        """The same boxes, each checked to lie inside a ``width`` x ``height`` frame.
 
         Where they are meant to be ``square``, oblong ones give one warning.
 
         Raises:
-            InputError: one has no area or reaches outside.
+            InputError: one has no area or reaches outside, or there is no face on any frame.
         """
-        for index, box in enumerate(self.boxes):
+        found = [(index, box) for index, box in enumerate(self.boxes) if box is not None]
+        if not found:
+            raise InputError(self.name, f"none of {len(self.boxes)} frames has a face", self.fix)
+        for index, box in found:
             if not box.inside(width, height):
                 empty = box.width <= 0 or box.height <= 0
                 problem = "has no area" if empty else f"reaches outside the {width}x{height} frame"
-                origin = self.origins[index] if self.origins else self.name
-                raise InputError(origin, f"the box of frame {index}, {_sides(box)}, {problem}", self.fix)
-        oblong = [index for index, box in enumerate(self.boxes) if square and box.width != box.height]
+                where = self.files[index] if self.files else self.name
+                raise InputError(where, f"the box of frame {index}, {_sides(box)}, {problem}", self.fix)
+        oblong = [(index, box) for index, box in found if square and box.width != box.height]
         if oblong:
-            first = self.boxes[oblong[0]]
-            sides = f"{first.width}x{first.height}"
-            count = f"{len(oblong)} of {len(self.boxes)} rectangles are not square"
-            many = f"{count}, the first at frame {oblong[0]} ({sides})"
+            first, box = oblong[0]
+            sides = f"{box.width}x{box.height}"
+            many = f"{len(oblong)} of {len(found)} rectangles are not square, the first at frame {first} ({sides})"
             text = f"the rectangle is not square ({sides})" if self.constant else many
             notes.warn(self.name, f"{text}; the face is stretched to one")
-        return self.boxes
+        return self
 
 
 def find_boxes(folder: str | None, given: GivenBoxes, notes: Notes) -> FaceBoxes | None:
@@ -129,9 +135,9 @@ def find_boxes(folder: str | None, given: GivenBoxes, notes: Notes) -> FaceBoxes
     if files and chosen is not None:
         notes.passed_over(f"{LANDMARKS}/", f"{winner} comes first")
     elif files:
-        origins, boxes = read_landmarks(landmarks, files)
+        paths, boxes = read_landmarks(landmarks, files)
         notes.recognised(f"{LANDMARKS}/", f"{len(boxes)} landmark files, {_summary(boxes)}")
-        chosen = FaceBoxes(landmarks, boxes, origins)
+        chosen = FaceBoxes(landmarks, boxes, paths)
     return chosen
 
 
@@ -150,16 +156,24 @@ def require_boxes(boxes: FaceBoxes | None, folder: str) -> FaceBoxes:
     return boxes
 
 
+def faceless(boxes: Sequence[FaceBox | None]) -> str:
+    """How many frames have no face, in words; empty where each has one."""
+    count = sum(box is None for box in boxes)
+    return f"{count} frame{'' if count == 1 else 's'} without a face" if count else ""
+
+
 def _from_json(path: str, name: str, notes: Notes) -> FaceBoxes:
     boxes = read_boxes(path)
-    notes.recognised(name, f"{len(boxes)} face boxes, {_summary(boxes)}")
-    return FaceBoxes(path, boxes)
+    notes.recognised(name, f"{sum(box is not None for box in boxes)} face boxes, {_summary(boxes)}")
+    origins = tuple(FaceOrigin.NONE if box is None else FaceOrigin.GIVEN for box in boxes)
+    return FaceBoxes(path, boxes, origins=origins if None in boxes else None)
 
 
-def _summary(boxes: tuple[FaceBox, ...]) -> str:
-    widths = [box.width for box in boxes]
-    low, high = min(widths), max(widths)
-    return f"{low} px wide" if low == high else f"{low} to {high} px wide"
+def _summary(boxes: Sequence[FaceBox | None]) -> str:
+    """How wide the boxes are, and how many frames have none."""
+    widths = sorted({box.width for box in boxes if box is not None})
+    wide = " to ".join(str(width) for width in dict.fromkeys((widths[0], widths[-1]))) + " px wide" if widths else ""
+    return ", ".join(filter(None, (wide, faceless(boxes))))
 
 
 def _sides(box: FaceBox) -> str:

@@ -7,7 +7,9 @@ from actors.core.errors import InputError
 from jobs.clip.files import JSON_LIMIT, load, parse_json, show
 from jobs.clip.numbering import require_contiguous
 
-_FORMS = 'write {"0": {"rect": [x1, y1, x2, y2]}, ...} or [[x1, y1, x2, y2], ...], one for each frame'
+_FORMS = (
+    'write {"0": {"rect": [x1, y1, x2, y2]}, ...} or [[x1, y1, x2, y2], ...], one for each frame, null without a face'
+)
 _SIDES = 4
 # No frame is that large; beyond it a number cannot be a pixel coordinate.
 _LARGEST = 1 << 31
@@ -15,8 +17,8 @@ _LARGEST = 1 << 31
 _KEY_LENGTH = 12
 
 
-def read_boxes(path: str) -> tuple[FaceBox, ...]:
-    """The face boxes in a JSON file, in frame order.
+def read_boxes(path: str) -> tuple[FaceBox | None, ...]:
+    """The face boxes in a JSON file, in frame order; ``None`` for a frame without a face.
 
     Raises:
         InputError: the file is missing, larger than 256 MiB, not JSON or not in one of the two forms.
@@ -24,11 +26,11 @@ def read_boxes(path: str) -> tuple[FaceBox, ...]:
     return parse_boxes(load(path, JSON_LIMIT), path)
 
 
-def parse_boxes(data: bytes, path: str) -> tuple[FaceBox, ...]:
+def parse_boxes(data: bytes, path: str) -> tuple[FaceBox | None, ...]:
     """The face boxes in a JSON text: ``{"0": {"rect": [x1, y1, x2, y2]}, ...}`` or ``[[x1, y1, x2, y2], ...]``.
 
-    Coordinates are whole pixels, half-open. Keys may start at any number but leave none out. Other entries beside
-    ``rect``, such as the paths of the package's dump, are ignored.
+    Coordinates are whole pixels, half-open. Keys may start at any number but leave none out. A frame without a face is
+    ``null``, or its ``rect`` is. Other entries beside ``rect``, such as the paths of the package's dump, are ignored.
 
     Args:
         data: the JSON text.
@@ -61,8 +63,10 @@ def _ordered_keys(table: dict[str, object], path: str) -> list[str]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _rect(entry: object, index: int, path: str) -> FaceBox:
-    sides = entry.get("rect") if isinstance(entry, dict) else entry
+def _rect(entry: object, index: int, path: str) -> FaceBox | None:
+    sides = entry["rect"] if isinstance(entry, dict) and "rect" in entry else entry
+    if sides is None:
+        return None
     if not isinstance(sides, list) or len(sides) != _SIDES:
         raise InputError(path, f"entry {index} is {show(entry)}, not a rectangle", _FORMS)
     return FaceBox(*(_pixel(number, index, path) for number in sides))

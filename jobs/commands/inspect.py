@@ -23,6 +23,7 @@ from jobs.audio.feature_making import window_rows
 from jobs.audio.feature_source import EncoderSource, FeatureSource, read_encoder_source, read_mel_source, read_sound
 from jobs.audio.recording import Recording
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
+from jobs.clip.face_boxes import faceless
 from jobs.cluster.placement import CUDA_BATCH
 from jobs.console import say, terminal
 from jobs.inputs.options import load_options
@@ -199,8 +200,9 @@ def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
     else:
         say(console, f"backgrounds: {clip.backgrounds} sets of planes, no full frames (--no-composite only)")
     if clip.boxes:
-        sides = [box.width for box in clip.boxes]
-        say(console, f"face boxes: {len(sides)}, {min(sides)} to {max(sides)} px")
+        sides = [box.width for box in clip.boxes if box is not None]
+        parts = [f"{len(sides)}, {min(sides)} to {max(sides)} px", *filter(None, [faceless(clip.boxes)])]
+        say(console, f"face boxes: {', '.join(parts)}")
     each = background_bytes(clip, kind, Delivery(ImageFormat.NONE, 0, video=False), prepare=False)
     block = min(BLOCK_FRAMES, clip.backgrounds, max(1, BLOCK_BYTES // each))
     say(

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from actors.core.choices import ImageFormat, Loop
 from actors.core.errors import StoppedError
+from actors.core.faces import FaceOrigin
 from actors.core.pairing import background_index
 from actors.core.ranges import ClipBlock, ClipRange, FrameRange
 from actors.core.timings import FrameTiming
@@ -87,6 +88,7 @@ class Sleeper:
             FrameTiming(
                 frame=frame,
                 background=background_index(Loop.BOUNCE, frame, BACKGROUNDS),
+                face=FaceOrigin.GIVEN.value,
                 range_id=frames.id,
                 batch_id=frame - frames.start,
                 batch_size=1,

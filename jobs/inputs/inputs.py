@@ -15,6 +15,7 @@ from actors.core.clip import Clip, ImageFrames, VideoFrames
 from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
 from actors.core.face_box import SubpixelBox, smooth_boxes
+from actors.core.face_presence import face_opacities
 from actors.core.kind import ModelKind, ModelTensors
 from actors.core.pairing import Pairing, retimed
 from actors.core.ranges import FrameRange, divide
@@ -46,10 +47,13 @@ class Inputs:
         audio: what drives the mouth: features, or a recording that features have yet to be made of.
         pairing: which background each output frame is drawn on.
         frames: the output frames to render.
-        exact_boxes: where the face is on each background, its jitter filtered; ``None`` for ``clip.boxes`` as they are.
+        exact_boxes: where the face is on each background, its jitter filtered, ``None`` where there is none; all of it
+            ``None`` for ``clip.boxes`` as they are.
         parsing: what is in front of the face on each background, if anything says so.
         reach: how many output frames before and after a frame the network must run for it.
-        opacities: how much of the rendered face each output frame shows, ``(len(audio),)`` in 255ths; ``None``: all.
+        silence: how much of the rendered face each output frame shows by the sound, ``(len(audio),)`` in 255ths;
+            ``None``: all.
+        presence: how much of it each shows by what its background shows, likewise; 0 exactly where there is no face.
         sound: recording to mux, or ``None``.
         warnings: what the user should know, one line each.
     """
@@ -62,12 +66,20 @@ class Inputs:
     audio: AudioTrack | FeatureSource
     pairing: Pairing
     frames: FrameRange
-    exact_boxes: tuple[SubpixelBox, ...] | None
+    exact_boxes: tuple[SubpixelBox | None, ...] | None
     parsing: ImageFrames | None
     reach: int
-    opacities: NDArray[np.uint8] | None
+    silence: NDArray[np.uint8] | None
+    presence: NDArray[np.uint8] | None
     sound: Recording | None
     warnings: tuple[str, ...]
+
+    @property
+    def opacities(self) -> NDArray[np.uint8] | None:
+        """How much of the rendered face each output frame shows, ``(len(audio),)`` in 255ths; ``None``: all."""
+        if self.silence is None or self.presence is None:
+            return self.presence if self.silence is None else self.silence
+        return np.minimum(self.silence, self.presence)
 
     def around(self, frames: FrameRange) -> FrameRange:
         """The output frames for which the network must run to deliver some of them."""
@@ -88,11 +100,11 @@ class Inputs:
             "kind": self.kind.name,
             "output": self.tensors.output,
             "clip": backgrounds_digest(self.clip),
-            "rects": text_digest(repr([(r.x0, r.y0, r.x1, r.y1) for r in self.clip.boxes or ()])),
+            "rects": text_digest(repr([r and (r.x0, r.y0, r.x1, r.y1) for r in self.clip.boxes or ()])),
             "features": self.audio.key if isinstance(self.audio, FeatureSource) else array_digest(self.audio.rows),
             "loop": self.pairing.loop.value,
             "retime": self.pairing.retimed is not None,
-            "silence": options.silence.value if self.opacities is None else array_digest(self.opacities),
+            "silence": options.silence.value if self.silence is None else array_digest(self.silence),
             "interpolation": " and ".join(dict.fromkeys(one.value for one in options.filters(self.kind))),
             "blend": options.blend.value,
             "colour_match": options.colour_match,
@@ -166,7 +178,8 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         exact_boxes=exact_boxes,
         parsing=None if parsing is None else with_digests(parsing),
         reach=REACH if options.colour_match else 0,
-        opacities=_mouth_opacities(options, recording, len(audio), kind),
+        silence=_mouth_opacities(options, recording, len(audio), kind),
+        presence=_face_opacities(clip, pairing, len(audio), kind),
         sound=recording if options.video else None,
         warnings=tuple(warnings),
     )
@@ -174,7 +187,7 @@ def read_inputs(options: CompositeOptions) -> Inputs:
 
 def _picture(
     options: CompositeOptions, clip: Clip, kind: ModelKind
-) -> tuple[tuple[SubpixelBox, ...] | None, ImageFrames | None]:
+) -> tuple[tuple[SubpixelBox | None, ...] | None, ImageFrames | None]:
     """The boxes where their jitter is filtered, and the parsings where there are any."""
     if options.colour_match and not has_margin(kind):
         raise InputError(
@@ -292,3 +305,15 @@ def _mouth_opacities(
             "give the recording that they are of with --audio",
         )
     return mouth_opacities(speech_hops(recording.powers), frames, kind.fps)
+
+
+def _face_opacities(clip: Clip, pairing: Pairing, frames: int, kind: ModelKind) -> NDArray[np.uint8] | None:
+    """How much of the rendered face each output frame shows, by the backgrounds of the whole sound; ``None``: all."""
+    if clip.boxes is None or None not in clip.boxes:
+        return None
+    has_face = np.ones(frames, np.bool_)
+    # Behind the last background of `once` nothing is rendered.
+    stop = min(len(pairing), frames) if pairing.loop is Loop.ONCE else frames
+    shown = pairing.backgrounds_of(FrameRange(0, stop))
+    has_face[:stop] = [clip.boxes[background] is not None for background in shown]
+    return face_opacities(has_face, kind.fps)

@@ -16,7 +16,7 @@ from actors.rendering.blocks import BlockRequest, load_block, network_view
 def sample_frames(
     clip: Clip, kind: ModelKind, rows: NDArray[np.float32] | None, count: int
 ) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """The network's input for some frames, spread over the clip; without features it hears nothing.
+    """The network's input for some frames with a face, spread over the clip; without features it hears nothing.
 
     Args:
         clip: where the pictures come from.
@@ -39,8 +39,9 @@ def sample_frames(
     if rows is not None:
         windows = rows.shape[1:] == kind.audio
         track = AudioTrack(None if windows else rows, rows if windows else None)
+    faces = clip.faces
     for place in range(count):
-        shown = place * clip.backgrounds // count
+        shown = faces[place * len(faces) // count]
         boxes = (clip.boxes or ())[shown : shown + 1]
         request = BlockRequest(shown, source.part(shown, shown + 1), boxes, kind.crop_filter)
         images.append(network_view(load_block(request, kind)[0], 0, kind))

@@ -95,7 +95,7 @@ def _backing_bytes(clip: Clip, *, mixed: bool) -> int:
 
     That is the size of `actors.core.seam.SeamLines`: eight rows of pixels, and a number for each segment of each line.
     """
-    sides = max(((box.width, box.height) for box in clip.boxes or ()), default=(0, 0))
+    sides = max(((box.width, box.height) for box in clip.boxes or () if box is not None), default=(0, 0))
     return SEAM_BYTES * min(sides) + (4 * sides[0] * sides[1] if mixed else 0)
 
 

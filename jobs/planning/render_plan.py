@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from actors.core.audio_track import AudioTrack
@@ -106,9 +107,10 @@ class RenderPlan:
         )
 
     def samples(self, most: int = SAMPLES) -> tuple[tuple[int, BlockRequest], ...]:
-        """Output frames spread evenly, at most so many, each with a request for its background alone."""
+        """Output frames with a face, spread evenly, at most so many, each with a request for its background alone."""
         each = BlockPlan(1, self.inputs.clip.backgrounds, 1, 1)
-        frames = spread(self.inputs.frames, most)
+        presence = self.inputs.presence
+        frames = spread([frame for frame in self.inputs.frames if presence is None or presence[frame]], most)
         shown = [self.inputs.pairing.backgrounds_of(FrameRange(frame, frame + 1))[0] for frame in frames]
         requests = [self._request(each, background, prepare=False, faces=None) for background in shown]
         return tuple(zip(frames, requests, strict=True))
@@ -134,11 +136,12 @@ class RenderPlan:
         return BlockRequest(
             first=start,
             source=source.part(start, stop),
-            boxes=boxes if exact_boxes is None else tuple(exact.pixels for exact in exact_boxes),
+            boxes=boxes if exact_boxes is None else tuple(exact.pixels if exact else None for exact in exact_boxes),
             interpolation=options.filters(inputs.kind)[0],
             delivery=options.delivery,
             prepare=prepare,
             exact_boxes=exact_boxes,
+            origins=None if clip.origins is None else clip.origins[start:stop],
             blend=options.blend,
             parsing=None if inputs.parsing is None else inputs.parsing.part(start, stop),
             keep_originals=inputs.opacities is not None,
@@ -147,7 +150,7 @@ class RenderPlan:
         )
 
 
-def spread(frames: FrameRange, most: int) -> tuple[int, ...]:
-    """Output frames spread evenly over a range, at most so many."""
+def spread(frames: Sequence[int], most: int) -> tuple[int, ...]:
+    """Some of the output frames, spread evenly, at most so many."""
     count = min(most, len(frames))
-    return tuple(frames.start + i * len(frames) // count for i in range(count))
+    return tuple(frames[i * len(frames) // count] for i in range(count))

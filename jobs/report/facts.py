@@ -15,6 +15,7 @@ from jobs.report.run_data import Run
 from jobs.run.failures import listed
 from jobs.run.figures import Totals
 from jobs.run.record import RunRecord
+from jobs.run.statistics import face_stats
 
 MOST_LISTED = 50
 
@@ -80,7 +81,9 @@ def headline(run: Run, totals: Totals | None, workers: int, shown: int, length: 
     first, stop = record.frames
     failed = f"{len(record.failures):,} failed" if record.failures else ""
     here = f"{shown:,} rendered by the last command" if run.session.by_command else "all rendered by earlier commands"
-    found = [Fact("frames", f"{run.done:,} of {stop - first:,}", ", ".join(filter(None, [here, failed])))]
+    faces = face_stats(run.frames["face"])
+    note = ", ".join(filter(None, [here, failed, faces.sentence if faces else ""]))
+    found = [Fact("frames", f"{run.done:,} of {stop - first:,}", note)]
     if totals:
         found += [
             Fact(

@@ -8,6 +8,8 @@ from __future__ import annotations
 import uuid
 from dataclasses import asdict, dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from actors.core.ranges import FrameRange
@@ -126,7 +128,8 @@ def decide(
         for change in _differences(request.earlier.versions, software):
             say(console, f"warning: other software than this run began with: {change}", style="yellow")
     options, inputs = request.options, request.inputs
-    _say_silence(inputs, console)
+    _say_untouched("silence", inputs.silence, inputs.frames, console)
+    _say_untouched("no face", inputs.presence, inputs.frames, console)
     preparation = plan_preparation(options, inputs, device.provider, missing, resources.store)
     _say_backgrounds(inputs, preparation, resources, console)
     if tuned is not None:
@@ -150,12 +153,11 @@ def _differences(earlier: dict[str, str], now: dict[str, str]) -> list[str]:
     ]
 
 
-def _say_silence(inputs: Inputs, console: Console) -> None:
-    opacities, frames = inputs.opacities, inputs.frames
+def _say_untouched(reason: str, opacities: NDArray[np.uint8] | None, frames: FrameRange, console: Console) -> None:
     if opacities is not None:
         shown = opacities[frames.start : frames.stop]
-        silent, mixed = int((shown == 0).sum()), int(((shown > 0) & (shown < 255)).sum())
-        say(console, f"silence: {silent} of {len(frames)} frames show the background alone, {mixed} fade")
+        untouched, mixed = int((shown == 0).sum()), int(((shown > 0) & (shown < 255)).sum())
+        say(console, f"{reason}: {untouched} of {len(frames)} frames show the background alone, {mixed} fade")
 
 
 def _say_backgrounds(inputs: Inputs, preparation: Preparation, resources: ClusterResources, console: Console) -> None:

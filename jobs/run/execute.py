@@ -181,8 +181,10 @@ def _render(request: RenderRequest, decision: Decision, outcome: Outcome, cluste
     if warnings:
         outcome.record = outcome.record.model_copy(update={"warnings": (*outcome.record.warnings, *warnings)})
     clip = ray.put(plan.clip(track))
-    if options.precision is not Precision.FP32:
-        report = check_precision(plan, clip)
+    # Where no frame has a face the network does not run, and there is nothing to compare.
+    samples = () if options.precision is Precision.FP32 else plan.samples()
+    if samples:
+        report = check_precision(plan, clip, samples)
         outcome.record = outcome.record.model_copy(update={"precision": recorded(report)})
         say(console, f"precision: {options.precision.value}, at most {report.worst} levels from fp32")
     job = JobSpec(

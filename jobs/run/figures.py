@@ -102,6 +102,24 @@ class WorkerStats(RecordPart):
     busy_ms: float
 
 
+class FaceStats(RecordPart):
+    """How many of the frames have no face box of their own; see `actors.core.faces.FaceOrigin`.
+
+    Attributes:
+        none: frames without a face, which show the background as it is.
+        interpolated: frames whose face box lies between those of others.
+    """
+
+    none: Count
+    interpolated: Count
+
+    @property
+    def sentence(self) -> str:
+        """The figures in words."""
+        parts = [f"{self.none} without a face"] if self.none else []
+        return ", ".join([*parts, f"{self.interpolated} interpolated"] if self.interpolated else parts)
+
+
 class SeamStats(RecordPart):
     """How visible the edges of the paste were over the frames; see `actors.core.seam`.
 

@@ -26,7 +26,7 @@ from jobs.run.folder import sweep
 from jobs.run.record import RunRecord, Video
 from jobs.run.record_file import write_record
 from jobs.run.resume import Remaining
-from jobs.run.statistics import seam_stats, stage_stats, stage_times, worker_stats
+from jobs.run.statistics import face_stats, seam_stats, stage_stats, stage_times, worker_stats
 from jobs.run.summary import print_summary
 from jobs.run.video_file import is_joined, join_video
 
@@ -144,7 +144,8 @@ def _close(request: RenderRequest, outcome: Outcome, times: StartTimes, table: p
     for note in dict.fromkeys(note for report in outcome.milestones.workers for note in report.notes):
         say(console, f"warning: {note}", style="yellow")
     if record.totals is not None:
-        print_summary(console, record.totals, list(record.stages), list(record.workers), record.seam, record.limiting)
+        stages, workers = list(record.stages), list(record.workers)
+        print_summary(console, record.totals, stages, workers, record.faces, record.seam, record.limiting)
 
 
 def _ended(
@@ -165,6 +166,7 @@ def _ended(
         "totals": totals,
         "stages": stages,
         "workers": workers,
+        "faces": face_stats(rendered["face"].to_pylist()),
         "seam": seam,
         "workers_ready": [asdict(report) for report in milestones.workers],
         "failures": [asdict(failure) for failure in outcome.failures],

@@ -9,6 +9,7 @@ import ray
 import ray.exceptions
 
 from actors.core.errors import InputError, StoppedError
+from actors.rendering.blocks import BlockRequest
 from actors.rendering.precision_check import PrecisionReport, compare_precisions
 from jobs.planning.render_plan import RenderPlan
 from jobs.run.record import RecordedPrecision
@@ -22,12 +23,14 @@ MOST_LEVELS = 4
 def check_precision(
     plan: RenderPlan,
     clip: Any,  # noqa: ANN401 - Ray's references are generic
+    samples: tuple[tuple[int, BlockRequest], ...],
 ) -> PrecisionReport:
     """Compares with fp32 where a worker would run.
 
     Args:
         plan: what is rendered, how and where.
         clip: what workers are told of the clip, in the object store.
+        samples: output frames, at least one, each with a request for its background alone.
 
     Raises:
         InputError: the pixels differ too much, or a session cannot be had.
@@ -35,7 +38,7 @@ def check_precision(
     """
     wait, network = plan.options.wait, plan.network
     compare = ray.remote(max_retries=1, **plan.placement.resources)(compare_precisions)
-    answer = compare.remote(network, clip, plan.samples())
+    answer = compare.remote(network, clip, samples)
     try:
         report: PrecisionReport = ray.get(answer, timeout=wait)
     except ray.exceptions.GetTimeoutError as error:

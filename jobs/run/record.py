@@ -13,7 +13,18 @@ from pydantic import Field, model_validator
 from actors.core.choices import Device, ImageFormat
 from actors.core.kind import FaceTensor
 from actors.core.ranges import FrameRange
-from jobs.run.figures import Count, Moment, Rate, RecordPart, SeamStats, Seconds, StageStats, Totals, WorkerStats
+from jobs.run.figures import (
+    Count,
+    FaceStats,
+    Moment,
+    Rate,
+    RecordPart,
+    SeamStats,
+    Seconds,
+    StageStats,
+    Totals,
+    WorkerStats,
+)
 
 # Format of run.json; raised when a key changes its meaning. Version 1 had sentences for deaths and ranges.
 VERSION = 2
@@ -206,6 +217,7 @@ class Attempt(Troubles):
         totals: the command's figures.
         stages: figures by stage.
         workers: figures by worker process.
+        faces: how many frames have no face box of their own; ``None`` where each has one.
         seam: how visible the edges of the paste were; ``None`` where nothing was composited.
         limiting: one sentence that names what limits.
         workers_ready: every worker process that became ready, in order.
@@ -221,6 +233,7 @@ class Attempt(Troubles):
     totals: Totals | None = None
     stages: tuple[StageStats, ...] = ()
     workers: tuple[WorkerStats, ...] = ()
+    faces: FaceStats | None = None
     seam: SeamStats | None = None
     limiting: str = ""
     workers_ready: tuple[ReadyWorker, ...] = ()

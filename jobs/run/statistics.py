@@ -1,16 +1,17 @@
-"""What a run took by stage and by worker, and its seam; from the timing table alone."""
+"""What a run took by stage and by worker, its faces and its seam; from the timing table alone."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from actors.core.faces import FaceOrigin
 from actors.core.timings import STAGES, numbers
-from jobs.run.figures import SeamStats, StageStats, WorkerStats
+from jobs.run.figures import FaceStats, SeamStats, StageStats, WorkerStats
 
 
 def stage_times(frames: pa.Table) -> dict[str, NDArray[np.float64]]:
@@ -57,6 +58,13 @@ def worker_stats(frames: pa.Table) -> list[WorkerStats]:
         WorkerStats(worker=worker, node=node, pid=pid, device=device, frames=len(each), busy_ms=sum(each))
         for (worker, node, pid, device), each in sorted(spent.items())
     ]
+
+
+def face_stats(faces: Iterable[str]) -> FaceStats | None:
+    """How many frames have no face box of their own, by the column ``face``; ``None`` where each has one."""
+    count = Counter(faces)
+    none, interpolated = count[FaceOrigin.NONE], count[FaceOrigin.INTERPOLATED]
+    return FaceStats(none=none, interpolated=interpolated) if none or interpolated else None
 
 
 def seam_stats(frames: Sequence[int], seams: NDArray[np.float64], edges: Sequence[str]) -> SeamStats | None:

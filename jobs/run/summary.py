@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs.console import say, show
-from jobs.run.figures import SeamStats, StageStats, Totals, WorkerStats
+from jobs.run.figures import FaceStats, SeamStats, StageStats, Totals, WorkerStats
 
 
 def print_summary(
@@ -14,6 +14,7 @@ def print_summary(
     totals: Totals,
     stages: list[StageStats],
     workers: list[WorkerStats],
+    faces: FaceStats | None,
     seam: SeamStats | None,
     limits: str,
 ) -> None:
@@ -25,6 +26,8 @@ def print_summary(
     head.add_row("fps_steady", f"{totals.fps_steady:.2f}   first dispatch to last file, {totals.steady_s:.1f} s")
     head.add_row("cache load", f"{cold.cache_s:.2f} s   of loading tasks")
     head.add_row("warm-up", f"{cold.warm_s:.2f} s   (session {cold.session_s:.2f} s, Ray {cold.ray_s:.2f} s)")
+    if faces is not None:
+        head.add_row("faces", faces.sentence)
     if seam is not None:
         head.add_row("seam", f"{seam.p50:.2f}   median, 1.0 is invisible; at most {seam.worst:.2f}, frame {seam.frame}")
     show(console, head)

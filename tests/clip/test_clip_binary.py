@@ -79,6 +79,20 @@ def test_more_full_frames_are_cut_to_the_exported_stretch(tmp_path: Path, start:
     assert f"full_body_img/: frame {start} + i pairs with window i; visual_input.bin is not needed" in clip.found
 
 
+def test_frames_without_a_face_are_those_of_the_stretch(tmp_path: Path) -> None:
+    write_binary(tmp_path, COUNT, start=3)
+    write_images(tmp_path / "full_body_img", 12)
+    boxes = [None if i in {1, 4, 5} else box for i, box in enumerate(squares(12))]
+    entries = [None if box is None else [box.x0, box.y0, box.x1, box.y1] for box in boxes]
+    (tmp_path / "crop_rects.json").write_text(json.dumps(entries))
+    clip = read(tmp_path)
+    assert clip.boxes == tuple(boxes[3:8])
+    assert clip.origins == ("given", "none", "none", "given", "given")
+    assert list(clip.faces) == [0, 3, 4]
+    (tmp_path / "crop_rects.json").write_text(json.dumps(entries[:3] + [None] * 5 + entries[8:]))
+    assert "none of 5 frames has a face" in refused(tmp_path).problem
+
+
 def test_as_many_frames_as_windows_pair_as_they_are_whatever_the_start(tmp_path: Path) -> None:
     write_binary(tmp_path, COUNT, start=100)
     write_video(tmp_path / "full_body_video.mp4", COUNT)

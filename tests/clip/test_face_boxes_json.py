@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
@@ -9,12 +9,16 @@ from hypothesis import strategies as st
 
 from actors.core.clip import FaceBox
 from actors.core.errors import InputError
-from jobs.clip.face_boxes import FaceBoxes
+from actors.core.faces import FaceOrigin
+from jobs.clip.face_boxes import FaceBoxes, GivenBoxes, find_boxes
 from jobs.clip.face_boxes_json import parse_boxes, read_boxes
 from jobs.clip.notes import Notes
 
 PIXEL = st.integers(-(1 << 20), 1 << 20)
 RECT = st.builds(FaceBox, PIXEL, PIXEL, PIXEL, PIXEL)
+# A box, or none for a frame without a face.
+ENTRY = st.none() | RECT
+Entries = list[FaceBox | None]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
@@ -25,28 +29,30 @@ JSON = st.recursive(
 )
 
 
-def as_list(boxes: list[FaceBox]) -> object:
-    return sides(boxes)
+def rows(boxes: Iterable[FaceBox | None]) -> list[list[int] | None]:
+    return [None if box is None else sides([box])[0] for box in boxes]
 
 
-def as_nested_list(boxes: list[FaceBox]) -> object:
-    return [{"rect": box} for box in sides(boxes)]
+def as_list(boxes: Entries) -> object:
+    return rows(boxes)
 
 
-def as_table(boxes: list[FaceBox]) -> object:
-    return {str(i): {"rect": box, "crop_328_path": "..\\x.jpg"} for i, box in enumerate(sides(boxes))}
+def as_nested_list(boxes: Entries) -> object:
+    return [{"rect": box} for box in rows(boxes)]
 
 
-def as_flat_table_from_one(boxes: list[FaceBox]) -> object:
-    return {str(i + 1): box for i, box in reversed(list(enumerate(sides(boxes))))}
+def as_table(boxes: Entries) -> object:
+    return {str(i): {"rect": box, "crop_328_path": "..\\x.jpg"} for i, box in enumerate(rows(boxes))}
+
+
+def as_flat_table_from_one(boxes: Entries) -> object:
+    return {str(i + 1): box for i, box in reversed(list(enumerate(rows(boxes))))}
 
 
 @pytest.mark.parametrize("form", [as_list, as_nested_list, as_table, as_flat_table_from_one])
 @PATIENT
-@given(boxes=st.lists(RECT, min_size=1, max_size=30))
-def test_every_form_gives_back_the_rects_in_frame_order(
-    form: Callable[[list[FaceBox]], object], boxes: list[FaceBox]
-) -> None:
+@given(boxes=st.lists(ENTRY, min_size=1, max_size=30))
+def test_every_form_gives_back_the_rects_in_frame_order(form: Callable[[Entries], object], boxes: Entries) -> None:
     assert parse_boxes(json.dumps(form(boxes)).encode(), "r.json") == tuple(boxes)
 
 
@@ -68,8 +74,8 @@ def test_any_bytes_give_rects_or_an_input_error(data: bytes) -> None:
 
 
 @PATIENT
-@given(st.lists(RECT, min_size=1, max_size=4), st.data())
-def test_a_damaged_file_gives_rects_or_an_input_error(boxes: list[FaceBox], data: st.DataObject) -> None:
+@given(st.lists(ENTRY, min_size=1, max_size=4), st.data())
+def test_a_damaged_file_gives_rects_or_an_input_error(boxes: Entries, data: st.DataObject) -> None:
     text = bytearray(json.dumps(as_table(boxes)).encode())
     place = data.draw(st.integers(0, len(text) - 1))
     text[place] = data.draw(st.integers(0, 255))
@@ -78,7 +84,7 @@ def test_a_damaged_file_gives_rects_or_an_input_error(boxes: list[FaceBox], data
 
 def parse_or_refuse(data: bytes) -> None:
     boxes = given_or_refused(lambda: parse_boxes(data, "r.json"), "r.json")
-    assert boxes is None or (boxes and all(type(side) is int for box in sides(boxes) for side in box))
+    assert boxes is None or (boxes and all(type(side) is int for box in rows(boxes) for side in box or ()))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +109,8 @@ def parse_or_refuse(data: bytes) -> None:
         ("7", "holds 7"),
         ("null", "holds None"),
         ("[[1, 2, 3]]", "entry 0 is [1, 2, 3]"),
-        ('[[1,2,3,4], {"rect": null}]', "entry 1 is"),
+        ('[[1,2,3,4], {"path": null}]', "entry 1 is"),
+        ('{"0": {}}', "entry 0 is"),
         ('[[1,2,3,4], "1 2 3 4"]', "entry 1 is"),
         ("[[1, 2, 3, true]]", "entry 0 holds True"),
         ('[[1, 2, 3, "4"]]', "entry 0 holds '4'"),
@@ -148,7 +155,7 @@ def test_a_rect_is_accepted_exactly_where_its_pixels_exist(box: FaceBox, width: 
     fits = 0 <= box.x0 < box.x1 <= width and 0 <= box.y0 < box.y1 <= height
     laid = FaceBoxes("r.json", (FaceBox(0, 0, 1, 1), box)).checked_inside
     if fits:
-        assert laid(width, height, Notes())[1] == box
+        assert laid(width, height, Notes()).boxes[1] == box
         return
     with pytest.raises(InputError) as caught:
         laid(width, height, Notes())
@@ -158,10 +165,47 @@ def test_a_rect_is_accepted_exactly_where_its_pixels_exist(box: FaceBox, width: 
     assert "--rects" in message
 
 
+def test_frames_without_a_face_have_no_box_to_check() -> None:
+    notes = Notes()
+    box, oblong = FaceBox(0, 0, 9, 9), FaceBox(0, 0, 9, 8)
+    origins = (FaceOrigin.NONE, FaceOrigin.GIVEN, FaceOrigin.NONE, FaceOrigin.INTERPOLATED)
+    found = FaceBoxes("r.json", (None, box, None, oblong), origins=origins)
+    assert found.checked_inside(64, 48, notes) == found
+    assert notes.warnings == [
+        "r.json: 1 of 2 rectangles are not square, the first at frame 3 (9x8); the face is stretched to one"
+    ]
+    assert found.part(2, 4) == FaceBoxes("r.json", (None, oblong), origins=origins[2:])
+    with pytest.raises(InputError, match="none of 1 frames has a face"):
+        found.part(0, 1).checked_inside(64, 48, notes)
+    with pytest.raises(InputError, match="the box of frame 3, x 0 to 9, y 0 to 8, reaches outside the 64x6 frame"):
+        FaceBoxes("r.json", (None, None, None, oblong)).checked_inside(64, 6, notes)
+
+
+def test_a_file_says_which_frames_have_no_face(tmp_path: Path) -> None:
+    def read_as(text: str) -> tuple[FaceBoxes | None, list[str]]:
+        (tmp_path / "crop_rects.json").write_text(text)
+        notes = Notes()
+        return find_boxes(str(tmp_path), GivenBoxes(None, None), notes), notes.found
+
+    found, lines = read_as('{"1": {"rect": [1, 2, 4, 5]}, "2": null, "3": {"rect": null}, "4": {"rect": [1, 2, 5, 6]}}')
+    assert found is not None
+    assert found.boxes == (FaceBox(1, 2, 4, 5), None, None, FaceBox(1, 2, 5, 6))
+    assert found.origins == ("given", "none", "none", "given")
+    assert "2 face boxes, 3 to 4 px wide, 2 frames without a face" in lines[0]
+    found, lines = read_as("[[1, 2, 4, 5], null]")
+    assert found is not None
+    assert "1 face boxes, 3 px wide, 1 frame without a face" in lines[0]
+    found, lines = read_as("[[1, 2, 4, 5]]")
+    assert found is not None
+    assert (found.origins, "without" in lines[0]) == (None, False)
+    found, lines = read_as("[null, null]")
+    assert "0 face boxes, 2 frames without a face" in lines[0]
+
+
 def test_oblong_rects_give_one_warning_with_count_and_first_frame() -> None:
     notes = Notes()
     boxes = (FaceBox(0, 0, 9, 9), FaceBox(0, 0, 9, 8), FaceBox(0, 0, 9, 7))
-    assert FaceBoxes("r.json", boxes).checked_inside(64, 48, notes) == boxes
+    assert FaceBoxes("r.json", boxes).checked_inside(64, 48, notes).boxes == boxes
     assert notes.warnings == [
         "r.json: 2 of 3 rectangles are not square, the first at frame 1 (9x8); the face is stretched to one"
     ]

@@ -39,6 +39,13 @@ def places(squares: tuple[SubpixelBox, ...]) -> np.ndarray:
     return np.array([[(s.x0 + s.x1) / 2, s.y0, s.width, s.height] for s in squares])
 
 
+def smoothed(boxes: list[FaceBox], width: int = WIDTH, height: int = HEIGHT) -> tuple[SubpixelBox, ...]:
+    """The boxes of a clip that shows a face on every frame."""
+    squares = smooth_boxes(boxes, width, height)
+    assert None not in squares
+    return tuple(square for square in squares if square is not None)
+
+
 @st.composite
 def walks(draw: st.DrawFn) -> list[FaceBox]:
     """A face that trembles, moves, and jumps now and then; oblongs too."""
@@ -60,7 +67,7 @@ def walks(draw: st.DrawFn) -> list[FaceBox]:
 @settings(max_examples=40, deadline=None)
 @given(walks())
 def test_squares_are_those_of_the_reference_and_inside_of_the_frame(boxes: list[FaceBox]) -> None:
-    squares = smooth_boxes(boxes, WIDTH, HEIGHT)
+    squares = smoothed(boxes)
     expected = reference_blend.smooth_boxes([(r.x0, r.y0, r.x1, r.y1) for r in boxes], WIDTH, HEIGHT)
     # A place that lies between two 256ths may be rounded either way.
     found = [(s.x0, s.y0, s.x1, s.y1) for s in squares]
@@ -85,7 +92,7 @@ def test_jitter_goes_and_movement_stays() -> None:
     rng = np.random.default_rng(7)
     true = np.stack([200 + 40 * np.sin(t / 40), 90 + 25 * np.cos(t / 55), 120 + 10 * np.sin(t / 70)], axis=1)
     boxes = [rect_at(*row) for row in true + rng.normal(0, 0.8, true.shape)]
-    smooth = places(smooth_boxes(boxes, WIDTH, HEIGHT))[:, :3]
+    smooth = places(smoothed(boxes))[:, :3]
     raw = places(tuple(SubpixelBox.of(box) for box in boxes))[:, :3]
     before, after = (np.sqrt(((found - true) ** 2).mean(axis=0)) for found in (raw, smooth))
     assert (after < before / 1.6).all()
@@ -105,11 +112,25 @@ def test_both_sides_of_a_cut_are_filtered_by_themselves() -> None:
         assert (squares[TAPS - 1] == SubpixelBox(30, 40, 130, 140)) is cut
 
 
+@settings(max_examples=30, deadline=None)
+@given(walks(), st.sets(st.integers(0, 39), min_size=1))
+def test_both_sides_of_a_gap_are_filtered_by_themselves(boxes: list[FaceBox], gaps: set[int]) -> None:
+    given_boxes = [None if i in gaps else box for i, box in enumerate(boxes)]
+    squares = smooth_boxes(given_boxes, WIDTH, HEIGHT)
+    rects = [None if box is None else (box.x0, box.y0, box.x1, box.y1) for box in given_boxes]
+    expected = reference_blend.smooth_with_gaps(rects, WIDTH, HEIGHT)
+    for square, wanted in zip(squares, expected, strict=True):
+        assert (square is None) is (wanted is None)
+        if square is not None and wanted is not None:
+            found = (square.x0, square.y0, square.x1, square.y1)
+            assert max(abs(a - b) for a, b in zip(found, wanted, strict=True)) <= 2 / 256
+
+
 def test_a_square_at_the_frames_edge_stays_inside() -> None:
     corner = [FaceBox(i % 2, 0, 100 + i % 2, 100) for i in range(30)]
-    assert all(square.x0 >= 0 and square.y0 == 0 for square in smooth_boxes(corner, 101, 100))
+    assert all(square.x0 >= 0 and square.y0 == 0 for square in smoothed(corner, 101, 100))
     whole = [FaceBox(0, 0, 90 + i % 2, 90) for i in range(30)]
-    assert all(square.x1 <= 91 and square.y1 <= 90 for square in smooth_boxes(whole, 91, 90))
+    assert all(square.x1 <= 91 and square.y1 <= 90 for square in smoothed(whole, 91, 90))
 
 
 @pytest.mark.skipif(not NUMBERS.is_dir(), reason="the real avatar's numbers are not on this machine")
@@ -118,7 +139,7 @@ def test_the_jitter_of_the_real_avatar_is_that_of_the_facts() -> None:
     lists = json.loads((NUMBERS / "crop_rects.json").read_text())
     boxes = [FaceBox(*sides) for sides in lists]
     raw = places(tuple(SubpixelBox.of(box) for box in boxes))
-    away = places(smooth_boxes(boxes, 1280, 720)) - raw
+    away = places(smoothed(boxes, 1280, 720)) - raw
     assert np.sqrt((away**2).mean(axis=0)).round(2).tolist()[:3] == [0.66, 0.63, 0.91]
 
 

@@ -145,7 +145,7 @@ def timing(frame: int) -> FrameTiming:
     place = {"range_id": "r", "batch_id": 0, "batch_size": 1, "worker": 3, "node": "n", "pid": 9}
     rest = {"device": "cpu", "provider": "CPU", "started_at": 1.5, "bytes": 2**40, "checksum": "ab"}
     segment = {"seam": 1.0, "seam_at": "mask", "segment": "", "segment_bytes": 0, "segment_checksum": ""}
-    values = {"frame": frame, "background": 1, **place, **rest, **numbers, **segment}
+    values = {"frame": frame, "background": 1, "face": "detected", **place, **rest, **numbers, **segment}
     return FrameTiming(**values)  # type: ignore[arg-type]
 
 

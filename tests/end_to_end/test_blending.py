@@ -271,7 +271,7 @@ def test_what_finishing_needs_outlives_the_full_frames_and_is_planned_for(
         background_bytes(inputs.clip, inputs.kind, options.delivery, prepare=True, mixed=mixed)
         for mixed in (False, True)
     ]
-    held = max(target.nbytes for target in block.canvases.targets)
+    held = max(target.nbytes for target in block.canvases.targets if target is not None)
     side = max(box[2] - box[0] for box in avatar.clip.boxes)
     assert planned[1] - planned[0] == 4 * side * side
     mixed = bool(given)

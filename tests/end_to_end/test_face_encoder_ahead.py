@@ -157,7 +157,7 @@ def test_it_runs_ahead_only_where_that_is_right_and_pays(
         assert runs(options, replace(inputs, tensors=tensors)) == right
     silent = np.zeros(ROWS, np.uint8)
     silent[::2] = 255
-    assert not runs(options, replace(inputs, opacities=silent))
+    assert not runs(options, replace(inputs, silence=silent))
     other = options_of(clip, model, features, tmp_path)
     assert not runs(other, read_inputs(other))
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
+import reference
+import small
 from small import Result
 from stage import ROWS, Stage, is_gone, wait_for
 
@@ -51,6 +55,34 @@ def test_drivers_are_ended_and_another_goes_on(stage: Stage) -> None:
     assert (result.code, "120 of 120 done" in result.output) == (0, True), result.output
     assert {**stage.record, "options": None} == before_it
     assert verify_run(str(stage.run)).history == "history: 4 commands, 1 without an end, 2 interrupted"
+
+
+def test_a_driver_is_killed_among_frames_without_a_face(stage: Stage, tmp_path: Path) -> None:
+    gaps = {3, 8, 9, 10, 18, 19}
+    rects = tmp_path / "rects.json"
+    rects.write_text(json.dumps([None if i in gaps else box for i, box in enumerate(stage.clip.boxes)]))
+    shown = [reference.bounce(t, small.BACKGROUNDS) for t in range(ROWS)]
+    assert {shown[45], shown[46], shown[47]} < gaps
+    stage.order("hang-46")
+    driver = stage.start("--workers", 1, "--rects", rects, "--address", stage.address)
+    wait_for(stage.obeyed, driver)
+    driver.kill()
+    driver.communicate(timeout=60)
+    wait_for(partial(is_gone, stage.pids()[-1]))
+    done = stage.done()
+    assert 0 < len(done) < ROWS
+    result = stage.render("--rects", rects)
+    assert result.code == 0, result.output
+    assert f"{len(done)} of {ROWS} done" in result.output
+    assert {path: path.stat().st_mtime_ns for path in done} == done
+    assert list(stage.table()["face"]) == ["none" if background in gaps else "given" for background in shown]
+    assert verify_run(str(stage.run)).whole
+    # As if nothing had happened.
+    cut_short = small.contents(stage.run)
+    assert stage.render("--rects", rects, "--restart").code == 0
+    assert small.contents(stage.run) == cut_short
+    for t, frame in small.read_frames(stage.run).items():
+        assert np.array_equal(frame, stage.clip.frames[shown[t]]) == (shown[t] in gaps)
 
 
 @pytest.mark.parametrize("server", ["gcs_server", "raylet"])

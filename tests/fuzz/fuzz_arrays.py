@@ -141,7 +141,7 @@ class Export(Reader):
             assert Path(clip.planes.path).stat().st_size == planes
         if clip.frames is not None and clip.boxes is not None:
             assert len(clip.boxes) == len(clip.frames)
-            assert all(box.inside(clip.frames.width, clip.frames.height) for box in clip.boxes)
+            assert all(box is None or box.inside(clip.frames.width, clip.frames.height) for box in clip.boxes)
 
 
 class Metadata(Export):

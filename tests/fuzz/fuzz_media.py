@@ -165,9 +165,10 @@ def _decode(source: FrameSource, parsing: ImageFrames | None = None) -> None:
     frames, targets = block.canvases.files, block.canvases.targets
     assert isinstance(frames, np.ndarray)
     assert frames.shape == (count, source.height, source.width, 3)
-    assert len(targets) == count
-    assert all((target.weights is None) is (parsing is None) for target in targets)
-    kept = sum(target.nbytes for target in targets)
+    there = [target for target in targets if target is not None]
+    assert len(there) == len(targets) == count
+    assert all((target.weights is None) is (parsing is None) for target in there)
+    kept = sum(target.nbytes for target in there)
     assert receipt.bytes == frames.nbytes + block.crops.nbytes + kept
 
 

@@ -46,8 +46,10 @@ class Rects(FileReader):
         notes = Notes()
         path = str(self.path)
         boxes = FaceBoxes(path, read_boxes(path)).for_frames(_COUNT, "the video").checked_inside(WIDTH, HEIGHT, notes)
-        assert len(boxes) == _COUNT
-        for box in boxes:
+        assert len(boxes.boxes) == _COUNT
+        there = [box for box in boxes.boxes if box is not None]
+        assert there
+        for box in there:
             corners = (box.x0, box.y0, box.x1, box.y1)
             assert all(type(number) is int for number in corners)
             assert 0 <= box.x0 < box.x1 <= WIDTH, box
@@ -78,9 +80,10 @@ class Landmarks(FileReader):
 
     def read(self) -> None:
         notes = Notes()
-        origins, boxes = read_landmarks(self.folder, landmark_files(self.folder))
-        placed = FaceBoxes(self.folder, boxes, origins).for_frames(3, "the video").checked_inside(WIDTH, HEIGHT, notes)
-        for box in placed:
+        paths, boxes = read_landmarks(self.folder, landmark_files(self.folder))
+        placed = FaceBoxes(self.folder, boxes, paths).for_frames(3, "the video").checked_inside(WIDTH, HEIGHT, notes)
+        for box in placed.boxes:
+            assert box is not None
             assert box.width == box.height
             assert box.inside(WIDTH, HEIGHT)
 

@@ -42,7 +42,7 @@ def timing(frame: int, frames: FrameRange, content: bytes, segment: bytes | None
         "segment_bytes": 0 if segment is None else len(segment),
         "segment_checksum": "" if segment is None else xxhash.xxh3_64_hexdigest(segment),
     }
-    values = {"frame": frame, "background": frame, **place, **rest, **seam, **file, **video}
+    values = {"frame": frame, "background": frame, "face": "interpolated", **place, **rest, **seam, **file, **video}
     return FrameTiming(**values)  # type: ignore[arg-type]
 
 
@@ -112,6 +112,37 @@ def test_the_table_has_every_row_in_order(tmp_path: Path) -> None:
     assert table.schema == SCHEMA
     assert table["frame"].to_pylist() == [0, 1, 2, 5, 6, 7]
     assert table["checksum"].to_pylist() == [xxhash.xxh3_64_hexdigest(content_of(i)) for i in (0, 1, 2, 5, 6, 7)]
+
+
+def as_before(path: Path) -> None:
+    """Makes a fragment what versions before the column `face` wrote."""
+    pq.write_table(pq.read_table(path).drop_columns(["face"]), path, write_page_checksum=True)
+
+
+def test_fragments_of_before_count_and_their_faces_are_given(tmp_path: Path) -> None:
+    ledger = record(tmp_path, (0, 4), (4, 8))
+    as_before(tmp_path / "timings" / "000000000-000000004.parquet")
+    assert ledger.audit().done == set(range(8))
+    assert ledger.audit().broken == ()
+    table = ledger.table()
+    assert table.schema == SCHEMA
+    assert table["face"].to_pylist() == ["given"] * 4 + ["interpolated"] * 4
+    # What is left of one after a frame was lost is written as it is now.
+    path_of(tmp_path, 2).unlink()
+    ledger.mend(ledger.audit())
+    mended = pq.read_table(tmp_path / "timings" / "000000000-000000004.parquet")
+    assert mended["face"].to_pylist() == ["given"] * 3
+    assert missing(range(8), ledger.audit()) == [2]
+
+
+@pytest.mark.parametrize("name", [name for name in SCHEMA.names if name != "face"])
+def test_a_fragment_that_lacks_another_column_counts_for_nothing(tmp_path: Path, name: str) -> None:
+    ledger = record(tmp_path, (0, 2))
+    path = tmp_path / "timings" / "000000000-000000002.parquet"
+    pq.write_table(pq.read_table(path).drop_columns([name]), path)
+    assert ledger.audit().done == frozenset()
+    pq.write_table(to_table([]).drop_columns(["face"]).append_column("face", pa.array([], pa.int64())), path)
+    assert [str(broken) for broken in ledger.audit().broken] == [str(path)]
 
 
 def test_an_empty_folder_is_an_empty_ledger(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from actors.core.timings import STAGES, FrameTiming, numbers, to_table
 from jobs.run.figures import ColdStart, SeamStats, StageStats, Totals
 from jobs.run.record import RunRecord
 from jobs.run.statistics import (
+    face_stats,
     seam_stats,
     stage_stats,
     stage_times,
@@ -27,7 +29,15 @@ from jobs.run.summary import print_summary
 
 
 def row(frame: int, worker: int = 0, pid: int = 100, *, stages: Mapping[str, float]) -> FrameTiming:
-    place = {"range_id": "r", "batch_id": 0, "batch_size": 1, "worker": worker, "node": "n", "pid": pid}
+    place = {
+        "face": "given",
+        "range_id": "r",
+        "batch_id": 0,
+        "batch_size": 1,
+        "worker": worker,
+        "node": "n",
+        "pid": pid,
+    }
     rest = {"device": "cpu", "provider": "CPU", "started_at": 1.5, "bytes": 1, "checksum": "ab"}
     segment = {"seam": 1.0, "seam_at": "mask", "segment": "", "segment_bytes": 0, "segment_checksum": ""}
     values = {"frame": frame, "background": 1, **place, **rest, **dict.fromkeys(STAGES, 0.0), **stages, **segment}
@@ -119,7 +129,8 @@ def seam_of(table: pa.Table) -> SeamStats | None:
 def printed(totals: Totals, table: pa.Table) -> str:
     console = Console(file=io.StringIO(), width=120)
     stages = stage_stats(stage_times(table), 2, totals.steady_s)
-    print_summary(console, totals, stages, worker_stats(table), seam_of(table), "The network limits.")
+    faces = face_stats(table["face"].to_pylist())
+    print_summary(console, totals, stages, worker_stats(table), faces, seam_of(table), "The network limits.")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -156,6 +167,21 @@ def test_without_compositing_there_is_no_seam() -> None:
     assert seam_of(table) is None
     assert "seam" not in printed(TOTALS, table)
     assert seam_of(frames()) is None
+
+
+def test_frames_without_a_face_and_interpolated_ones_are_told_where_there_are_any() -> None:
+    def with_faces(*faces: str) -> pa.Table:
+        return frames(*(replace(row(i, stages={}), face=face) for i, face in enumerate(faces)))
+
+    assert "faces  " not in printed(TOTALS, with_faces("given", "detected"))
+    assert face_stats(["given", "detected"]) is None
+    told = {
+        ("none", "given", "none"): "2 without a face",
+        ("interpolated", "detected"): "1 interpolated",
+        ("none", "interpolated", "detected"): "1 without a face, 1 interpolated",
+    }
+    for faces, sentence in told.items():
+        assert re.search(rf"faces +{sentence} *\n", printed(TOTALS, with_faces(*faces)))
 
 
 def test_the_record_holds_the_same_figures() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from made_run import NODE
@@ -49,7 +50,8 @@ def worker_and_block(plan: RenderPlan) -> tuple[Compositor, Block]:
     """A worker that is ready to render what is planned, and what it renders on."""
     plan.folder.make_folders(frames=True, segments=True)
     storage.write_atomic(plan.folder.path / plan.mark, b"")
-    assert isinstance(plan.inputs.audio, AudioTrack)
+    audio = plan.inputs.audio
+    assert isinstance(audio, AudioTrack)
     worker = Compositor(0, plan.network)
-    worker.prepare(plan.clip(plan.inputs.audio))
+    worker.prepare(plan.clip(replace(audio, opacities=plan.inputs.opacities)))
     return worker, load_block(plan.block(ClipBlock(plan.clip_id, 0)), plan.inputs.kind)[0]

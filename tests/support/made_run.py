@@ -35,6 +35,7 @@ def timing(frame: int, started_at: float, **changes: Any) -> FrameTiming:  # noq
     row: dict[str, Any] = {
         "frame": frame,
         "background": frame % 7,
+        "face": "given",
         "range_id": f"{frame:09d}-{frame + 1:09d}",
         "batch_id": 0,
         "batch_size": 1,

@@ -148,6 +148,20 @@ def recolour(painted: Image, lines: list[tuple[float, float]]) -> Image:
 # Squares without jitter
 
 
+def smooth_with_gaps(rects: Sequence[Rect | None], width: int, height: int) -> list[Box | None]:
+    """Smoothed squares; what lies between two frames without a face is smoothed by itself."""
+    boxes: list[Box | None] = []
+    run: list[Rect] = []
+    for rect in [*rects, None]:
+        if rect is not None:
+            run.append(rect)
+            continue
+        boxes += smooth_boxes(run, width, height) if run else []
+        boxes.append(None)
+        run = []
+    return boxes[:-1]
+
+
 def smooth_boxes(rects: Sequence[Rect], width: int, height: int) -> list[Box]:
     """Centre, top and sides on the parabola through the 11 squares around each; parts between cuts by themselves."""
     parts: list[list[Rect]] = [[rects[0]]]
@@ -289,6 +303,13 @@ def line_ratio(parts: list[Image]) -> float:
 # All of it
 
 
+def face_shares(has_face: Sequence[bool], fps: int) -> list[int]:
+    """How much of the rendered face each output frame shows, in 255ths: it comes back evenly within 0.16 s of a gap."""
+    steps = round(0.16 * fps)
+    gaps = [t for t, there in enumerate(has_face) if not there]
+    return [round(255 * min([steps, *(abs(t - gap) for gap in gaps)]) / steps) for t in range(len(has_face))]
+
+
 @dataclass(frozen=True)
 class Mode:
     """What is asked for besides the hard paste."""
@@ -301,28 +322,35 @@ class Mode:
 
 def render(
     frames: Sequence[Image],
-    rects: Sequence[Rect],
+    rects: Sequence[Rect | None],
     features: Floats,
     model_path: Path,
     mode: Mode,
     *,
     start: int,
     stop: int,
+    shares: Sequence[int] | None = None,
 ) -> Iterator[tuple[int, Image, tuple[float, str]]]:
-    """Render output frames start .. stop-1 of a UNet-328 in bounce order: number, picture and seam of each."""
+    """Render output frames start .. stop-1 of a UNet-328 in bounce order: number, picture and seam of each.
+
+    Frames whose rect is None, and those of share 0, show the background alone; the seam of the former is (0, "").
+    """
     session = reference.open_session(model_path)
-    boxes: list[Box] = [*rects]
+    boxes: list[Box | None] = [*rects]
     if mode.smooth:
-        boxes = smooth_boxes(rects, frames[0].shape[1], frames[0].shape[0])
+        boxes = smooth_with_gaps(rects, frames[0].shape[1], frames[0].shape[0])
     inside = slice(UNET.border, UNET.border + UNET.side)
     crops, painted, fits = {}, {}, {}
     for t in range(max(0, start - 2), min(stop + 2, len(features))):
         index = reference.bounce(t, len(frames))
+        rect, box = rects[index], boxes[index]
+        if rect is None or box is None or (shares and not shares[t]):
+            continue
         if mode.smooth:
-            crop = crop_box(UNET, frames[index], boxes[index])
+            crop = crop_box(UNET, frames[index], box)
             planes, _ = reference.network_input(crop, (0, 0, UNET.crop, UNET.crop), "cubic")
         else:
-            planes, crop = reference.network_input(frames[index], rects[index], "cubic")
+            planes, crop = reference.network_input(frames[index], rect, "cubic")
         try:
             answer = reference.predict(session, planes, reference.audio_window(features, t))
             painted[t] = reference.to_levels(answer)
@@ -332,16 +360,24 @@ def render(
         if mode.colour:
             fits[t] = fit_colours(UNET, crop[inside, inside], painted[t])
     for t in range(start, stop):
+        index = reference.bounce(t, len(frames))
+        box = boxes[index]
+        share = 255 if shares is None else shares[t]
+        if box is None or not share:
+            yield t, frames[index].copy(), (0.0 if box is None else 1.0, "")
+            continue
         if t not in painted:
             continue
-        index = reference.bounce(t, len(frames))
         face = crops[t].copy()
         face[inside, inside] = recolour(painted[t], smooth_fits(fits, t)) if mode.colour else painted[t]
-        yield t, *finish(frames[index], face, boxes[index], mode, None if mode.parsing is None else mode.parsing[index])
+        parsing = None if mode.parsing is None else mode.parsing[index]
+        yield t, *finish(frames[index], face, box, mode, parsing, share)
 
 
-def finish(frame: Image, face: Image, box: Box, mode: Mode, parsing: Image | None) -> tuple[Image, tuple[float, str]]:
-    """Lay a finished crop on its frame, and look at its edges."""
+def finish(
+    frame: Image, face: Image, box: Box, mode: Mode, parsing: Image | None, share: int
+) -> tuple[Image, tuple[float, str]]:
+    """Lay a finished crop on its frame, show so many 255ths of it, and look at its edges."""
     x0, y0, x1, y1 = pixels_of(box)
     resized = cv2.resize(face, (x1 - x0, y1 - y0), interpolation=cv2.INTER_CUBIC)
     square = paste_box(UNET, face, box) if mode.smooth else np.asarray(resized, np.uint8)
@@ -350,4 +386,5 @@ def finish(frame: Image, face: Image, box: Box, mode: Mode, parsing: Image | Non
         weights = keep_parsed(weights, parsing[y0:y1, x0:x1])
     result = frame.copy()
     result[y0:y1, x0:x1] = mix(frame[y0:y1, x0:x1], square, weights)
+    result[y0:y1, x0:x1] = mix(frame[y0:y1, x0:x1], result[y0:y1, x0:x1], np.full_like(weights, share))
     return result, seam(UNET, frame, result, box)
