@@ -13,7 +13,7 @@ install: .venv/installed
 
 # Everything that starts no Ray. Compiled modules are kept, whatever the shell says: without them every process that a
 # test starts compiles the repository, and pytest all tests.
-check: export PYTHONDONTWRITEBYTECODE =
+check test: export PYTHONDONTWRITEBYTECODE =
 check: .venv/installed-dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder -m "not cluster and not slow" --durations 10
 
