@@ -80,6 +80,13 @@ class Blend(StrEnum):
     FEATHER = "feather"
 
 
+class Covered(StrEnum):
+    """What is shown where something covers the mouth."""
+
+    RENDER = "render"
+    PASSTHROUGH = "passthrough"
+
+
 class ImageFormat(StrEnum):
     """What frames are written as; ``none`` writes no frame files."""
 

@@ -294,3 +294,23 @@ def place_file(source: Path, path: AnyPath) -> None:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def copy_file(source: AnyPath, path: AnyPath) -> None:
+    """Copies a file; the copy is seen whole or not at all.
+
+    Raises:
+        OSError: the file cannot be read, or the copy cannot be written.
+    """
+    from_system, from_inner = _open_system(source)
+    system, inner = _open_system(path)
+    if not isinstance(system, fs.LocalFileSystem):
+        fs.copy_files(from_inner, inner, source_filesystem=from_system, destination_filesystem=system)
+        return
+    partial = _partial(Path(inner))
+    try:
+        fs.copy_files(from_inner, str(partial), source_filesystem=from_system, destination_filesystem=system)
+        partial.replace(inner)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import xxhash
 
-from actors.core.clip import Clip, ImageFrames
+from actors.core.clip import Clip, FrameSource, ImageFrames
 from actors.core.fingerprints import image_digest
 from actors.files import storage
 from actors.files.digests import file_digest
@@ -18,7 +18,11 @@ def backgrounds_digest(clip: Clip) -> str:
     """Digest of the clip's pictures: of every image its content, of a video what decides its frames."""
     if clip.frames is None:
         return file_digest(clip.planes.path) if clip.planes else ""
-    frames = clip.frames
+    return frames_digest(clip.frames)
+
+
+def frames_digest(frames: FrameSource) -> str:
+    """Digest of full frames; images are those that went through `with_digests`."""
     if isinstance(frames, ImageFrames):
         return images_digest(frames)
     order = repr((frames.places, frames.timestamps, frames.time_base, frames.picture))

@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from rich.console import Console
 
 import actors
-from actors.files.run_folder import RunFolder
+from actors.files.run_folder import FACES
+from actors.files.storage import StoragePath
 from jobs.cluster.connection import Cluster, connect
 from jobs.console import say
-from jobs.run.folder import holds_run
+from jobs.run.folder import holds_record
 from jobs.run.folder_lock import FolderLock, lock_folder
 
 
@@ -18,21 +19,30 @@ class Acquired:
     """The folder and the cluster of one command.
 
     Args:
-        folder: the run's.
+        folder: the one that ``--out`` names.
+        record: name of the file there by which the folder is known.
+        what: what such a folder is of, in messages.
         address: of the cluster, as the user gave it.
         console: where it is said how they are had.
         folders: gives the lock back when it is left.
         clusters: leaves the cluster when it is left, which is earlier.
 
     Attributes:
-        exists: whether the folder held a run when it was locked.
+        exists: whether the record was there when the folder was locked.
     """
 
     def __init__(
-        self, folder: RunFolder, address: str | None, console: Console, folders: ExitStack, clusters: ExitStack
+        self,
+        folder: StoragePath,
+        record: str,
+        what: str,
+        address: str | None,
+        console: Console,
+        folders: ExitStack,
+        clusters: ExitStack,
     ) -> None:
-        self.folder = folder
         self.exists = False
+        self._folder, self._record, self._what = folder, record, what
         self._address = address
         self._console = console
         self._folders, self._clusters = folders, clusters
@@ -51,10 +61,11 @@ class Acquired:
             InputError: it holds something else, another run has it, or it cannot be written.
         """
         if self._lock is None:
-            self.exists = holds_run(self.folder)
-            self._lock = self._folders.enter_context(lock_folder(self.folder))
+            # What is found for a run stands there before its record does.
+            self.exists = holds_record(self._folder, self._record, self._what, {FACES})
+            self._lock = self._folders.enter_context(lock_folder(self._folder))
             if not self._lock.by_file_system:
-                problem = f"warning: {self.folder} has no locks: nobody else must write there until this ends"
+                problem = f"warning: {self._folder} has no locks: nobody else must write there until this ends"
                 say(self._console, problem, style="yellow")
         return self._lock
 

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 from actors.core.errors import InputError
 from actors.files import storage
-from actors.files.run_folder import DRIVER_MARK, FACES, MARK, NODE_MARK, RECORD, RunFolder, is_data_file
+from actors.files.run_folder import DRIVER_MARK, MARK, NODE_MARK, RunFolder, is_data_file
 from actors.files.storage import HALF_WRITTEN, StoragePath
 from jobs.cluster.connection import inside_job
 from jobs.run.folder_lock import LOCK
@@ -81,16 +81,7 @@ def lasting(out: str) -> str:
     return path
 
 
-def holds_run(folder: RunFolder) -> bool:
-    """Whether the folder holds a run; false where it is new or empty, or has nothing but faces found for a run.
-
-    Raises:
-        InputError: there is something that is not a run of ours, or it cannot be read.
-    """
-    return holds_record(folder.path, RECORD, "run", {FACES})
-
-
-def holds_record(folder: StoragePath, record: str, what: str, others: Collection[str] = ()) -> bool:
+def holds_record(folder: StoragePath, record: str, what: str, others: Collection[str]) -> bool:
     """Whether a folder has the record of what it is for; false where it is new or empty.
 
     Args:

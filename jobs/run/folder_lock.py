@@ -16,7 +16,7 @@ import psutil
 
 from actors.core.errors import InputError
 from actors.files import storage
-from actors.files.run_folder import DRIVER_MARK, MARK, RunFolder, new_driver_mark
+from actors.files.run_folder import DRIVER_MARK, MARK, new_driver_mark
 from actors.files.storage import StoragePath
 
 LOCK = ".lock"
@@ -42,7 +42,7 @@ class FolderLock:
 
 
 @contextmanager
-def lock_folder(folder: RunFolder) -> Iterator[FolderLock]:
+def lock_folder(folder: StoragePath) -> Iterator[FolderLock]:
     """Locks the folder for this process, and shows workers that it is the same folder.
 
     The lock dies with the process, however that ends. Where the file system has no locks, the marks of drivers stand
@@ -56,14 +56,14 @@ def lock_folder(folder: RunFolder) -> Iterator[FolderLock]:
             is left there.
     """
     name = new_driver_mark()
-    mark, lock_file = folder.path / name, folder.path / LOCK
+    mark, lock_file = folder / name, folder / LOCK
     lock: int | None = None
     made = False
     try:
         try:
-            made = not storage.is_folder(folder.path)
-            storage.make_folder(folder.path)
-            lock = _lock(lock_file) if folder.path.is_local else None
+            made = not storage.is_folder(folder)
+            storage.make_folder(folder)
+            lock = _lock(lock_file) if folder.is_local else None
             storage.write_atomic(mark, f"{socket.gethostname()} {os.getpid()}".encode())
             if lock is None:
                 _check_alone(folder, name)
@@ -82,8 +82,8 @@ def lock_folder(folder: RunFolder) -> Iterator[FolderLock]:
             storage.remove_file(mark)
             if lock is not None:
                 storage.remove_file(lock_file)
-            if made and not storage.children(folder.path):
-                storage.remove_folder(folder.path)
+            if made and not storage.children(folder):
+                storage.remove_folder(folder)
         if lock is not None:
             os.close(lock)
 
@@ -120,16 +120,16 @@ def _lock(file: StoragePath) -> int | None:
         os.close(descriptor)
 
 
-def _check_alone(folder: RunFolder, own: str) -> None:
+def _check_alone(folder: StoragePath, own: str) -> None:
     """Makes sure that no other driver shows its mark. Two that begin at once both see the other's, and both go.
 
     Raises:
         InputError: there is another's mark.
         OSError: it cannot be looked at.
     """
-    for entry in storage.children(folder.path):
+    for entry in storage.children(folder):
         if MARK.fullmatch(entry.name) and entry.name.startswith(DRIVER_MARK) and entry.name != own:
-            path = folder.path / entry.name
+            path = folder / entry.name
             content = storage.read_bytes(path) if entry.size <= LONGEST_MARK else b""
             host, _, pid = content.decode(errors="replace").partition(" ")
             if host != socket.gethostname() or not re.fullmatch(r"[0-9]{1,9}", pid) or psutil.pid_exists(int(pid)):

@@ -9,9 +9,9 @@ from made_run import record
 
 from actors.core.errors import InputError
 from actors.files import storage
-from actors.files.run_folder import RunFolder
+from actors.files.run_folder import FACES, RECORD, RunFolder
 from jobs.cluster import connection
-from jobs.run.folder import clear, find_folder, holds_run
+from jobs.run.folder import clear, find_folder, holds_record
 from jobs.run.folder_lock import LOCK
 from jobs.run.record import RunRecord
 from jobs.run.record_file import read_run_record, write_record
@@ -28,6 +28,10 @@ def write_run(out: Path) -> None:
     for name in ("frames/frame_000000.png", "segments/000000000-000000001.mp4", "timings/000000000-000000001.parquet"):
         (out / name).write_bytes(b"x")
     (out / "video.mp4").write_bytes(b"x")
+
+
+def holds_run(folder: RunFolder) -> bool:
+    return holds_record(folder.path, RECORD, "run", {FACES})
 
 
 def test_a_new_an_empty_and_a_locked_folder_hold_no_run(tmp_path: Path) -> None:

@@ -1,0 +1,99 @@
+"""Everything that is found in some footage: read from a prepared folder, and searched where it is not there yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from rich.console import Console
+
+from actors.core.errors import InputError
+from actors.core.faces import FoundFaces
+from actors.faces.weights import FaceWeights
+from jobs.clip.footage import Footage
+from jobs.cluster.connection import Cluster
+from jobs.console import say
+from jobs.faces.detections_file import joined
+from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder
+from jobs.faces.search import search
+from jobs.faces.search_plan import keyframes, plan_search
+from jobs.progress_meter import meter
+
+
+def prepare_faces(
+    footage: Footage,
+    folder: PreparedFolder,
+    weights: FaceWeights,
+    join: Callable[[], Cluster],
+    wait: float,
+    console: Console,
+) -> FoundFaces:
+    """Finds the faces on every frame of some footage; what an earlier command found there stays.
+
+    Args:
+        footage: what to search.
+        folder: where what is found is kept.
+        weights: of the networks that find faces.
+        join: joins the cluster; called where something is to be searched.
+        wait: seconds that a node may take to join a cluster that has none.
+        console: where to say how far it is.
+
+    Raises:
+        InputError: the folder holds faces of other footage or by other weights, or a frame cannot be read.
+        StoppedError: the search cannot go on; what was found stays.
+        OSError: the folder cannot be written.
+    """
+    record = FacesRecord(footage=FootageRecord.of(footage), finder=weights.digest)
+    earlier = folder.record()
+    if earlier is None:
+        folder.begin(record)
+    else:
+        _check_same(folder, earlier, record)
+    kept, useless = folder.parts()
+    for span in useless:
+        folder.remove(span)
+    done = {frame for part in kept for frame in range(part.first, part.stop)}
+    missing = [frame for frame in range(record.footage.frames) if frame not in done]
+    if missing:
+        if kept:
+            say(console, f"faces: {len(done)} of {record.footage.frames} frames searched, {len(missing)} to go")
+        cluster = join()
+        resources = cluster.resources()
+        if not resources.rendering:
+            resources = cluster.wait_for_node(wait, console)
+        cpus = max(1, int(resources.cpus))
+        ranges = plan_search(missing, keyframes(footage.frames), cpus)
+        with meter(console, len(missing), "searching") as shown:
+            search(
+                footage.frames,
+                ranges,
+                weights,
+                cpus,
+                folder.keep,
+                lambda count: shown.update(count, "looking for faces"),
+            )
+    return read_faces(folder)
+
+
+def read_faces(folder: PreparedFolder) -> FoundFaces:
+    """Everything that was found in the footage of a prepared folder.
+
+    Raises:
+        InputError: it holds none, or not all frames have been searched.
+    """
+    record = folder.searched()
+    parts, _ = folder.parts()
+    searched = sum(len(part.thumbnails) for part in parts)
+    if searched < record.footage.frames:
+        problem = f"{searched} of {record.footage.frames} frames have been searched for faces"
+        raise InputError(str(folder), problem, "run the command that made it again: it goes on from here")
+    return joined(parts)
+
+
+def _check_same(folder: PreparedFolder, earlier: FacesRecord, record: FacesRecord) -> None:
+    if earlier.footage.digest != record.footage.digest:
+        problem = f"holds the faces of other footage ({earlier.footage.name})"
+        raise InputError(str(folder), problem, "name another folder, or begin anew with --restart")
+    if earlier.finder != record.finder:
+        raise InputError(
+            str(folder), "holds faces that another detector found", "name another folder, or begin anew with --restart"
+        )

@@ -1,0 +1,269 @@
+"""The folder that holds what was found in some footage: its files' names, its record, and what is there already."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Annotated, Literal, Self
+
+import xxhash
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from actors.core.clip import FrameSource, VideoFrames
+from actors.core.errors import InputError
+from actors.core.faces import FoundFaces
+from actors.core.ranges import FrameRange
+from actors.files import storage
+from actors.files.run_folder import fragment_name, fragment_range
+from actors.files.storage import StoragePath
+from jobs.clip.files import is_file, load, parse_json, show
+from jobs.clip.footage import Footage
+from jobs.clip.identity import frames_digest
+from jobs.faces.detections_file import from_parquet, to_parquet
+
+RECORD = "faces.json"
+
+# Bytes of the record, and of what was found on one range.
+LARGEST_RECORD = 1 << 20
+LARGEST_RANGE = 64 << 20
+
+# File names have nine digits for a frame.
+MOST_FRAMES = 10**9
+
+Name = Annotated[str, Field(max_length=255)]
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16,128}$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+
+
+class FootageRecord(_Part):
+    """The footage by which the folder is known again.
+
+    Attributes:
+        name: of its file or folder.
+        digest: `jobs.clip.identity.frames_digest`.
+        frames: how many it has.
+        width: in pixels, upright.
+        height: likewise.
+        fps: its average frame rate as a fraction; ``None`` for images, and where a video does not say.
+    """
+
+    name: Name
+    digest: Digest
+    frames: Annotated[int, Field(ge=1, le=MOST_FRAMES)]
+    width: Annotated[int, Field(ge=1, le=1 << 16)]
+    height: Annotated[int, Field(ge=1, le=1 << 16)]
+    fps: Annotated[str | None, Field(pattern=r"^[0-9]{1,12}(/[1-9][0-9]{0,11})?$")] = None
+
+    @classmethod
+    def of(cls, footage: Footage) -> Self:
+        """The record of footage that has been read."""
+        frames = footage.frames
+        return cls(
+            name=footage.name,
+            digest=frames_digest(frames),
+            frames=len(frames),
+            width=frames.width,
+            height=frames.height,
+            fps=_rate(frames),
+        )
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Frames per second."""
+        return None if self.fps is None else Fraction(self.fps)
+
+
+class FileRecord(_Part):
+    """A file that was made of what was found.
+
+    Attributes:
+        bytes: its size.
+        checksum: xxh3-64 of its content in hexadecimal.
+    """
+
+    bytes: Annotated[int, Field(ge=0, le=1 << 53)]
+    checksum: Digest
+
+    @classmethod
+    def of(cls, content: builtins.bytes) -> Self:
+        """The record of a file with that content."""
+        return cls(bytes=len(content), checksum=xxhash.xxh3_64_hexdigest(content))
+
+
+class FacesRecord(_Part):
+    """``faces.json``: which footage was searched, and with what.
+
+    Attributes:
+        version: of this format.
+        footage: the footage.
+        finder: digest of the weights that find faces; what another one finds does not join with it.
+        files: what was made of what was found, by file name; empty until all frames have been searched.
+    """
+
+    version: Literal[1] = 1
+    footage: FootageRecord
+    finder: Digest
+    files: dict[Name, FileRecord] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedFolder:
+    """Where each file stands.
+
+    Attributes:
+        path: the folder itself, with its file system.
+    """
+
+    path: StoragePath
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @classmethod
+    def at(cls, path: str) -> PreparedFolder:
+        """The folder at an absolute path or a URI."""
+        return cls(storage.locate(path))
+
+    @property
+    def record_file(self) -> StoragePath:
+        """What was searched, and with what."""
+        return self.path / RECORD
+
+    @property
+    def detections(self) -> StoragePath:
+        """Folder of all that was found, a file for each range."""
+        return self.path / "detections"
+
+    @property
+    def table(self) -> StoragePath:
+        """The chosen face on every frame."""
+        return self.path / "faces.parquet"
+
+    @property
+    def boxes(self) -> StoragePath:
+        """The chosen face's boxes, as ``--rects`` takes them."""
+        return self.path / "face_boxes.json"
+
+    @property
+    def page(self) -> StoragePath:
+        """The page about the faces."""
+        return self.path / "faces.html"
+
+    @property
+    def sheet(self) -> StoragePath:
+        """A picture of every track, with its number."""
+        return self.path / "contact_sheet.jpg"
+
+    def record(self) -> FacesRecord | None:
+        """The folder's record; ``None`` where there is none.
+
+        Raises:
+            InputError: there is one that cannot be used.
+        """
+        if not is_file(self.record_file):
+            return None
+        path, fix = str(self.record_file), "name another folder, or remove this one"
+        value = parse_json(load(self.record_file, LARGEST_RECORD), path)
+        try:
+            return FacesRecord.model_validate(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"])) or "it"
+            problem = f"is no record of prepared faces ({where} cannot be {show(first['input'])})"
+            raise InputError(path, problem, fix) from error
+
+    def searched(self) -> FacesRecord:
+        """The record of a folder that must have one.
+
+        Raises:
+            InputError: there is none, or it cannot be used.
+        """
+        record = self.record()
+        if record is None:
+            raise InputError(str(self), "holds no prepared faces", "name a folder that `mouthpiece prepare` has made")
+        return record
+
+    def begin(self, record: FacesRecord) -> None:
+        """Writes the record, before anything is found."""
+        storage.make_folder(self.detections)
+        self._write(record)
+
+    def conclude(self, record: FacesRecord, contents: Mapping[StoragePath, bytes]) -> None:
+        """Writes files about what was found, then the record that holds their checksums.
+
+        Args:
+            record: as it stands.
+            contents: of files of this folder.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        for path, content in contents.items():
+            storage.write_atomic(path, content)
+        files = {storage.name_of(str(path)): FileRecord.of(content) for path, content in contents.items()}
+        self._write(record.model_copy(update={"files": {**record.files, **files}}))
+
+    def clear(self) -> None:
+        """Removes what was found and made of it; the record goes last. A copy of the footage stays."""
+        for frames in self.ranges():
+            self.remove(frames)
+        if storage.is_folder(self.detections) and not storage.children(self.detections):
+            storage.remove_folder(self.detections)
+        for path in (self.table, self.boxes, self.page, self.sheet, self.record_file):
+            storage.remove_file(path)
+
+    def keep(self, found: FoundFaces) -> None:
+        """Writes what was found on a range; it counts as searched from then on."""
+        storage.write_atomic(self._range_file(FrameRange(found.first, found.stop)), to_parquet(found))
+
+    def ranges(self) -> tuple[FrameRange, ...]:
+        """The ranges that files are there for, ascending; what stands in them has not been looked at."""
+        entries = storage.children(self.detections)
+        found = (fragment_range(entry.name) for entry in entries if not entry.is_folder)
+        return tuple(sorted(each for each in found if each is not None))
+
+    def read(self, frames: FrameRange) -> FoundFaces | None:
+        """What was found on a range; ``None`` where the file is damaged."""
+        path = self._range_file(frames)
+        found = storage.entry(path)
+        if found is None or found.size > LARGEST_RANGE:
+            return None
+        return from_parquet(storage.read_bytes(path), frames)
+
+    def parts(self) -> tuple[list[FoundFaces], list[FrameRange]]:
+        """What was found, in order, and the ranges whose files are damaged, overlap one before them or reach too far.
+
+        Raises:
+            InputError: the folder has no record.
+        """
+        frames = self.searched().footage.frames
+        parts: list[FoundFaces] = []
+        useless: list[FrameRange] = []
+        stop = 0
+        for span in self.ranges():
+            found = self.read(span) if stop <= span.start and span.stop <= frames else None
+            if found is None:
+                useless.append(span)
+            else:
+                parts.append(found)
+                stop = span.stop
+        return parts, useless
+
+    def remove(self, frames: FrameRange) -> None:
+        """Removes a range's file."""
+        storage.remove_file(self._range_file(frames))
+
+    def _write(self, record: FacesRecord) -> None:
+        storage.write_atomic(self.record_file, record.model_dump_json(indent=1).encode(), durable=True)
+
+    def _range_file(self, frames: FrameRange) -> StoragePath:
+        return self.detections / fragment_name(frames)
+
+
+def _rate(frames: FrameSource) -> str | None:
+    return str(frames.fps) if isinstance(frames, VideoFrames) and frames.fps is not None else None

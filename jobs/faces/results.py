@@ -1,0 +1,44 @@
+"""What stands in a prepared folder besides what was found: files about the chosen face, and a copy of the footage."""
+
+from __future__ import annotations
+
+from actors.core.clip import ImageFrames
+from actors.files import storage
+from jobs.clip.backgrounds import IMAGE_FOLDER
+from jobs.clip.footage import Footage
+from jobs.faces.dubbing import DubbedFace
+from jobs.faces.faces_table import boxes_json, faces_parquet
+from jobs.faces.prepared_folder import PreparedFolder
+
+
+def write_results(folder: PreparedFolder, footage: Footage, dubbed: DubbedFace) -> None:
+    """Writes the files about the chosen face; the folder has a record.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    frames = footage.frames
+    record = folder.searched()
+    contents = {
+        folder.table: faces_parquet(dubbed.path, dubbed.times),
+        folder.boxes: boxes_json(dubbed.path, frames.width, frames.height),
+    }
+    folder.conclude(record, contents)
+
+
+def copy_footage(footage: Footage, folder: PreparedFolder) -> None:
+    """Copies the footage into the folder, which is a clip by itself then.
+
+    Raises:
+        InputError: a file of it cannot be read.
+        OSError: the copy cannot be written.
+    """
+    frames = footage.frames
+    if isinstance(frames, ImageFrames):
+        storage.make_folder(folder.path / IMAGE_FOLDER)
+        copies = {path: folder.path / IMAGE_FOLDER / storage.name_of(path) for path in frames.paths}
+    else:
+        copies = {frames.path: folder.path / storage.name_of(frames.path)}
+    for source, target in copies.items():
+        if storage.resolve(source) != str(target):
+            storage.copy_file(source, target)

@@ -1,0 +1,69 @@
+"""Comparing a prepared folder's files with its record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from actors.core.errors import InputError
+from actors.core.ranges import divide
+from actors.files import storage
+from actors.files.digests import file_facts
+from jobs.faces.prepared_folder import PreparedFolder
+
+
+@dataclass(frozen=True, slots=True)
+class FacesVerdict:
+    """What stands in a prepared folder.
+
+    Attributes:
+        expected: frames of the footage.
+        searched: of these, searched for faces, with files that are whole.
+        missing: ranges of frames that have not been searched, as ``a..b``.
+        damaged: files that are missing or differ, one line each.
+        extra: files that no record mentions.
+    """
+
+    expected: int
+    searched: int
+    missing: tuple[str, ...]
+    damaged: tuple[str, ...]
+    extra: tuple[str, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing, damaged or extra."""
+        return not (self.missing or self.damaged or self.extra)
+
+
+def verify_faces(folder: PreparedFolder) -> FacesVerdict:
+    """Re-reads every file that was made of some footage.
+
+    Raises:
+        InputError: the folder has no record, or cannot be read.
+    """
+    record = folder.searched()
+    try:
+        parts, useless = folder.parts()
+        damaged = [f"frames {span} have no whole file of what was found" for span in useless]
+        for name, before in record.files.items():
+            path = folder.path / name
+            try:
+                facts = file_facts(path)
+            except FileNotFoundError:
+                damaged.append(f"{path} is missing")
+                continue
+            if facts != {"bytes": before.bytes, "checksum": before.checksum}:
+                damaged.append(f"{path} has changed")
+        known = {span.id for span in folder.ranges()}
+        entries = storage.children(folder.detections)
+    except OSError as error:
+        raise InputError(str(folder), f"cannot be read ({error})", "mend it and verify again") from error
+    done = {frame for part in parts for frame in range(part.first, part.stop)}
+    gaps = divide([frame for frame in range(record.footage.frames) if frame not in done], record.footage.frames)
+    return FacesVerdict(
+        expected=record.footage.frames,
+        searched=len(done),
+        missing=tuple(f"{gap.start}..{gap.stop - 1}" for gap in gaps),
+        damaged=tuple(damaged),
+        extra=tuple(entry.path for entry in entries if entry.name.partition(".")[0] not in known),
+    )

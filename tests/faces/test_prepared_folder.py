@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up_faces import made_up
+from presenter_footage import presenter_frames, write_footage
+
+from actors.core.errors import InputError
+from actors.core.ranges import FrameRange
+from jobs.clip.footage import read_footage
+from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder
+
+FOOTAGE = FootageRecord(name="v.mp4", digest="0" * 32, frames=6, width=320, height=180, fps="30000/1001")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> PreparedFolder:
+    prepared = PreparedFolder.at(str(tmp_path / "faces"))
+    prepared.begin(FacesRecord(footage=FOOTAGE, finder="f" * 64))
+    return prepared
+
+
+def test_a_record_is_read_as_it_was_written(folder: PreparedFolder) -> None:
+    record = folder.record()
+    assert record == FacesRecord(footage=FOOTAGE, finder="f" * 64)
+    assert str(record.footage.rate) == "30000/1001"
+
+
+def test_a_folder_without_a_record_has_none(tmp_path: Path) -> None:
+    empty = PreparedFolder.at(str(tmp_path))
+    assert empty.record() is None
+    assert empty.ranges() == ()
+    with pytest.raises(InputError, match="holds no prepared faces"):
+        empty.searched()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"version": 2},
+        {"finder": "xyz"},
+        {"footage": {**FOOTAGE.model_dump(), "frames": 0}},
+        {"footage": {**FOOTAGE.model_dump(), "frames": 10**12}},
+        {"footage": {**FOOTAGE.model_dump(), "fps": "25/0"}},
+        {"files": {"faces.parquet": 3}},
+        {"files": []},
+    ],
+)
+def test_a_record_that_cannot_be_is_refused(folder: PreparedFolder, change: dict[str, Any]) -> None:
+    path = Path(str(folder.record_file))
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match="is no record of prepared faces") as caught:
+        folder.record()
+    assert caught.value.subject == str(path)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"version": 1}'])
+def test_a_record_that_is_none_is_refused(folder: PreparedFolder, content: str) -> None:
+    Path(str(folder.record_file)).write_text(content)
+    with pytest.raises(InputError):
+        folder.record()
+
+
+def test_what_was_found_is_kept_by_ranges(folder: PreparedFolder) -> None:
+    folder.keep(made_up([1, 1, 0], first=3))
+    folder.keep(made_up([0, 2, 1]))
+    assert folder.ranges() == (FrameRange(0, 3), FrameRange(3, 6))
+    parts, useless = folder.parts()
+    assert [part.first for part in parts] == [0, 3]
+    assert useless == []
+
+
+def test_damaged_overlapping_and_foreign_ranges_are_told(folder: PreparedFolder) -> None:
+    folder.keep(made_up([0, 2, 1]))
+    folder.keep(made_up([1], first=2))
+    folder.keep(made_up([1, 1], first=3))
+    folder.keep(made_up([1, 1], first=5))
+    (Path(str(folder.detections)) / "000000003-000000005.parquet").write_bytes(b"PAR1")
+    parts, useless = folder.parts()
+    assert [part.first for part in parts] == [0]
+    assert useless == [FrameRange(2, 3), FrameRange(3, 5), FrameRange(5, 7)]
+
+
+def test_clearing_leaves_what_is_not_ours(folder: PreparedFolder) -> None:
+    folder.keep(made_up([0, 2, 1]))
+    folder.conclude(folder.searched(), {folder.table: b"table", folder.boxes: b"[]"})
+    root = Path(str(folder))
+    (root / "v.mp4").write_bytes(b"footage")
+    (root / "detections" / "notes.txt").write_text("mine")
+    folder.clear()
+    assert sorted(path.name for path in root.rglob("*")) == ["detections", "notes.txt", "v.mp4"]
+
+
+def test_files_are_recorded_with_their_checksums(folder: PreparedFolder) -> None:
+    folder.conclude(folder.searched(), {folder.table: b"table"})
+    folder.conclude(folder.searched(), {folder.boxes: b"[]"})
+    files = folder.searched().files
+    assert sorted(files) == ["face_boxes.json", "faces.parquet"]
+    assert files["faces.parquet"].bytes == 5
+
+
+def test_footage_is_known_by_its_frames(tmp_path: Path) -> None:
+    pictures = presenter_frames([0, 1])
+    one, same, other = (
+        read_footage(str(write_footage(tmp_path / name, frames)))
+        for name, frames in (("a.mp4", pictures), ("b.mp4", pictures), ("c.mp4", pictures[::-1]))
+    )
+    records = [FootageRecord.of(footage) for footage in (one, same, other)]
+    assert [record.name for record in records] == ["a.mp4", "b.mp4", "c.mp4"]
+    assert records[0].digest == records[1].digest != records[2].digest
+    assert (records[0].frames, records[0].width, records[0].height, records[0].fps) == (2, 320, 180, "25")
