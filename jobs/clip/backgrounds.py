@@ -137,6 +137,22 @@ def rate_warning(frames: FrameSource | None, kind: ModelKind) -> str | None:
     )
 
 
+def needs_retiming(frames: FrameSource | None, kind: ModelKind) -> bool:
+    """Whether a video has another frame rate than the kind, or one that varies.
+
+    It varies where a frame is shown more than half a frame away from its place in an even row.
+    """
+    if not isinstance(frames, VideoFrames):
+        return False
+    if rate_warning(frames, kind):
+        return True
+    first = frames.timestamps[0]
+    return any(
+        abs((timestamp - first) * frames.time_base * kind.fps - i) > Fraction(1, 2)
+        for i, timestamp in enumerate(frames.timestamps)
+    )
+
+
 def _open_only(there: Candidates, notes: Notes) -> VideoFrames:
     if len(there.videos) > 1:
         raise InputError(there.folder, f"holds {len(there.videos)} videos", "name one of them instead of the folder")

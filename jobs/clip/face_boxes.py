@@ -141,19 +141,13 @@ def find_boxes(folder: str | None, given: GivenBoxes, notes: Notes) -> FaceBoxes
     return chosen
 
 
-def require_boxes(boxes: FaceBoxes | None, folder: str) -> FaceBoxes:
-    """``boxes``, unless there are none.
-
-    Raises:
-        InputError: there are none.
-    """
-    if boxes is None:
-        raise InputError(
-            folder,
-            "nothing says where the face is",
-            "give --rects R.json or --rect X,Y,W,H (X,Y the upper left corner), or put landmarks/*.lms there",
-        )
-    return boxes
+def no_boxes(clip: str) -> InputError:
+    """Nothing says where the face is on the frames of a clip."""
+    return InputError(
+        clip,
+        "nothing says where the face is",
+        "give --rects R.json or --rect X,Y,W,H (X,Y the upper left corner), or put landmarks/*.lms there",
+    )
 
 
 def faceless(boxes: Sequence[FaceBox | None]) -> str:

@@ -19,7 +19,9 @@ from jobs.clip.notes import Notes
 from jobs.clip.package import is_package, read_package
 
 
-def read_clip(path: str, *, boxes: str | None, box: FaceBox | None, kind: ModelKind) -> Clip:
+def read_clip(
+    path: str, *, boxes: str | None, box: FaceBox | None, kind: ModelKind, faces_follow: bool = False
+) -> Clip:
     """Finds, counts and checks everything a clip is made of; decodes at most one frame.
 
     A folder's form is told by its content: the binary export by its ``.bin`` files, else the dataset by
@@ -30,6 +32,7 @@ def read_clip(path: str, *, boxes: str | None, box: FaceBox | None, kind: ModelK
         boxes: ``--rects``, a JSON file of face boxes that beats those of the folder.
         box: ``--rect``, one face box for all frames.
         kind: the contract of the network it is read for.
+        faces_follow: whether full frames may come without boxes, because faces will be found on them.
 
     Raises:
         InputError: something in it cannot be used; names the file and what to do.
@@ -42,9 +45,9 @@ def read_clip(path: str, *, boxes: str | None, box: FaceBox | None, kind: ModelK
     given = GivenBoxes(boxes, box)
     notes = Notes()
     if not entry.is_folder:
-        subject = Subject(PurePosixPath(name).stem, path, None, given)
+        subject = Subject(PurePosixPath(name).stem, path, None, given, faces_follow)
         return read_lone_video(subject, where, kind, notes)
-    subject = Subject(name, path, where, given)
+    subject = Subject(name, path, where, given, faces_follow)
     there = candidates(where)
     if is_binary(where):
         return read_binary(subject, there, kind, notes)

@@ -6,13 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from actors.core.choices import Blend, ImageFormat, Interpolation, Loop, Precision
+from actors.core.choices import Blend, Covered, ImageFormat, Interpolation, Loop, Precision
 from actors.core.voice_activity import Silence
 from jobs.console import terminal
 from jobs.inputs.options import DeviceChoice, load_options
 from jobs.run.render import render
 
-INPUT, PICTURE, OUTPUT, MACHINE = "Input", "Picture", "Output", "Machine"
+INPUT, FACES, PICTURE, OUTPUT, MACHINE = "Input", "Faces that are found", "Picture", "Output", "Machine"
 
 
 def composite(
@@ -52,6 +52,56 @@ def composite(
     ] = None,
     rect: Annotated[
         str | None, typer.Option(metavar="X,Y,W,H", help="One face box for all frames.", rich_help_panel=INPUT)
+    ] = None,
+    faces: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Faces that `prepare` has found. \\[default: they are found now]", rich_help_panel=FACES
+        ),
+    ] = None,
+    face: Annotated[
+        str | None,
+        typer.Option(
+            metavar="largest|left|right|N",
+            help="Which face, N as on the contact sheet. \\[default: largest]",
+            rich_help_panel=FACES,
+        ),
+    ] = None,
+    face_at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,Y[,FRAME]", help="The face at this place. \\[default: of frame 0]", rich_help_panel=FACES
+        ),
+    ] = None,
+    face_gap: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Gaps up to so long are interpolated. \\[default: 0.2]", rich_help_panel=FACES
+        ),
+    ] = None,
+    covered: Annotated[
+        Covered | None,
+        typer.Option(help="What is shown where the mouth is covered. \\[default: render]", rich_help_panel=FACES),
+    ] = None,
+    detector: Annotated[
+        str | None,
+        typer.Option(help="ONNX face detector with YuNet's outputs. \\[default: BlazeFace]", rich_help_panel=FACES),
+    ] = None,
+    pads: Annotated[
+        str | None,
+        typer.Option(
+            metavar="T,B,L,R",
+            help="Wav2Lip: more of the face at top, bottom, left, right. \\[default: 0,10,0,0]",
+            rich_help_panel=FACES,
+        ),
+    ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AVATAR",
+            help="UNets: the clip that the network was trained on; boxes are made like its own.",
+            rich_help_panel=FACES,
+        ),
     ] = None,
     frames: Annotated[
         str | None,

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import AudioSource, Loop, Precision
-from actors.core.clip import Clip, ImageFrames, VideoFrames
+from actors.core.clip import Clip, FrameSource, ImageFrames, VideoFrames
 from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
 from actors.core.face_box import SubpixelBox, smooth_boxes
@@ -28,9 +28,11 @@ from actors.network.recognition import recognise_model
 from actors.network.sandbox import try_network
 from jobs.audio.feature_source import FeatureSource, read_encoder_source, read_mel_source, read_sound
 from jobs.audio.recording import Recording
-from jobs.clip import clock_warnings, read_clip, read_features, read_parsing, read_windows
+from jobs.clip import clock_warnings, needs_retiming, read_clip, read_features, read_parsing, read_windows
+from jobs.clip.face_boxes import FaceBoxes
 from jobs.clip.files import as_input_errors
 from jobs.clip.identity import backgrounds_digest, images_digest, with_digests
+from jobs.clip.notes import Notes
 from jobs.inputs.options import CompositeOptions
 
 
@@ -118,8 +120,17 @@ class Inputs:
         }
 
 
-def read_inputs(options: CompositeOptions) -> Inputs:
+# Finds the face boxes of a clip whose full frames came without any.
+FaceSearch: TypeAlias = Callable[[Clip, FrameSource, ModelKind], FaceBoxes]
+
+
+def read_inputs(options: CompositeOptions, find_faces: FaceSearch | None = None) -> Inputs:
     """Reads and checks what the options name.
+
+    Args:
+        options: of the command.
+        find_faces: called where full frames have no face boxes, once everything else is known to be usable; ``None``
+            where boxes must be given.
 
     Raises:
         InputError: something cannot be used.
@@ -131,14 +142,10 @@ def read_inputs(options: CompositeOptions) -> Inputs:
     if options.precision is Precision.FP16 and tensors.quantised:
         problem = f"the model is quantised already ({', '.join(tensors.quantised)})"
         raise InputError("--precision fp16", problem, "use --precision fp32")
-    clip = read_clip(options.clip, boxes=options.rects, box=options.face_box, kind=kind)
-    if clip.frames is None and options.composite:
-        raise InputError(
-            options.clip,
-            "has network input but no full frames to composite into",
-            "add full_body_img/ and --rects, or render with --no-composite",
-        )
-    audio, pairing = _audio(options, clip, kind)
+    clip = _read_clip(options, kind, faces_follow=find_faces is not None)
+    raw = clip.frames is not None and clip.boxes is None
+    retime = options.retime or (raw and needs_retiming(clip.frames, kind))
+    audio, pairing = _audio(options, clip, kind, retime=retime)
     start, stop = options.frame_range(len(audio))
     if pairing.loop is Loop.ONCE and stop > len(pairing):
         raise InputError(
@@ -146,21 +153,16 @@ def read_inputs(options: CompositeOptions) -> Inputs:
             f"output frames {start}:{stop} reach past the last of {clip.backgrounds} backgrounds",
             f"use --frames {start}:{len(pairing)} or --loop bounce",
         )
-    if options.video and clip.frames is not None and (clip.frames.width % 2 or clip.frames.height % 2):
-        raise InputError(
-            "--video",
-            f"H.264 needs even sides, the frames are {clip.frames.width}x{clip.frames.height}",
-            "crop the clip to even sides",
-        )
-    exact_boxes, parsing = _picture(options, clip, kind)
-    warnings = [*clip.warnings]
-    if not options.retime:
-        warnings.extend(clock_warnings(clip.frames, kind))
+    warnings = [*clip.warnings, *_clock(options, clip, kind, retime=retime)]
     recording = _recording(options, clip, audio, kind)
     if isinstance(audio, FeatureSource):
         warnings.extend(audio.recording.warnings)
     elif recording is not None:
         warnings.extend(recording.warnings)
+    parsing = _parsing(options, clip, kind)
+    silence = _mouth_opacities(options, recording, len(audio), kind)
+    if find_faces is not None and clip.frames is not None and raw:
+        clip = _with_faces(clip, clip.frames, find_faces(clip, clip.frames, kind), kind)
     if tensors.batch is not None:
         change = (
             "" if options.batch in {None, tensors.batch} else f": it is rewritten for {options.batch}, if that can be"
@@ -175,31 +177,75 @@ def read_inputs(options: CompositeOptions) -> Inputs:
         audio=audio,
         pairing=pairing,
         frames=FrameRange(start, stop),
-        exact_boxes=exact_boxes,
+        exact_boxes=_exact_boxes(options, clip),
         parsing=None if parsing is None else with_digests(parsing),
         reach=REACH if options.colour_match else 0,
-        silence=_mouth_opacities(options, recording, len(audio), kind),
+        silence=silence,
         presence=_face_opacities(clip, pairing, len(audio), kind),
         sound=recording if options.video else None,
         warnings=tuple(warnings),
     )
 
 
-def _picture(
-    options: CompositeOptions, clip: Clip, kind: ModelKind
-) -> tuple[tuple[SubpixelBox | None, ...] | None, ImageFrames | None]:
-    """The boxes where their jitter is filtered, and the parsings where there are any."""
+def _read_clip(options: CompositeOptions, kind: ModelKind, *, faces_follow: bool) -> Clip:
+    """The clip, of which everything can be had that the options want.
+
+    Raises:
+        InputError: it has no frames to composite into, none of even sides for a video, or boxes of its own where the
+            options are about faces that are to be found.
+    """
+    clip = read_clip(options.clip, boxes=options.rects, box=options.face_box, kind=kind, faces_follow=faces_follow)
+    if clip.frames is None and options.composite:
+        raise InputError(
+            options.clip,
+            "has network input but no full frames to composite into",
+            "add full_body_img/ and --rects, or render with --no-composite",
+        )
+    if options.face_flags and (clip.frames is None or clip.boxes is not None):
+        problem = "is for footage without face boxes, and this clip has them"
+        raise InputError(options.face_flags[0], problem, "leave it out, or name the footage alone")
+    if options.video and clip.frames is not None and (clip.frames.width % 2 or clip.frames.height % 2):
+        raise InputError(
+            "--video",
+            f"H.264 needs even sides, the frames are {clip.frames.width}x{clip.frames.height}",
+            "crop the clip to even sides",
+        )
+    return clip
+
+
+def _clock(options: CompositeOptions, clip: Clip, kind: ModelKind, *, retime: bool) -> list[str]:
+    """What becomes of the clip's own clock, where the user has not said."""
+    if not retime:
+        return clock_warnings(clip.frames, kind)
+    paired = f"{options.clip}: not of {kind.fps} fps throughout; its frames are paired by time, as with --retime"
+    return [] if options.retime else [paired]
+
+
+def _with_faces(clip: Clip, frames: FrameSource, found: FaceBoxes, kind: ModelKind) -> Clip:
+    """The clip with the boxes that were found on its frames."""
+    laid = found.for_frames(len(frames), clip.path)
+    laid = laid.checked_inside(frames.width, frames.height, Notes(), square=kind.square)
+    return replace(clip, boxes=laid.boxes, origins=laid.origins)
+
+
+def _parsing(options: CompositeOptions, clip: Clip, kind: ModelKind) -> ImageFrames | None:
+    """What is in front of the face, if anything says so; and whether the picture's options can be had."""
     if options.colour_match and not has_margin(kind):
         raise InputError(
             "--colour-match", f"{kind.name} masks all that it paints, so nothing can be compared", "leave it out"
         )
-    if clip.frames is None or clip.boxes is None:
+    if clip.frames is None:
         if options.smooth_crops:
             raise InputError("--smooth-crops", "the export's network input is ready-made", "leave it out")
-        return None, None
-    size = clip.frames.width, clip.frames.height
-    exact_boxes = smooth_boxes(clip.boxes, *size) if options.smooth_crops else None
-    return exact_boxes, None if options.parsing is None else read_parsing(options.parsing, clip.frames)
+        return None
+    return None if options.parsing is None else read_parsing(options.parsing, clip.frames)
+
+
+def _exact_boxes(options: CompositeOptions, clip: Clip) -> tuple[SubpixelBox | None, ...] | None:
+    """The boxes where their jitter is filtered."""
+    if not options.smooth_crops or clip.frames is None or clip.boxes is None:
+        return None
+    return smooth_boxes(clip.boxes, clip.frames.width, clip.frames.height)
 
 
 def _with_stamps(clip: Clip) -> Clip:
@@ -225,13 +271,15 @@ def sources(clip: Clip) -> tuple[tuple[str, int], ...]:
     return tuple((path, entry.size) for path, entry in found if entry is not None)
 
 
-def _audio(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[AudioTrack | FeatureSource, Pairing]:
+def _audio(
+    options: CompositeOptions, clip: Clip, kind: ModelKind, *, retime: bool
+) -> tuple[AudioTrack | FeatureSource, Pairing]:
     recording = options.audio or clip.sound
     if options.encoder is not None:
         if recording is None:
             raise InputError("--encoder", "there is no recording to encode", "give one with --audio")
         encoded = read_encoder_source(recording, options.encoder, kind, with_powers=options.finds_silence)
-        return encoded, _pairing(options, clip, kind)
+        return encoded, _pairing(options, clip, kind, retime=retime)
     if options.features is None and clip.windows is not None:
         if options.loop is not None or options.retime:
             flag = "--retime" if options.loop is None else f"--loop {options.loop.value}"
@@ -248,7 +296,7 @@ def _audio(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
                 options.clip, f"has no aud.wav, and {kind.name} takes the recording itself", "give --audio"
             )
         source = read_mel_source(recording, kind, with_powers=options.finds_silence)
-        return source, _pairing(options, clip, kind)
+        return source, _pairing(options, clip, kind, retime=retime)
     encodes = kind.audio_source is AudioSource.ENCODER
     if options.audio is not None and not options.video and not options.finds_silence:
         without, fix = ("without --encoder", "add --encoder, or") if encodes else ("beside features", "add")
@@ -259,12 +307,12 @@ def _audio(options: CompositeOptions, clip: Clip, kind: ModelKind) -> tuple[Audi
     if features is None:
         more = ", or --audio with --encoder" if encodes else ""
         raise InputError(options.clip, f"has no {kind.features_file}", f"give --features{more}")
-    return AudioTrack(read_features(features, kind), None), _pairing(options, clip, kind)
+    return AudioTrack(read_features(features, kind), None), _pairing(options, clip, kind, retime=retime)
 
 
-def _pairing(options: CompositeOptions, clip: Clip, kind: ModelKind) -> Pairing:
+def _pairing(options: CompositeOptions, clip: Clip, kind: ModelKind, *, retime: bool) -> Pairing:
     loop = options.loop or kind.loop
-    if not options.retime:
+    if not retime:
         return Pairing(loop, clip.backgrounds)
     if not isinstance(clip.frames, VideoFrames):
         raise InputError(

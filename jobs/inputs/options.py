@@ -8,7 +8,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from actors.core.choices import Blend, Delivery, ImageFormat, Interpolation, Loop, Precision, default_quality
+from actors.core.choices import Blend, Covered, Delivery, ImageFormat, Interpolation, Loop, Precision, default_quality
 from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
@@ -59,6 +59,14 @@ class CompositeOptions(BaseModel):
     rect: Annotated[
         str | None, Decides(("rects",)), Field(pattern=r"^([0-9]{1,9},){2}0*[1-9][0-9]{0,8},0*[1-9][0-9]{0,8}$")
     ] = None
+    faces: Annotated[str | None, Decides(("rects",))] = None
+    face: Annotated[str | None, Decides(("rects",)), Field(pattern=r"^(largest|left|right|[1-9][0-9]{0,8})$")] = None
+    face_at: Annotated[str | None, Decides(("rects",)), Field(pattern=r"^[0-9]{1,9},[0-9]{1,9}(,[0-9]{1,9})?$")] = None
+    face_gap: Annotated[float, Decides(("rects",)), Field(ge=0, le=60, allow_inf_nan=False)] = 0.2
+    covered: Annotated[Covered, Decides(("rects",))] = Covered.RENDER
+    detector: Annotated[str | None, Decides(("rects",))] = None
+    pads: Annotated[str | None, Decides(("rects",)), Field(pattern=r"^[0-9]{1,4}(,[0-9]{1,4}){3}$")] = None
+    like: Annotated[str | None, Decides(("rects",))] = None
     frames: Annotated[str | None, Decides(), Field(pattern=r"^[0-9]{0,12}:[0-9]{0,12}$")] = None
     workers: Annotated[int | None, Decides(), Field(ge=1, le=4096)] = None
     threads: Annotated[int | None, Decides(), Field(ge=1, le=1024)] = None
@@ -91,6 +99,12 @@ class CompositeOptions(BaseModel):
             raise ValueError("gpus-per-worker: above 1 it must be a whole number")
         if self.rects and self.rect:
             raise ValueError("rects and rect: give one of them")
+        if self.face and self.face_at:
+            raise ValueError("face-at: a face is chosen already; give --face or --face-at")
+        if self.like and self.pads:
+            raise ValueError("pads: boxes are made like the avatar's own; leave it out with --like")
+        if self.faces and self.detector:
+            raise ValueError("detector: the faces have been found already; leave it out with --faces")
         if self.encoder and self.features:
             raise ValueError("encoder: features are given already; give one of them")
         if self.quality is not None and self.format not in {ImageFormat.JPG, ImageFormat.WEBP}:
@@ -118,6 +132,14 @@ class CompositeOptions(BaseModel):
         """The paths of what a run is made of as given, by their flags, "" for the clip."""
         given = {name: getattr(self, name) for name in sorted(PATHS - {"out"})}
         return {"" if name == "clip" else f"--{name}": path for name, path in given.items() if path is not None}
+
+    @property
+    def face_flags(self) -> tuple[str, ...]:
+        """Flags given that are about faces that are found; where a clip has its own boxes they mean nothing."""
+        named = ("faces", "face", "face_at", "detector", "pads", "like")
+        given = [name for name in named if getattr(self, name) is not None]
+        given += [name for name in ("face_gap", "covered") if name in self.model_fields_set]
+        return tuple(f"--{name.replace('_', '-')}" for name in given)
 
     @property
     def face_box(self) -> FaceBox | None:

@@ -14,7 +14,9 @@ from actors.files import storage
 from jobs.inputs.option_words import is_of_kind, must_be
 
 # They name files, which stand beside this one where it does not say otherwise.
-PATHS = frozenset({"clip", "model", "out", "features", "encoder", "rects", "audio", "parsing"})
+PATHS = frozenset(
+    {"clip", "model", "out", "features", "encoder", "rects", "audio", "parsing", "faces", "detector", "like"}
+)
 
 # Nobody writes options by the megabyte.
 LONGEST = 1 << 20

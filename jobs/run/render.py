@@ -8,10 +8,12 @@ from contextlib import ExitStack, suppress
 from rich.console import Console
 
 from actors.core.errors import ExitCode, InputError
+from actors.files.run_folder import RECORD
 from jobs.console import say
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.run.acquired import Acquired
+from jobs.run.clip_faces import ClipFaces
 from jobs.run.decide import RenderRequest
 from jobs.run.execute import execute
 from jobs.run.finish import StartTimes, finish, finish_rendered
@@ -37,10 +39,11 @@ def render(options: CompositeOptions, console: Console, started: float) -> ExitC
     folder = find_folder(options.out, options.inputs)
     with ExitStack() as folders:
         clusters = ExitStack()
-        acquired = Acquired(folder, options.address, console, folders, clusters)
+        acquired = Acquired(folder.path, RECORD, "run", options.address, console, folders, clusters)
         try:
             with clusters:
-                inputs = read_inputs(options)
+                faces = ClipFaces(options, folder, acquired.lock, acquired.cluster, console)
+                inputs = read_inputs(options, faces.boxes)
                 for warning in inputs.warnings:
                     say(console, f"warning: {warning}", style="yellow")
                 times.read = time.perf_counter()

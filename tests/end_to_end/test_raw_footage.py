@@ -1,0 +1,133 @@
+"""Footage without face boxes is rendered: faces are found once, frames without one stay as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import small
+from presenter_footage import SIZE, presenter_frames, write_footage
+from small import Result
+
+from jobs.demo.presenter import landmarks
+
+Command = Callable[..., Result]
+
+# She is there, away for too long to be interpolated, and back.
+PLACES = (*range(10), *[None] * 8, *range(10, 20))
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_footage(tmp_path_factory.mktemp("footage") / "talk.mp4", presenter_frames(PLACES))
+
+
+@pytest.fixture(scope="module")
+def avatar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Other frames of hers, with the landmarks that they were drawn with."""
+    folder = tmp_path_factory.mktemp("avatar")
+    (folder / "full_body_img").mkdir()
+    (folder / "landmarks").mkdir()
+    for i, place in enumerate(range(20, 60)):
+        cv2.imwrite(str(folder / "full_body_img" / f"{i}.png"), presenter_frames([place])[0])
+        points = landmarks(place) * SIZE[0] // 1280
+        (folder / "landmarks" / f"{i}.lms").write_text("".join(f"{x} {y}\n" for x, y in points))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("features") / "aud_ave.npy"
+    np.save(path, small.feature_rows(len(PLACES)))
+    return path
+
+
+def decoded(video: Path) -> list[np.ndarray]:
+    capture = cv2.VideoCapture(str(video))
+    frames: list[np.ndarray] = []
+    while True:
+        there, frame = capture.read()
+        if not there:
+            return frames
+        frames.append(frame)
+
+
+def test_a_square_network_needs_a_clip_to_be_like(
+    footage: Path, features: Path, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    out = tmp_path / "run"
+    refused = on_cluster("composite", footage, "--model", model, "--features", features, "--out", out)
+    assert refused.code == 2
+    assert "give --like AVATAR" in refused.output
+    assert not out.exists()
+
+
+def test_faces_are_found_and_frames_without_one_pass_through(
+    footage: Path, avatar: Path, features: Path, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    out = tmp_path / "run"
+    command = ("composite", footage, "--model", model, "--features", features, "--out", out, "--like", avatar)
+    result = on_cluster(*command, "--device", "cpu")
+    assert result.code == 0, result.output
+    assert "they are found now" in result.output
+    rows = pq.read_table(out / "timings").sort_by("frame").to_pylist()
+    shown = [row["background"] for row in rows]
+    assert {None, 9} <= {PLACES[background] for background in shown}
+    assert [row["face"] == "none" for row in rows] == [PLACES[background] is None for background in shown]
+    frames, backgrounds = small.read_frames(out), decoded(footage)
+    same = [np.array_equal(frames[i], backgrounds[background]) for i, background in enumerate(shown)]
+    assert same == [PLACES[background] is None for background in shown]
+
+    # What was found is used again, and so is what was prepared elsewhere.
+    stamps = {path: path.stat().st_mtime_ns for path in (out / "faces" / "detections").iterdir()}
+    (out / "frames" / "frame_000003.png").unlink()
+    again = on_cluster(*command, "--device", "cpu")
+    assert again.code == 0, again.output
+    assert "rendering 1" in again.output
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    other = tmp_path / "other"
+    prepared = on_cluster(
+        *("composite", footage, "--model", model, "--features", features, "--out", other, "--device", "cpu"),
+        *("--like", avatar, "--faces", out / "faces"),
+    )
+    assert prepared.code == 0, prepared.output
+    assert small.contents(other) == small.contents(out)
+
+
+def test_a_prepared_copy_is_a_clip(
+    footage: Path, avatar: Path, features: Path, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    clip, out = tmp_path / "clip", tmp_path / "run"
+    assert on_cluster("prepare", footage, "--out", clip, "--copy").code == 0
+    result = on_cluster(
+        *("composite", clip, "--model", model, "--features", features, "--out", out, "--like", avatar),
+        *("--device", "cpu", "--frames", "0:12"),
+    )
+    assert result.code == 0, result.output
+    assert not (out / "faces" / "detections").exists()
+    assert len(small.read_frames(out)) == 12
+
+
+def test_flags_about_faces_are_refused_where_boxes_are_given(
+    clip: small.SmallClip, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    refused = on_cluster("composite", clip.folder, "--model", model, "--out", tmp_path / "run", "--face", "left")
+    assert refused.code == 2
+    assert "--face: is for footage without face boxes" in refused.output
+
+
+def test_faces_of_other_footage_are_refused(
+    footage: Path, avatar: Path, features: Path, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    other = write_footage(tmp_path / "other.mp4", presenter_frames(range(8)))
+    assert on_cluster("prepare", other, "--out", tmp_path / "clip").code == 0
+    refused = on_cluster(
+        *("composite", footage, "--model", model, "--features", features, "--out", tmp_path / "run"),
+        *("--like", avatar, "--faces", tmp_path / "clip"),
+    )
+    assert refused.code == 2
+    assert "holds the faces of other footage (other.mp4, 8 frames)" in refused.output
