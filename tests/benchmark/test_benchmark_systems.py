@@ -227,3 +227,11 @@ def test_relative_paths_of_the_clip_mean_the_same_everywhere(tmp_path: Path, mon
     ready = prepare(tmp_path / "scratch", os.path.relpath(clip.folder), boxes.name, None, demo_kind())
     assert ready.clip == str(clip.folder)
     assert ready.box_flags == {"rects": str(boxes)}
+
+
+def test_a_frame_without_a_face_is_nothing_that_other_programs_can_render(tmp_path: Path) -> None:
+    clip = any_kind.write_clip(tmp_path / "clip", reference_kinds.KINDS["wav2lip-96"])
+    boxes = Path(clip.flags[1])
+    boxes.write_text(json.dumps([None, *json.loads(boxes.read_text())[1:]]))
+    with pytest.raises(InputError, match="has frames without a face"):
+        prepare(tmp_path, str(clip.folder), str(boxes), None, demo_kind())
