@@ -22,6 +22,7 @@ from lone import plan_of, worker_and_block
 from reference_blend import Mode
 from small import Result, SmallClip
 
+from actors.core.faces import FaceOrigin
 from actors.core.pixels import Image
 from actors.core.ranges import FrameRange
 from actors.core.timings import FrameTiming
@@ -104,6 +105,21 @@ def test_every_frame_is_that_of_the_reference(
     for t, row in zip(FRAMES, rows, strict=True):
         assert (row.inference_ms > 0, row.composite_ms > 0, row.seam > 0, row.seam_at != "") == (PRESENT[t],) * 4
         assert row.bytes > 0
+
+
+def test_rows_say_how_each_face_came_about(clip: SmallClip, model: Path, rects: Path, tmp_path: Path) -> None:
+    """Also where the boxes come from no file of the user's."""
+    options = options_of(clip, model, rects, tmp_path, composite=False)
+    inputs = read_inputs(options)
+    kinds = [FaceOrigin.NONE if i in GAPS else FaceOrigin.DETECTED for i in range(small.BACKGROUNDS)]
+    kinds[16] = FaceOrigin.INTERPOLATED
+    plan = plan_of(options, replace(inputs, clip=replace(inputs.clip, origins=tuple(kinds))), tmp_path)
+    worker, block = worker_and_block(plan)
+    rows = worker.render(plan.clip_id, FEW.start, FEW.stop, block).timings
+    assert [row.background for row in rows] == [17, 18, 19, 18, 17]
+    assert [row.face for row in rows] == ["detected", "none", "none", "none", "detected"]
+    later = worker.render(plan.clip_id, 21, 22, block).timings
+    assert [(row.background, row.face) for row in later] == [(16, "interpolated")]
 
 
 def test_smoothed_boxes_end_at_a_gap(clip: SmallClip, model: Path, rects: Path, tmp_path: Path) -> None:
