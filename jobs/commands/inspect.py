@@ -77,7 +77,8 @@ def inspect(
     )
     taken_for = candidates[0] if kind else _likely_kind(storage.resolve(clip)) if network is None else network[0]
     options = load_options({"clip": clip, "model": "none", "out": "none", "rects": rects, "rect": rect}, None)
-    found = _attempt(lambda: read_clip(clip, boxes=options.rects, box=options.face_box, kind=taken_for), problems)
+    boxes, box = options.rects, options.face_box
+    found = _attempt(lambda: read_clip(clip, boxes=boxes, box=box, kind=taken_for, faces_follow=True), problems)
     if found is not None:
         if network is None and kind is None:
             say(console, f"read as for {taken_for.name}, until --model or --kind says what for")
@@ -97,7 +98,7 @@ def inspect(
     if model is not None and network is not None:
         sample = (
             None
-            if found is None
+            if found is None or (found.frames is not None and found.boxes is None)
             else _attempt(lambda: sample_frames(found, taken_for, rows, batch or TRIED_FRAMES), problems)
         )
         _attempt(lambda: _print_model(console, model, *network, kind is not None, batch, sample), problems)
@@ -203,6 +204,9 @@ def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
         sides = [box.width for box in clip.boxes if box is not None]
         parts = [f"{len(sides)}, {min(sides)} to {max(sides)} px", *filter(None, [faceless(clip.boxes)])]
         say(console, f"face boxes: {', '.join(parts)}")
+    elif clip.frames is not None:
+        like = ", with --like AVATAR and boxes as in its training" if kind.square else ""
+        say(console, f"face boxes: none; `composite` finds the faces{like}")
     each = background_bytes(clip, kind, Delivery(ImageFormat.NONE, 0, video=False), prepare=False)
     block = min(BLOCK_FRAMES, clip.backgrounds, max(1, BLOCK_BYTES // each))
     say(
@@ -210,7 +214,9 @@ def _print_clip(console: Console, clip: Clip, kind: ModelKind) -> None:
         f"memory: {clip.backgrounds * each / 2**20:.0f} MiB of object store for the whole clip,"
         f" in blocks of {block * each / 2**20:.0f} MiB",
     )
-    for warning in (*clip.warnings, *clock_warnings(clip.frames, kind)):
+    # Frames of raw footage are paired by time where that makes a difference.
+    clock = clock_warnings(clip.frames, kind) if clip.boxes else []
+    for warning in (*clip.warnings, *clock):
         say(console, f"warning: {warning}", style="yellow")
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from rich.console import Console
 
-from actors.core.clip import Clip, FrameSource, ImageFrames
+from actors.core.clip import Clip, FaceBox, FrameSource, ImageFrames
 from actors.core.errors import InputError
 from actors.core.faces import FaceOrigin, FoundFaces
 from actors.core.kind import ModelKind
@@ -30,6 +31,9 @@ from jobs.faces.prepared_folder import RECORD, FootageRecord, PreparedFolder
 from jobs.faces.results import write_results
 from jobs.faces.weights import read_weights
 from jobs.inputs.options import CompositeOptions
+
+# Of a face box of so many pixels the mouth has some 15.
+SMALL = 40
 
 # Below the run's faces: what was found on the clip that boxes are to be like.
 LIKE = "like"
@@ -88,6 +92,7 @@ class ClipFaces:
         else:
             own = options.detector is not None
             boxes = detector_style_boxes(dubbed.path, size, pads, own_boxes=own, averaged=not options.smooth_crops)
+        _warn_of_size(boxes, self.console)
         return FaceBoxes(str(prepared), boxes, origins=_origins(dubbed.path, boxes))
 
     def _avatar(self, clip: Clip, kind: ModelKind) -> tuple[Clip, FrameSource] | None:
@@ -154,6 +159,13 @@ def _check_footage(folder: PreparedFolder, footage: Footage) -> None:
     if before.digest != FootageRecord.of(footage).digest:
         problem = f"holds the faces of other footage ({before.name}, {before.frames} frames)"
         raise InputError(str(folder), problem, f"give the footage that it was made of, or prepare {footage.path}")
+
+
+def _warn_of_size(boxes: Sequence[FaceBox | None], console: Console) -> None:
+    widths = [box.width for box in boxes if box is not None]
+    if widths and (middle := median(widths)) < SMALL:
+        problem = f"half of its boxes are at most {middle:.0f} px wide: hardly anything of a mouth will be seen"
+        say(console, f"warning: the face is small, {problem}", style="yellow")
 
 
 def _origins(path: FacePath, boxes: tuple[object, ...]) -> tuple[FaceOrigin, ...]:
