@@ -60,7 +60,7 @@ ALLOWED = {
     },
     "jobs.faces": {
         *{"jobs.scheduling", "jobs.cluster", "jobs.clip", "jobs.console", "jobs.progress_meter"},
-        *{"actors.faces", "actors.network", "actors.files", "actors.core"},
+        *{"jobs.number_format", "actors.faces", "actors.rendering", "actors.network", "actors.files", "actors.core"},
     },
     "jobs.scheduling": {"jobs.cluster", "jobs.process", "actors.rendering", "actors.core"},
     "jobs.planning": {"jobs.cluster", "jobs.inputs", "actors.rendering", "actors.files", "actors.core"},

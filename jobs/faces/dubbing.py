@@ -40,18 +40,29 @@ class DubbedFace:
     """The face that is dubbed, and how it was told from others.
 
     Attributes:
+        rules: of the user.
+        found: everything that was found.
         times: ``(frames,)``, when every frame is shown, in seconds.
         cuts: the frames at which a new shot begins.
         tracks: all faces of all shots, by number.
         shots: which of them are dubbed.
+        rows: ``(frames,)`` int64, its row of ``found`` on every frame, -1 where it was not found.
         path: the dubbed face on every frame.
     """
 
+    rules: FaceRules
+    found: FoundFaces
     times: NDArray[np.float64]
     cuts: tuple[int, ...]
     tracks: tuple[Track, ...]
     shots: tuple[ChosenShot, ...]
+    rows: NDArray[np.int64]
     path: FacePath
+
+    @property
+    def numbers(self) -> frozenset[int]:
+        """The faces that are dubbed, by number."""
+        return frozenset(int(number) for number in np.unique(self.path.tracks) if number)
 
     def count(self, origin: FaceOrigin) -> int:
         """Frames whose face came about so."""
@@ -60,7 +71,7 @@ class DubbedFace:
     @property
     def summary(self) -> str:
         """One line for the user."""
-        faces = {int(number) for number in np.unique(self.path.tracks) if number}
+        faces = self.numbers
         numbers = ", ".join(map(str, sorted(faces)))
         parts = [f"{self.count(FaceOrigin.DETECTED)} of {len(self.path)} frames show face {numbers}"]
         if interpolated := self.count(FaceOrigin.INTERPOLATED):
@@ -75,11 +86,19 @@ class DubbedFace:
 
 
 def dubbed_face(found: FoundFaces, frames: FrameSource, rules: FaceRules, name: str) -> DubbedFace:
+    """`follow_faces` over the frames of some footage."""
+    return follow_faces(found, shown_at(frames), (frames.width, frames.height), rules, name)
+
+
+def follow_faces(
+    found: FoundFaces, times: NDArray[np.float64], size: tuple[int, int], rules: FaceRules, name: str
+) -> DubbedFace:
     """Follows the faces over the footage and chooses the one that is dubbed.
 
     Args:
         found: what was found on all frames.
-        frames: the footage.
+        times: ``(frames,)``, when every frame is shown, in seconds.
+        size: width and height of the frames in pixels.
         rules: of the user.
         name: of the footage, for messages.
 
@@ -91,16 +110,15 @@ def dubbed_face(found: FoundFaces, frames: FrameSource, rules: FaceRules, name: 
         score = f"the best score is {found.best[best]:.2f} (frame {best})"
         problem = f"no face was found on {len(found.best)} frames; {score}"
         raise InputError(name, problem, "give --rects or --rect, or another --detector")
-    times = shown_at(frames)
     cuts = find_cuts(found.thumbnails)
     tracks = link_tracks(found, cuts)
-    shots = choose_faces(found, cuts, tracks, rules.choice, (frames.width, frames.height))
+    shots = choose_faces(found, cuts, tracks, rules.choice, size)
     rows, numbers = chosen_rows(found, tracks, shots)
     covered = rules.covered is Covered.PASSTHROUGH
     path = face_path(found, rows, numbers, times, rules.gap, covered_passthrough=covered)
     if all(origin is FaceOrigin.NONE for origin in path.origins):
         raise InputError("--covered", "the mouth is covered on all frames with the face", "leave it out")
-    return DubbedFace(times, cuts, tracks, shots, path)
+    return DubbedFace(rules, found, times, cuts, tracks, shots, rows, path)
 
 
 def shown_at(frames: FrameSource) -> NDArray[np.float64]:

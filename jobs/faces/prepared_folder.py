@@ -11,17 +11,21 @@ from typing import Annotated, Literal, Self
 import xxhash
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from actors.core.choices import Covered
 from actors.core.clip import FrameSource, VideoFrames
 from actors.core.errors import InputError
 from actors.core.faces import FoundFaces
 from actors.core.ranges import FrameRange
 from actors.files import storage
+from actors.files.digests import file_facts
 from actors.files.run_folder import fragment_name, fragment_range
 from actors.files.storage import StoragePath
 from jobs.clip.files import is_file, load, parse_json, show
 from jobs.clip.footage import Footage
 from jobs.clip.identity import frames_digest
+from jobs.faces.choice import FacePoint, face_choice
 from jobs.faces.detections_file import from_parquet, to_parquet
+from jobs.faces.dubbing import FaceRules
 
 RECORD = "faces.json"
 
@@ -95,6 +99,33 @@ class FileRecord(_Part):
         return cls(bytes=len(content), checksum=xxhash.xxh3_64_hexdigest(content))
 
 
+class RulesRecord(_Part):
+    """Which face is dubbed, and what becomes of frames without it.
+
+    Attributes:
+        face: as ``--face`` or ``--face-at`` takes it.
+        gap: seconds without it that are interpolated.
+        covered: what is shown where the mouth is covered.
+    """
+
+    face: Annotated[str, Field(pattern=r"^(largest|left|right|[1-9][0-9]{0,8}|[0-9]{1,9}(,[0-9]{1,9}){1,2})$")]
+    gap: Annotated[float, Field(ge=0, le=60)]
+    covered: Covered
+
+    @classmethod
+    def of(cls, rules: FaceRules) -> Self:
+        """The record of rules in force."""
+        choice = rules.choice
+        face = f"{choice.x},{choice.y},{choice.frame}" if isinstance(choice, FacePoint) else str(choice)
+        return cls(face=face, gap=rules.gap, covered=rules.covered)
+
+    @property
+    def rules(self) -> FaceRules:
+        """The rules themselves."""
+        choice = face_choice(face_at=self.face) if "," in self.face else face_choice(self.face)
+        return FaceRules(choice, self.gap, self.covered)
+
+
 class FacesRecord(_Part):
     """``faces.json``: which footage was searched, and with what.
 
@@ -102,12 +133,14 @@ class FacesRecord(_Part):
         version: of this format.
         footage: the footage.
         finder: digest of the weights that find faces; what another one finds does not join with it.
-        files: what was made of what was found, by file name; empty until all frames have been searched.
+        rules: which face the files are about; ``None`` until all frames have been searched.
+        files: what was made of what was found, by file name.
     """
 
     version: Literal[1] = 1
     footage: FootageRecord
     finder: Digest
+    rules: RulesRecord | None = None
     files: dict[Name, FileRecord] = Field(default_factory=dict)
 
 
@@ -207,6 +240,13 @@ class PreparedFolder:
             storage.write_atomic(path, content)
         files = {storage.name_of(str(path)): FileRecord.of(content) for path, content in contents.items()}
         self._write(record.model_copy(update={"files": {**record.files, **files}}))
+
+    def holds(self, record: FacesRecord, path: StoragePath, content: bytes | None = None) -> bool:
+        """Whether a file is there as the record says and, if this is given, has that content."""
+        before = record.files.get(storage.name_of(str(path)))
+        if before is None or (content is not None and before != FileRecord.of(content)) or not is_file(path):
+            return False
+        return file_facts(path) == before.model_dump()
 
     def clear(self) -> None:
         """Removes what was found and made of it; the record goes last. A copy of the footage stays."""

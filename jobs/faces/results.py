@@ -6,16 +6,19 @@ from actors.core.clip import ImageFrames
 from actors.files import storage
 from jobs.clip.backgrounds import IMAGE_FOLDER
 from jobs.clip.footage import Footage
+from jobs.faces.contact_sheet import draw_sheet, plan_sheet
 from jobs.faces.dubbing import DubbedFace
 from jobs.faces.faces_table import boxes_json, faces_parquet
-from jobs.faces.prepared_folder import PreparedFolder
+from jobs.faces.prepared_folder import PreparedFolder, RulesRecord
 
 
 def write_results(folder: PreparedFolder, footage: Footage, dubbed: DubbedFace) -> None:
     """Writes the files about the chosen face; the folder has a record.
 
     Raises:
-        OSError: they cannot be written.
+        InputError: a frame of the footage cannot be read.
+        StoppedError: the footage is not what it was.
+        OSError: the files cannot be written.
     """
     frames = footage.frames
     record = folder.searched()
@@ -23,7 +26,10 @@ def write_results(folder: PreparedFolder, footage: Footage, dubbed: DubbedFace) 
         folder.table: faces_parquet(dubbed.path, dubbed.times),
         folder.boxes: boxes_json(dubbed.path, frames.width, frames.height),
     }
-    folder.conclude(record, contents)
+    # The sheet follows from what was found and from the table, and takes the longest.
+    if not (folder.holds(record, folder.table, contents[folder.table]) and folder.holds(record, folder.sheet)):
+        contents[folder.sheet] = draw_sheet(plan_sheet(dubbed, (frames.width, frames.height)), frames)
+    folder.conclude(record.model_copy(update={"rules": RulesRecord.of(dubbed.rules)}), contents)
 
 
 def copy_footage(footage: Footage, folder: PreparedFolder) -> None:

@@ -48,11 +48,14 @@ def test_footage_is_prepared(footage: Path, tmp_path: Path, on_cluster: Command)
     assert all(0 <= x0 < x1 <= 320 and 0 <= y0 < y1 <= 180 for x0, y0, x1, y1 in filter(None, boxes))
     assert in_process.command("verify", out).code == 0
     before = content(out)
+    assert before["contact_sheet.jpg"].startswith(b"\xff\xd8\xff")
+    sheet = (out / "contact_sheet.jpg").stat().st_mtime_ns
 
     # The same command finds all of it there.
     again = on_cluster("prepare", footage, "--out", out)
     assert again.code == 0, again.output
     assert content(out) == before
+    assert (out / "contact_sheet.jpg").stat().st_mtime_ns == sheet
 
     # What is damaged is searched again, and only that.
     ranges = sorted((out / "detections").iterdir())

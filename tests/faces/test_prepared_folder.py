@@ -8,10 +8,13 @@ import pytest
 from made_up_faces import made_up
 from presenter_footage import presenter_frames, write_footage
 
+from actors.core.choices import Covered
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from jobs.clip.footage import read_footage
-from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder
+from jobs.faces.choice import FaceChoice, FacePoint, FaceRule
+from jobs.faces.dubbing import FaceRules
+from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder, RulesRecord
 
 FOOTAGE = FootageRecord(name="v.mp4", digest="0" * 32, frames=6, width=320, height=180, fps="30000/1001")
 
@@ -45,6 +48,11 @@ def test_a_folder_without_a_record_has_none(tmp_path: Path) -> None:
         {"footage": {**FOOTAGE.model_dump(), "frames": 0}},
         {"footage": {**FOOTAGE.model_dump(), "frames": 10**12}},
         {"footage": {**FOOTAGE.model_dump(), "fps": "25/0"}},
+        {"rules": {"face": "middle", "gap": 0.2, "covered": "render"}},
+        {"rules": {"face": "1,2,3,4", "gap": 0.2, "covered": "render"}},
+        {"rules": {"face": "left", "gap": -1, "covered": "render"}},
+        {"rules": {"face": "left", "gap": 0.2, "covered": "hide"}},
+        {"rules": {}},
         {"files": {"faces.parquet": 3}},
         {"files": []},
     ],
@@ -55,6 +63,26 @@ def test_a_record_that_cannot_be_is_refused(folder: PreparedFolder, change: dict
     with pytest.raises(InputError, match="is no record of prepared faces") as caught:
         folder.record()
     assert caught.value.subject == str(path)
+
+
+@pytest.mark.parametrize("choice", [*FaceRule, 1, 12, FacePoint(0, 7), FacePoint(100, 200, 5)])
+@pytest.mark.parametrize("covered", Covered)
+def test_rules_are_read_as_they_were_written(choice: FaceChoice, covered: Covered) -> None:
+    rules = FaceRules(choice, 0.25, covered)
+    assert RulesRecord.model_validate_json(RulesRecord.of(rules).model_dump_json()).rules == rules
+
+
+def test_a_file_is_held_that_is_as_the_record_says(folder: PreparedFolder) -> None:
+    folder.conclude(folder.searched(), {folder.sheet: b"picture"})
+    record = folder.searched()
+    assert folder.holds(record, folder.sheet)
+    assert folder.holds(record, folder.sheet, b"picture")
+    assert not folder.holds(record, folder.sheet, b"another")
+    assert not folder.holds(record, folder.table)
+    Path(str(folder.sheet)).write_bytes(b"changed")
+    assert not folder.holds(record, folder.sheet)
+    Path(str(folder.sheet)).unlink()
+    assert not folder.holds(record, folder.sheet)
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"version": 1}'])

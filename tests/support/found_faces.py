@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from actors.core.choices import Covered
 from actors.core.faces import KEY_POINTS, MESH_POINTS, THUMBNAIL, FoundFaces
+from jobs.faces.choice import FaceChoice, FaceRule
+from jobs.faces.dubbing import DubbedFace, FaceRules, follow_faces
 
 Face = tuple[int, tuple[float, float, float, float]]
 
@@ -39,3 +43,20 @@ def steady(frames: Sequence[int], x: float, y: float = 100, side: float = 60, st
 def together(*faces: Sequence[Face]) -> list[Face]:
     """All faces in the order of frames."""
     return sorted((face for group in faces for face in group), key=lambda face: face[0])
+
+
+def followed(
+    faces: Sequence[Face],
+    frames: int,
+    *,
+    size: tuple[int, int] = (320, 180),
+    cuts: Sequence[int] = (),
+    presence: Sequence[float] | None = None,
+    choice: FaceChoice = FaceRule.LARGEST,
+    covered: Covered = Covered.RENDER,
+) -> DubbedFace:
+    """The face that is dubbed, of footage that cuts where it is told to, at 25 frames a second."""
+    found = found_faces(faces, frames, presence)
+    scenes = np.random.default_rng(7).integers(0, 256, (len(cuts) + 1, *THUMBNAIL), np.uint8)
+    found = replace(found, thumbnails=scenes[np.searchsorted(cuts, np.arange(frames), side="right")])
+    return follow_faces(found, np.arange(frames) / 25, size, FaceRules(choice, 0.2, covered), "talk.mp4")
