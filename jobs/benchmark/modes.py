@@ -103,7 +103,7 @@ class _Mode:
         shown = inputs.pairing.backgrounds_of(inputs.around(self.frames))
         folder, mark = RunFolder.at(options.out), new_driver_mark()
         storage.write_atomic(folder.path / mark, b"")
-        placement = Placement(workers=1, threads=1, finishers=0, batch=1, gpus=0, resources={})
+        placement = Placement(workers=1, threads=1, compositing_threads=0, batch=1, gpus=0, resources={})
         preparation = Preparation(BlockPlan(max(shown) + 1, 1, 1, 1), 0, prepare=True, faces=False)
         plan = RenderPlan(options, inputs, CPU, placement, preparation, folder, mark)
         self._clip = plan.clip(inputs.audio)

@@ -19,8 +19,8 @@ CUDA, CPU = Device.CUDA.provider, Device.CPU.provider
 CPU_BATCH = 1
 CUDA_BATCH = 4
 
-# Finishing a frame is a few milliseconds of one core; more threads than this outrun any GPU.
-MOST_FINISHERS = 8
+# Compositing and encoding a frame is a few milliseconds of one core; more threads than this outrun any GPU.
+MOST_COMPOSITING_THREADS = 8
 
 # Several sessions on a GPU fill the gaps that one leaves; tuning finds how many.
 GPUS_PER_WORKER = 0.25
@@ -60,11 +60,11 @@ class Placement(Layout):
     """A layout on one cluster.
 
     Attributes:
-        finishers: threads of each worker that finish frames while its network runs.
+        compositing_threads: threads of each worker that composite, encode and write frames while its network runs.
         resources: what each worker asks Ray for, as keyword arguments of `options`.
     """
 
-    finishers: int
+    compositing_threads: int
     resources: dict[str, Any]
 
 
@@ -137,7 +137,7 @@ def place(
             threads=threads or 1,
             batch=batch or CUDA_BATCH,
             gpus=gpus_per_worker,
-            finishers=max(1, min(int(cores), MOST_FINISHERS)),
+            compositing_threads=max(1, min(int(cores), MOST_COMPOSITING_THREADS)),
             resources={"num_cpus": cpus, "num_gpus": gpus_per_worker},
         )
     cores = resources.cpus / count
@@ -146,7 +146,7 @@ def place(
     # asks for its own.
     cpus = threads if cores >= threads or not resources.cpus else _round_down(cores)
     return Placement(
-        workers=count, threads=threads, batch=batch or CPU_BATCH, finishers=0, resources={"num_cpus": cpus}
+        workers=count, threads=threads, batch=batch or CPU_BATCH, compositing_threads=0, resources={"num_cpus": cpus}
     )
 
 

@@ -65,7 +65,7 @@ class RenderPlan:
             device=Device.of_provider(self.provider),
             precision=self.options.precision,
             threads=placement.threads,
-            compositing_threads=placement.finishers,
+            compositing_threads=placement.compositing_threads,
             batch=placement.batch,
             gpus=placement.gpus,
             ready_planes=inputs.clip.frames is None,

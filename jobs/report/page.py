@@ -117,7 +117,7 @@ def _context(run: Run) -> dict[str, Any]:
         "stages": charts.draw_stages(stats),
         "shares": charts.stack([(stat.stage, stat.share) for stat in stats]),
         "shares_text": ", ".join(f"{stat.stage} {stat.share:.0%}" for stat in stats),
-        "overlap": record.plan.finishers > 0,
+        "overlap": record.plan.compositing_threads > 0,
         "slowest": _slowest(rows, began),
         "cold": start_up.parts(totals) if totals else [],
         "cold_bar": charts.stack(start_up.durations(totals)) if totals else [],

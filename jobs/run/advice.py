@@ -11,8 +11,8 @@ from jobs.number_format import seconds
 from jobs.run.figures import StageStats
 from jobs.run.record import RunRecord
 
-# Stages that a worker's finishing threads share, where it has any; every other stage has a thread of its own.
-FINISHING = ("composite", "encode", "write")
+# Stages that a worker's compositing threads share, where it has any; every other stage has a thread of its own.
+POST_PROCESSING = ("composite", "encode", "write")
 
 # Seconds until a worker has its place, above which they are not what starting a process takes on a busy machine.
 LONG_PLACE = 10.0
@@ -33,7 +33,7 @@ class AdviceFacts:
 
     Attributes:
         layout: how many workers there were, and what each had.
-        finishers: threads of each worker that finish frames beside its network; 0: one stage after the other.
+        compositing_threads: of each worker, beside its network; 0: one stage after the other.
         cuda: the network runs on GPUs.
         cores: logical cores that Ray offered.
         image_format: png, jpg, webp or none.
@@ -45,7 +45,7 @@ class AdviceFacts:
     """
 
     layout: Layout
-    finishers: int
+    compositing_threads: int
     cuda: bool
     cores: float
     image_format: str
@@ -88,7 +88,7 @@ def advice_facts(record: RunRecord, workers: int) -> AdviceFacts:
     plan = record.plan
     return AdviceFacts(
         layout=Layout(workers, plan.threads, plan.batch),
-        finishers=plan.finishers,
+        compositing_threads=plan.compositing_threads,
         cuda=record.device.provider != Device.CPU.provider,
         cores=record.cluster.cpus,
         image_format=record.image_format.value,
@@ -128,7 +128,7 @@ def not_rendering(seconds: float, steady_s: float, place_s: float) -> NotRenderi
     return NotRendering("start-up", seconds - steady_s, seconds) if steady_s < seconds / 2 else None
 
 
-def limiting_stage(stats: Sequence[StageStats], finishers: int) -> tuple[str, float]:
+def limiting_stage(stats: Sequence[StageStats], compositing_threads: int) -> tuple[str, float]:
     """The stage that limits, or ``waiting``, and the part of the time that tells it.
 
     One stage after the other, that is the one with the largest share of the workers' time. Where stages run beside each
@@ -137,16 +137,16 @@ def limiting_stage(stats: Sequence[StageStats], finishers: int) -> tuple[str, fl
 
     Args:
         stats: `jobs.run.statistics.stage_stats` of the run, not empty.
-        finishers: threads of each worker that finish frames beside its network; 0: one stage after the other.
+        compositing_threads: of each worker, beside its network; 0: one stage after the other.
     """
-    if not finishers:
+    if not compositing_threads:
         top = max(stats, key=lambda stat: stat.share)
         return top.stage, top.share
     shares = {stat.stage: stat.share for stat in stats if stat.stage != "waiting"}
-    finishing = {stage: share for stage, share in shares.items() if stage in FINISHING}
-    busy = {stage: share for stage, share in shares.items() if stage not in FINISHING}
-    if finishing:
-        busy[max(finishing, key=lambda stage: finishing[stage])] = sum(finishing.values()) / finishers
+    shared = {stage: share for stage, share in shares.items() if stage in POST_PROCESSING}
+    busy = {stage: share for stage, share in shares.items() if stage not in POST_PROCESSING}
+    if shared:
+        busy[max(shared, key=lambda stage: shared[stage])] = sum(shared.values()) / compositing_threads
     stage = max(busy, key=lambda stage: busy[stage], default="waiting")
     part = busy.get(stage, 0.0)
     return (stage, part) if part >= 0.5 else ("waiting", 1 - part)
@@ -179,8 +179,8 @@ def limit(stats: Sequence[StageStats], facts: AdviceFacts, besides: NotRendering
 
 
 def _stage_limit(stats: Sequence[StageStats], facts: AdviceFacts) -> Limit:
-    stage, part = limiting_stage(stats, facts.finishers)
-    if facts.finishers and stage != "waiting":
+    stage, part = limiting_stage(stats, facts.compositing_threads)
+    if facts.compositing_threads and stage != "waiting":
         sentence = f"{NAMES[stage]} limits: its threads were busy for {part:.0%} of the time."
         return Limit(stage, sentence, _advice(stage, facts), "")
     if stage == "waiting":

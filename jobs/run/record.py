@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self, TypeAlias
 
-from pydantic import Field, model_validator
+from pydantic import AliasChoices, Field, model_validator
 
 from actors.core.choices import Device, ImageFormat
 from actors.core.kind import FaceTensor
@@ -60,7 +60,7 @@ class RecordedPlan(RecordPart):
         threads: of each worker's session.
         batch: frames per inference.
         gpus: share of a GPU of each worker.
-        finishers: a worker's threads that finish frames beside its network.
+        compositing_threads: a worker's threads that composite, encode and write frames beside its network.
         resources: what each worker asked Ray for.
     """
 
@@ -72,7 +72,8 @@ class RecordedPlan(RecordPart):
     threads: Count
     batch: Count
     gpus: Rate = 0.0
-    finishers: Count = 0
+    # The other name stands in records of earlier versions.
+    compositing_threads: Count = Field(default=0, validation_alias=AliasChoices("compositing_threads", "finishers"))
     resources: dict[str, Rate] = Field(default_factory=dict)
 
 

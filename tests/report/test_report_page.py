@@ -259,7 +259,7 @@ def test_a_run_of_the_network_alone_has_no_pictures(tmp_path: Path) -> None:
 def test_stages_beside_each_other_are_explained(tmp_path: Path) -> None:
     said = record(60)
     said["device"] |= {"provider": "CUDAExecutionProvider"}
-    said["plan"] |= {"finishers": 4, "batch": 8}
+    said["plan"] |= {"compositing_threads": 4, "batch": 8}
     said["workers_ready"] = [{**said["workers_ready"][0], "device": "NVIDIA H200"}]
     said["totals"] |= {"steady_s": 1.2, "fps_steady": 50.0}
     rows = [timing(i, BEGAN + 0.02 * i, range_id=f"{i // 10}", batch_id=i % 10) for i in range(60)]

@@ -20,7 +20,7 @@ from jobs.run.figures import StageStats
 ALONE = ("gather", "inference", "composite", "encode", "write", "video")
 CPU = AdviceFacts(
     layout=Layout(workers=2, threads=1, batch=1),
-    finishers=0,
+    compositing_threads=0,
     cuda=False,
     cores=2,
     image_format="png",
@@ -30,7 +30,7 @@ CPU = AdviceFacts(
     blocks_fit=True,
     deaths=0,
 )
-GPU = replace(CPU, layout=Layout(workers=4, threads=1, batch=8), cuda=True, finishers=4, cores=16)
+GPU = replace(CPU, layout=Layout(workers=4, threads=1, batch=8), cuda=True, compositing_threads=4, cores=16)
 
 
 def stats(**shares: float) -> list[StageStats]:
@@ -77,8 +77,8 @@ def test_the_sentence_has_the_measured_share_and_the_gain_at_most() -> None:
 )
 def test_advice_differs_by_stage_and_layout(stage: str, facts: AdviceFacts, words: list[str]) -> None:
     others = {name: 0.01 for name in (*ALONE, "waiting") if name != stage}
-    # Each of several finishing threads counts.
-    found = limit(stats(**others, **{stage: 0.9 * max(1, facts.finishers)}), facts)
+    # Each of several compositing threads counts.
+    found = limit(stats(**others, **{stage: 0.9 * max(1, facts.compositing_threads)}), facts)
     assert found.stage == stage
     assert all(word in found.advice for word in words), found.advice
 
@@ -97,12 +97,12 @@ def test_what_is_done_already_is_not_advised() -> None:
 
 
 def test_threads_beside_the_network_are_compared_by_how_busy_they_are() -> None:
-    # The four finishing threads have more work than the network, and are busy for less of the time.
+    # The four compositing threads have more work than the network, and are busy for less of the time.
     shares = {"gather": 0.2, "inference": 0.95, "composite": 0.5, "encode": 1.2, "write": 0.4}
     found = limit(stats(**shares), GPU)
     assert found.sentence == "The network limits: its threads were busy for 95% of the time."
     # Two threads with the same work would not have come so far.
-    found = limit(stats(**shares), replace(GPU, finishers=2))
+    found = limit(stats(**shares), replace(GPU, compositing_threads=2))
     assert found.sentence == "Encoding images limits: its threads were busy for 105% of the time."
     # What the rest would take beside each other, these shares do not tell.
     assert found.bound == ""
@@ -118,7 +118,7 @@ def test_nothing_rendered_is_said_so() -> None:
 FACTS = st.builds(
     AdviceFacts,
     layout=st.builds(Layout, workers=st.integers(1, 64), threads=st.integers(1, 8), batch=st.integers(1, 64)),
-    finishers=st.integers(0, 8),
+    compositing_threads=st.integers(0, 8),
     cuda=st.booleans(),
     cores=st.integers(1, 256).map(float),
     image_format=st.sampled_from(["png", "jpg", "webp", "none"]),
@@ -139,7 +139,7 @@ def test_every_number_was_given(shares: dict[str, float], facts: AdviceFacts) ->
     assert {int(number) for number in re.findall(r"\d+", found.advice)} <= given_
     everything = stats(**shares, waiting=waiting)
     largest = max(stat.share for stat in everything)
-    if not facts.finishers:
+    if not facts.compositing_threads:
         assert f"{largest:.0%}" in found.sentence
         gains = re.findall(r"(\d+\.\d) times", found.bound)
         assert [float(gain) for gain in gains] == ([round(1 / (1 - largest), 1)] if largest <= 0.95 else [])
@@ -207,7 +207,7 @@ def test_the_line_is_all_of_it() -> None:
 @pytest.mark.parametrize("facts", [CPU, GPU])
 def test_every_stage_of_the_table_has_its_words_and_its_colour(stage: str, facts: AdviceFacts) -> None:
     # Of stages that share threads the parts are divided by their number.
-    shares = {stage: 0.95 * max(1, facts.finishers), "waiting": 0.05}
+    shares = {stage: 0.95 * max(1, facts.compositing_threads), "waiting": 0.05}
     found = limit(stats(**shares), facts)
     assert found.stage == stage
     assert found.advice != limit(stats(waiting=1.0), facts).advice

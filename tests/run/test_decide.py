@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,13 @@ def test_a_tuned_layout_is_used_and_told(clip: SmallClip, model: Path, tmp_path:
     placement = decision.plan.placement
     assert (placement.workers, placement.threads, placement.batch) == (1, 2, 3)
     assert "tuned: 1 workers x 2 threads, batch 3 (as `tune` found" in first.text
+
+
+def test_the_record_says_how_workers_were_laid_out(clip: SmallClip, model: Path, tmp_path: Path) -> None:
+    decision = case_of(clip, model, tmp_path).decide([*range(45)], device=ChosenDevice(CUDA, "asked for"))
+    laid_out, written = asdict(decision.plan.placement), decision.record.plan
+    assert laid_out["compositing_threads"] >= 1
+    assert {name: getattr(written, name) for name in laid_out} == laid_out
 
 
 def test_a_run_is_gone_on_with_on_its_own_device(clip: SmallClip, model: Path, tmp_path: Path) -> None:

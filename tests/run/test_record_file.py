@@ -66,6 +66,17 @@ def test_a_record_of_version_1_is_read_as_values(tmp_path: Path) -> None:
     assert find_run(RunFolder.at(write_run(tmp_path / "again", [], again))) == found
 
 
+@pytest.mark.parametrize("name", ["compositing_threads", "finishers"])
+def test_threads_for_compositing_are_read_by_either_name(tmp_path: Path, name: str) -> None:
+    said = record(60)
+    said["plan"][name] = 4
+    found = find_run(RunFolder.at(write_run(tmp_path / "run", [], said)))
+    assert found.plan.compositing_threads == 4
+    plan = found.as_json()["plan"]
+    assert plan["compositing_threads"] == 4
+    assert "finishers" not in plan
+
+
 def test_a_run_of_version_1_is_verified_and_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = write_run(tmp_path / "run", one_range(0, 60, BEGAN), record_1(60))
     verdict = verify_run(str(run))

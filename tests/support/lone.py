@@ -41,7 +41,7 @@ def plan_of(
     faces: bool = False,
 ) -> RenderPlan:
     """The plan of one worker, with all backgrounds in one block."""
-    placement = Placement(workers=1, threads=1, finishers=threads, batch=batch, gpus=0, resources={})
+    placement = Placement(workers=1, threads=1, compositing_threads=threads, batch=batch, gpus=0, resources={})
     preparation = Preparation(BlockPlan(inputs.clip.backgrounds, 1, 1, 1), 0, prepare=prepare, faces=faces)
     return RenderPlan(options, inputs, CPU, placement, preparation, RunFolder.at(out), MARK)
 
