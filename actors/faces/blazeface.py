@@ -35,16 +35,15 @@ def decode(regressors: Floats, logits: Floats, side: int, least: float) -> Detec
         regressors: ``(896, 16)``.
         logits: ``(896,)``.
         side: of the picture.
-        least: the score that is enough.
+        least: the score that is enough, in (0, 1).
     """
-    scores = sigmoid(logits)
-    places = np.flatnonzero(scores >= np.float32(least))
+    places = np.flatnonzero(logits >= np.float32(np.log(least / (1 - least))))
     centres = anchors()[places] * np.float32(side)
     values = regressors[places]
     middle, half = values[:, :2] + centres, values[:, 2:4] / np.float32(2)
     points = values[:, 4:].reshape(-1, KEY_POINTS, 2) + centres[:, None]
     boxes = np.concatenate([middle - half, middle + half], axis=1)
-    return Detections(boxes, scores[places], points, float(scores.max()))
+    return Detections(boxes, sigmoid(logits[places]), points, float(sigmoid(logits.max(keepdims=True))[0]))
 
 
 class BlazeFace:

@@ -53,24 +53,30 @@ def crop_of(frame: Image, matrix: Matrix) -> Image:
         frame: ``(H, W, 3)`` uint8 BGR.
         matrix: from `crop_matrix`.
     """
-    corners = mapped(np.array([(0, 0), (SIDE, 0), (0, SIDE), (SIDE, SIDE)], np.float64), matrix)
-    height, width = frame.shape[:2]
-    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 1, 0, (width - 1, height - 1))
-    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 1, low + 1, (width, height))
-    part = frame[low[1] : high[1], low[0] : high[0]]
-    to_part = matrix.copy()
-    to_part[:, 2] -= low
+    part, to_part = frame, matrix.copy()
     # Interpolation looks at four pixels, however many there are for one of the crop's.
     shrink = int(np.hypot(*matrix[:, 0]))
     if shrink > 1:
-        size = (max(part.shape[1] // shrink, 1), max(part.shape[0] // shrink, 1))
-        to_part *= np.array([[size[0] / part.shape[1]], [size[1] / part.shape[0]]])
-        part = np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)
+        part, to_part = _shrunk_around(frame, matrix, shrink)
     # OpenCV numbers the centres of pixels.
-    to_part[:, 2] += to_part[:, :2] @ (0.5, 0.5) - 0.5
+    to_part[:, 2] += to_part[:, :2].sum(axis=1) / 2 - 0.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     crop = cv2.warpAffine(part, to_part, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(crop, np.uint8)
+
+
+def _shrunk_around(frame: Image, matrix: Matrix, shrink: int) -> tuple[Image, Matrix]:
+    """The part of the frame that the crop shows, a ``shrink``-th in size, and the way from the crop to it."""
+    corners = mapped(np.array([(0, 0), (SIDE, 0), (0, SIDE), (SIDE, SIDE)], np.float64), matrix)
+    height, width = frame.shape[:2]
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - shrink, 0, (width - 1, height - 1))
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + shrink, low + 1, (width, height))
+    part = frame[low[1] : high[1], low[0] : high[0]]
+    size = max(part.shape[1] // shrink, 1), max(part.shape[0] // shrink, 1)
+    to_part = matrix.copy()
+    to_part[:, 2] -= low
+    to_part *= np.array([[size[0] / part.shape[1]], [size[1] / part.shape[0]]])
+    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8), to_part
 
 
 class FaceMesh:

@@ -14,9 +14,10 @@ SAME_FACE = 0.3
 def overlaps(box: Floats, boxes: Floats) -> NDArray[np.float64]:
     """Intersection over union of a box ``(4,)`` with each of ``(n, 4)``; 0 where both have no area."""
     one, many = box.astype(np.float64), boxes.astype(np.float64)
-    sides = np.minimum(one[2:], many[:, 2:]) - np.maximum(one[:2], many[:, :2])
-    shared = np.prod(np.clip(sides, 0.0, None), axis=1)
-    union = np.prod(one[2:] - one[:2]) + np.prod(many[:, 2:] - many[:, :2], axis=1) - shared
+    sides = np.maximum(np.minimum(one[2:], many[:, 2:]) - np.maximum(one[:2], many[:, :2]), 0.0)
+    shared = sides[:, 0] * sides[:, 1]
+    areas = (many[:, 2] - many[:, 0]) * (many[:, 3] - many[:, 1])
+    union = (one[2] - one[0]) * (one[3] - one[1]) + areas - shared
     return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
 
 

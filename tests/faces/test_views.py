@@ -8,12 +8,12 @@ import reference_faces as reference
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.faces.views import LARGEST, OVERLAP, SMALLEST, letterboxed, shrunk, squares
+from actors.faces.views import HALVED, LARGEST, OVERLAP, SMALLEST, letterboxed, shrunk, squares
 
 SIDES = st.integers(1, 9000)
 
 
-@given(st.integers(20, 40), st.integers(20, 40), st.integers(4, 16), st.integers(0, 99))
+@given(st.integers(20, 40), st.integers(20, 40), st.integers(40 // HALVED + 1, 16), st.integers(0, 99))
 def test_pixels_are_means_of_what_they_cover(width: int, height: int, side: int, seed: int) -> None:
     frame = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
     small = shrunk(frame, side)
@@ -24,6 +24,14 @@ def test_pixels_are_means_of_what_they_cover(width: int, height: int, side: int,
         for x in {0, columns // 2, columns - 1}:
             mean = reference.pixel_mean(frame, x * across, y * down, (x + 1) * across, (y + 1) * down)
             assert small[y, x] == pytest.approx(np.array(mean), abs=1)
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([4, 8, 12, 16]), st.integers(0, 99))
+def test_pixels_of_large_frames_are_means_too(width: int, height: int, factor: int, seed: int) -> None:
+    frame = np.random.default_rng(seed).integers(0, 256, (height * factor, width * factor, 3)).astype(np.uint8)
+    means = frame.reshape(height, factor, width, factor, 3).mean(axis=(1, 3))
+    # Rounded up to five times.
+    assert shrunk(frame, max(width, height)) == pytest.approx(means, abs=2.5)
 
 
 @given(st.integers(16, 700), st.integers(16, 700), st.integers(0, 50), st.integers(0, 50))
