@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import count
 
 import cv2
 import numpy as np
@@ -23,9 +24,11 @@ from actors.faces.yunet import YuNet
 # twentieth, for five times the time.
 NEAR, FAR = 128, 256
 
+# Where one face is clear, nobody looks closer for smaller ones beside it, but on frames of these numbers.
+EVERY = 16
+
 # Faces of one frame that are kept, best first.
 MOST = 8
-
 
 # The scores that are enough where the mesh sees a face too. Patterns reach them, but the mesh sees no face in those.
 NEAR_LEAST, FAR_LEAST, OWN_LEAST = 0.5, 0.6, 0.5
@@ -73,8 +76,12 @@ class FaceFinder:
         self._own = YuNet(weights.detector) if weights.detector else None
         self._near, self._far = BlazeFace(weights.near, NEAR), BlazeFace(weights.far, FAR)
 
-    def find(self, frame: Image) -> FrameFaces:
-        """The faces on a frame ``(H, W, 3)`` uint8 BGR.
+    def find(self, frame: Image, *, thorough: bool = False) -> FrameFaces:
+        """The faces on a frame.
+
+        Args:
+            frame: ``(H, W, 3)`` uint8 BGR.
+            thorough: whether to look closer for smaller faces also where one is clear.
 
         Raises:
             InputError: the user's own detector fails.
@@ -83,18 +90,24 @@ class FaceFinder:
         grey = cv2.resize(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), THUMBNAIL[::-1], interpolation=cv2.INTER_AREA)
         thumbnail = np.asarray(grey, np.uint8)
         if self._own is None:
-            return self._look(frame, small, thumbnail)
+            return self._look(frame, small, thumbnail, thorough=thorough)
         found = self._own.find(frame, OWN_LEAST)
         return self._believed(frame, found, thumbnail)
 
-    def _look(self, frame: Image, small: Image, thumbnail: NDArray[np.uint8]) -> FrameFaces:
-        """Looks closer until there is a face: at the whole frame, at more of its pixels, at squares of it."""
+    def _look(self, frame: Image, small: Image, thumbnail: NDArray[np.uint8], *, thorough: bool) -> FrameFaces:
+        """Looks closer until there is a face: at the whole frame, at more of its pixels, at squares of it.
+
+        A ``thorough`` look joins what the first two find.
+        """
         height, width = frame.shape[:2]
         view = letterboxed(small, (width, height))
         found = self._near.find(view.picture, NEAR_LEAST).moved(view.offset, view.scale)
         faces = self._believed(frame, found, thumbnail)
         if np.any(faces.detected.scores >= CLEAR):
-            return faces
+            if not thorough:
+                return faces
+            more = self._closer(frame, 0, 0, max(width, height))
+            return self._believed(frame, best_of_overlapping(joined([found, more])), thumbnail)
         best = found.best
         for parts in ([(0, 0, max(width, height))], squares(width, height)):
             found = best_of_overlapping(joined([self._closer(frame, *part) for part in parts]))
@@ -135,18 +148,20 @@ def _mostly_inside(boxes: Floats, width: int, height: int) -> NDArray[np.bool_]:
     return np.asarray((sides > 0).all(axis=1) & (np.prod(inside, axis=1) >= area / 2))
 
 
-def find_faces(finder: FaceFinder, frames: Iterable[Image], first: int) -> FoundFaces:
+def find_faces(finder: FaceFinder, frames: Iterable[Image], first: int, *, thorough: bool = False) -> FoundFaces:
     """Looks at frames ``(H, W, 3)`` uint8 BGR, one at a time.
 
     Args:
         finder: the networks.
         frames: in order; each may be let go of when the next is taken.
         first: number of the first of them.
+        thorough: whether to look closer at all of them for smaller faces; otherwise at every `EVERY`-th of the footage.
 
     Raises:
         InputError: the user's own detector fails.
     """
-    seen = [finder.find(frame) for frame in frames]
+    looks = (thorough or number % EVERY == 0 for number in count(first))
+    seen = [finder.find(frame, thorough=look) for frame, look in zip(frames, looks, strict=False)]
     found = joined([faces.detected for faces in seen])
     counts = np.array([len(faces) for faces in seen], np.int64)
     mesh = np.concatenate([np.empty((0, POINTS, 2), np.float32), *(faces.mesh for faces in seen)])

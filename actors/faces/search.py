@@ -10,7 +10,9 @@ from actors.files.node_check import check_code
 from actors.rendering.source_frames import frames_of
 
 
-def find_range(source: ImageFrames | VideoFrames, first: int, weights: FaceWeights, code: str) -> FoundFaces:
+def find_range(
+    source: ImageFrames | VideoFrames, first: int, weights: FaceWeights, code: str, thorough: bool
+) -> FoundFaces:
     """Finds the faces on some frames.
 
     Args:
@@ -18,10 +20,11 @@ def find_range(source: ImageFrames | VideoFrames, first: int, weights: FaceWeigh
         first: number of the first of them in the footage.
         weights: of the networks that find faces.
         code: the driver's `actors.files.digests.code_digest`.
+        thorough: whether to look closer at all frames for smaller faces.
 
     Raises:
         InputError: a frame cannot be read, or this process runs other files than the driver.
         StoppedError: the footage is not what the driver saw.
     """
     check_code(code)
-    return find_faces(FaceFinder(weights), frames_of(source, first), first)
+    return find_faces(FaceFinder(weights), frames_of(source, first), first, thorough=thorough)

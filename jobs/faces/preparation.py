@@ -16,6 +16,7 @@ from jobs.faces.detections_file import joined
 from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder
 from jobs.faces.search import search
 from jobs.faces.search_plan import keyframes, plan_search
+from jobs.faces.smaller_faces import needs_closer_looks, seen_closely_alone, without
 from jobs.progress_meter import meter
 
 
@@ -48,38 +49,62 @@ def prepare_faces(
         folder.begin(record)
     else:
         _check_same(folder, earlier, record)
+    _search_missing(footage, folder, weights, join, wait, console)
+    if not folder.searched().thorough and needs_closer_looks(_all_found(folder)):
+        say(console, "faces: there are smaller ones beside the first; all frames are searched more closely")
+        folder.begin_thorough()
+        _search_missing(footage, folder, weights, join, wait, console)
+    return read_faces(folder)
+
+
+def read_faces(folder: PreparedFolder) -> FoundFaces:
+    """Everything that was found in the footage of a prepared folder, but for faces that a single look shows.
+
+    Raises:
+        InputError: it holds none, or not all frames have been searched.
+    """
+    found = _all_found(folder)
+    return found if folder.searched().thorough else without(found, seen_closely_alone(found))
+
+
+def _search_missing(
+    footage: Footage,
+    folder: PreparedFolder,
+    weights: FaceWeights,
+    join: Callable[[], Cluster],
+    wait: float,
+    console: Console,
+) -> None:
+    """Searches the frames that no whole file stands for."""
+    record = folder.searched()
     kept, useless = folder.parts()
     for span in useless:
         folder.remove(span)
     done = {frame for part in kept for frame in range(part.first, part.stop)}
     missing = [frame for frame in range(record.footage.frames) if frame not in done]
-    if missing:
-        if kept:
-            say(console, f"faces: {len(done)} of {record.footage.frames} frames searched, {len(missing)} to go")
-        cluster = join()
-        resources = cluster.resources()
-        if not resources.rendering:
-            resources = cluster.wait_for_node(wait, console)
-        cpus = max(1, int(resources.cpus))
-        ranges = plan_search(missing, keyframes(footage.frames), cpus)
-        with meter(console, len(missing), "searching") as shown:
-            search(
-                footage.frames,
-                ranges,
-                weights,
-                cpus,
-                folder.keep,
-                lambda count: shown.update(count, "looking for faces"),
-            )
-    return read_faces(folder)
+    if not missing:
+        return
+    if kept:
+        say(console, f"faces: {len(done)} of {record.footage.frames} frames searched, {len(missing)} to go")
+    cluster = join()
+    resources = cluster.resources()
+    if not resources.rendering:
+        resources = cluster.wait_for_node(wait, console)
+    cpus = max(1, int(resources.cpus))
+    ranges = plan_search(missing, keyframes(footage.frames), cpus)
+    with meter(console, len(missing), "searching") as shown:
+        search(
+            footage.frames,
+            ranges,
+            weights,
+            cpus,
+            folder.keep,
+            lambda count: shown.update(count, "looking for faces"),
+            thorough=record.thorough,
+        )
 
 
-def read_faces(folder: PreparedFolder) -> FoundFaces:
-    """Everything that was found in the footage of a prepared folder.
-
-    Raises:
-        InputError: it holds none, or not all frames have been searched.
-    """
+def _all_found(folder: PreparedFolder) -> FoundFaces:
     record = folder.searched()
     parts, _ = folder.parts()
     searched = sum(len(part.thumbnails) for part in parts)

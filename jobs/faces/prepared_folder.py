@@ -134,12 +134,14 @@ class FacesRecord(_Part):
         footage: the footage.
         finder: digest of the weights that find faces; what another one finds does not join with it.
         rules: which face the files are about; ``None`` until all frames have been searched.
+        thorough: whether smaller faces are searched beside clear ones on all frames.
         files: what was made of what was found, by file name.
     """
 
     version: Literal[1] = 1
     footage: FootageRecord
     finder: Digest
+    thorough: bool = False
     rules: RulesRecord | None = None
     files: dict[Name, FileRecord] = Field(default_factory=dict)
 
@@ -247,6 +249,14 @@ class PreparedFolder:
         if before is None or (content is not None and before != FileRecord.of(content)) or not is_file(path):
             return False
         return file_facts(path) == before.model_dump()
+
+    def begin_thorough(self) -> None:
+        """Forgets what was found, and says that all frames are searched thoroughly from now on."""
+        record = self.searched()
+        # While any of them is there the record must not say that they were.
+        for frames in self.ranges():
+            self.remove(frames)
+        self._write(record.model_copy(update={"thorough": True, "files": {}}))
 
     def clear(self) -> None:
         """Removes what was found and made of it; the record goes last. A copy of the footage stays."""

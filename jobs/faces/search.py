@@ -34,6 +34,8 @@ def search(
     cpus: int,
     keep: Callable[[FoundFaces], None],
     tick: Callable[[int], None],
+    *,
+    thorough: bool,
 ) -> None:
     """Finds the faces of some ranges on the connected cluster.
 
@@ -44,6 +46,7 @@ def search(
         cpus: of the cluster.
         keep: called with what was found on each range, in any order.
         tick: called with the number of frames that are done, several times a second.
+        thorough: whether to look closer at all frames for smaller faces.
 
     Raises:
         InputError: a frame cannot be read, or a node runs other files than this process.
@@ -58,7 +61,8 @@ def search(
         while waiting or pending:
             while waiting and len(pending) < cpus + WAITING:
                 given = waiting.popleft()
-                pending[find.remote(frames.part(given.start, given.stop), given.start, shared, code)] = given
+                part = frames.part(given.start, given.stop)
+                pending[find.remote(part, given.start, shared, code, thorough)] = given
             ready, _ = ray.wait(list(pending), timeout=POLL_SECONDS)
             for reference in ready:
                 given = pending.pop(reference)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import in_process
 import pyarrow.parquet as pq
 import pytest
@@ -73,6 +74,22 @@ def test_a_copy_makes_a_clip_by_itself(footage: Path, tmp_path: Path, on_cluster
     out = tmp_path / "clip"
     assert on_cluster("prepare", footage, "--out", out, "--copy").code == 0
     assert (out / "talk.mp4").read_bytes() == footage.read_bytes()
+
+
+def test_a_small_face_beside_a_large_one_is_on_all_frames(tmp_path: Path, on_cluster: Command) -> None:
+    pictures = presenter_frames(range(40))
+    for picture in pictures:
+        # Her head again, far away.
+        picture[20:68, 260:308] = cv2.resize(picture[30:150, 100:220], (48, 48), interpolation=cv2.INTER_AREA)
+    footage = write_footage(tmp_path / "two.mp4", pictures)
+    out = tmp_path / "clip"
+    result = on_cluster("prepare", footage, "--out", out, "--face", "right")
+    assert result.code == 0, result.output
+    assert "all frames are searched more closely" in result.output
+    assert "40 of 40 frames show face 2, 2 faces in all" in result.output
+    assert min(row["left"] for row in pq.read_table(out / "faces.parquet").to_pylist()) > 230
+    again = on_cluster("prepare", footage, "--out", out)
+    assert "40 of 40 frames show face 1" in again.output
 
 
 def test_other_footage_goes_into_another_folder(footage: Path, tmp_path: Path, on_cluster: Command) -> None:

@@ -32,7 +32,7 @@ def empty_studio() -> NDArray[np.uint8]:
 
 def presenter_frames(places: Sequence[int | None]) -> list[NDArray[np.uint8]]:
     """One picture for each place: the demo's background of that number, or the studio without her."""
-    return [empty_studio() if place is None else presenter_frame(place) for place in places]
+    return [(empty_studio() if place is None else presenter_frame(place)).copy() for place in places]
 
 
 def write_footage(path: Path, pictures: Sequence[NDArray[np.uint8]], *, fps: int = 25, gop: int = 8) -> Path:

@@ -1,0 +1,55 @@
+"""Faces that only a closer look finds: whether there are so many that every frame needs one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from actors.core.faces import FoundFaces
+from actors.faces.finder import EVERY
+from jobs.faces.tracks import box_overlap
+
+# So many looks, and this part of all, must show a face that the frames beside them do not: somebody is there for a
+# while, and not a pattern on a single frame.
+LEAST = 2
+SHARE = 0.04
+
+# A face that overlaps another by this part of their union is the same.
+SAME = 0.3
+
+
+def seen_closely_alone(found: FoundFaces) -> NDArray[np.bool_]:
+    """Which rows are of faces that a closer look found, and that are not there on the frames beside it.
+
+    Args:
+        found: on the whole footage, from frame 0, with closer looks at every `EVERY`-th frame.
+
+    Returns:
+        ``(n,)``.
+    """
+    alone = np.zeros(len(found.frame), np.bool_)
+    if found.stop < 2:
+        return alone
+    edges = np.searchsorted(found.frame, np.arange(found.stop + 1))
+    boxes = [tuple(box) for box in found.boxes.tolist()]
+    for frame in range(0, found.stop, EVERY):
+        beside = [i for i in (frame - 1, frame + 1) if 0 <= i < found.stop]
+        others = [boxes[row] for i in beside for row in range(edges[i], edges[i + 1])]
+        for row in range(edges[frame], edges[frame + 1]):
+            alone[row] = all(box_overlap(boxes[row], other) < SAME for other in others)
+    return alone
+
+
+def needs_closer_looks(found: FoundFaces) -> bool:
+    """Whether all frames must be searched thoroughly; see `seen_closely_alone`."""
+    looks = -(-found.stop // EVERY)
+    frames = len(set(found.frame[seen_closely_alone(found)].tolist()))
+    return frames >= max(LEAST, SHARE * looks)
+
+
+def without(found: FoundFaces, rows: NDArray[np.bool_]) -> FoundFaces:
+    """What was found but for some rows."""
+    names = ("frame", "boxes", "scores", "points", "presence", "extents", "mesh")
+    return replace(found, **{name: getattr(found, name)[~rows] for name in names})
