@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from actors.core.audio_track import AudioTrack
+from actors.core.choices import Device
 from actors.core.ranges import ClipBlock, FrameRange
 from actors.core.timings import STAGES, FrameTiming
 from actors.files import storage
@@ -28,7 +29,7 @@ from jobs.benchmark.material import Material
 from jobs.benchmark.matrix import JPEG_QUALITY
 from jobs.benchmark.subprocesses import run_process
 from jobs.benchmark.systems import Runner
-from jobs.cluster.placement import CPU, Placement
+from jobs.cluster.placement import Placement
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.block_plan import BlockPlan
@@ -105,7 +106,7 @@ class _Mode:
         storage.write_atomic(folder.path / mark, b"")
         placement = Placement(workers=1, threads=1, compositing_threads=0, batch=1, gpus=0, resources={})
         preparation = Preparation(BlockPlan(max(shown) + 1, 1, 1, 1), 0, prepare=True, faces=False)
-        plan = RenderPlan(options, inputs, CPU, placement, preparation, folder, mark)
+        plan = RenderPlan(options, inputs, Device.CPU, placement, preparation, folder, mark)
         self._clip = plan.clip(inputs.audio)
         self._block = load_block(plan.block(ClipBlock(plan.clip_id, 0)), inputs.kind)[0]
         self._worker = Compositor(0, plan.network)

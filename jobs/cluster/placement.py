@@ -13,8 +13,6 @@ from jobs.cluster.connection import Cluster, ClusterResources
 from jobs.cluster.layout import Layout
 from jobs.inputs.options import DeviceChoice
 
-CUDA, CPU = Device.CUDA.provider, Device.CPU.provider
-
 # On CPUs larger batches are slower (measured); on a GPU one frame does not fill it.
 CPU_BATCH = 1
 CUDA_BATCH = 4
@@ -34,25 +32,24 @@ PRECISION = 10_000
 
 @dataclass(frozen=True, slots=True)
 class ChosenDevice:
-    """A provider, and why."""
+    """A device, and why."""
 
-    provider: str
+    device: Device
     reason: str
 
     @property
     def asked(self) -> str:
         """What stands for it in messages: the flag, where one was given."""
-        name = Device.of_provider(self.provider)
-        return f"--device {name}" if self.reason == ASKED_FOR else f"device {name} ({self.reason})"
+        return f"--device {self.device}" if self.reason == ASKED_FOR else f"device {self.device} ({self.reason})"
 
     @property
     def line(self) -> str:
         """What users are told."""
-        return f"device: {Device.of_provider(self.provider)} ({self.reason})"
+        return f"device: {self.device} ({self.reason})"
 
     def without_cuda(self, error: NoCudaError) -> ChosenDevice:
         """The CPU, where CUDA was chosen and could not be had."""
-        return ChosenDevice(CPU, f"{self.reason}, but {error.problem}")
+        return ChosenDevice(Device.CPU, f"{self.reason}, but {error.problem}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,19 +84,19 @@ def choose_device(wanted: DeviceChoice, resources: ClusterResources, *, started_
         InputError: CUDA is asked for on a cluster that this process started and that has no GPU.
     """
     if wanted is DeviceChoice.CPU:
-        return ChosenDevice(CPU, ASKED_FOR)
+        return ChosenDevice(Device.CPU, ASKED_FOR)
     if wanted is DeviceChoice.CUDA:
         if started_here and not resources.gpus:
             raise InputError("--device cuda", "Ray finds no GPU on this machine", "use --device cpu, or a GPU machine")
-        return ChosenDevice(CUDA, ASKED_FOR)
+        return ChosenDevice(Device.CUDA, ASKED_FOR)
     if resources.gpus:
-        return ChosenDevice(CUDA, f"the cluster has {resources.gpus:g} GPUs")
-    return ChosenDevice(CPU, "the cluster has no GPU")
+        return ChosenDevice(Device.CUDA, f"the cluster has {resources.gpus:g} GPUs")
+    return ChosenDevice(Device.CPU, "the cluster has no GPU")
 
 
-def worker_capacity(resources: ClusterResources, provider: str, gpus_per_worker: float, threads: int) -> int:
+def worker_capacity(resources: ClusterResources, device: Device, gpus_per_worker: float, threads: int) -> int:
     """How many workers fit on the cluster as it is: one per ``threads`` cores, or as many as share the GPUs."""
-    if provider == CPU:
+    if device is Device.CPU:
         return max(1, int(resources.cpus / threads))
     if gpus_per_worker < 1:
         return max(1, int(resources.gpus) * int(1 / gpus_per_worker + 1e-9))
@@ -108,7 +105,7 @@ def worker_capacity(resources: ClusterResources, provider: str, gpus_per_worker:
 
 def place(
     resources: ClusterResources,
-    provider: str,
+    device: Device,
     *,
     workers: int | None,
     threads: int | None,
@@ -120,7 +117,7 @@ def place(
 
     Args:
         resources: of the cluster.
-        provider: what they run on.
+        device: what they run on.
         workers: how many the user wants; ``None``: as many as there is capacity for.
         threads: intra-op threads that the user wants; ``None``: one on a GPU, else the cores that each worker has.
         batch: frames per inference that the user wants; ``None``: the device's default.
@@ -128,8 +125,8 @@ def place(
         frames: output frames there are to render; more workers than frames are useless.
     """
     gpus_per_worker = gpus_per_worker or GPUS_PER_WORKER
-    count = min(workers or worker_capacity(resources, provider, gpus_per_worker, threads or 1), frames)
-    if provider == CUDA:
+    count = min(workers or worker_capacity(resources, device, gpus_per_worker, threads or 1), frames)
+    if device is Device.CUDA:
         cores = resources.gpu_node_cpus / count
         cpus = 1.0 if cores >= 1 or not cores else _round_down(cores)
         return Placement(
@@ -150,11 +147,11 @@ def place(
     )
 
 
-def place_layout(resources: ClusterResources, provider: str, layout: Layout, *, frames: int) -> Placement:
+def place_layout(resources: ClusterResources, device: Device, layout: Layout, *, frames: int) -> Placement:
     """Places a layout as it is, but for workers that would have no frame."""
     return place(
         resources,
-        provider,
+        device,
         workers=layout.workers,
         threads=layout.threads,
         batch=layout.batch,

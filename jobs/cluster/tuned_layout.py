@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from actors.core.choices import Device
 from actors.files import storage
 from jobs.cluster.connection import ClusterResources
 from jobs.cluster.environment import hardware, versions
@@ -50,14 +51,14 @@ class Profile(BaseModel):
 
 
 def profile_key(
-    inputs: Inputs, options: CompositeOptions, resources: ClusterResources, provider: str
+    inputs: Inputs, options: CompositeOptions, resources: ClusterResources, device: Device
 ) -> dict[str, Any]:
     """What a profile depends on: model, precision, device, hardware and versions."""
     return {
         "model": inputs.digest,
         "kind": inputs.kind.name,
         "precision": options.precision.value,
-        "provider": provider,
+        "provider": device.provider,
         "cpus": resources.cpus,
         "gpus": resources.gpus,
         "nodes": len(resources.rendering),

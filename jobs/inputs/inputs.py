@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.audio_track import AudioTrack
-from actors.core.choices import AudioSource, Loop, Precision
+from actors.core.choices import AudioSource, Device, Loop, Precision
 from actors.core.clip import Clip, FrameSource, ImageFrames, VideoFrames
 from actors.core.colour import REACH, has_margin
 from actors.core.errors import InputError
@@ -92,7 +92,7 @@ class Inputs:
         drawn = (self.pairing.backgrounds_of(frames) for frames in divide(todo, len(todo)))
         return frozenset(background for backgrounds in drawn for background in backgrounds)
 
-    def identity(self, options: CompositeOptions, provider: str) -> dict[str, Any]:
+    def identity(self, options: CompositeOptions, device: Device | None) -> dict[str, Any]:
         """Everything that decides pixels: it must not change between runs into one folder.
 
         Which option decides which part is declared with the options, as `jobs.inputs.options.Decides`.
@@ -115,7 +115,7 @@ class Inputs:
             "format": options.image_format.value,
             "quality": options.image_quality,
             "composite": options.composite,
-            "device": provider,
+            "device": None if device is None else device.provider,
             "precision": options.precision.value,
         }
 

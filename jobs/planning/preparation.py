@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from actors.core.choices import Blend, Precision
-from jobs.cluster.placement import CPU
+from actors.core.choices import Blend, Device, Precision
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.block_plan import BlockPlan, background_bytes, faces_pay, plan_blocks, plan_whole, preparing_pays
@@ -32,7 +31,7 @@ class Preparation:
 
 
 def plan_preparation(
-    options: CompositeOptions, inputs: Inputs, provider: str, todo: Sequence[int], store: int
+    options: CompositeOptions, inputs: Inputs, device: Device, todo: Sequence[int], store: int
 ) -> Preparation:
     """Lays out the backgrounds, and decides what doing ahead pays.
 
@@ -42,7 +41,7 @@ def plan_preparation(
     Args:
         options: what was asked for.
         inputs: what is rendered.
-        provider: what workers run on.
+        device: what workers run on.
         todo: the output frames that are rendered, ascending.
         store: bytes of the smallest node's object store.
 
@@ -56,7 +55,7 @@ def plan_preparation(
     mixed = options.blend is not Blend.HARD or inputs.parsing is not None or inputs.opacities is not None
     each = background_bytes(clip, inputs.kind, options.delivery, prepare=prepare, mixed=mixed)
     with_faces = each + tensors.face_bytes
-    right = provider == CPU and options.precision is Precision.FP32 and tensors.batch in {None, 1} and tensors.face
+    right = device is Device.CPU and options.precision is Precision.FP32 and tensors.batch in {None, 1} and tensors.face
     whole = plan_whole(clip.backgrounds, with_faces, store) if right else None
     if whole is not None:
         loaded = [whole.bounds(block, clip.backgrounds) for block in whole.holding(shown)]

@@ -34,7 +34,7 @@ class RenderPlan:
     Attributes:
         options: what was asked for.
         inputs: what is rendered.
-        provider: what the workers run on.
+        device: what the workers run on.
         placement: how the workers are laid out.
         preparation: how backgrounds are loaded.
         folder: the folder that frames are written into.
@@ -43,7 +43,7 @@ class RenderPlan:
 
     options: CompositeOptions
     inputs: Inputs
-    provider: str
+    device: Device
     placement: Placement
     preparation: Preparation
     folder: RunFolder
@@ -62,7 +62,7 @@ class RenderPlan:
             model=inputs.model,
             tensors=inputs.tensors,
             kind=inputs.kind,
-            device=Device.of_provider(self.provider),
+            device=self.device,
             precision=self.options.precision,
             threads=placement.threads,
             compositing_threads=placement.compositing_threads,

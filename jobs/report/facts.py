@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.core.choices import Device, ImageFormat
+from actors.core.choices import ImageFormat
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import FrameFailure
 from jobs.inputs.options import CompositeOptions
@@ -95,7 +95,7 @@ def headline(run: Run, totals: Totals | None, workers: int, shown: int, length: 
         ]
     elif shown:
         found.append(Fact("fps", number(shown / length), f"by the table of timings, over {seconds(length)}"))
-    device = "CPU" if not on_gpus(record) else "CUDA"
+    device = "CPU" if not record.device.on_gpus else "CUDA"
     gpus = sorted({report.device for report in record.workers_ready if report.device != "cpu"})
     threads = f"{plan.threads} thread{'s' if plan.threads > 1 else ''}"
     found.append(
@@ -203,11 +203,6 @@ def options(record: RunRecord, *, given: bool) -> list[Fact]:
         if usual != given:
             found.append(Fact(name.replace("_", "-"), WORDS.get(str(value), str(value))))
     return found
-
-
-def on_gpus(record: RunRecord) -> bool:
-    """Whether the network ran on GPUs."""
-    return record.device.provider != Device.CPU.provider
 
 
 def date(moment: float) -> str:

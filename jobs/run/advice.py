@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actors.core.choices import Device
 from jobs.cluster.layout import Layout
 from jobs.number_format import seconds
 from jobs.run.figures import StageStats
@@ -89,7 +88,7 @@ def advice_facts(record: RunRecord, workers: int) -> AdviceFacts:
     return AdviceFacts(
         layout=Layout(workers, plan.threads, plan.batch),
         compositing_threads=plan.compositing_threads,
-        cuda=record.device.provider != Device.CPU.provider,
+        cuda=record.device.on_gpus,
         cores=record.cluster.cpus,
         image_format=record.image_format.value,
         video=record.joins_video,

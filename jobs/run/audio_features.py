@@ -18,7 +18,6 @@ from jobs.audio.feature_making import (
 )
 from jobs.audio.feature_source import EncoderSource
 from jobs.cluster.connection import ClusterResources
-from jobs.cluster.placement import CPU
 from jobs.cluster.program_files import program_digest
 from jobs.console import say
 from jobs.planning.render_plan import RenderPlan
@@ -48,10 +47,10 @@ def load_audio(plan: RenderPlan, resources: ClusterResources, console: Console) 
     warnings: tuple[str, ...] = ()
     if isinstance(audio, EncoderSource):
         # Nobody renders yet: on CPUs the encoder may have all cores of a node.
-        on_cpu = plan.provider == CPU
+        on_cpu = plan.device is Device.CPU
         threads = max(1, int(resources.smallest_node_cpus)) if on_cpu else 1
         cpus = float(threads) if resources.cpus and on_cpu else placement.resources["num_cpus"]
-        config = encoder_config(audio, Device.of_provider(plan.provider), threads, placement.gpus, program_digest())
+        config = encoder_config(audio, plan.device, threads, placement.gpus, program_digest())
         with encoder_actor(config, cpus=cpus, wait=plan.options.wait) as encode:
             rows = make_features(folder, audio, kind, feature_rows(audio, kind, encode))
             if remark := encode.remark():

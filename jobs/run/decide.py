@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
+from actors.core.choices import Device
 from actors.core.ranges import FrameRange
 from actors.files.run_folder import RunFolder
 from jobs.cluster.connection import ClusterResources
 from jobs.cluster.environment import hardware, versions
 from jobs.cluster.layout import Layout
-from jobs.cluster.placement import CPU, CUDA, ChosenDevice, Placement, choose_device, place, place_layout
+from jobs.cluster.placement import ChosenDevice, Placement, choose_device, place, place_layout
 from jobs.console import say
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
@@ -27,7 +28,7 @@ from jobs.planning.render_plan import RenderPlan
 from jobs.run.attempts import attempts_until
 from jobs.run.identity_check import check_same_pixels
 from jobs.run.ledger import Ledger
-from jobs.run.record import VERSION, RunRecord, Scalar
+from jobs.run.record import VERSION, RunRecord
 from jobs.scheduling.scheduler import MAX_RANGE
 
 
@@ -57,21 +58,20 @@ class RenderRequest:
         return Ledger(self.folder, self.options.image_format, self.inputs.frames if self.options.video else None)
 
     @property
-    def given_provider(self) -> str | None:
-        """The provider that the user named, or else that of the earlier run."""
-        given = {DeviceChoice.CPU: CPU, DeviceChoice.CUDA: CUDA}.get(self.options.device)
-        earlier = self.earlier.identity.get("device") if self.earlier else None
-        return given or (None if earlier is None else str(earlier))
+    def given_device(self) -> Device | None:
+        """The device that the user named, or else that of the earlier run."""
+        if self.options.device is not DeviceChoice.AUTO:
+            return Device(self.options.device.value)
+        return None if self.earlier is None else self.earlier.began_on
 
-    def check_same_pixels(self, provider: str | None) -> None:
+    def check_same_pixels(self, device: Device | None) -> None:
         """Makes sure that the frames of an earlier run are those that this command would render.
 
         Raises:
             InputError: they are not.
         """
         if self.earlier is not None:
-            identity = {**self.inputs.identity(self.options, ""), "device": provider}
-            check_same_pixels(self.earlier, self.options, identity)
+            check_same_pixels(self.earlier, self.options, self.inputs.identity(self.options, device))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,14 @@ class Decision:
     Attributes:
         plan: of which workers and loaders are told their parts.
         ranges: of the frames that are missing.
-        device: what the network runs on.
+        choice: what the network runs on, and why.
         resources: what the cluster had.
         record: the run's, as it stands while the run goes on.
     """
 
     plan: RenderPlan
     ranges: tuple[FrameRange, ...]
-    device: ChosenDevice
+    choice: ChosenDevice
     resources: ClusterResources
     record: RunRecord
 
@@ -97,7 +97,7 @@ def choose_run_device(request: RenderRequest, resources: ClusterResources, *, st
     """The device that was asked for; where none was, that of the earlier run, or the best there is."""
     options, earlier = request.options, request.earlier
     if earlier is not None and options.device is DeviceChoice.AUTO:
-        return ChosenDevice(str(earlier.identity.get("device") or CPU), "as the run in this folder began")
+        return ChosenDevice(earlier.began_on or Device.CPU, "as the run in this folder began")
     return choose_device(options.device, resources, started_here=started_here)
 
 
@@ -105,7 +105,7 @@ def decide(
     request: RenderRequest,
     missing: list[int],
     resources: ClusterResources,
-    device: ChosenDevice,
+    choice: ChosenDevice,
     tuned: Layout | None,
     console: Console,
 ) -> Decision:
@@ -115,14 +115,14 @@ def decide(
         request: the command.
         missing: the frames that are to be rendered, ascending.
         resources: what the cluster has.
-        device: what the network is to run on.
+        choice: what the network is to run on, and why.
         tuned: the layout that `tune` found for this, if it is to be used.
         console: where to say what is decided.
 
     Raises:
         InputError: the earlier run is one of other pixels, or the cluster cannot hold what one worker needs.
     """
-    request.check_same_pixels(device.provider)
+    request.check_same_pixels(choice.device)
     software = versions()
     if request.earlier is not None:
         for change in _differences(request.earlier.versions, software):
@@ -130,18 +130,18 @@ def decide(
     options, inputs = request.options, request.inputs
     _say_untouched("silence", inputs.silence, inputs.frames, console)
     _say_untouched("no face", inputs.presence, inputs.frames, console)
-    preparation = plan_preparation(options, inputs, device.provider, missing, resources.store)
+    preparation = plan_preparation(options, inputs, choice.device, missing, resources.store)
     _say_backgrounds(inputs, preparation, resources, console)
     if tuned is not None:
         say(console, f"tuned: {tuned} (as `tune` found; --no-tuned ignores it)")
-    placement = _place(request, resources, device, tuned, len(missing))
-    plan = RenderPlan(options, inputs, device.provider, placement, preparation, request.folder, request.mark)
+    placement = _place(request, resources, choice, tuned, len(missing))
+    plan = RenderPlan(options, inputs, choice.device, placement, preparation, request.folder, request.mark)
     blocks = preparation.blocks
     # A range needs only those blocks at once that can be held at once.
     longest = MAX_RANGE if blocks.fits else max(1, blocks.frames // inputs.pairing.step)
     ranges = plan_ranges(missing, placement.workers, placement.batch, longest, inputs.reach)
-    record = _new_record(request, plan, device, resources, len(ranges), software)
-    return Decision(plan, ranges, device, resources, record)
+    record = _new_record(request, plan, choice, resources, len(ranges), software)
+    return Decision(plan, ranges, choice, resources, record)
 
 
 def _differences(earlier: dict[str, str], now: dict[str, str]) -> list[str]:
@@ -172,16 +172,16 @@ def _say_backgrounds(inputs: Inputs, preparation: Preparation, resources: Cluste
 
 
 def _place(
-    request: RenderRequest, resources: ClusterResources, device: ChosenDevice, tuned: Layout | None, frames: int
+    request: RenderRequest, resources: ClusterResources, choice: ChosenDevice, tuned: Layout | None, frames: int
 ) -> Placement:
     if tuned is not None:
-        return place_layout(resources, device.provider, tuned, frames=frames)
+        return place_layout(resources, choice.device, tuned, frames=frames)
     options = request.options
     # On CPUs another batch than the export's own gains nothing: it is rewritten only when that is asked for.
-    own = request.inputs.tensors.batch if device.provider == CPU else None
+    own = request.inputs.tensors.batch if choice.device is Device.CPU else None
     return place(
         resources,
-        device.provider,
+        choice.device,
         workers=options.workers,
         threads=options.threads,
         batch=options.batch or own,
@@ -193,13 +193,12 @@ def _place(
 def _new_record(
     request: RenderRequest,
     plan: RenderPlan,
-    device: ChosenDevice,
+    choice: ChosenDevice,
     resources: ClusterResources,
     ranges: int,
     software: dict[str, str],
 ) -> RunRecord:
     options, inputs, earlier = request.options, request.inputs, request.earlier
-    identity: dict[str, Scalar] = {**inputs.identity(options, ""), "device": device.provider}
     record = RunRecord.model_validate(
         {
             "version": VERSION,
@@ -213,8 +212,8 @@ def _new_record(
             "warnings": inputs.warnings,
             "versions": software,
             "hardware": hardware(),
-            "identity": identity,
-            "device": asdict(device),
+            "identity": inputs.identity(options, choice.device),
+            "device": {"provider": choice.device.provider, "reason": choice.reason},
             "cluster": asdict(resources),
             "plan": {
                 "blocks": asdict(plan.preparation.blocks),

@@ -79,13 +79,13 @@ def execute(request: RenderRequest, remaining: Remaining, cluster: Cluster, cons
     """
     wanted = request.options.device
     resources = wait_for_resources(cluster, wanted, request.options.wait, console)
-    device = choose_run_device(request, resources, started_here=cluster.started_here)
+    choice = choose_run_device(request, resources, started_here=cluster.started_here)
     try:
-        return _attempt(request, remaining, cluster, resources, device, console)
+        return _attempt(request, remaining, cluster, resources, choice, console)
     except NoCudaError as error:
         if wanted is not DeviceChoice.AUTO:
             raise
-        return _attempt(request, remaining, cluster, resources, device.without_cuda(error), console)
+        return _attempt(request, remaining, cluster, resources, choice.without_cuda(error), console)
 
 
 def unwritable(error: OSError) -> StoppedError:
@@ -98,13 +98,13 @@ def _attempt(
     remaining: Remaining,
     cluster: Cluster,
     resources: ClusterResources,
-    device: ChosenDevice,
+    choice: ChosenDevice,
     console: Console,
 ) -> Outcome:
-    say(console, device.line)
+    say(console, choice.line)
     try:
-        tuned = _tuned_layout(request, resources, device)
-        decision = decide(request, remaining.frames, resources, device, tuned, console)
+        tuned = _tuned_layout(request, resources, choice)
+        decision = decide(request, remaining.frames, resources, choice, tuned, console)
         if remaining.audit is not None:
             request.ledger.mend(remaining.audit)
     except ENDINGS as error:
@@ -141,11 +141,11 @@ def _ending(error: BaseException, cluster: Cluster) -> StoppedError | KeyboardIn
     raise error
 
 
-def _tuned_layout(request: RenderRequest, resources: ClusterResources, device: ChosenDevice) -> Layout | None:
+def _tuned_layout(request: RenderRequest, resources: ClusterResources, choice: ChosenDevice) -> Layout | None:
     options = request.options
     if not options.tuned or options.layout_given:
         return None
-    profile = read_profile(profile_key(request.inputs, options, resources, device.provider))
+    profile = read_profile(profile_key(request.inputs, options, resources, choice.device))
     return None if profile is None else profile.best
 
 
@@ -175,7 +175,7 @@ def _prepare_folder(request: RenderRequest, record: RunRecord) -> None:
 
 
 def _render(request: RenderRequest, decision: Decision, outcome: Outcome, cluster: Cluster, console: Console) -> None:
-    plan, device, scheduler = decision.plan, decision.device, outcome.scheduler
+    plan, scheduler = decision.plan, outcome.scheduler
     options, placement = request.options, plan.placement
     track, warnings = load_audio(plan, decision.resources, console)
     if warnings:
@@ -199,10 +199,8 @@ def _render(request: RenderRequest, decision: Decision, outcome: Outcome, cluste
         cluster_resources=cluster.resources,
         capacity=None
         if options.workers
-        else lambda now: min(
-            worker_capacity(now, device.provider, placement.gpus, placement.threads), scheduler.remaining
-        ),
-        device_flag=device.asked,
+        else lambda now: min(worker_capacity(now, plan.device, placement.gpus, placement.threads), scheduler.remaining),
+        device_flag=decision.choice.asked,
         on_death=lambda death: say(console, death.line, style="yellow"),
     )
     with meter(console, scheduler.total) as shown:

@@ -83,6 +83,11 @@ class RecordedDevice(RecordPart):
     provider: str
     reason: str
 
+    @property
+    def on_gpus(self) -> bool:
+        """Whether the network ran on GPUs."""
+        return self.provider != Device.CPU.provider
+
 
 class RecordedCluster(RecordPart):
     """What Ray had when the attempt began; see `jobs.cluster.connection.ClusterResources`."""
@@ -292,6 +297,12 @@ class RunRecord(Attempt):
         if self.identity.get("device") not in {None, *(device.provider for device in Device)}:
             raise ValueError(f"identity.device: there is no {self.identity.get('device')}")
         return self
+
+    @property
+    def began_on(self) -> Device | None:
+        """What the frames are made on; ``None`` where the record does not say."""
+        provider = self.identity.get("device")
+        return None if provider is None else Device.of_provider(str(provider))
 
     @property
     def wanted(self) -> FrameRange:

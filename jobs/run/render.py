@@ -53,7 +53,7 @@ def render(options: CompositeOptions, console: Console, started: float) -> ExitC
                 if earlier is None:
                     remaining = Remaining(list(inputs.frames))
                 else:
-                    request.check_same_pixels(request.given_provider)
+                    request.check_same_pixels(request.given_device)
                     remaining = audit_run(request.ledger, inputs.frames, folder, console)
                     if not remaining.frames:
                         finish_rendered(request, earlier, remaining, console)

@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.table import Table
 
 import actors
+from actors.core.choices import Device
 from actors.core.errors import InputError, NoCudaError
 from actors.files import storage
 from actors.files.run_folder import RunFolder, new_driver_mark
 from jobs.cluster.connection import Cluster, connect
 from jobs.cluster.layout import Layout
-from jobs.cluster.placement import CPU, choose_device, place_layout, wait_for_resources
+from jobs.cluster.placement import choose_device, place_layout, wait_for_resources
 from jobs.cluster.tuned_layout import LayoutTrial, Profile, profile_key, write_profile
 from jobs.console import say, show
 from jobs.inputs.inputs import read_inputs
@@ -61,7 +62,7 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
         resources = wait_for_resources(cluster, options.device, options.wait, console)
         choice = choose_device(options.device, resources, started_here=cluster.started_here)
 
-        if choice.provider == CPU:
+        if choice.device is Device.CPU:
             say(console, choice.line)
             say(console, CPU_LINE)
             return
@@ -71,12 +72,12 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
         def attempt(layout: Layout) -> LayoutTrial | None:
             if time.monotonic() > until:
                 return None
-            placement = place_layout(resources, choice.provider, layout, frames=layout.workers)
+            placement = place_layout(resources, choice.device, layout, frames=layout.workers)
             try:
                 preparation = plan_preparation(
-                    options, inputs, choice.provider, list(inputs.frames), cluster.resources().store
+                    options, inputs, choice.device, list(inputs.frames), cluster.resources().store
                 )
-                plan = RenderPlan(options, inputs, choice.provider, placement, preparation, folder, mark)
+                plan = RenderPlan(options, inputs, choice.device, placement, preparation, folder, mark)
                 trial = _attempt(plan, layout, cluster)
             except NoCudaError as error:
                 # Where another layout had CUDA it is this one that does not fit on the GPU.
@@ -101,7 +102,7 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
             reason = trials[-1].remark if trials else "no time was left for a trial"
             raise InputError("tune", f"no layout rendered anything ({reason})", "mend that, or give --seconds more")
         best = best_of(trials)
-        key = profile_key(inputs, options, resources, choice.provider)
+        key = profile_key(inputs, options, resources, choice.device)
     profile = Profile(best=best.layout, fps=best.fps, trials=tuple(trials), key=key)
     _print(console, profile)
     say(console, explain(trials))

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from actors.core.choices import Device
 from actors.core.errors import InputError
 from jobs.cluster.connection import ClusterResources
-from jobs.cluster.placement import CPU, CPU_BATCH, CUDA, CUDA_BATCH, PRECISION, choose_device, place, worker_capacity
+from jobs.cluster.placement import CPU_BATCH, CUDA_BATCH, PRECISION, choose_device, place, worker_capacity
 from jobs.inputs.options import DeviceChoice
 
 LAPTOP = ClusterResources(
@@ -34,17 +35,17 @@ clusters = st.builds(
 
 
 @pytest.mark.parametrize(
-    ("wanted", "resources", "provider"),
+    ("wanted", "resources", "device"),
     [
-        (DeviceChoice.CPU, WORKSTATION, CPU),
-        (DeviceChoice.CUDA, WORKSTATION, CUDA),
-        (DeviceChoice.AUTO, WORKSTATION, CUDA),
-        (DeviceChoice.AUTO, LAPTOP, CPU),
+        (DeviceChoice.CPU, WORKSTATION, Device.CPU),
+        (DeviceChoice.CUDA, WORKSTATION, Device.CUDA),
+        (DeviceChoice.AUTO, WORKSTATION, Device.CUDA),
+        (DeviceChoice.AUTO, LAPTOP, Device.CPU),
     ],
 )
-def test_the_device(wanted: DeviceChoice, resources: ClusterResources, provider: str) -> None:
+def test_the_device(wanted: DeviceChoice, resources: ClusterResources, device: Device) -> None:
     choice = choose_device(wanted, resources, started_here=False)
-    assert choice.provider == provider
+    assert choice.device is device
     assert choice.reason
     assert "\n" not in choice.reason
 
@@ -55,72 +56,76 @@ def test_cuda_without_a_gpu_is_refused_where_none_can_come() -> None:
     assert caught.value.subject == "--device cuda"
     assert "--device cpu" in caught.value.fix
     # An autoscaling cluster may still bring one.
-    assert choose_device(DeviceChoice.CUDA, LAPTOP, started_here=False).provider == CUDA
+    assert choose_device(DeviceChoice.CUDA, LAPTOP, started_here=False).device is Device.CUDA
 
 
 @pytest.mark.parametrize(
-    ("resources", "provider", "share", "workers"),
+    ("resources", "device", "share", "workers"),
     [
-        (LAPTOP, CPU, 0.25, 8),
-        (WORKSTATION, CPU, 0.25, 16),
-        (WORKSTATION, CUDA, 0.25, 8),
-        (WORKSTATION, CUDA, 1 / 3, 6),
-        (WORKSTATION, CUDA, 0.3, 6),
+        (LAPTOP, Device.CPU, 0.25, 8),
+        (WORKSTATION, Device.CPU, 0.25, 16),
+        (WORKSTATION, Device.CUDA, 0.25, 8),
+        (WORKSTATION, Device.CUDA, 1 / 3, 6),
+        (WORKSTATION, Device.CUDA, 0.3, 6),
         # No worker spans two GPUs, so a share above a half is a GPU each.
-        (WORKSTATION, CUDA, 0.7, 2),
-        (WORKSTATION, CUDA, 1.0, 2),
-        (WORKSTATION, CUDA, 2.0, 1),
+        (WORKSTATION, Device.CUDA, 0.7, 2),
+        (WORKSTATION, Device.CUDA, 1.0, 2),
+        (WORKSTATION, Device.CUDA, 2.0, 1),
         # One worker at least: it waits for the GPU that the autoscaler brings.
-        (LAPTOP, CUDA, 0.25, 1),
-        (HEAD_ONLY, CPU, 0.25, 1),
+        (LAPTOP, Device.CUDA, 0.25, 1),
+        (HEAD_ONLY, Device.CPU, 0.25, 1),
     ],
 )
-def test_worker_capacity(resources: ClusterResources, provider: str, share: float, workers: int) -> None:
-    assert worker_capacity(resources, provider, share, 1) == workers
+def test_worker_capacity(resources: ClusterResources, device: Device, share: float, workers: int) -> None:
+    assert worker_capacity(resources, device, share, 1) == workers
 
 
 def test_a_core_each_is_the_layout_on_cpus() -> None:
-    placement = place(LAPTOP, CPU, workers=None, threads=None, batch=None, gpus_per_worker=0.25, frames=1000)
+    placement = place(LAPTOP, Device.CPU, workers=None, threads=None, batch=None, gpus_per_worker=0.25, frames=1000)
     assert (placement.workers, placement.threads, placement.batch, placement.gpus) == (8, 1, CPU_BATCH, 0.0)
     assert placement.resources == {"num_cpus": 1}
 
 
 def test_fewer_workers_get_more_threads() -> None:
-    placement = place(LAPTOP, CPU, workers=2, threads=None, batch=3, gpus_per_worker=0.25, frames=1000)
+    placement = place(LAPTOP, Device.CPU, workers=2, threads=None, batch=3, gpus_per_worker=0.25, frames=1000)
     assert (placement.workers, placement.threads, placement.batch) == (2, 4, 3)
     assert placement.resources == {"num_cpus": 4}
 
 
 def test_threads_do_not_outgrow_the_smallest_node() -> None:
     resources = replace(LAPTOP, cpus=12.0, nodes=("a", "b"), rendering=("a", "b"), smallest_node_cpus=4.0)
-    assert place(resources, CPU, workers=2, threads=None, batch=None, gpus_per_worker=0.25, frames=10).threads == 4
+    assert (
+        place(resources, Device.CPU, workers=2, threads=None, batch=None, gpus_per_worker=0.25, frames=10).threads == 4
+    )
 
 
 def test_a_share_of_a_gpu_is_the_layout_on_gpus() -> None:
-    placement = place(WORKSTATION, CUDA, workers=None, threads=None, batch=None, gpus_per_worker=0.25, frames=1000)
+    placement = place(
+        WORKSTATION, Device.CUDA, workers=None, threads=None, batch=None, gpus_per_worker=0.25, frames=1000
+    )
     assert (placement.workers, placement.threads, placement.batch, placement.gpus) == (8, 1, CUDA_BATCH, 0.25)
     assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.25}
 
 
 def test_gpus_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> None:
-    placement = place(HEAD_ONLY, CUDA, workers=4, threads=None, batch=None, gpus_per_worker=0.25, frames=1000)
+    placement = place(HEAD_ONLY, Device.CUDA, workers=4, threads=None, batch=None, gpus_per_worker=0.25, frames=1000)
     assert placement.workers == 4
     assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.25}
 
 
 @given(
     clusters,
-    st.sampled_from([CPU, CUDA]),
+    st.sampled_from([Device.CPU, Device.CUDA]),
     st.one_of(st.none(), st.integers(1, 200)),
     st.one_of(st.none(), st.integers(1, 64)),
     st.integers(1, 500),
 )
-@example(replace(LAPTOP, cpus=51.0), CPU, 75, None, 500)
+@example(replace(LAPTOP, cpus=51.0), Device.CPU, 75, None, 500)
 def test_all_workers_fit_at_once(
-    resources: ClusterResources, provider: str, workers: int | None, threads: int | None, frames: int
+    resources: ClusterResources, device: Device, workers: int | None, threads: int | None, frames: int
 ) -> None:
     placement = place(
-        resources, provider, workers=workers, threads=threads, batch=None, gpus_per_worker=0.25, frames=frames
+        resources, device, workers=workers, threads=threads, batch=None, gpus_per_worker=0.25, frames=frames
     )
     assert 1 <= placement.workers <= frames
     if workers is not None:
@@ -128,23 +133,23 @@ def test_all_workers_fit_at_once(
     assert placement.threads >= 1
     cpus = placement.resources["num_cpus"]
     assert cpus > 0
-    cores = resources.cpus if provider == CPU else resources.gpu_node_cpus
+    cores = resources.cpus if device is Device.CPU else resources.gpu_node_cpus
     # Ray counts in ten-thousandths, and refuses more decimals and parts of more than one core.
     assert placement.workers * round(cpus * PRECISION) <= cores * PRECISION or cores == 0
     assert cpus < 1 or cpus == int(cpus)
     assert cpus * PRECISION == pytest.approx(round(cpus * PRECISION), abs=1e-6)
-    assert ("num_gpus" in placement.resources) == (provider == CUDA)
+    assert ("num_gpus" in placement.resources) == (device is Device.CUDA)
 
 
 def test_more_threads_than_cores_share_them() -> None:
     def asked(workers: int, threads: int) -> float:
         layout = {"workers": workers, "threads": threads, "batch": None, "gpus_per_worker": None}
-        return float(place(LAPTOP, CPU, frames=100, **layout).resources["num_cpus"])
+        return float(place(LAPTOP, Device.CPU, frames=100, **layout).resources["num_cpus"])
 
     assert [asked(8, 4), asked(3, 4), asked(16, 4), asked(2, 4)] == [1, 2, 0.5, 4]
 
 
 def test_a_cluster_without_cpus_is_asked_for_one_each() -> None:
-    assert place(HEAD_ONLY, CPU, workers=2, threads=None, batch=None, gpus_per_worker=0.25, frames=10).resources == {
-        "num_cpus": 1
-    }
+    assert place(
+        HEAD_ONLY, Device.CPU, workers=2, threads=None, batch=None, gpus_per_worker=0.25, frames=10
+    ).resources == {"num_cpus": 1}

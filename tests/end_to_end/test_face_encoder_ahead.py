@@ -25,7 +25,6 @@ from actors.network.recognition import read_model
 from actors.network.session import FaceEncoder, Session, SessionOptions
 from actors.rendering.batching import RangeBackgrounds
 from actors.rendering.blocks import load_block
-from jobs.cluster.placement import CPU, CUDA
 from jobs.inputs.inputs import Inputs, read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.preparation import plan_preparation
@@ -142,15 +141,15 @@ def test_it_runs_ahead_only_where_that_is_right_and_pays(
     inputs = read_inputs(options)
     every = list(inputs.frames)
 
-    def runs(options: CompositeOptions, inputs: Inputs, provider: str = CPU, todo: Sequence[int] = every) -> bool:
-        return plan_preparation(options, inputs, provider, todo, 1 << 30).faces
+    def runs(options: CompositeOptions, inputs: Inputs, on: Device = Device.CPU, todo: Sequence[int] = every) -> bool:
+        return plan_preparation(options, inputs, on, todo, 1 << 30).faces
 
     assert runs(options, inputs)
     # In half of the frames each background is shown twice.
     assert not runs(options, inputs, todo=every[: ROWS // 2])
     # All backgrounds of a block are loaded, though few of them may be shown.
     assert not runs(options, inputs, todo=[t for t in every if reference.bounce(t, small.BACKGROUNDS) == 5])
-    assert not runs(options, inputs, CUDA)
+    assert not runs(options, inputs, Device.CUDA)
     assert not runs(options.model_copy(update={"precision": "fp16"}), inputs)
     for batch, right in ((1, True), (2, False)):
         tensors = replace(inputs.tensors, batch=batch)
@@ -168,12 +167,12 @@ def test_it_runs_ahead_only_where_the_store_holds_everything(
     options = options_of(clip, network, features, tmp_path)
     inputs = read_inputs(options)
     every = list(inputs.frames)
-    large = plan_preparation(options, inputs, CPU, every, 1 << 30)
+    large = plan_preparation(options, inputs, Device.CPU, every, 1 << 30)
     assert large.faces
     assert large.blocks.fits
     assert large.bytes == small.BACKGROUNDS * large.blocks.bytes // large.blocks.frames
     # Six tenths of the store are for blocks.
-    small_store = plan_preparation(options, inputs, CPU, every, int(large.bytes / 0.6) - 2)
+    small_store = plan_preparation(options, inputs, Device.CPU, every, int(large.bytes / 0.6) - 2)
     assert small_store.blocks.fits
     assert not small_store.faces
     # What a background takes without is what it takes with it, less the network's numbers.
@@ -196,7 +195,7 @@ def test_a_run_equals_the_reference(
     record = json.loads((long / "run.json").read_text())
     assert record["plan"]["faces"] is True
     options = options_of(clip, network, features, long)
-    planned = plan_preparation(options, read_inputs(options), CPU, range(ROWS), 1 << 30)
+    planned = plan_preparation(options, read_inputs(options), Device.CPU, range(ROWS), 1 << 30)
     assert record["plan"]["background_bytes"] == planned.bytes
 
     result = on_cluster(*base, "--out", short, "--frames", "0:20")

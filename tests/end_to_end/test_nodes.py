@@ -16,9 +16,10 @@ import small
 from rich.console import Console
 from stage import Nodes
 
+from actors.core.choices import Device
 from actors.core.errors import StoppedError
 from jobs.cluster.connection import ClusterResources, connect
-from jobs.cluster.placement import CPU, choose_device, wait_for_resources
+from jobs.cluster.placement import choose_device, wait_for_resources
 from jobs.inputs.options import DeviceChoice
 
 
@@ -62,4 +63,4 @@ def test_the_device_is_decided_when_the_first_node_comes(nodes: Nodes) -> None:
         nodes.add()
         asking.join(60)
     assert "waiting for a node that can render" in said.getvalue()
-    assert choose_device(DeviceChoice.AUTO, there[0], started_here=False).provider == CPU
+    assert choose_device(DeviceChoice.AUTO, there[0], started_here=False).device is Device.CPU

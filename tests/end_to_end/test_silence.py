@@ -18,6 +18,7 @@ import small
 from numpy.typing import NDArray
 from small import Result, SmallClip
 
+from actors.core.choices import Device
 from actors.core.voice_activity import RATE, hop_powers, mouth_opacities, speech_hops
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import load_options
@@ -156,7 +157,7 @@ def test_what_is_shown_in_silence_is_part_of_the_runs_identity(talk: Talk, tmp_p
 
     def silence(**flags: object) -> object:
         options = load_options({"clip": str(clip), "model": str(model), "out": "run", "video": True, **flags}, None)
-        return read_inputs(options).identity(options, "CPUExecutionProvider")["silence"]
+        return read_inputs(options).identity(options, Device.CPU)["silence"]
 
     # Of another recording, other frames are silent.
     tone = small.write_tone(tmp_path / "tone.wav", small.ROWS / 25)

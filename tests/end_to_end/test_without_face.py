@@ -22,6 +22,7 @@ from lone import plan_of, worker_and_block
 from reference_blend import Mode
 from small import Result, SmallClip
 
+from actors.core.choices import Device
 from actors.core.faces import FaceOrigin
 from actors.core.pixels import Image
 from actors.core.ranges import FrameRange
@@ -278,7 +279,7 @@ def test_presence_follows_the_pairing(clip: SmallClip, model: Path, rects: Path,
 def test_boxes_are_part_of_the_runs_identity(clip: SmallClip, model: Path, rects: Path, tmp_path: Path) -> None:
     def identity(path: Path) -> dict[str, object]:
         options = options_of(clip, model, path, tmp_path)
-        return read_inputs(options).identity(options, "CPUExecutionProvider")
+        return read_inputs(options).identity(options, Device.CPU)
 
     whole = identity(small.write_rects(tmp_path / "whole.json", clip.boxes))
     gaps, others = identity(rects), identity(write_gaps(tmp_path / "others.json", clip, (3,)))

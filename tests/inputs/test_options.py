@@ -11,7 +11,7 @@ import typer
 import typer.main
 from small import SmallClip
 
-from actors.core.choices import Blend, ImageFormat, Interpolation, Loop
+from actors.core.choices import Blend, Device, ImageFormat, Interpolation, Loop
 from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from actors.kinds.unet_328_ave import KIND as UNET_328
@@ -73,7 +73,7 @@ def test_every_option_declares_whether_it_changes_pixels(name: str) -> None:
 
 def test_what_options_decide_is_the_identity_that_runs_are_compared_by(clip: SmallClip, model: Path) -> None:
     plain = options(clip=str(clip.folder), model=str(model))
-    identity = read_inputs(plain).identity(plain, "CPUExecutionProvider")
+    identity = read_inputs(plain).identity(plain, Device.CPU)
     assert {part for name in CompositeOptions.model_fields for part in decided_by(name)} == set(identity)
 
 

@@ -14,11 +14,12 @@ from made_run import BEGAN, record
 from rich.console import Console
 from small import SmallClip
 
+from actors.core.choices import Device
 from actors.core.errors import InputError
 from actors.files.run_folder import RunFolder
 from jobs.cluster.environment import versions
 from jobs.cluster.layout import Layout
-from jobs.cluster.placement import CPU, CUDA, ChosenDevice
+from jobs.cluster.placement import ChosenDevice
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.run.decide import Decision, RenderRequest, choose_run_device, decide
@@ -59,7 +60,7 @@ def test_what_is_missing_is_cut_into_ranges_and_put_down(clip: SmallClip, model:
     assert (written.status, written.started_at, written.attempts) == ("running", BEGAN, ())
     assert written.frames == (0, small.ROWS)
     assert (written.plan.workers, written.plan.threads, written.plan.ranges) == (2, 1, len(decision.ranges))
-    assert written.identity["device"] == written.device.provider == CPU
+    assert written.identity["device"] == written.device.provider == "CPUExecutionProvider"
     # Nobody has written anything yet.
     assert not (tmp_path / "run").exists()
 
@@ -73,7 +74,7 @@ def test_a_tuned_layout_is_used_and_told(clip: SmallClip, model: Path, tmp_path:
 
 
 def test_the_record_says_how_workers_were_laid_out(clip: SmallClip, model: Path, tmp_path: Path) -> None:
-    decision = case_of(clip, model, tmp_path).decide([*range(45)], device=ChosenDevice(CUDA, "asked for"))
+    decision = case_of(clip, model, tmp_path).decide([*range(45)], device=ChosenDevice(Device.CUDA, "asked for"))
     laid_out, written = asdict(decision.plan.placement), decision.record.plan
     assert laid_out["compositing_threads"] >= 1
     assert {name: getattr(written, name) for name in laid_out} == laid_out
@@ -84,13 +85,13 @@ def test_a_run_is_gone_on_with_on_its_own_device(clip: SmallClip, model: Path, t
     begun = first.decide([*range(45)]).record
     again = gone_on(first, begun.model_copy(update={"versions": {**versions(), "numpy": "0.1"}}))
     device = choose_run_device(again.request, replace(TWO_CORES, gpus=1.0, gpu_node_cpus=2.0), started_here=False)
-    assert (device.provider, device.reason) == (CPU, "as the run in this folder began")
+    assert (device.device, device.reason) == (Device.CPU, "as the run in this folder began")
     decision = again.decide([44], device=device)
     assert "other software than this run began with: numpy was 0.1, is" in again.text
     assert [one.status for one in decision.record.attempts] == ["running"]
     assert decision.record.id != begun.id
     with pytest.raises(InputError, match="was begun with --device cpu"):
-        again.decide([44], device=ChosenDevice(CUDA, "asked for"))
+        again.decide([44], device=ChosenDevice(Device.CUDA, "asked for"))
 
 
 def test_a_record_that_names_no_device_is_asked_back_for(clip: SmallClip, model: Path, tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_a_record_that_names_no_device_is_asked_back_for(clip: SmallClip, model:
     begun = first.decide([*range(45)]).record
     unnamed = begun.model_copy(update={"identity": {**begun.identity, "device": None}})
     again = gone_on(first, unnamed)
-    assert choose_run_device(again.request, TWO_CORES, started_here=False).provider == CPU
+    assert choose_run_device(again.request, TWO_CORES, started_here=False).device is Device.CPU
     with pytest.raises(InputError, match="was begun with"):
         again.decide([44])
 
@@ -114,8 +115,9 @@ def test_a_video_stays_part_of_the_run_until_another_is_asked_for(clip: SmallCli
 
 def test_an_earlier_run_of_other_pixels_is_refused(clip: SmallClip, model: Path, tmp_path: Path) -> None:
     first = case_of(clip, model, tmp_path)
-    other = RunRecord.model_validate(record(45, identity={**first.request.inputs.identity(first.request.options, CPU)}))
-    assert gone_on(first, other).request.given_provider == CPU
+    identity = first.request.inputs.identity(first.request.options, Device.CPU)
+    other = RunRecord.model_validate(record(45, identity=identity))
+    assert gone_on(first, other).request.given_device is Device.CPU
     feather = case_of(clip, model, tmp_path, blend="feather")
     with pytest.raises(InputError, match="--blend feather"):
-        gone_on(feather, other).request.check_same_pixels(CPU)
+        gone_on(feather, other).request.check_same_pixels(Device.CPU)

@@ -8,13 +8,14 @@ from pathlib import Path
 from made_run import NODE
 
 from actors.core.audio_track import AudioTrack
+from actors.core.choices import Device
 from actors.core.ranges import ClipBlock
 from actors.files import storage
 from actors.files.run_folder import RunFolder
 from actors.rendering.blocks import Block, load_block
 from actors.rendering.compositor import Compositor
 from jobs.cluster.connection import ClusterResources
-from jobs.cluster.placement import CPU, ChosenDevice, Placement
+from jobs.cluster.placement import ChosenDevice, Placement
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.block_plan import BlockPlan
@@ -27,7 +28,7 @@ MARK = ".driver"
 TWO_CORES = ClusterResources(
     cpus=2.0, gpus=0.0, nodes=(NODE,), rendering=(NODE,), store=1 << 30, smallest_node_cpus=2.0, gpu_node_cpus=0.0
 )
-ON_CPU = ChosenDevice(CPU, "asked for")
+ON_CPU = ChosenDevice(Device.CPU, "asked for")
 
 
 def plan_of(
@@ -43,7 +44,7 @@ def plan_of(
     """The plan of one worker, with all backgrounds in one block."""
     placement = Placement(workers=1, threads=1, compositing_threads=threads, batch=batch, gpus=0, resources={})
     preparation = Preparation(BlockPlan(inputs.clip.backgrounds, 1, 1, 1), 0, prepare=prepare, faces=faces)
-    return RenderPlan(options, inputs, CPU, placement, preparation, RunFolder.at(out), MARK)
+    return RenderPlan(options, inputs, Device.CPU, placement, preparation, RunFolder.at(out), MARK)
 
 
 def worker_and_block(plan: RenderPlan) -> tuple[Compositor, Block]:

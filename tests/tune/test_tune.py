@@ -16,12 +16,13 @@ from rich.console import Console
 from small import Result, SmallClip
 
 import actors
+from actors.core.choices import Device
 from actors.core.errors import InputError
 from actors.files import storage
 from actors.files.run_folder import RunFolder, new_driver_mark
 from jobs.cluster.connection import connect
 from jobs.cluster.layout import Layout
-from jobs.cluster.placement import CPU, place_layout
+from jobs.cluster.placement import place_layout
 from jobs.cluster.tuned_layout import Profile, profile_key, write_profile
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import load_options
@@ -43,9 +44,9 @@ def trial(nodes: Nodes, folder: Path, layout: Layout, **flags: object) -> tuple[
     storage.write_atomic(RunFolder.at(folder).path / mark, b"")
     with connect(nodes.address, actors, Console(file=io.StringIO())) as cluster:
         resources = cluster.resources()
-        placement = place_layout(resources, CPU, layout, frames=layout.workers)
-        preparation = plan_preparation(options, inputs, CPU, list(inputs.frames), resources.store)
-        plan = RenderPlan(options, inputs, CPU, placement, preparation, RunFolder.at(folder), mark)
+        placement = place_layout(resources, Device.CPU, layout, frames=layout.workers)
+        preparation = plan_preparation(options, inputs, Device.CPU, list(inputs.frames), resources.store)
+        plan = RenderPlan(options, inputs, Device.CPU, placement, preparation, RunFolder.at(folder), mark)
         return measure(plan, cluster, seconds=0.3, limit=60)
 
 
@@ -82,7 +83,7 @@ def test_what_is_kept_is_used_until_told_otherwise(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     options = load_options({"clip": str(clip.folder), "model": str(model), "out": "unused"}, None)
     with connect(cluster.address, None, Console(file=io.StringIO())) as joined:
-        key = profile_key(read_inputs(options), options, joined.resources(), CPU)
+        key = profile_key(read_inputs(options), options, joined.resources(), Device.CPU)
     kept = Path(write_profile(Profile(best=Layout(1, 1, 3), fps=1.0, trials=(), key=key)))
     base = ["composite", clip.folder, "--model", model, "--device", "cpu", "--frames", ":6", "--format", "none"]
 
