@@ -136,7 +136,10 @@ def _archive(file: IO[bytes]) -> tuple[str, str]:
     file.seek(0)
     try:
         names = zipfile.ZipFile(file).namelist()
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+    except NotImplementedError as error:
+        # The archive asks for a later version of the format than the library knows.
+        return f"is a zip archive that cannot be read here ({error})", UNPACK
+    except (zipfile.BadZipFile, ValueError):
         return (
             "is a damaged zip archive, or a checkpoint of PyTorch that is cut off",
             f"{AGAIN}; if it is whole, {EXPORT}",

@@ -31,6 +31,13 @@ def archive(*names: str) -> bytes:
     return file.getvalue()
 
 
+def later_archive() -> bytes:
+    """Its directory asks for version 9.9 of the format; there is 6.3."""
+    content = bytearray(archive("model.onnx"))
+    content[content.index(b"PK\x01\x02") + 6] = 99
+    return bytes(content)
+
+
 def tar() -> bytes:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w") as made:
@@ -58,6 +65,7 @@ OTHERS: dict[str, tuple[bytes, str, str]] = {
     "keras": (archive("config.json", "metadata.json", "model.weights.h5"), "Keras", "tf2onnx"),
     "zip": (archive("model.onnx"), "zip archive", "unpack"),
     "cut zip": (archive("m/data.pkl")[:40], "damaged zip", "again"),
+    "later zip": (later_archive(), "zip file version 9.9", "unpack"),
     "pickle": (pickle.dumps({"w": [1.5]}), "pickle", "torch.onnx.export"),
     "safetensors": (struct.pack("<Q", len(HEADER)) + HEADER + b"\0\0\0\0", "safetensors", "torch.onnx.export"),
     "ort": (b"\x20\0\0\0ORTM" + bytes(64), "ORT format", ".onnx"),
