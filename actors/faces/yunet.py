@@ -12,6 +12,7 @@ from actors.faces.detections import Detections
 from actors.faces.suppression import SAME_FACE
 from actors.faces.views import shrunk
 from actors.faces.weights import OwnDetector
+from actors.files import storage
 
 # The contract: BGR pixels as float32 in [0, 255], sides that are multiples of 32, and for each of these strides scores
 # of class and object, boxes, and five points.
@@ -78,6 +79,15 @@ class YuNet:
         return InputError(
             self._own.path, f"is no detector that OpenCV runs ({error_text(error, 90)})", f"give {_WANTED}"
         )
+
+
+def try_detector(path: str) -> None:
+    """Reads and runs the detector in an ONNX file.
+
+    Raises:
+        InputError: as `YuNet`.
+    """
+    YuNet(OwnDetector(path, storage.read_bytes(path)))
 
 
 _WANTED = "--detector an ONNX file of YuNet's contract (docs/faces.md), or leave it out"

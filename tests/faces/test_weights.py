@@ -84,3 +84,16 @@ def test_a_detector_of_another_contract_is_refused(face_weights: FaceWeights, tm
         read_weights(str(path))
     with pytest.raises(InputError, match="there is no such model; check --detector"):
         read_weights(str(tmp_path / "none.onnx"))
+
+
+def test_a_detector_that_opencv_does_not_run_is_refused_by_another_process(
+    face_weights: FaceWeights, tmp_path: Path
+) -> None:
+    model = onnx.load_model_from_string(face_networks.bright_cell_detector())
+    for node in model.graph.node:
+        if node.op_type == "Conv":
+            del node.input[1:]
+    path = tmp_path / "own.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(InputError, match=r"own\.onnx: (brings OpenCV down \(SIG\w+\)|is no detector that OpenCV runs)"):
+        read_weights(str(path))
