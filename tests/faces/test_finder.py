@@ -110,6 +110,20 @@ def test_two_presenters_are_found(face_finder: FaceFinder, presenter: Presenter)
     check_found(face_finder.find(np.hstack([left, right])), places, within=0.04)
 
 
+def test_a_thorough_look_adds_small_faces_and_leaves_the_clear_one_as_it_is(
+    face_finder: FaceFinder, presenter: Presenter
+) -> None:
+    for frame in (0, 31, 76):
+        picture = presenter.frame(frame)
+        small, _ = moved(presenter.frame(40), 70 / WIDTH, 0.0, (80, 90), (160, 180))
+        picture[100:280, 100:260] = small
+        quick, thorough = face_finder.find(picture), face_finder.find(picture, thorough=True)
+        assert (len(quick), len(thorough)) == (1, 2)
+        clear = int(np.argmax(thorough.detected.boxes[:, 2] - thorough.detected.boxes[:, 0]))
+        assert np.array_equal(thorough.detected.boxes[clear], quick.detected.boxes[0])
+        assert np.array_equal(thorough.mesh[clear], quick.mesh[0])
+
+
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 1), (0.25, 1), (0.75, 0), (1.5, 0)])
 @pytest.mark.parametrize("edge", ["left", "right"])
 def test_a_face_that_leaves_is_found_until_most_of_it_has_left(
