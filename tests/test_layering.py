@@ -30,7 +30,9 @@ ALLOWED = {
         *{"jobs.faces", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip"},
         *{"actors.kinds", "actors.network", "actors.files", "actors.core", "jobs.console", "jobs.progress_meter"},
     },
-    "jobs.report": {"jobs.number_format", "jobs.run", "jobs.inputs", "jobs.clip", "actors.files", "actors.core"},
+    "jobs.report": {
+        *{"jobs.number_format", "jobs.run", "jobs.faces", "jobs.inputs", "jobs.clip", "actors.files", "actors.core"},
+    },
     "jobs.diagnostics": {
         *{"jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.process", "jobs.console"},
         *{"actors.rendering", "actors.files", "actors.core"},

@@ -18,6 +18,7 @@ from jobs.faces.preparation import prepare_faces
 from jobs.faces.prepared_folder import RECORD, PreparedFolder
 from jobs.faces.results import copy_footage, write_results
 from jobs.faces.weights import read_weights
+from jobs.report.write import write_faces_page
 from jobs.run.acquired import Acquired
 from jobs.run.folder import check_folder_name, lasting
 
@@ -68,5 +69,7 @@ def prepare(
         if copy:
             copy_footage(footage, folder)
         write_results(folder, footage, dubbed)
+        page = write_faces_page(folder, dubbed)
     say(console, f"faces: {dubbed.summary}")
+    say(console, f"page: {page}")
     return int(ExitCode.COMPLETE)

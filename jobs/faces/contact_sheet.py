@@ -168,7 +168,7 @@ def _face(dubbed: DubbedFace, track: Track, size: tuple[int, int]) -> Cell:
         box=(x0, y0, x1, y1),
         name=f"face {track.number}",
         lines=(
-            f"{shot}frames {track.first} to {track.last}",
+            f"{shot}{stretch.name}",
             f"{stretch.start:.2f} s to {stretch.start + stretch.seconds:.2f} s",
             f"on {len(track.rows) / len(dubbed.path):.0%} of all frames",
         ),
@@ -186,7 +186,7 @@ def _gap(dubbed: DubbedFace, origin: FaceOrigin, stretch: Stretch, size: tuple[i
         box=None if origin is FaceOrigin.NONE else (left, top, right, bottom),
         name="interpolated" if origin is FaceOrigin.INTERPOLATED else "without the face",
         lines=(
-            f"frames {stretch.first} to {stretch.last}",
+            stretch.name,
             f"{seconds(stretch.seconds)} from {stretch.start:.2f} s",
             f"picture: frame {stretch.middle}",
         ),
@@ -241,8 +241,10 @@ def _picture(cell: Cell, frame: Image) -> Image:
     way = cv2.INTER_AREA if side > PICTURE else cv2.INTER_CUBIC
     shown = cv2.resize(square, (PICTURE, PICTURE), interpolation=way)
     if cell.box is not None:
+        # OpenCV takes no number of any size.
         x0, y0, x1, y1 = (
-            round((edge - start) * PICTURE / side) for edge, start in zip(cell.box, (left, top) * 2, strict=True)
+            round(min(max((edge - start) / side, -1.0), 2.0) * PICTURE)
+            for edge, start in zip(cell.box, (left, top) * 2, strict=True)
         )
         cv2.rectangle(
             shown, (x0, y0), (x1, y1), PIL.ImageColor.getrgb(GREEN if cell.dubbed else ORANGE), 1, cv2.LINE_AA

@@ -65,6 +65,16 @@ def faces_parquet(path: FacePath, times: NDArray[np.float64]) -> bytes:
     return target.getvalue()
 
 
+def read_times(content: bytes) -> NDArray[np.float64] | None:
+    """When every frame is shown, out of what `faces_parquet` wrote; ``None`` where the content is damaged."""
+    try:
+        table = pq.read_table(io.BytesIO(content), columns=["seconds"], page_checksum_verification=True)
+        times = np.asarray(table["seconds"].to_numpy(), np.float64)
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return None
+    return times if np.isfinite(times).all() and (np.diff(times) >= 0).all() else None
+
+
 def boxes_json(path: FacePath, width: int, height: int) -> bytes:
     """``face_boxes.json``: the box around the face mesh on every frame, whole pixels inside of the frame, or null."""
     return json.dumps([box and [box.x0, box.y0, box.x1, box.y1] for box in mesh_boxes(path, width, height)]).encode()

@@ -28,6 +28,7 @@ from jobs.faces.detections_file import from_parquet, to_parquet
 from jobs.faces.dubbing import FaceRules
 
 RECORD = "faces.json"
+PAGE = "faces.html"
 
 # Bytes of the record, and of what was found on one range.
 LARGEST_RECORD = 1 << 20
@@ -187,7 +188,7 @@ class PreparedFolder:
     @property
     def page(self) -> StoragePath:
         """The page about the faces."""
-        return self.path / "faces.html"
+        return self.path / PAGE
 
     @property
     def sheet(self) -> StoragePath:

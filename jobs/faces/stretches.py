@@ -42,6 +42,11 @@ class Stretch:
         return self.stop - 1
 
     @property
+    def name(self) -> str:
+        """The frames in words."""
+        return f"frame {self.first}" if self.stop == self.first + 1 else f"frames {self.first} to {self.last}"
+
+    @property
     def middle(self) -> int:
         """The frame in the middle, of two the earlier."""
         return (self.first + self.stop - 1) // 2

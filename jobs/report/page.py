@@ -6,16 +6,12 @@ and whatever comes from files is escaped.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
 import pandas as pd
-from markupsafe import Markup
 
-from actors.core.errors import printable
 from actors.core.timings import STAGES
 from jobs.number_format import seconds
 from jobs.report import charts, facts, start_up
@@ -23,6 +19,7 @@ from jobs.report.busy_times import finish_times, spans
 from jobs.report.frame_rate import rate
 from jobs.report.run_data import Run, shown_rows
 from jobs.report.seam_section import draw_seam
+from jobs.report.templates import render
 from jobs.report.worker_lanes import lanes
 from jobs.run.advice import Limit, advice_facts, limit, not_rendering
 from jobs.run.figures import StageStats, Totals
@@ -40,9 +37,6 @@ STATUS = {
     "running": ("…", "not finished"),
 }
 
-# A flag and, where it has one, its value: file formats, devices and precisions.
-FLAG = re.compile(r"(--[a-z][a-z-]*[a-z](?: (?:jpg|none|cuda|fp16|feather)\b)?)")
-
 
 @dataclass(frozen=True, slots=True)
 class Slow:
@@ -58,29 +52,7 @@ class Slow:
 
 def render_page(run: Run) -> str:
     """The page about a run, as one HTML document."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("jobs.report", ""),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_literal,
-    )
-    environment.filters["flags"] = _mark_flags
-    return environment.get_template("page.html").render(_context(run))
-
-
-def _literal(value: object) -> object:
-    """A value of the template as a reader is to see it: of text, what a browser would act on is written out."""
-    return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _mark_flags(text: str) -> Markup:
-    """Text whose flags and their values are code, and never broken at a hyphen."""
-    parts = FLAG.split(text)
-    return Markup("").join(
-        Markup('<code class="flag">{}</code>').format(part) if FLAG.fullmatch(part) else part for part in parts
-    )
+    return render("page.html", _context(run))
 
 
 def _context(run: Run) -> dict[str, Any]:
@@ -102,6 +74,7 @@ def _context(run: Run) -> dict[str, Any]:
         "mark": mark,
         "status": status,
         "good": record.status == "complete",
+        "faces": run.faces,
         "when": facts.date(record.started_at),
         "record": record,
         "remarks": facts.remarks(run, len(rows)),

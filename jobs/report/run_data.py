@@ -11,7 +11,9 @@ from actors.core.choices import ImageFormat
 from actors.core.errors import InputError
 from actors.core.seam import EDGES
 from actors.core.timings import STAGES
-from actors.files.run_folder import RunFolder
+from actors.files import storage
+from actors.files.run_folder import FACES, RunFolder
+from jobs.faces.prepared_folder import PAGE, PreparedFolder
 from jobs.report.busy_times import CommandFrames, last_session
 from jobs.report.thumbnails import Strip, read_strip
 from jobs.run.ledger import Ledger
@@ -33,6 +35,7 @@ class Run:
         frames: rows of the timing table of the frames asked for, one each.
         session: the frames that the figures are about.
         strip: pictures of some frames.
+        faces: the page about the faces that were found for the run, from its folder; ``None`` where there is none.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Run:
     frames: pd.DataFrame
     session: CommandFrames
     strip: Strip
+    faces: str | None
 
 
 def read_run(out: str) -> Run:
@@ -79,6 +83,7 @@ def read_run(out: str) -> Run:
         frames=asked,
         session=session,
         strip=read_strip(folder, image_format, [int(frame) for frame in asked["frame"]], first),
+        faces=f"{FACES}/{PAGE}" if storage.is_file(PreparedFolder(folder.faces).page) else None,
     )
 
 

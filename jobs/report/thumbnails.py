@@ -83,7 +83,7 @@ def _strip(recorded: Sequence[int], read: ReadFrame) -> Strip:
     found = [(frame, image) for frame in wanted if (image := read(frame)) is not None]
     missing = len(wanted) - len(found)
     note = f"{missing} of {len(wanted)} pictures cannot be read: mouthpiece verify says more." if missing else ""
-    return Strip(tuple(_picture(frame, image) for frame, image in found), note)
+    return Strip(tuple(thumbnail(frame, image) for frame, image in found), note)
 
 
 def _decode(path: StoragePath) -> Image | None:
@@ -115,7 +115,8 @@ def _seek(video: av.container.InputContainer, index: int) -> Image | None:
     return None
 
 
-def _picture(frame: int, image: Image) -> Thumbnail:
+def thumbnail(frame: int, image: Image) -> Thumbnail:
+    """A picture of a frame ``(H, W, 3)`` uint8 BGR, shrunk to `WIDTH` where it is wider."""
     height, width = image.shape[:2]
     scale = min(1.0, WIDTH / width)
     shown = (max(1, round(width * scale)), max(1, round(height * scale)))

@@ -1,10 +1,15 @@
-"""Writes ``report.html`` into the run's folder."""
+"""Writes ``report.html`` into the run's folder, and ``faces.html`` into a folder of prepared faces."""
 
 from __future__ import annotations
 
 from actors.core.errors import InputError
 from actors.files import storage
 from actors.files.run_folder import RunFolder
+from jobs.faces.dubbing import DubbedFace, follow_faces
+from jobs.faces.faces_table import read_times
+from jobs.faces.preparation import read_faces
+from jobs.faces.prepared_folder import PreparedFolder
+from jobs.report.faces_page import render_faces_page
 from jobs.report.page import render_page
 from jobs.report.run_data import read_run
 
@@ -24,3 +29,38 @@ def write_report(out: str) -> str:
             str(path), f"cannot be written ({error})", "mend it, or copy the run to where it can be"
         ) from error
     return str(path)
+
+
+def write_faces_page(folder: PreparedFolder, dubbed: DubbedFace) -> str:
+    """Writes the page about the faces of a folder that has its other files, and says where it is.
+
+    Raises:
+        InputError: the page cannot be written.
+    """
+    record = folder.searched()
+    try:
+        sheet = storage.read_bytes(folder.sheet) if folder.holds(record, folder.sheet) else None
+        page = render_faces_page(record, dubbed, sheet)
+        folder.conclude(record, {folder.page: page.encode()})
+    except OSError as error:
+        raise InputError(str(folder.page), f"cannot be written ({error})", "mend it") from error
+    return str(folder.page)
+
+
+def remake_faces_page(folder: PreparedFolder) -> str:
+    """Writes the page anew out of the folder alone, and says where it is.
+
+    Raises:
+        InputError: not all frames have been searched, files are damaged, or the page cannot be written.
+    """
+    record = folder.searched()
+    again = "run the command that made it again: it goes on from here"
+    if record.rules is None:
+        raise InputError(str(folder), "does not say yet which face is dubbed", again)
+    found = read_faces(folder)
+    times = read_times(storage.read_bytes(folder.table)) if folder.holds(record, folder.table) else None
+    if times is None or len(times) != record.footage.frames:
+        raise InputError(str(folder.table), "is missing or damaged", again)
+    footage = record.footage
+    size = footage.width, footage.height
+    return write_faces_page(folder, follow_faces(found, times, size, record.rules.rules, footage.name))

@@ -49,6 +49,7 @@ def test_footage_is_prepared(footage: Path, tmp_path: Path, on_cluster: Command)
     assert all(0 <= x0 < x1 <= 320 and 0 <= y0 < y1 <= 180 for x0, y0, x1, y1 in filter(None, boxes))
     assert in_process.command("verify", out).code == 0
     before = content(out)
+    assert f"page: {out / 'faces.html'}" in result.output
     assert before["contact_sheet.jpg"].startswith(b"\xff\xd8\xff")
     sheet = (out / "contact_sheet.jpg").stat().st_mtime_ns
 
@@ -57,6 +58,13 @@ def test_footage_is_prepared(footage: Path, tmp_path: Path, on_cluster: Command)
     assert again.code == 0, again.output
     assert content(out) == before
     assert (out / "contact_sheet.jpg").stat().st_mtime_ns == sheet
+
+    # The page follows from the folder alone.
+    (out / "faces.html").unlink()
+    assert in_process.command("verify", out).code == 1
+    assert in_process.command("report", out).code == 0
+    assert content(out) == before
+    assert in_process.command("verify", out).code == 0
 
     # What is damaged is searched again, and only that.
     ranges = sorted((out / "detections").iterdir())

@@ -99,7 +99,7 @@ def test_a_face_at_the_edge_of_the_frame_is_shown_with_grey_beside_it(footage: F
     assert float(pictures[0][:20, edge + 8 :].mean()) < 40
 
 
-@pytest.mark.parametrize("box", [(-1e6, -1e6, 1e6, 1e6), (500, 500, 500, 500), (1e5, 0, 1e5 + 50, 50)])
+@pytest.mark.parametrize("box", [(-1e30, -1e30, 2e30, 1e30), (500, 500, 500, 500), (1e5, 0, 1e5 + 50, 50)])
 def test_a_face_that_cannot_be_has_a_picture_nevertheless(
     box: tuple[float, float, float, float], footage: FrameSource
 ) -> None:

@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
+from faces_folder import prepared
+from found_faces import followed, steady, together
 from made_run import BEGAN, DIED, one_range, opening, record, timing, with_a_death, write_run
 from numpy.typing import NDArray
 
-from jobs.report.write import write_report
+from jobs.report.write import remake_faces_page, write_report
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: the page is not looked at")
 
@@ -153,3 +155,28 @@ def test_the_reader_s_theme_is_followed(
     assert share(page) > 0.4
     # Encoding takes 40 of 65 ms in every bar.
     assert share(encode) > 0.005
+
+
+@pytest.mark.parametrize("width", [DESK, HAND])
+def test_the_page_about_faces_fits_and_shows_them(browser: Browser, tmp_path: Path, width: int) -> None:
+    faces = together(
+        steady([*range(12), *range(24, 30), *range(33, 45)], 60, 20, 50),
+        steady(range(50, 60), 40, 10, 70),
+        steady(range(5, 16), 5, 30, 20),
+    )
+    dubbed = followed(faces, 60, size=(160, 90), cuts=[45])
+    folder = prepared(tmp_path / "faces", dubbed, (160, 90), name="a-very-long-name" * 10 + ".mp4")
+    browser.open(Path(remake_faces_page(folder)), width)
+    assert browser.evaluate(REACH) <= width
+    assert browser.complaints() == []
+    assert browser.requests() == []
+    text = browser.text()
+    for said in ("17 frames without the face", "frames 5 to 15", "12 to 23", "nobody is found", "face 3 goes"):
+        assert said in text, said
+    loaded = "[...document.querySelectorAll('main img')].filter(i => i.complete && i.naturalWidth == 240).length"
+    assert browser.evaluate(loaded) == 6
+    # Each interpolated frame has its place on the strip: three of sixty.
+    strip = "document.querySelector('#time .state svg').getBoundingClientRect()"
+    drawn = "document.querySelector('#time .state .interpolated').getBoundingClientRect()"
+    assert browser.evaluate(f"{drawn}.width / {strip}.width") == pytest.approx(3 / 60, abs=0.002)
+    assert browser.evaluate(f"({drawn}.left - {strip}.left) / {strip}.width") == pytest.approx(30 / 60, abs=0.002)

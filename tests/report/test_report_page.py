@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 from collections.abc import Callable
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from made_run import BEGAN, DIED, NODE, one_range, opening, record, timing, with_a_death, write_run
 from numpy.typing import NDArray
+from page_reader import Reader
 
 import jobs.__main__
 import jobs.report
@@ -22,35 +22,6 @@ from actors.core.errors import InputError
 from jobs.report.write import write_report
 
 CSS = Path(jobs.report.__file__).parent / "page.css"
-
-
-class Reader(HTMLParser):
-    """Tags with their attributes, and the text that a reader sees, in order."""
-
-    def __init__(self, page: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._within: list[str] = []
-        self.feed(page)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag in {"style", "title"}:
-            self._within.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if self._within and self._within[-1] == tag:
-            self._within.pop()
-
-    def handle_data(self, data: str) -> None:
-        if not self._within:
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return " ".join(" ".join(self.words).split())
 
 
 def page_of(run: Path) -> Reader:
