@@ -16,6 +16,9 @@ from jobs.faces.cuts import find_cuts
 from jobs.faces.gaps import FacePath, face_path
 from jobs.faces.tracks import Track, link_tracks
 
+# A line names so many faces at the most.
+NAMED = 6
+
 # Images have no clock: they count as shown at the rate of the networks.
 IMAGES_PER_SECOND = 25
 
@@ -72,7 +75,7 @@ class DubbedFace:
     def summary(self) -> str:
         """One line for the user."""
         faces = self.numbers
-        numbers = ", ".join(map(str, sorted(faces)))
+        numbers = ", ".join(map(str, sorted(faces)[:NAMED])) + (", ..." if len(faces) > NAMED else "")
         parts = [f"{self.count(FaceOrigin.DETECTED)} of {len(self.path)} frames show face {numbers}"]
         if interpolated := self.count(FaceOrigin.INTERPOLATED):
             parts.append(f"{interpolated} interpolated")

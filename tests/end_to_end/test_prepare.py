@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +14,12 @@ import cv2
 import in_process
 import pyarrow.parquet as pq
 import pytest
+import small
 from presenter_footage import hidden, presenter_frames, write_footage
+from ray.cluster_utils import Cluster
 from small import Result
+
+from actors.core.ranges import FrameRange
 
 Command = Callable[..., Result]
 
@@ -116,3 +123,24 @@ def test_footage_without_a_face_is_refused(tmp_path: Path, on_cluster: Command) 
     assert refused.code == 2
     assert "no face was found on 9 frames; the best score is 0." in refused.output
     shutil.rmtree(tmp_path / "clip")
+
+
+def test_a_search_that_was_killed_goes_on(tmp_path: Path, cluster: Cluster, on_cluster: Command) -> None:
+    footage = write_footage(tmp_path / "long.mp4", presenter_frames([i % 20 for i in range(700)]), gop=64)
+    out = tmp_path / "clip"
+    command = [sys.executable, "-m", "jobs", "prepare", footage, "--out", out, "--address", cluster.address]
+    with subprocess.Popen([*map(str, command)], cwd=small.ROOT, stdout=subprocess.DEVNULL) as search:
+        while not (kept := sorted((out / "detections").glob("0*.parquet"))):
+            assert search.poll() is None
+            time.sleep(0.02)
+        search.kill()
+    kept = sorted((out / "detections").glob("0*.parquet"))
+    stamps = {path: path.stat().st_mtime_ns for path in kept}
+    searched = sum(FrameRange.parse(path.stem).stop - FrameRange.parse(path.stem).start for path in kept)
+    assert 0 < searched < 700
+    result = on_cluster("prepare", footage, "--out", out)
+    assert result.code == 0, result.output
+    assert f"{searched} of 700 frames searched, {700 - searched} to go" in result.output
+    assert "700 of 700 frames show face 1" in result.output
+    assert {path: path.stat().st_mtime_ns for path in kept} == stamps
+    assert in_process.command("verify", out).code == 0
