@@ -21,9 +21,6 @@ from jobs.demo.presenter import FRAMES, face_box, landmarks
 if TYPE_CHECKING:
     from pathlib import Path
 
-# In one process, because drawing the clip takes seconds.
-pytestmark = pytest.mark.xdist_group("demo")
-
 Bytes = npt.NDArray[np.uint8]
 
 

@@ -121,7 +121,6 @@ def test_windows_and_backgrounds_are_those_of_the_reference(name: str) -> None:
     assert [background_index(kind.loop, t, 4) for t in range(15)] == order
 
 
-@pytest.mark.xdist_group("stand-ins")
 @pytest.mark.parametrize("name", LAYERS_KNOWN)
 def test_a_network_of_random_weights_is_told_to_be_of_its_kind(name: str, tmp_path: Path) -> None:
     path = tmp_path / "m.onnx"

@@ -13,8 +13,6 @@ import onnxruntime as ort
 import pytest
 from stand_ins import stand_in
 
-pytestmark = pytest.mark.xdist_group("stand-ins")
-
 
 @pytest.fixture(scope="module")
 def unet() -> onnx.ModelProto:

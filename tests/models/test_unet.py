@@ -34,8 +34,6 @@ STAGES = {
 }
 
 
-pytestmark = pytest.mark.xdist_group("stand-ins")
-
 NAMES = {(kind.inner, kind.audio): kind.name for kind in all_kinds()}
 
 

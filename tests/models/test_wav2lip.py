@@ -12,8 +12,6 @@ from stand_ins import stand_in
 
 from jobs.models.layers import parameter_count, stage_parameters
 
-pytestmark = pytest.mark.xdist_group("stand-ins")
-
 LOWER_HALF = (slice(48, 96), slice(0, 96))
 
 

@@ -123,7 +123,6 @@ def test_no_bit_changes(side: int, down: list[tuple[int, int, bool, tuple[str, b
 
 
 # The largest has the layers of the smaller.
-@pytest.mark.xdist_group("stand-ins")
 @pytest.mark.parametrize(
     "kind",
     [
@@ -145,7 +144,6 @@ def test_the_real_networks_too(kind: ModelKind) -> None:
     same(model, tensors, kind.planes, kind.audio, {1: (1, 2), 2: (2,)})
 
 
-@pytest.mark.xdist_group("stand-ins")
 def test_the_first_layers_are_run_again_rather_than_kept() -> None:
     model = ready_network(exports.copy(stand_in(UNET_328.name)), "input", "audio", UNET_328)
     face = face_tensors(model, "input", "audio", "output")

@@ -73,7 +73,6 @@ def test_pixels_in_and_out_equal_the_reference(tmp_path: Path, opset: int, batch
     np.testing.assert_allclose(answer[SUM], plain.sum(axis=(1, 2, 3)), rtol=1e-4)
 
 
-@pytest.mark.xdist_group("stand-ins")
 def test_the_real_network_too(tmp_path: Path) -> None:
     path = tmp_path / "unet.onnx"
     onnx.save(stand_in(UNET_328.name), str(path))

@@ -20,8 +20,6 @@ from actors.kinds import all_kinds
 from actors.network.recognition import recognise_model
 from actors.network.session import Session, SessionOptions
 
-pytestmark = pytest.mark.xdist_group("stand-ins")
-
 Pixels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Form = Callable[[onnx.ModelProto], onnx.ModelProto]

@@ -176,7 +176,6 @@ def test_sides_that_a_file_leaves_open_are_those_that_it_will_be_fed() -> None:
     assert not is_bounded(enlarging(300), {"picture": (6, 320, 320)})
 
 
-@pytest.mark.xdist_group("stand-ins")
 def test_networks_of_the_family_need_no_trial() -> None:
     assert is_bounded(build_light_model(UNET_328), {})
     assert is_bounded(ready_network(exports.copy(stand_in(UNET_328.name)), "input", "audio", UNET_328), {})

@@ -126,7 +126,6 @@ def test_networks_without_sizes_are_the_same_object() -> None:
     assert model.SerializeToString() == before
 
 
-@pytest.mark.xdist_group("stand-ins")
 def test_the_networks_of_the_family_are_taken_apart_though_they_pad() -> None:
     model = exports.copy(stand_in(UNET_160.name))
     assert {"Shape", "Pad"} <= {node.op_type for node in model.graph.node}

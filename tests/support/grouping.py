@@ -14,10 +14,32 @@ FAULTS = ("tests/faults/", "tests/end_to_end/test_nodes.py")
 SUBMITTED = "tests/end_to_end/test_submitted_job.py"
 
 
+# What these are about is slow to make, and made once in a process.
+STAND_INS = (
+    "tests/kinds/test_kinds.py::test_a_network_of_random",
+    "tests/models/test_exports.py",
+    "tests/models/test_unet.py",
+    "tests/models/test_wav2lip.py",
+    "tests/network/test_face_encoder.py::test_the_",
+    "tests/network/test_graph.py::test_the_real_network",
+    "tests/network/test_real_exports.py",
+    "tests/network/test_sandbox.py::test_networks_of_the_family",
+    "tests/network/test_shape_folding.py::test_the_networks_of_the_family",
+)
+PRESENTER = ("tests/demo/test_demo_clip.py", "tests/faces/test_finder.py")
+TREE = ("tests/test_layering.py",)
+
+GROUPS: dict[str, tuple[str, ...]] = {
+    "faults": FAULTS,
+    "submitted": (SUBMITTED,),
+    "stand-ins": STAND_INS,
+    "presenter": PRESENTER,
+    "tree": TREE,
+}
+
+
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """`LoadScopeScheduling` with each test a scope of its own, but for the two groups."""
+    """`LoadScopeScheduling` with each test a scope of its own, but for the groups."""
 
     def _split_scope(self, nodeid: str) -> str:
-        if nodeid.startswith(FAULTS):
-            return "faults"
-        return SUBMITTED if nodeid.startswith(SUBMITTED) else nodeid
+        return next((name for name, starts in GROUPS.items() if nodeid.startswith(starts)), nodeid)

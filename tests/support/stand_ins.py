@@ -1,6 +1,6 @@
 """Full networks of random weights: building one takes a second, so each is built once.
 
-Tests that ask for one are of the xdist group ``stand-ins``, that is in one process.
+Tests that ask for one are of the group `grouping.STAND_INS`, that is in one process.
 """
 
 from __future__ import annotations
