@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from made_up_faces import made_up
-from presenter_footage import presenter_frames, write_footage
+from presenter_footage import write_footage
 
 from actors.core.choices import Covered
 from actors.core.errors import InputError
@@ -131,7 +132,7 @@ def test_files_are_recorded_with_their_checksums(folder: PreparedFolder) -> None
 
 
 def test_footage_is_known_by_its_frames(tmp_path: Path) -> None:
-    pictures = presenter_frames([0, 1])
+    pictures = [np.full((180, 320, 3), level, np.uint8) for level in (50, 200)]
     one, same, other = (
         read_footage(str(write_footage(tmp_path / name, frames)))
         for name, frames in (("a.mp4", pictures), ("b.mp4", pictures), ("c.mp4", pictures[::-1]))
