@@ -31,6 +31,7 @@ import pytest
 import ray
 import small
 from clusters import join, two_nodes
+from examples import FULL, QUICK
 from ray.cluster_utils import Cluster
 from small import Result
 from xdist.remote import Producer
@@ -46,7 +47,9 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 # A busy machine is slow now and then; pytest's own time limit catches what hangs.
-hypothesis.settings.register_profile("suite", deadline=None)
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=FULL)
+# That of `make check`.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=QUICK)
 hypothesis.settings.load_profile("suite")
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import small
 from av.stream import Disposition
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -219,7 +220,7 @@ def test_a_cover_is_no_picture_that_sound_could_be_late_for(tmp_path: Path) -> N
 # Pieces
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     st.sampled_from([8_000, 11_025, 16_000, 44_100, 48_000]),
     st.integers(0, 30_000),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import small
 from encoders import write_encoder
+from examples import examples
 from feature_rows import encoded, oracle, rows_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -62,7 +63,7 @@ def test_there_is_one_row_for_every_frame_of_sound(tmp_path: Path, encoder: Path
     np.testing.assert_allclose(rows, oracle(recording), atol=1e-4)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(640, 3 * RATE))
 def test_rows_are_never_fewer_than_the_sequence_of_upstream(count: int) -> None:
     """Upstream's own sequence always ends before the sound does; it is made longer, never shorter."""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clip_inputs import PATIENT, given_or_refused
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -119,7 +120,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_features(str(tmp_path / "none.npy"), UNET_328)
 
 
-@settings(PATIENT, max_examples=300)
+@settings(PATIENT, max_examples=examples(300))
 @given(data=st.data())
 def test_a_damaged_file_gives_features_or_an_input_error(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

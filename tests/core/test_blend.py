@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import reference_blend
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_blend import UNET, WAV2LIP, Shape
@@ -40,7 +41,7 @@ def noise(seed: int, height: int, width: int) -> Image:
 
 
 @pytest.mark.parametrize(("kind", "shape"), KINDS, ids=["unet", "lower half"])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(square=squares())
 def test_weights_are_those_of_the_reference(kind: ModelKind, shape: Shape, square: SubpixelBox) -> None:
     away = feather_weights(square, kind).astype(int) - reference_blend.feather(shape, sides(square))
@@ -71,7 +72,7 @@ def test_where_the_mask_touches_the_edge_the_ramp_lies_inside_of_it() -> None:
     assert (weights[:42] == 0).all()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 2**32), st.integers(1, 40), st.integers(1, 40))
 def test_mixing_is_exact_and_untouched_where_the_weight_is_nothing(seed: int, height: int, width: int) -> None:
     original, square = noise(seed, height, width), noise(seed + 1, height, width)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import reference_blend
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference_blend import UNET
@@ -64,7 +65,7 @@ def walks(draw: st.DrawFn) -> list[FaceBox]:
     return boxes
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(walks())
 def test_squares_are_those_of_the_reference_and_inside_of_the_frame(boxes: list[FaceBox]) -> None:
     squares = smoothed(boxes)
@@ -112,7 +113,7 @@ def test_both_sides_of_a_cut_are_filtered_by_themselves() -> None:
         assert (squares[TAPS - 1] == SubpixelBox(30, 40, 130, 140)) is cut
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(walks(), st.sets(st.integers(0, 39), min_size=1))
 def test_both_sides_of_a_gap_are_filtered_by_themselves(boxes: list[FaceBox], gaps: set[int]) -> None:
     given_boxes = [None if i in gaps else box for i, box in enumerate(boxes)]
@@ -151,7 +152,7 @@ def test_warps_filter_linearly_where_resizes_would_average_areas() -> None:
 
 
 @pytest.mark.parametrize("interpolation", [Interpolation.CUBIC, Interpolation.LINEAR])
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(st.integers(0, 60), st.integers(0, 40), st.integers(20, 340), st.integers(20, 340))
 def test_whole_edges_give_what_a_resize_gives(
     interpolation: Interpolation, x0: int, y0: int, width: int, height: int
@@ -174,7 +175,7 @@ def test_whole_edges_give_what_a_resize_gives(
         assert (pasted != resized).mean() < 0.005
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(st.integers(0, 40 * 256), st.integers(0, 40 * 256), st.integers(40 * 256, 330 * 256))
 def test_edges_between_pixels_are_warped_as_the_reference_does(x: int, y: int, side: int) -> None:
     frame = textured(3)

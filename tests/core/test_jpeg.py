@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pictures import CONTENTS, by_opencv, picture, spans
@@ -56,7 +57,7 @@ def by_pillow(content: bytes) -> Image:
     return np.asarray(PIL.Image.open(io.BytesIO(content)).convert("RGB"), np.uint8)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(cases())
 @example(Case(1280, 720, FaceBox(532, 210, 754, 432), 95, "noise"))
 @example(Case(1920, 1080, FaceBox(1700, 860, 1920, 1080), 95, "slope"))
@@ -76,7 +77,7 @@ def test_a_spliced_file_is_the_full_encode_of_the_finished_frame(case: Case) -> 
         assert splice_jpeg(prepared, square) == encode_jpeg(finished, case.quality)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(cases())
 def test_it_decodes_to_the_pixels_of_the_plain_encode(case: Case) -> None:
     frame = picture(case.content, case.height, case.width, case.seed)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -188,7 +189,7 @@ def test_counts_are_upstreams_and_never_more_than_there_are_rows() -> None:
     assert [window_start(k, 25) for k in range(6)] == [0, 3, 6, 9, 12, 16]
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(
     st.integers(0, 40_000),
     st.lists(st.integers(1, 5000), min_size=1, max_size=6),

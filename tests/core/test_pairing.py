@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import reference
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -72,7 +73,7 @@ def on_show(timestamps: list[int], time_base: Fraction, fps: int) -> list[int]:
     return found or [0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(st.integers(1, 90), max_size=60),
     st.sampled_from([Fraction(1, 30), Fraction(1, 600), Fraction(1, 1000), Fraction(1001, 30000), Fraction(1, 90000)]),
@@ -120,7 +121,7 @@ def test_at_the_same_rate_time_and_index_are_one() -> None:
     assert retimed([77], Fraction(1, 25), 25) == (0,)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data(), st.integers(1, 120))
 def test_windows_are_those_of_the_reference(data: st.DataObject, rows: int) -> None:
     start = data.draw(st.integers(0, rows - 1))

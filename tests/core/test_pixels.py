@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import reference
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ def finish(frame: Image, box: FaceBox, prediction: Planes, interpolation: Interp
 
 
 @pytest.mark.parametrize("interpolation", list(Interpolation))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(box=boxes(), prediction=predictions())
 @example(box=FaceBox(0, 0, 1, 1), prediction=PREDICTION)
 @example(box=FaceBox(WIDTH - 1, HEIGHT - 1, WIDTH, HEIGHT), prediction=PREDICTION)
@@ -140,7 +141,7 @@ def reference_levels(values: NDArray[np.float32]) -> Image:
     return reference.to_levels(planes)[0, : len(values), 0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(st.floats(0, 1, width=32), min_size=1, max_size=320))
 def test_values_are_truncated_as_in_the_reference(numbers: list[float]) -> None:
     values = np.array(numbers, np.float32)
@@ -214,7 +215,7 @@ def test_what_an_output_looks_like(values: tuple[float, float], guess: str) -> N
     assert guess_output(*values).endswith("for [0, 1]")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.floats(width=32))
 def test_a_prediction_is_shown_exactly_if_it_truncates_into_a_byte(value: float) -> None:
     with np.errstate(over="ignore"):

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import PIL.Image
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from isal import isal_zlib
@@ -76,7 +77,7 @@ def strictly(content: bytes) -> Image:
     return pixels[:, :, ::-1]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(place=places(), below=st.sampled_from(CONTENTS), above=st.sampled_from(CONTENTS), seed=st.integers(0, 2**32 - 1))
 @example(place=(1280, 720, FaceBox(532, 210, 754, 432)), below="noise", above="noise", seed=1)
 @example(place=(1270, 710, FaceBox(1048, 488, 1270, 710)), below="slope", above="noise", seed=2)

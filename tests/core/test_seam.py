@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 import reference_blend
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pictures import CONTENTS, picture
@@ -166,7 +167,7 @@ def squares(draw: st.DrawFn) -> SubpixelBox:
 
 
 @pytest.mark.parametrize(("kind", "shape"), KINDS, ids=["unet", "lower half"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @example(square=SubpixelBox(10, 10, 40.25, 40.5), before="noise", after="slope", seed=1)
 @example(square=SubpixelBox(10, 10, 40.5, 40.25), before="noise", after="slope", seed=1)
 @example(square=SubpixelBox(0, 0, 1, 2.5), before="noise", after="noise", seed=0)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -83,14 +84,14 @@ def slow_shares(speaking: list[bool], frames: int, fps: int) -> list[int]:
     return [round(255 * max(0, steps - distance) / steps) for distance in distances]
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.integers(0, 3000), st.integers(0, 99))
 def test_powers_are_mean_squares_of_what_is_emphasised(count: int, seed: int) -> None:
     samples = np.random.default_rng(seed).normal(0, 0.1, count).astype(np.float32)
     np.testing.assert_allclose(hop_powers([samples]), slow_powers(samples), rtol=1e-12)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(0, 9000), st.lists(st.integers(0, 1500), min_size=1, max_size=5).filter(any))
 def test_how_sound_is_cut_changes_no_bit(count: int, sizes: list[int]) -> None:
     samples = voice(count / RATE)
@@ -113,7 +114,7 @@ stretches = st.lists(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(stretches, st.integers(0, 99))
 def test_speech_is_what_the_rules_say(parts: list[tuple[int, float]], seed: int) -> None:
     levels = np.concatenate([np.full(length, level) for length, level in parts])
@@ -122,7 +123,7 @@ def test_speech_is_what_the_rules_say(parts: list[tuple[int, float]], seed: int)
     assert speech_hops(powers).tolist() == slow_speech(powers.tolist())
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.lists(st.tuples(st.integers(1, 70), st.booleans()), max_size=10),
     st.integers(-5, 5),

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -99,7 +100,7 @@ def test_samples_are_rounded_from_the_formula(blue: int) -> None:
 @given(even, even, st.integers(0, 2**32 - 1))
 @example(2, 2, 0)
 @example(130, 66, 1)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_planes_are_those_of_the_formula(height: int, width: int, seed: int) -> None:
     image = textured(seed, height, width)
     planes = to_yuv420(image)
@@ -140,7 +141,7 @@ def patches(draw: st.DrawFn) -> tuple[int, int, FaceBox, int]:
 @example((130, 66, FaceBox(0, 0, 66, 130), 1), False)
 @example((130, 66, FaceBox(65, 129, 66, 130), 2), False)
 @example((64, 64, FaceBox(1, 1, 2, 2), 3), True)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_a_patch_equals_the_whole(patch: tuple[int, int, FaceBox, int], pasted: bool) -> None:
     """Around the rectangle the frame may be given before or after the square was pasted into it."""
     height, width, box, seed = patch

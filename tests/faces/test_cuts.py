@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def joined(*shots: Thumbnails) -> Thumbnails:
     return np.concatenate(shots)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.lists(st.integers(SHORTEST_SHOT, 12), min_size=1, max_size=5), st.integers(0, 50), st.floats(0, 0.3))
 def test_every_cut_is_found_and_nothing_else(lengths: list[int], seed: int, speed: float) -> None:
     # Seeds that lie apart, and scenes that are unlike: correlation of two of these is 0.75 at the most.

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference_tracks
+from examples import examples
 from found_faces import found_faces, steady
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ def path_of(
 FRAMES = st.lists(st.sampled_from([0, 1, 1, 1, 2]), min_size=1, max_size=25)
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(FRAMES, st.integers(0, 6), st.integers(0, 1000))
 def test_gaps_are_filled_as_the_reference_fills_them(numbers: list[int], gap: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -59,7 +60,7 @@ def test_gaps_are_filled_as_the_reference_fills_them(numbers: list[int], gap: in
     assert [bool(n) for n in path.tracks] == [origin is not NONE for origin in path.origins]
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(FRAMES, st.integers(0, 6))
 def test_stretches_are_the_unbroken_frames_of_each_track(numbers: list[int], gap: int) -> None:
     found = found_faces([(f, (f, 0, f + 9, 9)) for f, n in enumerate(numbers) if n], len(numbers))

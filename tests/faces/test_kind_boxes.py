@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import examples
 from face_paths import Box, face_path_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -60,7 +61,7 @@ def slow_boxes(extents: list[Box | None], tracks: list[int], pads: Pads, *, aver
     return made
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(st.integers(0, 2**32), st.integers(1, 20), st.builds(Pads, *[st.integers(0, 60)] * 4), st.booleans())
 def test_boxes_are_those_of_the_slow_reference(seed: int, frames: int, pads: Pads, averaged: bool) -> None:
     extents, tracks = random_extents(seed, frames)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from examples import examples
 from face_paths import face_path_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,7 +71,7 @@ def test_squares_of_frames_that_were_not_seen_are_off_by_about_a_pixel() -> None
     assert LIKENESS.frames == 100
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.integers(0, 1000), st.floats(300, 900), st.floats(300, 420), st.floats(20, 150))
 def test_new_footage_gets_the_squares_wherever_and_however_large_the_face_is(
     seed: int, x: float, y: float, scale: float

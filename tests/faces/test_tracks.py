@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import reference_tracks
+from examples import examples
 from found_faces import Face, found_faces, steady, together
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,7 +33,7 @@ def scene(seed: int) -> tuple[list[Face], list[int]]:
     return together(faces), cuts
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(0, 2**32))
 def test_faces_are_linked_as_the_reference_links_them(seed: int) -> None:
     faces, cuts = scene(seed)
@@ -40,7 +41,7 @@ def test_faces_are_linked_as_the_reference_links_them(seed: int) -> None:
     assert [track.rows.tolist() for track in linked] == reference_tracks.tracks([*faces], cuts, FRAMES)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(0, 2**32))
 def test_tracks_share_the_faces_out_and_end_at_cuts(seed: int) -> None:
     faces, cuts = scene(seed)

@@ -15,6 +15,7 @@ import pytest
 import reference_blend
 import reference_kinds as kinds
 import small
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_planes import network_planes, to_pixels
@@ -64,7 +65,7 @@ def test_a_description_is_that_of_the_facts(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", KINDS)
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(data=st.data())
 def test_pixels_are_those_of_the_reference(name: str, data: st.DataObject) -> None:
     kind, facts = KINDS[name], kinds.KINDS[name]

@@ -9,6 +9,7 @@ import exports
 import numpy as np
 import onnx
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layers import OPSET, Layers, answers, open_session
@@ -80,7 +81,7 @@ blocks = st.tuples(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(st.integers(8, 24), st.lists(blocks, min_size=1, max_size=3), st.sampled_from(["nearest", "linear"]))
 def test_no_bit_changes(side: int, down: list[tuple[int, int, bool, tuple[str, bool], str]], mode: str) -> None:
     sides = (6, 4 * side, 4 * side)

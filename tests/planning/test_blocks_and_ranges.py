@@ -4,6 +4,7 @@ import itertools
 from fractions import Fraction
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -140,7 +141,7 @@ def test_following_the_advice_about_the_store_helps(width: int, height: int, del
     assert plan_blocks(100, each, advised).frames == 1
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.sampled_from([Loop.BOUNCE, Loop.MIRROR, Loop.WRAP]), st.integers(1, 300), st.integers(1, 70), st.data())
 def test_a_range_needs_the_blocks_of_its_backgrounds(
     loop: Loop, backgrounds: int, size: int, data: st.DataObject
@@ -159,7 +160,7 @@ def test_a_range_needs_the_blocks_of_its_backgrounds(
     assert all(set(range(*plan.bounds(block, backgrounds))) & set(shown) for block in blocks)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.sampled_from(list(Loop)),
     st.integers(1, 2000),
@@ -181,7 +182,7 @@ def test_no_range_needs_more_blocks_than_may_be_held(
         assert len(plan.holding(pairing.backgrounds_of(pairing.around(part, reach, len(frames))))) <= plan.capacity
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(frame_sets, st.integers(1, 40), st.integers(1, 256), st.integers(1, 100))
 def test_ranges_cover_the_frames_exactly(frames: list[int], workers: int, batch: int, longest: int) -> None:
     ranges = plan_ranges(frames, workers, batch, longest)
@@ -189,7 +190,7 @@ def test_ranges_cover_the_frames_exactly(frames: list[int], workers: int, batch:
     assert all(1 <= len(part) <= min(longest, max(LONGEST_RANGE, batch)) for part in ranges)
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(st.integers(1, 3000), st.integers(1, 40), st.integers(1, 16), st.integers(1, 100))
 def test_ranges_shrink_towards_the_end(count: int, workers: int, batch: int, longest: int) -> None:
     ranges = plan_ranges(range(count), workers, batch, longest)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_run import BEGAN, DIED, one_range, timing, with_a_death
@@ -101,7 +102,7 @@ def test_workers_of_several_nodes_are_told_apart() -> None:
     assert labels == ["worker 0, node aaaaaaaa", "worker 0, node bbbbbbbb"]
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.lists(st.tuples(st.integers(0, 5), st.floats(0, 100), st.floats(0, 500)), min_size=1, max_size=60),
 )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_run import BEGAN, milliseconds, one_range, timing, with_a_death
@@ -64,7 +65,7 @@ def test_ranges_of_one_process_never_overlap(pauses: list[float]) -> None:
     assert done.iloc[-1] <= found["end"].max()
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(
     st.lists(
         st.tuples(

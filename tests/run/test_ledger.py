@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import xxhash
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from written_ranges import PNG, change_one_bit, content_of, fragments, listed, path_of, reasons, record, write_range
@@ -130,7 +131,7 @@ def test_rendering_what_is_missing_completes_the_ledger(tmp_path: Path) -> None:
     assert set(listed(tmp_path).values()) == {1}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(st.lists(st.tuples(st.sets(st.integers(0, 15), max_size=6), st.integers(2, 9)), min_size=1, max_size=3))
 def test_after_any_damage_resuming_completes_the_ledger(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[tuple[set[int], int]]

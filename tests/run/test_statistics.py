@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_run import record
@@ -70,7 +71,7 @@ def test_stages_have_mean_median_tail_and_share() -> None:
     assert set(stats) == {"inference", "encode", "waiting"}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(
     st.lists(st.tuples(*[st.floats(0, 50)] * len(STAGES)), min_size=1, max_size=20),
     st.integers(1, 8),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from observer import Cluster, block_of_clip, blocks_by, number_of, running
@@ -13,7 +14,7 @@ from jobs.scheduling.actions import DropBlock, LoadBlock, Render
 from jobs.scheduling.scheduler import MAX_BLOCK_LOSSES
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 3), st.integers(2, 9))
 def test_a_clip_larger_than_the_store_is_streamed(capacity: int, workers: int, loaders: int, size: int) -> None:
     ranges = divide(range(200), size)

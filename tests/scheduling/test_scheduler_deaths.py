@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from observer import Cluster, blocks_by, isolate, of_clip, running
@@ -17,7 +18,7 @@ from jobs.scheduling.scheduler import (
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(size=st.integers(1, 64), place=st.integers(0, 149))
 def test_a_poison_frame_ends_up_alone(workers: int, size: int, place: int) -> None:
     cluster = isolate(150, size, [place], workers)
@@ -46,7 +47,7 @@ def test_even_the_largest_range_allowed_is_isolated_by_a_lone_worker() -> None:
         assert cluster.deaths < MAX_DEATHS_IN_A_ROW
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(1, 4), st.integers(1, 32), st.sets(st.integers(0, 99), min_size=2, max_size=4))
 def test_several_poison_frames_cost_only_themselves(workers: int, size: int, poison: set[int]) -> None:
     cluster = isolate(100, size, poison, workers)

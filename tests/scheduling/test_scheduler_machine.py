@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -112,12 +113,12 @@ class Run(RuleBasedStateMachine):
 
 
 Run.TestCase.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(150), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestRun = Run.TestCase
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(layouts())
 def test_an_undisturbed_run_renders_every_range_once(layout: Layout) -> None:
     cluster = layout.start()
@@ -128,7 +129,7 @@ def test_an_undisturbed_run_renders_every_range_once(layout: Layout) -> None:
     assert cluster.deaths == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(layouts(), st.data())
 def test_frames_that_workers_cannot_deliver_are_failures_and_not_tried_again(
     layout: Layout, data: st.DataObject

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from observer import PATIENCE, Cluster, Layout, blocks_by, layouts, running
@@ -168,7 +169,7 @@ def test_blocks_that_are_not_there_yet_are_not_waited_for() -> None:
     assert after_one(cluster, 0.05) == [FrameRange(20, 50)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(layouts(), st.floats(1e-4, 1.0), st.data())
 def test_at_any_pace_every_frame_is_rendered_once(layout: Layout, each: float, data: st.DataObject) -> None:
     cluster = layout.start()
