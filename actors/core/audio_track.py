@@ -19,8 +19,8 @@ class AudioTrack:
     Attributes:
         features: ``(T, *kind.feature)`` float32, one row per output frame.
         windows: ``(N, *kind.audio)`` float32, one tensor per output frame (binary export).
-        opacities: ``(T,)`` uint8 in 255ths, how much of the rendered face each output frame shows, from
-            `actors.core.voice_activity.mouth_opacities`; ``None`` shows all of it everywhere.
+        opacities: ``(T,)`` uint8 in 255ths, how much of the rendered face each output frame shows: less where nobody
+            speaks or the background shows no face; ``None`` shows all of it everywhere.
     """
 
     features: NDArray[np.float32] | None

@@ -19,6 +19,8 @@ from jobs.clip.video_source import read_video, video_files
 
 IMAGE_FOLDER = "full_body_img"
 PACKAGE_VIDEO = "full_body_video.mp4"
+# What `mouthpiece prepare` writes beside a copy of footage.
+CONTACT_SHEET = "contact_sheet.jpg"
 _SAME_RATE = Fraction(1, 100)
 _LOOSE = "images in the folder itself"
 # The package's other videos hold crops and masks; they are lossy re-encodes, so both are recomputed.
@@ -58,7 +60,7 @@ def candidates(folder: str) -> Candidates:
         folder=folder,
         numbered=tuple(image_files(storage.join(folder, IMAGE_FOLDER))),
         package_video=is_file(storage.join(folder, PACKAGE_VIDEO)),
-        loose=tuple(image_files(folder)),
+        loose=tuple(image for image in image_files(folder) if image.name != CONTACT_SHEET),
         videos=tuple(name for name in names if name not in _DERIVED),
         derived=tuple(name for name in names if name in _DERIVED),
     )

@@ -64,7 +64,7 @@ def prepare(
             acquired.lock()
             if restart:
                 folder.clear()
-            found = prepare_faces(footage, folder, weights, acquired.cluster, wait, console)
+            found = prepare_faces(footage, folder, weights, acquired.cluster, wait, console, restart=restart)
         dubbed = dubbed_face(found, footage.frames, rules, video)
         if copy:
             copy_footage(footage, folder)

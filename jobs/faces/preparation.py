@@ -27,6 +27,8 @@ def prepare_faces(
     join: Callable[[], Cluster],
     wait: float,
     console: Console,
+    *,
+    restart: bool,
 ) -> FoundFaces:
     """Finds the faces on every frame of some footage; what an earlier command found there stays.
 
@@ -37,18 +39,21 @@ def prepare_faces(
         join: joins the cluster; called where something is to be searched.
         wait: seconds that a node may take to join a cluster that has none.
         console: where to say how far it is.
+        restart: whether faces of other footage, or by other weights, are removed instead of refused.
 
     Raises:
         InputError: the folder holds faces of other footage or by other weights, or a frame cannot be read.
         StoppedError: the search cannot go on; what was found stays.
         OSError: the folder cannot be written.
     """
-    record = FacesRecord(footage=FootageRecord.of(footage), finder=weights.digest)
+    own = weights.detector is not None
+    record = FacesRecord(footage=FootageRecord.of(footage), finder=weights.digest, own_detector=own)
     earlier = folder.record()
-    if earlier is None:
-        folder.begin(record)
-    else:
+    if earlier is not None and not restart:
         _check_same(folder, earlier, record)
+    if earlier is None or (earlier.footage.digest, earlier.finder) != (record.footage.digest, record.finder):
+        folder.clear()
+        folder.begin(record)
     _search_missing(footage, folder, weights, join, wait, console)
     if not folder.searched().thorough and needs_closer_looks(_all_found(folder)):
         say(console, "faces: there are smaller ones beside the first; all frames are searched more closely")

@@ -20,6 +20,7 @@ from actors.files import storage
 from actors.files.digests import file_facts
 from actors.files.run_folder import fragment_name, fragment_range
 from actors.files.storage import StoragePath
+from jobs.clip.backgrounds import CONTACT_SHEET
 from jobs.clip.files import is_file, load, parse_json, show
 from jobs.clip.footage import Footage
 from jobs.clip.identity import frames_digest
@@ -134,6 +135,7 @@ class FacesRecord(_Part):
         version: of this format.
         footage: the footage.
         finder: digest of the weights that find faces; what another one finds does not join with it.
+        own_detector: whether a detector of the user's was among them, whose boxes Wav2Lip kinds get as they are.
         rules: which face the files are about; ``None`` until all frames have been searched.
         thorough: whether smaller faces are searched beside clear ones on all frames.
         files: what was made of what was found, by file name.
@@ -142,6 +144,7 @@ class FacesRecord(_Part):
     version: Literal[1] = 1
     footage: FootageRecord
     finder: Digest
+    own_detector: bool = False
     thorough: bool = False
     rules: RulesRecord | None = None
     files: dict[Name, FileRecord] = Field(default_factory=dict)
@@ -193,7 +196,7 @@ class PreparedFolder:
     @property
     def sheet(self) -> StoragePath:
         """A picture of every track, with its number."""
-        return self.path / "contact_sheet.jpg"
+        return self.path / CONTACT_SHEET
 
     def record(self) -> FacesRecord | None:
         """The folder's record; ``None`` where there is none.

@@ -10,6 +10,9 @@ from pydantic.fields import FieldInfo
 # What a pattern says in another language.
 SHAPES = {
     "rect": "must be X,Y,W,H: four whole numbers without spaces, X and Y from 0, W and H from 1",
+    "face": "must be largest, left, right, or a number of the contact sheet",
+    "face_at": "must be X,Y or X,Y,FRAME: whole numbers from 0, without spaces",
+    "pads": "must be TOP,BOTTOM,LEFT,RIGHT: four whole numbers without spaces",
     "frames": "must be A:B: the numbers of the first frame and of the one after the last; either may be left out",
 }
 

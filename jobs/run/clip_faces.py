@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from rich.console import Console
@@ -27,7 +27,7 @@ from jobs.faces.gaps import FacePath
 from jobs.faces.kind_boxes import Pads, detector_style_boxes
 from jobs.faces.likeness import Likeness, fit_likeness, squares_like
 from jobs.faces.preparation import prepare_faces, read_faces
-from jobs.faces.prepared_folder import RECORD, FootageRecord, PreparedFolder
+from jobs.faces.prepared_folder import RECORD, FootageRecord, PreparedFolder, RulesRecord
 from jobs.faces.results import write_results
 from jobs.faces.weights import read_weights
 from jobs.inputs.options import CompositeOptions
@@ -72,17 +72,18 @@ class ClipFaces:
         """
         options = self.options
         avatar = self._avatar(clip, kind)
-        rules = FaceRules(face_choice(options.face, options.face_at), options.face_gap, options.covered)
         pads = Pads() if options.pads is None else Pads.of(options.pads)
         footage = _footage(clip.path, clip.id, frames)
         prepared = self._prepared(clip)
         if prepared is None:
             prepared = PreparedFolder(self.folder.faces)
+            rules = self._rules(None)
             say(self.console, f"faces: {clip.path} has no face boxes; they are found now and kept in {prepared}")
             dubbed = dubbed_face(self._found(prepared, footage), frames, rules, clip.path)
             write_results(prepared, footage, dubbed)
         else:
             found = read_faces(prepared)
+            rules = self._rules(prepared.searched().rules)
             _check_footage(prepared, footage)
             dubbed = dubbed_face(found, frames, rules, clip.path)
         say(self.console, f"faces: {dubbed.summary}")
@@ -90,7 +91,7 @@ class ClipFaces:
         if avatar is not None:
             boxes = squares_like(dubbed.path, size, self._likeness(*avatar))
         else:
-            own = options.detector is not None
+            own = prepared.searched().own_detector
             boxes = detector_style_boxes(dubbed.path, size, pads, own_boxes=own, averaged=not options.smooth_crops)
         _warn_of_size(boxes, self.console)
         return FaceBoxes(str(prepared), boxes, origins=_origins(dubbed.path, boxes))
@@ -128,6 +129,19 @@ class ClipFaces:
         say(self.console, f"faces: boxes like those of {avatar.path}, off by {likeness.error} on frames held out")
         return likeness
 
+    def _rules(self, before: RulesRecord | None) -> FaceRules:
+        """What the user says about the face; where nothing is said, what was in force when faces were prepared."""
+        options = self.options
+        rules = FaceRules(face_choice(options.face, options.face_at), options.face_gap, options.covered)
+        if before is None:
+            return rules
+        given = options.model_fields_set
+        if options.face is None and options.face_at is None:
+            rules = replace(rules, choice=before.rules.choice)
+        if "face_gap" not in given:
+            rules = replace(rules, gap=before.gap)
+        return rules if "covered" in given else replace(rules, covered=before.covered)
+
     def _prepared(self, clip: Clip) -> PreparedFolder | None:
         """The folder of faces that were found before, if there is one."""
         if self.options.faces is not None:
@@ -140,9 +154,7 @@ class ClipFaces:
         options = self.options
         weights = read_weights(None if options.detector is None else storage.resolve(options.detector))
         self.lock()
-        if options.restart:
-            folder.clear()
-        return prepare_faces(footage, folder, weights, self.join, options.wait, self.console)
+        return prepare_faces(footage, folder, weights, self.join, options.wait, self.console, restart=options.restart)
 
 
 def _footage(path: str, name: str, frames: FrameSource) -> Footage:

@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import in_process
 import pyarrow.parquet as pq
 import pytest
 import small
-from presenter_footage import hidden, presenter_frames, write_footage
+from presenter_footage import beside_herself, hidden, presenter_frames, write_footage
 from ray.cluster_utils import Cluster
 from small import Result
 
@@ -92,11 +91,7 @@ def test_a_copy_makes_a_clip_by_itself(footage: Path, tmp_path: Path, on_cluster
 
 
 def test_a_small_face_beside_a_large_one_is_on_all_frames(tmp_path: Path, on_cluster: Command) -> None:
-    pictures = presenter_frames(range(40))
-    for picture in pictures:
-        # Her head again, far away.
-        picture[20:68, 260:308] = cv2.resize(picture[30:150, 100:220], (48, 48), interpolation=cv2.INTER_AREA)
-    footage = write_footage(tmp_path / "two.mp4", pictures)
+    footage = write_footage(tmp_path / "two.mp4", [*map(beside_herself, presenter_frames(range(40)))])
     out = tmp_path / "clip"
     result = on_cluster("prepare", footage, "--out", out, "--face", "right")
     assert result.code == 0, result.output

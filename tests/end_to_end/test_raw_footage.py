@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cv2
+import in_process
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import small
-from presenter_footage import SIZE, presenter_frames, write_footage
+from presenter_footage import SIZE, beside_herself, presenter_frames, write_footage
 from small import Result
 
 from jobs.demo.presenter import landmarks
@@ -110,6 +111,33 @@ def test_a_prepared_copy_is_a_clip(
     assert result.code == 0, result.output
     assert not (out / "faces" / "detections").exists()
     assert len(small.read_frames(out)) == 12
+
+
+def test_what_was_prepared_is_dubbed_unless_the_command_says_otherwise(
+    avatar: Path, features: Path, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    footage = write_footage(tmp_path / "two.mp4", [*map(beside_herself, presenter_frames(range(36)))])
+    faces = tmp_path / "faces"
+    assert on_cluster("prepare", footage, "--out", faces, "--face", "2").code == 0
+    command = ("composite", footage, "--model", model, "--features", features, "--faces", faces, "--like", avatar)
+    kept = on_cluster(*command, "--frames", "0:1", "--out", tmp_path / "kept")
+    assert "36 of 36 frames show face 2" in kept.output
+    other = on_cluster(*command, "--frames", "0:1", "--out", tmp_path / "other", "--face", "1")
+    assert "36 of 36 frames show face 1" in other.output
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "words"),
+    [
+        ("--face", "center", "must be largest, left, right, or a number of the contact sheet"),
+        ("--face-at", "3;4", "must be X,Y or X,Y,FRAME"),
+        ("--pads", "1,2", "must be TOP,BOTTOM,LEFT,RIGHT"),
+    ],
+)
+def test_a_flag_says_what_it_takes(tmp_path: Path, flag: str, value: str, words: str) -> None:
+    refused = in_process.command("composite", "v.mp4", "--model", "m.onnx", "--out", tmp_path / "run", flag, value)
+    assert refused.code == 2
+    assert words in refused.output
 
 
 def test_flags_about_faces_are_refused_where_boxes_are_given(

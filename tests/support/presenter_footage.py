@@ -49,6 +49,13 @@ def write_footage(path: Path, pictures: Sequence[NDArray[np.uint8]], *, fps: int
     return path
 
 
+def beside_herself(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A frame of hers with her head once more, far away on the right."""
+    two = picture.copy()
+    two[20:68, 260:308] = cv2.resize(picture[30:150, 100:220], (48, 48), interpolation=cv2.INTER_AREA)
+    return two
+
+
 def hidden(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """A frame of hers with nothing of the face to be seen but its colour."""
     blurred = picture.copy()
