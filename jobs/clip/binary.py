@@ -59,9 +59,9 @@ def read_binary(subject: Subject, there: Candidates, kind: ModelKind, notes: Not
     planes, windows = storage.join(folder, PLANES), storage.join(folder, WINDOWS)
     metadata = _read_metadata(storage.join(folder, METADATA))
     count = _records(planes, kind.planes)
-    heard = _records(windows, kind.audio)
-    if count != heard:
-        raise InputError(planes, f"{count} frames, but {WINDOWS} has {heard}", "export both again")
+    window_count = _records(windows, kind.audio)
+    if count != window_count:
+        raise InputError(planes, f"{count} frames, but {WINDOWS} has {window_count}", "export both again")
     _compare(metadata, count, kind, storage.join(folder, METADATA))
     _require_levels(planes, count, kind)
     notes.recognised(PLANES, f"{count} frames of ready-made planes")

@@ -109,7 +109,7 @@ def _write_features(recording: Path, path: Path) -> None:
 
 
 def write_demo_encoder(path: Path) -> None:
-    """Writes the encoder that hears the voice; see `jobs.models.demo_encoder`."""
+    """Writes the encoder of the demo's voice; see `jobs.models.demo_encoder`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     save_model(build_demo_encoder(), path)
 

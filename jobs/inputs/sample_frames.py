@@ -16,7 +16,7 @@ from actors.rendering.blocks import BlockRequest, load_block, network_view
 def sample_frames(
     clip: Clip, kind: ModelKind, rows: NDArray[np.float32] | None, count: int
 ) -> tuple[NDArray[Any], NDArray[np.float32]]:
-    """The network's input for some frames with a face, spread over the clip; without features it hears nothing.
+    """The network's input for some frames with a face, spread over the clip; without features its audio is zeros.
 
     Args:
         clip: where the pictures come from.

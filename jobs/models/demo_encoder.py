@@ -1,4 +1,4 @@
-"""The demo's encoder: a few formulas that honour the real contract and hear how loud and how bright the voice is.
+"""The demo's encoder: a few formulas that keep the real contract and say how loud and how bright the voice is.
 
 It undoes what the mel front end does (decibels, mel bands, pre-emphasis), so that the demo's mouth opens with the voice
 on the same way that a trained encoder's features take: recording, mel windows, encoder, feature rows, network.
@@ -44,7 +44,7 @@ def _bands() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDAr
     return middles, np.gradient(middles), passed
 
 
-def _heard(g: Formulas, magnitudes: Term, weights: npt.NDArray[np.float64]) -> Term:
+def _band_sum(g: Formulas, magnitudes: Term, weights: npt.NDArray[np.float64]) -> Term:
     """The frame's weighted sum over the bands ``(80,)``, one number for each window: ``[B, 1, 1, 1]``."""
     rows = np.exp(-0.5 * ((np.arange(WINDOW_ROWS) - FRAME_ROW) / FRAME_SPREAD) ** 2)
     across = g.floats((rows / rows.sum()).reshape(WINDOW_ROWS, 1))
@@ -77,12 +77,12 @@ def build_demo_encoder() -> onnx.ModelProto:
     # A mel value of 4 is a magnitude of 10, each 1.6 below is a tenth of it.
     magnitudes = ((mel - 4.0) * (math.log(10) / 1.6)).exp() * 10.0
 
-    loudness = _heard(g, magnitudes.square(), widths / passed**2).root() / (LOUDNESS * LOUD)
+    loudness = _band_sum(g, magnitudes.square(), widths / passed**2).root() / (LOUDNESS * LOUD)
     opening = ((loudness - BREATH) / (1.0 - BREATH)).unit()
 
     def strength(band: tuple[float, float]) -> Term:
         inside = (middles > band[0]) & (middles < band[1])
-        return g.apply("Log", _heard(g, magnitudes, inside * widths / passed) + 1e-4)
+        return g.apply("Log", _band_sum(g, magnitudes, inside * widths / passed) + 1e-4)
 
     balance = g.apply("Tanh", (strength(HIGH) - strength(LOW)) * 1.2 + BALANCE)
     spread = balance * opening.root()

@@ -34,20 +34,20 @@ def build_light_model(kind: ModelKind) -> onnx.ModelProto:
     """
     rng = np.random.default_rng(SEED)
     planes, shown = kind.planes[0], kind.output[0]
-    heard = int(np.prod(kind.audio))
+    values = int(np.prod(kind.audio))
     mix = rng.uniform(*MIXING, (shown, planes)) * rng.choice([-1.0, 1.0], (shown, planes))
     reference = slice(shown, planes) if kind.masked_first else slice(0, shown)
     mix[:, reference] += CONTRAST * np.eye(shown)
     # Grey stays grey, whatever the mixture.
     middle = -0.5 * mix[:, reference].sum(axis=1)
-    ears = rng.normal(0.0, LOUDNESS / np.sqrt(heard), (heard, shown))
+    weights = rng.normal(0.0, LOUDNESS / np.sqrt(values), (values, shown))
 
     g = Formulas()
     # The 1x1 convolution as a matrix product: ONNX Runtime would pad so few channels to blocks of 8 or 16.
     pixels = g.apply("Reshape", g.term("input"), g.integers(0, planes, kind.inner**2))
     picture = g.apply("MatMul", g.floats(mix), pixels)
-    window = g.apply("Reshape", g.term("audio"), g.integers(0, heard))
-    shift = g.apply("MatMul", window, g.floats(ears)) + middle
+    window = g.apply("Reshape", g.term("audio"), g.integers(0, values))
+    shift = g.apply("MatMul", window, g.floats(weights)) + middle
     picture = picture + g.apply("Reshape", shift, g.integers(0, shown, 1))
     g.apply("Reshape", g.apply("Sigmoid", picture), g.integers(0, *kind.output), name="output")
 

@@ -138,8 +138,7 @@ def build_unet(side: int, audio: tuple[int, int, int], batch: int | None = None,
         skips.append(x)
     # The deepest level feeds the fusion alone; every other one is also a skip.
     skips.pop()
-    heard = _audio_branch(graph, audio)
-    x = graph.concat(x, heard, "fuse.concat")
+    x = graph.concat(x, _audio_branch(graph, audio), "fuse.concat")
     x = _double(graph, _double(graph, x, 512, "fuse.0"), 256, "fuse.1")
     for level, channels in enumerate(_UP[side], 1):
         x = _up(graph, x, skips.pop(), channels, f"up{level}")

@@ -23,7 +23,7 @@ FACE_GAIN = 32.0
 # Each level of the face's way down: channels and how many residual layers follow the one that halves the picture.
 _DOWN = ((32, 2), (64, 3), (128, 2), (256, 2), (512, 1))
 # Each level of the sound's way down: channels, stride of rows and columns, and residual layers behind.
-_HEARD = ((32, (1, 1), 2), (64, (3, 1), 2), (128, (3, 3), 2), (256, (3, 2), 1))
+_AUDIO = ((32, (1, 1), 2), (64, (3, 1), 2), (128, (3, 3), 2), (256, (3, 2), 1))
 # Each level of the way up that doubles the picture: channels and residual layers behind.
 _UP = ((512, 2), (384, 2), (256, 2), (128, 2), (64, 2))
 
@@ -67,7 +67,7 @@ def _face(graph: Graph) -> list[Value]:
 def _sound(graph: Graph) -> Value:
     """Mel window to ``[B, 512, 1, 1]``."""
     x = Value("mel", MEL[0])
-    for level, (channels, stride, residuals) in enumerate(_HEARD):
+    for level, (channels, stride, residuals) in enumerate(_AUDIO):
         x = _layer(graph, x, channels, f"audio.{level}.0", stride=stride)
         x = _residuals(graph, x, residuals, f"audio.{level}")
     x = _layer(graph, x, 512, "audio.4.0", pad=0)

@@ -131,7 +131,7 @@ def test_baseline_and_ours_render_what_the_reference_of_their_kind_renders(
 
     rows = np.load(ready.features(FRAMES))
     sounds = [
-        row.reshape(facts.tensor) if any_kind.hears_mel(facts) else reference_kinds.audio_tensor(facts, rows, t)
+        row.reshape(facts.tensor) if any_kind.takes_mel(facts) else reference_kinds.audio_tensor(facts, rows, t)
         for t, row in enumerate(rows[:FRAMES])
     ]
     right = [frame for _, frame in any_kind.render(facts, clip, np.stack(sounds), model)]

@@ -31,10 +31,10 @@ def samples(path: Path) -> np.ndarray:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2") / 32768
 
 
-def heard(facts: kinds.Facts, clip: any_kind.KindClip, run: Path) -> np.ndarray:
+def audio_tensors(facts: kinds.Facts, clip: any_kind.KindClip, run: Path) -> np.ndarray:
     """The audio tensor of every output frame; for Wav2Lip what the run kept, once it is seen to be the recording's."""
     count = round(any_kind.SECONDS * facts.fps)
-    if not any_kind.hears_mel(facts):
+    if not any_kind.takes_mel(facts):
         rows = np.load(clip.folder.with_suffix(".npy"))
         return np.stack([kinds.audio_tensor(facts, rows, t) for t in range(count)])
     (kept,) = (run / "features").iterdir()
@@ -75,7 +75,7 @@ def test_a_kind_renders_what_its_reference_renders(name: str, tmp_path: Path, on
     assert (f"{FIRST} of {count} done, rendering {count - FIRST}" in result.output) == (name in TWICE)
     assert "warning: " not in result.output
 
-    expected = [*any_kind.render(facts, clip, heard(facts, clip, run), model)]
+    expected = [*any_kind.render(facts, clip, audio_tensors(facts, clip, run), model)]
     got = small.read_frames(run)
     assert [t for t, (_, frame) in enumerate(expected) if not np.array_equal(got[t], frame)] == []
     assert len(got) == count

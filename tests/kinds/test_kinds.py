@@ -57,7 +57,7 @@ def test_a_description_is_that_of_the_facts(name: str) -> None:
     assert kind.value_range == (0, 1)
     assert (kind.crop_filter.flag, kind.paste_filter.flag) == (facts.crop_filter, facts.paste_filter)
     assert (kind.audio, kind.fps, kind.loop.value) == (facts.tensor, facts.fps, facts.loop)
-    if any_kind.hears_mel(facts):
+    if any_kind.takes_mel(facts):
         assert (kind.audio_source, kind.feature, kind.rows, kind.square) == (AudioSource.MEL, (80, 16), 1, False)
     else:
         assert (kind.feature, kind.rows, kind.square) == (facts.row, facts.rows, True)
@@ -111,7 +111,7 @@ def test_a_kind_is_blended_and_coloured_as_the_reference_does(name: str) -> None
 def test_windows_and_backgrounds_are_those_of_the_reference(name: str) -> None:
     kind, facts = KINDS[name], kinds.KINDS[name]
     rows = np.random.default_rng(3).random((21, *kind.feature), np.float32)
-    if any_kind.hears_mel(facts):
+    if any_kind.takes_mel(facts):
         # Its rows are windows already.
         expected = [row.reshape(facts.tensor) for row in rows]
     else:

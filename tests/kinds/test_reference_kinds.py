@@ -159,7 +159,7 @@ def test_filters_are_those_of_the_programs() -> None:
                 assert not np.array_equal(crop, different)
 
 
-# What the network hears
+# Audio windows
 
 
 @pytest.mark.parametrize("name", UNETS)
@@ -170,8 +170,8 @@ def test_windows_hold_the_rows_around_the_frame_and_zeros_outside(name: str) -> 
     for i in (0, 3, 10, 19):
         window = kinds.audio_tensor(facts, features, i)
         assert window.shape == facts.tensor
-        heard = [int(row[0]) for row in window.reshape(facts.rows, -1)]
-        assert heard == [r + 1 if 0 <= r < 20 else 0 for r in range(i - half, i + half)]
+        rows = [int(row[0]) for row in window.reshape(facts.rows, -1)]
+        assert rows == [r + 1 if 0 <= r < 20 else 0 for r in range(i - half, i + half)]
     assert kinds.output_frames(facts, features) == 20
 
 

@@ -1,4 +1,4 @@
-"""The demo's encoder hears the voice: what the mouth model sees is how loud the demo speaks, at the right frame."""
+"""The demo's encoder: the features that the mouth model gets say how loud the demo speaks, at the right frame."""
 
 from __future__ import annotations
 
@@ -67,10 +67,10 @@ def test_the_mouth_model_itself_sees_it(session: ort.InferenceSession, voice: Fl
 
 def test_twice_as_loud_is_twice_as_open(session: ort.InferenceSession, voice: Floats) -> None:
     quiet, louder = (features(session, voice * np.float32(scale))[:, feature_channels.OPENING] for scale in (0.2, 0.4))
-    heard = quiet > 0.05
-    assert heard.sum() > 20
+    spoken = quiet > 0.05
+    assert spoken.sum() > 20
     # The breath that is taken off is the same for both.
-    assert np.allclose((louder[heard] * 0.98 + 0.02) / (quiet[heard] * 0.98 + 0.02), 2, rtol=0.01)
+    assert np.allclose((louder[spoken] * 0.98 + 0.02) / (quiet[spoken] * 0.98 + 0.02), 2, rtol=0.01)
 
 
 def test_silence_closes_the_mouth(session: ort.InferenceSession) -> None:

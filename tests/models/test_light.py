@@ -66,7 +66,7 @@ def test_every_output_plane_follows_the_whole_window(
     changed = audio.copy()
     changed[:, channel] += 2
     assert (np.abs(run(session, image, changed) - run(session, image, audio)).max(axis=(2, 3)) > 1e-4).all()
-    # One value alone is heard as well, if faintly.
+    # One value alone changes it as well, if faintly.
     single = audio.copy()
     single[:, channel, 7, 9] += 100
     assert (np.abs(run(session, image, single) - run(session, image, audio)).max(axis=(2, 3)) > 1e-4).all()

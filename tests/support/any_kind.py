@@ -20,7 +20,7 @@ BACKGROUNDS = 5
 SECONDS = 0.5
 
 
-def hears_mel(facts: Facts) -> bool:
+def takes_mel(facts: Facts) -> bool:
     return facts.tensor == (1, 80, 16)
 
 
@@ -41,10 +41,10 @@ class KindClip:
 def write_model(path: Path, facts: Facts) -> Path:
     """A 1x1 convolution over all six planes, biased by all of the audio, then a sigmoid; names mislead."""
     rng = np.random.default_rng(11)
-    heard, side = int(np.prod(facts.tensor)), side_of(facts)
+    values, side = int(np.prod(facts.tensor)), side_of(facts)
     constants: dict[str, NDArray[np.generic]] = {
         "weight": rng.normal(0, 1.2, (3, 6, 1, 1)).astype(np.float32),
-        "mixer": rng.normal(0, 2 / np.sqrt(heard), (heard, 3)).astype(np.float32),
+        "mixer": rng.normal(0, 2 / np.sqrt(values), (values, 3)).astype(np.float32),
         "flat": np.array([0, -1], np.int64),
         "spread": np.array([-1, 3, 1, 1], np.int64),
     }
@@ -74,13 +74,13 @@ def write_clip(folder: Path, facts: Facts) -> KindClip:
     """Textured frames with moving faces, oblong ones for Wav2Lip, and a sound or features."""
     folder.mkdir()
     frames = [small.picture(i) for i in range(BACKGROUNDS)]
-    tall = 20 if hears_mel(facts) else 0
+    tall = 20 if takes_mel(facts) else 0
     boxes = [(x0, y0, x1, y1 + tall) for x0, y0, x1, y1 in map(small.square, range(BACKGROUNDS))]
     for i, frame in enumerate(frames):
         cv2.imwrite(str(folder / f"{i}.png"), frame)
     flags = ["--rects", str(small.write_rects(folder.with_suffix(".json"), boxes))]
     small.write_tone(folder / "aud.wav", SECONDS)
-    if not hears_mel(facts):
+    if not takes_mel(facts):
         rng = np.random.default_rng(5)
         rows = rng.gamma(0.4, 1.0, (round(SECONDS * facts.fps), *facts.row)).astype(np.float32)
         np.save(folder.with_suffix(".npy"), rows)

@@ -99,7 +99,7 @@ def background_index(loop: str, t: int, n: int) -> int:
     return index
 
 
-# What the network hears
+# Audio windows
 
 
 def output_frames(facts: Facts, features: Floats) -> int:

@@ -59,9 +59,9 @@ def test_a_trial_counts_frames_while_all_workers_render(
     fps, remark = trial(cluster, tmp_path, Layout(2, 1, 1), **base)
     assert fps > 0
     assert remark == ""
-    # Nobody has to hear a recording for that.
-    heard = {"audio": str(recording), "encoder": str(write_encoder(tmp_path / "ear.onnx"))}
-    fps, remark = trial(cluster, tmp_path, Layout(1, 1, 2), **base, **heard)
+    # No features have to be made of a recording for that.
+    source = {"audio": str(recording), "encoder": str(write_encoder(tmp_path / "ear.onnx"))}
+    fps, remark = trial(cluster, tmp_path, Layout(1, 1, 2), **base, **source)
     assert fps > 0
     assert remark == ""
 
