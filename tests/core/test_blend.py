@@ -45,9 +45,9 @@ def noise(seed: int, height: int, width: int) -> Image:
 @given(square=squares())
 def test_weights_are_those_of_the_reference(kind: ModelKind, shape: Shape, square: SubpixelBox) -> None:
     away = feather_weights(square, kind).astype(int) - reference_blend.feather(shape, sides(square))
-    # A weight that lies between two 255ths may be rounded either way.
+    # A weight that lies between two 255ths may be rounded either way; of a tiny box that is one of few.
     assert np.abs(away).max() <= 1
-    assert (away != 0).mean() < 0.05
+    assert (away != 0).sum() <= max(1, away.size // 20)
 
 
 def test_weights_follow_the_margins_that_the_network_sees() -> None:
