@@ -11,6 +11,7 @@ from jobs.run.figures import Totals
 COLD = {
     "import_s": "loading its own modules",
     "read_s": "reading and checking the inputs",
+    "faces_s": "finding the faces",
     "ray_s": "starting or joining Ray",
     "wait_s": "waiting for a worker and the first backgrounds",
 }

@@ -33,6 +33,7 @@ class ColdStart(RecordPart):
     Attributes:
         import_s: start of the process until its own modules were loaded.
         read_s: reading and checking clip, model and sound.
+        faces_s: finding the faces of footage without face boxes.
         ray_s: starting or joining Ray.
         session_s: the slowest worker's session, its runtime's import included.
         warm_s: the slowest worker's warm-up.
@@ -45,6 +46,7 @@ class ColdStart(RecordPart):
 
     import_s: Seconds = 0.0
     read_s: Seconds = 0.0
+    faces_s: Seconds = 0.0
     ray_s: Seconds = 0.0
     session_s: Seconds = 0.0
     warm_s: Seconds = 0.0

@@ -40,12 +40,16 @@ class StartTimes:
         imported: all modules were loaded.
         read: the inputs were read and checked.
         joined: Ray was started or joined.
+        faces: seconds, of the time until the inputs were read, in which faces were found, Ray's start included.
+        ray: seconds of these in which Ray was started or joined.
     """
 
     started: float
     imported: float = field(default_factory=time.perf_counter)
     read: float = 0.0
     joined: float = 0.0
+    faces: float = 0.0
+    ray: float = 0.0
 
 
 def finish(request: RenderRequest, outcome: Outcome, times: StartTimes, console: Console) -> None:
@@ -189,8 +193,9 @@ def _totals(request: RenderRequest, outcome: Outcome, times: StartTimes, rendere
     first_dispatch = milestones.first_dispatch or now
     cold = ColdStart(
         import_s=times.imported - times.started,
-        read_s=times.read - times.imported,
-        ray_s=times.joined - times.read,
+        read_s=times.read - times.imported - times.faces,
+        faces_s=times.faces - times.ray,
+        ray_s=times.joined - times.read + times.ray,
         session_s=max((worker.import_seconds + worker.session_seconds for worker in milestones.workers), default=0.0),
         warm_s=max((worker.warm_seconds for worker in milestones.workers), default=0.0),
         cache_s=milestones.load_seconds,

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack, suppress
+from functools import partial
 
 from rich.console import Console
 
+from actors.core.clip import Clip, FrameSource
 from actors.core.errors import ExitCode, InputError
+from actors.core.kind import ModelKind
 from actors.files.run_folder import RECORD
+from jobs.clip.face_boxes import FaceBoxes
+from jobs.cluster.connection import Cluster
 from jobs.console import say
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
@@ -42,8 +47,8 @@ def render(options: CompositeOptions, console: Console, started: float) -> ExitC
         acquired = Acquired(folder.path, RECORD, "run", options.address, console, folders, clusters)
         try:
             with clusters:
-                faces = ClipFaces(options, folder, acquired.lock, acquired.cluster, console)
-                inputs = read_inputs(options, faces.boxes)
+                faces = ClipFaces(options, folder, acquired.lock, partial(_join, acquired, times), console)
+                inputs = read_inputs(options, partial(_find_faces, faces, times))
                 for warning in inputs.warnings:
                     say(console, f"warning: {warning}", style="yellow")
                 times.read = time.perf_counter()
@@ -71,3 +76,19 @@ def render(options: CompositeOptions, console: Console, started: float) -> ExitC
     if outcome.error is not None:
         raise outcome.error
     return ExitCode.FRAMES_FAILED if outcome.failures else ExitCode.COMPLETE
+
+
+def _find_faces(faces: ClipFaces, times: StartTimes, clip: Clip, frames: FrameSource, kind: ModelKind) -> FaceBoxes:
+    began = time.perf_counter()
+    try:
+        return faces.boxes(clip, frames, kind)
+    finally:
+        times.faces += time.perf_counter() - began
+
+
+def _join(acquired: Acquired, times: StartTimes) -> Cluster:
+    began = time.perf_counter()
+    try:
+        return acquired.cluster()
+    finally:
+        times.ray += time.perf_counter() - began

@@ -21,6 +21,8 @@ COUNTS = {
     "onnx": 1200,
     "record": 240,
     "fragment": 300,
+    "faces": 240,
+    "detections": 600,
 }
 _MODULES = {
     "fuzz_text": ("rects", "landmarks", "package_info"),
@@ -28,6 +30,7 @@ _MODULES = {
     "fuzz_media": ("images", "video"),
     "fuzz_onnx": ("onnx",),
     "fuzz_run": ("record", "fragment"),
+    "fuzz_faces": ("faces", "detections"),
 }
 
 
