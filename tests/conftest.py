@@ -13,6 +13,8 @@ os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["REPORTER_UPDATE_INTERVAL_MS"] = "600000"
 # Read by ONNX Runtime, likewise.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+# Read by NumPy: threads of every process for every core wait for each other where other tests run.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 # Read by Rich: what is printed is as wide here as in the processes that tests start.
 os.environ["COLUMNS"] = "200"
 # Workers find the suite's own modules, such as the workers that fail on demand.

@@ -12,7 +12,7 @@ from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from actors.core.faces import MESH_POINTS
 from jobs.faces.gaps import FacePath
-from jobs.faces.likeness import LARGEST_ERROR, fit_likeness, squares_like
+from jobs.faces.likeness import LARGEST_ERROR, Likeness, fit_likeness, squares_like
 
 SIZE = (1280, 720)
 RNG = np.random.default_rng(3)
@@ -59,25 +59,29 @@ def rms(made: tuple[FaceBox | None, ...], squares: NDArray[np.float64]) -> float
 
 
 MESHES, SQUARES = meshes_and_squares(100, 1)
-LIKENESS = fit_likeness(path_of(MESHES), boxes_of(SQUARES), "avatar")
 
 
-def test_squares_of_frames_that_were_not_seen_are_off_by_about_a_pixel() -> None:
-    error = LIKENESS.error
+@pytest.fixture(scope="module")
+def likeness() -> Likeness:
+    return fit_likeness(path_of(MESHES), boxes_of(SQUARES), "avatar")
+
+
+def test_squares_of_frames_that_were_not_seen_are_off_by_about_a_pixel(likeness: Likeness) -> None:
+    error = likeness.error
     assert max(error.x, error.y, error.side) < 1.5
     assert error.of_side == pytest.approx(SQUARES[:, 2].mean(), abs=0.1)
     assert error.share == max(error.x, error.y, error.side) / error.of_side
     assert str(error).endswith(f" % of {error.of_side:.0f} px")
-    assert LIKENESS.frames == 100
+    assert likeness.frames == 100
 
 
 @settings(max_examples=examples(20))
-@given(st.integers(0, 1000), st.floats(300, 900), st.floats(300, 420), st.floats(20, 150))
+@given(seed=st.integers(0, 1000), x=st.floats(300, 900), y=st.floats(300, 420), scale=st.floats(20, 150))
 def test_new_footage_gets_the_squares_wherever_and_however_large_the_face_is(
-    seed: int, x: float, y: float, scale: float
+    likeness: Likeness, seed: int, x: float, y: float, scale: float
 ) -> None:
     meshes, squares = meshes_and_squares(30, seed, (x, y), scale)
-    made = squares_like(path_of(meshes), SIZE, LIKENESS)
+    made = squares_like(path_of(meshes), SIZE, likeness)
     assert rms(made, squares) < 1 + 0.02 * scale
     assert all(box and box.inside(*SIZE) and box.width == box.height for box in made)
 
@@ -92,12 +96,12 @@ def test_frames_without_the_face_have_no_square_and_teach_nothing() -> None:
     assert [frame for frame, box in enumerate(made) if box is None] == sorted(away)
 
 
-def test_the_map_stays_within_what_the_avatar_showed() -> None:
+def test_the_map_stays_within_what_the_avatar_showed(likeness: Likeness) -> None:
     distorted = 640 + (MESHES[:1] - 640) * [3, 1]
     units = np.sqrt(np.ptp(distorted[0], axis=0).prod())
-    (box,) = squares_like(path_of(distorted), SIZE, LIKENESS)
+    (box,) = squares_like(path_of(distorted), SIZE, likeness)
     assert box is not None
-    assert LIKENESS.squares.low[2] * units - 1 <= box.width <= LIKENESS.squares.high[2] * units + 1
+    assert likeness.squares.low[2] * units - 1 <= box.width <= likeness.squares.high[2] * units + 1
 
 
 def test_boxes_that_do_not_follow_the_face_are_refused() -> None:
@@ -121,17 +125,17 @@ def test_an_avatar_of_hardly_any_frames_is_refused() -> None:
     assert fit_likeness(path_of(MESHES[:20]), boxes_of(SQUARES[:20]), "avatar").frames == 20
 
 
-def test_a_square_at_the_edge_is_moved_inside_a_little_and_is_none_beyond() -> None:
+def test_a_square_at_the_edge_is_moved_inside_a_little_and_is_none_beyond(likeness: Likeness) -> None:
     ((x0, y0, side),) = SQUARES[:1]
     for over, inside in ((0.05, True), (0.2, False)):
-        made = squares_like(path_of(MESHES[:1] - [x0 + over * side, 0]), SIZE, LIKENESS)
+        made = squares_like(path_of(MESHES[:1] - [x0 + over * side, 0]), SIZE, likeness)
         assert (made[0] is not None) is inside
         if made[0]:
             assert made[0].x0 == 0
             assert made[0].y0 == pytest.approx(y0, abs=4)
             assert made[0].width == made[0].height == pytest.approx(side, abs=4)
-    assert squares_like(path_of(MESHES[:1]), (1280, int(side) - 20), LIKENESS) == (None,)
+    assert squares_like(path_of(MESHES[:1]), (1280, int(side) - 20), likeness) == (None,)
 
 
-def test_footage_without_a_face_has_no_squares() -> None:
-    assert squares_like(face_path_of([None, None]), SIZE, LIKENESS) == (None, None)
+def test_footage_without_a_face_has_no_squares(likeness: Likeness) -> None:
+    assert squares_like(face_path_of([None, None]), SIZE, likeness) == (None, None)
