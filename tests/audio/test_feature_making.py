@@ -238,7 +238,7 @@ def test_an_encoder_that_fails_midway_leaves_nothing(tmp_path: Path, recording: 
 
 
 def test_the_command_makes_the_file_and_says_so(tmp_path: Path, recording: Path, encoder: Path) -> None:
-    result = small.command("features", recording, "--encoder", encoder, "--out", tmp_path / "f.npy")
+    result = in_process.command("features", recording, "--encoder", encoder, "--out", tmp_path / "f.npy")
     assert result.code == ExitCode.COMPLETE, result.output
     assert "82 rows, 3.30 s at 25 fps" in result.output
     rows = np.load(tmp_path / "f.npy", allow_pickle=False)
