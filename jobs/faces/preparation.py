@@ -43,22 +43,22 @@ def prepare_faces(
 
     Raises:
         InputError: the folder holds faces of other footage or by other weights, or a frame cannot be read.
-        StoppedError: the search cannot go on; what was found stays.
-        OSError: the folder cannot be written.
+        StoppedError: the search cannot go on, or the folder cannot be written; what was found stays.
     """
     own = weights.detector is not None
     record = FacesRecord(footage=FootageRecord.of(footage), finder=weights.digest, own_detector=own)
     earlier = folder.record()
     if earlier is not None and not restart:
         _check_same(folder, earlier, record)
-    if earlier is None or (earlier.footage.digest, earlier.finder) != (record.footage.digest, record.finder):
-        folder.clear()
-        folder.begin(record)
-    _search_missing(footage, folder, weights, join, wait, console)
-    if not folder.searched().thorough and needs_closer_looks(_all_found(folder)):
-        say(console, "faces: there are smaller ones beside the first; all frames are searched more closely")
-        folder.begin_thorough()
+    with folder.writing():
+        if earlier is None or (earlier.footage.digest, earlier.finder) != (record.footage.digest, record.finder):
+            folder.clear()
+            folder.begin(record)
         _search_missing(footage, folder, weights, join, wait, console)
+        if not folder.searched().thorough and needs_closer_looks(_all_found(folder)):
+            say(console, "faces: there are smaller ones beside the first; all frames are searched more closely")
+            folder.begin_thorough()
+            _search_missing(footage, folder, weights, join, wait, console)
     return read_faces(folder)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Annotated, Literal, Self
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from actors.core.choices import Covered
 from actors.core.clip import FrameSource, VideoFrames
-from actors.core.errors import InputError
+from actors.core.errors import InputError, StoppedError, error_text
 from actors.core.faces import FoundFaces
 from actors.core.ranges import FrameRange
 from actors.files import storage
@@ -226,6 +227,15 @@ class PreparedFolder:
         if record is None:
             raise InputError(str(self), "holds no prepared faces", "name a folder that `mouthpiece prepare` has made")
         return record
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Turns what the file system refuses inside the block into a `StoppedError`."""
+        try:
+            yield
+        except OSError as error:
+            problem = f"{self} cannot be written ({error_text(error)})"
+            raise StoppedError(problem, "mend it and run the same command again") from error
 
     def begin(self, record: FacesRecord) -> None:
         """Writes the record, before anything is found."""

@@ -17,8 +17,7 @@ def write_results(folder: PreparedFolder, footage: Footage, dubbed: DubbedFace) 
 
     Raises:
         InputError: a frame of the footage cannot be read.
-        StoppedError: the footage is not what it was.
-        OSError: the files cannot be written.
+        StoppedError: the footage is not what it was, or the files cannot be written.
     """
     frames = footage.frames
     record = folder.searched()
@@ -29,22 +28,23 @@ def write_results(folder: PreparedFolder, footage: Footage, dubbed: DubbedFace) 
     # The sheet follows from what was found and from the table, and takes the longest.
     if not (folder.holds(record, folder.table, contents[folder.table]) and folder.holds(record, folder.sheet)):
         contents[folder.sheet] = draw_sheet(plan_sheet(dubbed, (frames.width, frames.height)), frames)
-    folder.conclude(record.model_copy(update={"rules": RulesRecord.of(dubbed.rules)}), contents)
+    with folder.writing():
+        folder.conclude(record.model_copy(update={"rules": RulesRecord.of(dubbed.rules)}), contents)
 
 
 def copy_footage(footage: Footage, folder: PreparedFolder) -> None:
     """Copies the footage into the folder, which is a clip by itself then.
 
     Raises:
-        InputError: a file of it cannot be read.
-        OSError: the copy cannot be written.
+        StoppedError: a file of it cannot be read, or the copy cannot be written.
     """
     frames = footage.frames
-    if isinstance(frames, ImageFrames):
-        storage.make_folder(folder.path / IMAGE_FOLDER)
-        copies = {path: folder.path / IMAGE_FOLDER / storage.name_of(path) for path in frames.paths}
-    else:
-        copies = {frames.path: folder.path / storage.name_of(frames.path)}
-    for source, target in copies.items():
-        if storage.resolve(source) != str(target):
-            storage.copy_file(source, target)
+    with folder.writing():
+        if isinstance(frames, ImageFrames):
+            storage.make_folder(folder.path / IMAGE_FOLDER)
+            copies = {path: folder.path / IMAGE_FOLDER / storage.name_of(path) for path in frames.paths}
+        else:
+            copies = {frames.path: folder.path / storage.name_of(frames.path)}
+        for source, target in copies.items():
+            if storage.resolve(source) != str(target):
+                storage.copy_file(source, target)

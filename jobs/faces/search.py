@@ -69,6 +69,8 @@ def search(
                 keep(_found(reference, given))
                 done += len(given)
             tick(done)
+    except ray.exceptions.RayError as error:
+        raise StoppedError(f"Ray failed ({error_text(error)})", "then run the same command again") from error
     finally:
         # A cluster that is lost answers nothing, and neither do its tasks.
         with suppress(ray.exceptions.RayError):

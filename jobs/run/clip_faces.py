@@ -67,8 +67,7 @@ class ClipFaces:
 
         Raises:
             InputError: boxes for such a network cannot be made, there is no face, or none as chosen.
-            StoppedError: the search cannot go on; what was found stays.
-            OSError: the folder cannot be written.
+            StoppedError: the search cannot go on, or the folder cannot be written; what was found stays.
         """
         options = self.options
         avatar = self._avatar(clip, kind)

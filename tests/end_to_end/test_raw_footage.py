@@ -14,6 +14,7 @@ import small
 from presenter_footage import SIZE, beside_herself, presenter_frames, write_footage
 from small import Result
 
+from actors.core.ranges import FrameRange
 from jobs.demo.presenter import landmarks
 
 Command = Callable[..., Result]
@@ -97,6 +98,24 @@ def test_faces_are_found_and_frames_without_one_pass_through(
     )
     assert prepared.code == 0, prepared.output
     assert small.contents(other) == small.contents(out)
+
+
+def test_a_run_that_was_killed_while_faces_were_searched_goes_on(
+    footage: Path, avatar: Path, features: Path, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    out = tmp_path / "run"
+    assert on_cluster("prepare", footage, "--out", out / "faces").code == 0
+    # What such a run leaves: no record of its own, and not all of the faces.
+    first, *rest = sorted((out / "faces" / "detections").iterdir())
+    first.unlink()
+    stamps = {path: path.stat().st_mtime_ns for path in rest}
+    result = on_cluster(
+        *("composite", footage, "--model", model, "--features", features, "--out", out, "--like", avatar),
+        *("--device", "cpu", "--frames", "0:2"),
+    )
+    assert result.code == 0, result.output
+    assert f"frames searched, {FrameRange.parse(first.stem).stop} to go" in result.output
+    assert {path: path.stat().st_mtime_ns for path in rest} == stamps
 
 
 def test_a_prepared_copy_is_a_clip(

@@ -10,7 +10,7 @@ from made_up_faces import made_up
 from presenter_footage import write_footage
 
 from actors.core.choices import Covered
-from actors.core.errors import InputError
+from actors.core.errors import InputError, StoppedError
 from actors.core.ranges import FrameRange
 from jobs.clip.footage import read_footage
 from jobs.faces.choice import FaceChoice, FacePoint, FaceRule
@@ -91,6 +91,14 @@ def test_a_record_that_is_none_is_refused(folder: PreparedFolder, content: str) 
     Path(str(folder.record_file)).write_text(content)
     with pytest.raises(InputError):
         folder.record()
+
+
+def test_a_folder_that_cannot_be_written_stops_the_command(folder: PreparedFolder) -> None:
+    detections = Path(str(folder.detections))
+    detections.rmdir()
+    detections.write_text("in the way")
+    with pytest.raises(StoppedError, match="cannot be written"), folder.writing():
+        folder.keep(made_up([1]))
 
 
 def test_what_was_found_is_kept_by_ranges(folder: PreparedFolder) -> None:
