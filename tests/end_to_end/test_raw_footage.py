@@ -101,14 +101,15 @@ def test_faces_are_found_and_frames_without_one_pass_through(
 
 
 def test_a_run_that_was_killed_while_faces_were_searched_goes_on(
-    footage: Path, avatar: Path, features: Path, model: Path, tmp_path: Path, on_cluster: Command
+    avatar: Path, features: Path, model: Path, tmp_path: Path, on_cluster: Command
 ) -> None:
-    out = tmp_path / "run"
+    footage, out = write_footage(tmp_path / "talk.mp4", presenter_frames(range(50))), tmp_path / "run"
     assert on_cluster("prepare", footage, "--out", out / "faces").code == 0
     # What such a run leaves: no record of its own, and not all of the faces.
     first, *rest = sorted((out / "faces" / "detections").iterdir())
     first.unlink()
     stamps = {path: path.stat().st_mtime_ns for path in rest}
+    assert stamps
     result = on_cluster(
         *("composite", footage, "--model", model, "--features", features, "--out", out, "--like", avatar),
         *("--device", "cpu", "--frames", "0:2"),
