@@ -160,6 +160,7 @@ def _face(dubbed: DubbedFace, track: Track, size: tuple[int, int]) -> Cell:
     x0, y0, x1, y1 = (float(edge) for edge in found.extents[row])
     side = min(max(round(max(x1 - x0, y1 - y0) * AROUND), 1), max(size))
     stretch = Stretch.of(track.first, track.last + 1, dubbed.times)
+    share = len(track.rows) / len(dubbed.path)
     shot = f"shot {track.shot + 1}: " if dubbed.cuts else ""
     return Cell(
         key=track.number,
@@ -170,7 +171,7 @@ def _face(dubbed: DubbedFace, track: Track, size: tuple[int, int]) -> Cell:
         lines=(
             f"{shot}{stretch.name}",
             f"{stretch.start:.2f} s to {stretch.start + stretch.seconds:.2f} s",
-            f"on {len(track.rows) / len(dubbed.path):.0%} of all frames",
+            f"on {share:.{0 if share >= 0.1 else 1}%} of all frames",
         ),
         dubbed=track.number in dubbed.numbers,
     )

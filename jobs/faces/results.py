@@ -9,7 +9,7 @@ from jobs.clip.footage import Footage
 from jobs.faces.contact_sheet import draw_sheet, plan_sheet
 from jobs.faces.dubbing import DubbedFace
 from jobs.faces.faces_table import boxes_json, faces_parquet
-from jobs.faces.prepared_folder import PreparedFolder, RulesRecord
+from jobs.faces.prepared_folder import PAGE, PreparedFolder, RulesRecord
 
 
 def write_results(folder: PreparedFolder, footage: Footage, dubbed: DubbedFace) -> None:
@@ -21,15 +21,22 @@ def write_results(folder: PreparedFolder, footage: Footage, dubbed: DubbedFace) 
     """
     frames = footage.frames
     record = folder.searched()
+    rules = RulesRecord.of(dubbed.rules)
     contents = {
         folder.table: faces_parquet(dubbed.path, dubbed.times),
         folder.boxes: boxes_json(dubbed.path, frames.width, frames.height),
     }
+    same = folder.holds(record, folder.table, contents[folder.table])
     # The sheet follows from what was found and from the table, and takes the longest.
-    if not (folder.holds(record, folder.table, contents[folder.table]) and folder.holds(record, folder.sheet)):
+    if not (same and folder.holds(record, folder.sheet)):
         contents[folder.sheet] = draw_sheet(plan_sheet(dubbed, (frames.width, frames.height)), frames)
+    files = dict(record.files)
     with folder.writing():
-        folder.conclude(record.model_copy(update={"rules": RulesRecord.of(dubbed.rules)}), contents)
+        if not (same and record.rules == rules):
+            # A page about another face would be taken for one about this.
+            storage.remove_file(folder.page)
+            files.pop(PAGE, None)
+        folder.conclude(record.model_copy(update={"rules": rules, "files": files}), contents)
 
 
 def copy_footage(footage: Footage, folder: PreparedFolder) -> None:

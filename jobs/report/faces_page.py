@@ -117,6 +117,7 @@ def render_faces_page(record: FacesRecord, dubbed: DubbedFace, sheet: bytes | No
         "lines": face_drawings.draw_lines(dubbed, size),
         "parts": face_drawings.draw_parts(dubbed),
         "cut_lines": face_drawings.cut_lines(dubbed),
+        "cuts_hidden": len(dubbed.cuts) > face_drawings.MOST_CUTS,
         "marks": face_drawings.frame_marks(dubbed),
         "shots": Lines.of(
             ("shot", "frames", "from", "for", "dubbed", "decided by"),
