@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent import futures
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, suppress
 from typing import Any
 
 import grpc
@@ -81,12 +81,11 @@ def listening(talk: Callable[[socket.socket], object]) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
-            held = []
-            with suppress(OSError):
+            with ExitStack() as held, suppress(OSError):
                 while True:
-                    held.append(server.accept()[0])
+                    there = held.enter_context(server.accept()[0])
                     with suppress(OSError):
-                        talk(held[-1])
+                        talk(there)
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
