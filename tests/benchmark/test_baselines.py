@@ -20,6 +20,7 @@ import pytest
 import reference
 import small
 from exports import halved
+from forked import run_script
 from numpy.typing import NDArray
 
 from jobs.benchmark.matrix import System
@@ -80,14 +81,26 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     return Clip(spec, expected)
 
 
-def start(program: str, spec: dict[str, Any], folder: Path) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def start(program: str, spec: dict[str, Any], folder: Path) -> Ended:
     """Runs a program as a stranger would: from elsewhere, with nothing of ours on its path."""
     path = folder / "spec.json"
     path.write_text(json.dumps({"system": program, "out": str(folder / "out"), **spec}))
     (folder / "out").mkdir(exist_ok=True)
+    script = BASELINES / f"{'ray_data' if program == 'ray_data' else 'without_ray'}.py"
+    if program not in {"ray_data", "single"}:
+        return Ended(*run_script(script, str(path), folder=folder, seconds=200))
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(
-        [sys.executable, str(BASELINES / f"{'ray_data' if program == 'ray_data' else 'without_ray'}.py"), str(path)],
+    done = subprocess.run(
+        [sys.executable, str(script), str(path)],
         capture_output=True,
         text=True,
         timeout=200,
@@ -95,6 +108,7 @@ def start(program: str, spec: dict[str, Any], folder: Path) -> subprocess.Comple
         cwd="/",
         check=False,
     )
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 def answer(program: str, spec: dict[str, Any], folder: Path) -> dict[str, Any]:
