@@ -25,7 +25,7 @@ from actors.faces.yunet import YuNet
 NEAR, FAR = 128, 256
 
 # Where one face is clear, nobody looks closer for smaller ones beside it, but on frames of these numbers.
-EVERY = 16
+EVERY = 32
 
 # Faces of one frame that are kept, best first.
 MOST = 8

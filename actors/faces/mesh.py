@@ -71,6 +71,8 @@ def _shrunk_around(frame: Image, matrix: Matrix, shrink: int) -> tuple[Image, Ma
     height, width = frame.shape[:2]
     low = np.clip(np.floor(corners.min(axis=0)).astype(int) - shrink, 0, (width - 1, height - 1))
     high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + shrink, low + 1, (width, height))
+    # Whole multiples, of which OpenCV takes means faster; what is cut off lies beside the crop.
+    high = np.where(high - low >= shrink, low + (high - low) // shrink * shrink, high)
     part = frame[low[1] : high[1], low[0] : high[0]]
     size = max(part.shape[1] // shrink, 1), max(part.shape[0] // shrink, 1)
     to_part = matrix.copy()
