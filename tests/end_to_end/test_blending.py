@@ -173,9 +173,17 @@ SPLICED = [(given, form) for given in (*MODES[1:], EVERYTHING) for form in ("png
 MADE_ANEW: list[tuple[Given, str]] = [({"colour_match": True}, "webp"), (EVERYTHING, "webp")]
 
 
+def is_slow(given: Given, form: str) -> bool:
+    """`make test` tries each mode alone in one form, and all together in each."""
+    return len(given) == 1 and form != "png"
+
+
 @pytest.mark.parametrize(
     ("given", "image_format"),
-    [pytest.param(given, form, id="+".join([form, *given])) for given, form in SPLICED + MADE_ANEW],
+    [
+        pytest.param(given, form, id="+".join([form, *given]), marks=[pytest.mark.slow] if is_slow(given, form) else [])
+        for given, form in SPLICED + MADE_ANEW
+    ],
 )
 def test_cutting_and_splicing_change_no_byte(avatar: Avatar, tmp_path: Path, given: Given, image_format: str) -> None:
     video = image_format in {"jpg", "none"}
