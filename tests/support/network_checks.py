@@ -87,16 +87,21 @@ def require_sensible(session: ort.InferenceSession, feed: Feed, mask: tuple[slic
 
 def require_every_input_matters(session: ort.InferenceSession, feed: Feed) -> None:
     """Each input alone, exchanged with the other frame's, moves the picture by more than a level on average."""
-    out = run(session, feed)
+    first = _first(feed)
+    out = run(session, first)
     for name in feed:
-        changed = {**feed, name: feed[name][::-1].copy()}
-        assert np.abs(run(session, changed) - out).mean() > 1 / 255, name
+        assert np.abs(run(session, {**first, name: feed[name][1:2]}) - out).mean() > 1 / 255, name
 
 
 def require_every_plane_matters(session: ort.InferenceSession, feed: Feed, image: str) -> None:
     """Each of the six planes alone, exchanged with the other frame's, changes the picture."""
-    out = run(session, feed)
+    first = _first(feed)
+    out = run(session, first)
     for plane in range(6):
-        changed = feed[image].copy()
-        changed[:, plane] = changed[::-1, plane]
-        assert np.abs(run(session, {**feed, image: changed}) - out).max() > 1 / 255, plane
+        changed = first[image].copy()
+        changed[:, plane] = feed[image][1, plane]
+        assert np.abs(run(session, {**first, image: changed}) - out).max() > 1 / 255, plane
+
+
+def _first(feed: Feed) -> Feed:
+    return {name: values[:1] for name, values in feed.items()}
