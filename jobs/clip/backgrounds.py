@@ -10,6 +10,7 @@ from actors.core.clip import FrameSource, ImageFrames, VideoFrames
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.files import storage
+from actors.files.media_tracks import LATEST_START
 from jobs.clip.files import is_file
 from jobs.clip.images import image_files, read_images
 from jobs.clip.notes import Notes
@@ -144,7 +145,7 @@ def needs_retiming(frames: FrameSource | None, kind: ModelKind) -> bool:
 
     It varies where a frame is shown more than half a frame away from its place in an even row.
     """
-    if not isinstance(frames, VideoFrames):
+    if not isinstance(frames, VideoFrames) or frames.delay > LATEST_START:
         return False
     if rate_warning(frames, kind):
         return True

@@ -16,7 +16,7 @@ from jobs.faces.choice import face_choice
 from jobs.faces.dubbing import FaceRules, dubbed_face
 from jobs.faces.preparation import prepare_faces
 from jobs.faces.prepared_folder import RECORD, PreparedFolder
-from jobs.faces.results import copy_footage, write_results
+from jobs.faces.results import check_copy, copy_footage, write_results
 from jobs.faces.weights import read_weights
 from jobs.report.write import write_faces_page
 from jobs.run.acquired import Acquired
@@ -62,9 +62,12 @@ def prepare(
         with ExitStack() as clusters:
             acquired = Acquired(folder.path, RECORD, "prepared faces", address, console, folders, clusters)
             acquired.lock()
+            if copy:
+                check_copy(footage, folder)
             if restart:
-                folder.clear()
-            found = prepare_faces(footage, folder, weights, acquired.cluster, wait, console, restart=restart)
+                with folder.writing():
+                    folder.forget()
+            found = prepare_faces(footage, folder, weights, acquired.cluster, wait, console, replace=restart)
         dubbed = dubbed_face(found, footage.frames, rules, video)
         if copy:
             copy_footage(footage, folder)

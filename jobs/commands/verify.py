@@ -14,6 +14,7 @@ from jobs.clip.files import is_file
 from jobs.console import say, terminal
 from jobs.faces.prepared_folder import PreparedFolder
 from jobs.faces.verification import verify_faces
+from jobs.run.clip_faces import LIKE
 from jobs.run.verification import verify_run
 
 
@@ -27,9 +28,9 @@ def verify(
     """
     console = terminal()
     where = storage.resolve(run)
-    prepared = PreparedFolder.at(where)
-    if is_file(prepared.record_file) and not is_file(RunFolder.at(where).record):
-        return int(ExitCode.COMPLETE if _verify_faces(prepared, console) else ExitCode.FRAMES_FAILED)
+    alone = PreparedFolder.at(where)
+    if is_file(alone.record_file) and not is_file(RunFolder.at(where).record):
+        return int(ExitCode.COMPLETE if _verify_faces(alone, console) else ExitCode.FRAMES_FAILED)
     verdict = verify_run(where)
     for line in verdict.missing:
         say(console, f"missing: frame {line}")
@@ -39,9 +40,10 @@ def verify(
     if verdict.history:
         say(console, verdict.history)
     say(console, f"{verdict.intact} of {verdict.expected} frames are intact")
-    found = PreparedFolder(RunFolder.at(where).faces)
-    whole = not is_file(found.record_file) or _verify_faces(found, console)
-    return int(ExitCode.COMPLETE if verdict.whole and whole else ExitCode.FRAMES_FAILED)
+    faces = RunFolder.at(where).faces
+    prepared = [PreparedFolder(path) for path in (faces, faces / LIKE)]
+    faults = sum(not _verify_faces(one, console) for one in prepared if is_file(one.record_file))
+    return int(ExitCode.COMPLETE if verdict.whole and not faults else ExitCode.FRAMES_FAILED)
 
 
 def _verify_faces(folder: PreparedFolder, console: Console) -> bool:

@@ -30,6 +30,9 @@ FEWEST = 20
 # A network knows only crops as it was trained on; error of the squares in sides, root mean square.
 LARGEST_ERROR = 0.04
 
+# Places are rounded to a part of a pixel that nobody sees.
+PARTS = 256
+
 # A square that reaches outside is moved inside by so much of its side at the most, or the mouth lies elsewhere in it.
 MOVED = 0.1
 
@@ -164,6 +167,8 @@ def squares_like(path: FacePath, size: tuple[int, int], likeness: Likeness) -> t
     meshes, centres, scales = _seen_from_extents(path, frames)
     squares = likeness.squares(meshes) * scales[:, None]
     squares[:, :2] += centres
+    # So that the last bit of a sum, which is another on another machine, decides nothing.
+    squares = np.rint(squares * PARTS) / PARTS
     made: list[FaceBox | None] = [None] * len(path)
     for frame, (left, top, side) in zip(frames, squares.tolist(), strict=True):
         made[frame] = _inside(left, top, round(side), size)

@@ -9,6 +9,7 @@ from rich.console import Console
 from actors.core.errors import InputError
 from actors.core.faces import FoundFaces
 from actors.faces.weights import FaceWeights
+from actors.files import storage
 from jobs.clip.footage import Footage
 from jobs.cluster.connection import Cluster
 from jobs.console import say
@@ -28,7 +29,7 @@ def prepare_faces(
     wait: float,
     console: Console,
     *,
-    restart: bool,
+    replace: bool,
 ) -> FoundFaces:
     """Finds the faces on every frame of some footage; what an earlier command found there stays.
 
@@ -39,7 +40,7 @@ def prepare_faces(
         join: joins the cluster; called where something is to be searched.
         wait: seconds that a node may take to join a cluster that has none.
         console: where to say how far it is.
-        restart: whether faces of other footage, or by other weights, are removed instead of refused.
+        replace: whether faces of other footage, or by other weights, are removed instead of refused.
 
     Raises:
         InputError: the folder holds faces of other footage or by other weights, or a frame cannot be read.
@@ -48,14 +49,18 @@ def prepare_faces(
     own = weights.detector is not None
     record = FacesRecord(footage=FootageRecord.of(footage), finder=weights.digest, own_detector=own)
     earlier = folder.record()
-    if earlier is not None and not restart:
+    if earlier is not None and not replace:
         _check_same(folder, earlier, record)
     with folder.writing():
         if earlier is None or (earlier.footage.digest, earlier.finder) != (record.footage.digest, record.finder):
-            folder.clear()
+            # The earlier record must not be gone before what it speaks of is.
+            folder.forget()
             folder.begin(record)
+        folder.sweep()
+        storage.make_folder(folder.detections)
         _search_missing(footage, folder, weights, join, wait, console)
-        if not folder.searched().thorough and needs_closer_looks(_all_found(folder)):
+        begun = folder.searched()
+        if not begun.own_detector and not begun.thorough and needs_closer_looks(_all_found(folder)):
             say(console, "faces: there are smaller ones beside the first; all frames are searched more closely")
             folder.begin_thorough()
             _search_missing(footage, folder, weights, join, wait, console)
@@ -68,8 +73,10 @@ def read_faces(folder: PreparedFolder) -> FoundFaces:
     Raises:
         InputError: it holds none, or not all frames have been searched.
     """
-    found = _all_found(folder)
-    return found if folder.searched().thorough else without(found, seen_closely_alone(found))
+    found, record = _all_found(folder), folder.searched()
+    # A detector of the user's looks at every frame alike.
+    alike = record.thorough or record.own_detector
+    return found if alike else without(found, seen_closely_alone(found))
 
 
 def _search_missing(

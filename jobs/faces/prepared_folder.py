@@ -20,7 +20,7 @@ from actors.core.ranges import FrameRange
 from actors.files import storage
 from actors.files.digests import file_facts
 from actors.files.run_folder import fragment_name, fragment_range
-from actors.files.storage import StoragePath
+from actors.files.storage import HALF_WRITTEN, StoragePath
 from jobs.clip.backgrounds import CONTACT_SHEET
 from jobs.clip.files import is_file, load, parse_json, show
 from jobs.clip.footage import Footage
@@ -238,9 +238,10 @@ class PreparedFolder:
             raise StoppedError(problem, "mend it and run the same command again") from error
 
     def begin(self, record: FacesRecord) -> None:
-        """Writes the record, before anything is found."""
-        storage.make_folder(self.detections)
+        """Writes the record, before anything is found; by it the folder is known from then on."""
+        storage.make_folder(self.path)
         self._write(record)
+        storage.make_folder(self.detections)
 
     def conclude(self, record: FacesRecord, contents: Mapping[StoragePath, bytes]) -> None:
         """Writes files about what was found, then the record that holds their checksums.
@@ -272,14 +273,19 @@ class PreparedFolder:
             self.remove(frames)
         self._write(record.model_copy(update={"thorough": True, "files": {}}))
 
-    def clear(self) -> None:
-        """Removes what was found and made of it; the record goes last. A copy of the footage stays."""
+    def forget(self) -> None:
+        """Removes what was found and made of it. The record stays, so that the folder is still known."""
         for frames in self.ranges():
             self.remove(frames)
-        if storage.is_folder(self.detections) and not storage.children(self.detections):
-            storage.remove_folder(self.detections)
-        for path in (self.table, self.boxes, self.page, self.sheet, self.record_file):
+        for path in (self.table, self.boxes, self.page, self.sheet):
             storage.remove_file(path)
+
+    def sweep(self) -> None:
+        """Removes what killed processes left half-written."""
+        for path in (self.path, self.detections):
+            for entry in storage.children(path):
+                if not entry.is_folder and HALF_WRITTEN.fullmatch(entry.name):
+                    storage.remove_file(path / entry.name)
 
     def keep(self, found: FoundFaces) -> None:
         """Writes what was found on a range; it counts as searched from then on."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 from actors.core.clip import ImageFrames
+from actors.core.errors import InputError
 from actors.files import storage
-from jobs.clip.backgrounds import IMAGE_FOLDER
+from jobs.clip.backgrounds import IMAGE_FOLDER, PACKAGE_VIDEO, candidates
 from jobs.clip.footage import Footage
 from jobs.faces.contact_sheet import draw_sheet, plan_sheet
 from jobs.faces.dubbing import DubbedFace
@@ -37,6 +40,24 @@ def write_results(folder: PreparedFolder, footage: Footage, dubbed: DubbedFace) 
             storage.remove_file(folder.page)
             files.pop(PAGE, None)
         folder.conclude(record.model_copy(update={"rules": rules, "files": files}), contents)
+
+
+def check_copy(footage: Footage, folder: PreparedFolder) -> None:
+    """Makes sure that a copy of the footage would be the only footage in the folder.
+
+    Raises:
+        InputError: there is other footage.
+    """
+    there = candidates(str(folder))
+    videos = {*there.videos, *there.derived, *([PACKAGE_VIDEO] if there.package_video else [])}
+    images = {image.name for image in (*there.numbered, *there.loose)}
+    names = {path.name for path in map(PurePosixPath, _files(footage))}
+    if others := sorted((videos | images) - names):
+        raise InputError(str(folder), f"holds other footage ({others[0]})", "name another folder for the copy")
+
+
+def _files(footage: Footage) -> tuple[str, ...]:
+    return footage.frames.paths if isinstance(footage.frames, ImageFrames) else (footage.frames.path,)
 
 
 def copy_footage(footage: Footage, folder: PreparedFolder) -> None:

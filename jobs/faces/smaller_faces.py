@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.faces import FoundFaces
-from actors.faces.finder import EVERY
+from actors.faces.finder import CLEAR, EVERY
 from jobs.faces.tracks import box_overlap
 
 # So many looks, and this part of all, must show a face that the frames beside them do not: somebody is there for a
@@ -22,6 +22,8 @@ SAME = 0.3
 
 def seen_closely_alone(found: FoundFaces) -> NDArray[np.bool_]:
     """Which rows are of faces that a closer look found, and that are not there on the frames beside it.
+
+    Only a frame with a clear face gets a closer look besides.
 
     Args:
         found: on the whole footage, from frame 0, with closer looks at every `EVERY`-th frame.
@@ -37,8 +39,10 @@ def seen_closely_alone(found: FoundFaces) -> NDArray[np.bool_]:
     for frame in range(0, found.stop, EVERY):
         beside = [i for i in (frame - 1, frame + 1) if 0 <= i < found.stop]
         others = [boxes[row] for i in beside for row in range(edges[i], edges[i + 1])]
-        for row in range(edges[frame], edges[frame + 1]):
-            alone[row] = all(box_overlap(boxes[row], other) < SAME for other in others)
+        here = range(edges[frame], edges[frame + 1])
+        clear = {row for row in here if found.scores[row] >= CLEAR}
+        for row in here:
+            alone[row] = bool(clear - {row}) and all(box_overlap(boxes[row], other) < SAME for other in others)
     return alone
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from statistics import median
 
 from rich.console import Console
@@ -17,7 +18,7 @@ from actors.files.run_folder import RunFolder
 from jobs.clip.face_boxes import FaceBoxes, no_boxes
 from jobs.clip.files import is_file
 from jobs.clip.footage import Footage
-from jobs.clip.identity import with_digests
+from jobs.clip.identity import frames_digest, with_digests
 from jobs.clip.reader import read_clip
 from jobs.cluster.connection import Cluster
 from jobs.console import say
@@ -31,6 +32,8 @@ from jobs.faces.prepared_folder import RECORD, FootageRecord, PreparedFolder, Ru
 from jobs.faces.results import write_results
 from jobs.faces.weights import read_weights
 from jobs.inputs.options import CompositeOptions
+from jobs.run.identity_check import FIX
+from jobs.run.record_file import read_run_record
 
 # Of a face box of so many pixels the mouth has some 15.
 SMALL = 40
@@ -39,7 +42,7 @@ SMALL = 40
 LIKE = "like"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClipFaces:
     """Finds the faces of a clip.
 
@@ -49,6 +52,7 @@ class ClipFaces:
         lock: locks that folder, before anything is written there.
         join: joins the cluster; called where something is to be searched.
         console: where to say what is done.
+        keep: writes the files about the face that was chosen, once it is known that the run is of it.
     """
 
     options: CompositeOptions
@@ -56,6 +60,7 @@ class ClipFaces:
     lock: Callable[[], object]
     join: Callable[[], Cluster]
     console: Console
+    keep: Callable[[], None] = lambda: None
 
     def boxes(self, clip: Clip, frames: FrameSource, kind: ModelKind) -> FaceBoxes:
         """The box on every frame of a clip that the network expects, none where the face is not there.
@@ -78,9 +83,12 @@ class ClipFaces:
             prepared = PreparedFolder(self.folder.faces)
             rules = self._rules(None)
             say(self.console, f"faces: {clip.path} has no face boxes; they are found now and kept in {prepared}")
+            self._check_earlier(footage)
             dubbed = dubbed_face(self._found(prepared, footage), frames, rules, clip.path)
-            write_results(prepared, footage, dubbed)
+            self.keep = partial(write_results, prepared, footage, dubbed)
         else:
+            if options.detector is not None:
+                raise InputError("--detector", f"the faces in {prepared} have been found already", "leave it out")
             found = read_faces(prepared)
             rules = self._rules(prepared.searched().rules)
             _check_footage(prepared, footage)
@@ -93,7 +101,8 @@ class ClipFaces:
             own = prepared.searched().own_detector
             boxes = detector_style_boxes(dubbed.path, size, pads, own_boxes=own, averaged=not options.smooth_crops)
         _warn_of_size(boxes, self.console)
-        return FaceBoxes(str(prepared), boxes, origins=_origins(dubbed.path, boxes))
+        fix = "choose another face, or give face boxes by --rects or --rect"
+        return FaceBoxes(str(prepared), boxes, origins=_origins(dubbed.path, boxes), fix=fix)
 
     def _avatar(self, clip: Clip, kind: ModelKind) -> tuple[Clip, FrameSource] | None:
         """The clip that boxes are to be like; ``None`` for kinds that take a detector's boxes.
@@ -114,9 +123,11 @@ class ClipFaces:
             raise InputError(
                 clip.path, problem, f"give --like AVATAR, the clip it was trained on; or {no_boxes('').fix}"
             )
-        avatar = read_clip(options.like, boxes=None, box=None, kind=kind)
-        if avatar.frames is None:
-            raise InputError(options.like, "has no full frames to learn boxes of", "name the avatar's clip folder")
+        avatar = read_clip(options.like, boxes=None, box=None, kind=kind, faces_follow=True)
+        if avatar.frames is None or avatar.boxes is None:
+            lacks = "full frames" if avatar.frames is None else "face boxes or landmarks"
+            problem = f"has no {lacks} to learn boxes of"
+            raise InputError(options.like, problem, "name the clip folder that the network was trained on")
         return avatar, avatar.frames
 
     def _likeness(self, avatar: Clip, frames: FrameSource) -> Likeness:
@@ -153,7 +164,19 @@ class ClipFaces:
         options = self.options
         weights = read_weights(None if options.detector is None else storage.resolve(options.detector))
         self.lock()
-        return prepare_faces(footage, folder, weights, self.join, options.wait, self.console, restart=options.restart)
+        # What stands there is kept to save time: which faces a run is of, its identity says.
+        return prepare_faces(footage, folder, weights, self.join, options.wait, self.console, replace=True)
+
+    def _check_earlier(self, footage: Footage) -> None:
+        """Makes sure that a command that is going to be refused does not replace the faces of an earlier run.
+
+        Raises:
+            InputError: the run in the folder is of other footage.
+        """
+        self.lock()
+        earlier = None if self.options.restart else read_run_record(self.folder)
+        if earlier is not None and earlier.identity.get("clip") != frames_digest(footage.frames):
+            raise InputError(footage.path, f"not what it was when the run in {self.folder} was begun", FIX)
 
 
 def _footage(path: str, name: str, frames: FrameSource) -> Footage:

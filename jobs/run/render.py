@@ -55,10 +55,12 @@ def render(options: CompositeOptions, console: Console, started: float) -> ExitC
                 mark = acquired.lock().mark
                 earlier = read_run_record(folder) if acquired.exists and not options.restart else None
                 request = RenderRequest(options, inputs, folder, mark, time.time(), earlier)
+                if earlier is not None:
+                    request.check_same_pixels(request.given_device)
+                faces.keep()
                 if earlier is None:
                     remaining = Remaining(list(inputs.frames))
                 else:
-                    request.check_same_pixels(request.given_device)
                     remaining = audit_run(request.ledger, inputs.frames, folder, console)
                     if not remaining.frames:
                         finish_rendered(request, earlier, remaining, console)

@@ -88,6 +88,27 @@ def test_a_copy_makes_a_clip_by_itself(footage: Path, tmp_path: Path, on_cluster
     out = tmp_path / "clip"
     assert on_cluster("prepare", footage, "--out", out, "--copy").code == 0
     assert (out / "talk.mp4").read_bytes() == footage.read_bytes()
+    other = write_footage(tmp_path / "other.mp4", presenter_frames(range(8)))
+    refused = on_cluster("prepare", other, "--out", out, "--copy", "--restart")
+    assert refused.code == 2
+    assert "holds other footage (talk.mp4)" in refused.output
+
+
+def test_a_search_that_was_killed_at_its_very_beginning_goes_on(
+    footage: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    out = tmp_path / "clip"
+    assert on_cluster("prepare", footage, "--out", out).code == 0
+    shutil.rmtree(out / "detections")
+    assert on_cluster("prepare", footage, "--out", out).code == 0
+    assert in_process.command("verify", out).code == 0
+
+
+def test_a_face_on_the_first_of_two_frames_is_found(tmp_path: Path, on_cluster: Command) -> None:
+    footage = write_footage(tmp_path / "two.mp4", presenter_frames([3, None]))
+    result = on_cluster("prepare", footage, "--out", tmp_path / "clip")
+    assert result.code == 0, result.output
+    assert "1 of 2 frames show face 1, 1 without it" in result.output
 
 
 def test_a_small_face_beside_a_large_one_is_on_all_frames(tmp_path: Path, on_cluster: Command) -> None:

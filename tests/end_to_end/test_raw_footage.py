@@ -144,6 +144,17 @@ def test_what_was_prepared_is_dubbed_unless_the_command_says_otherwise(
     assert "36 of 36 frames show face 2" in kept.output
     other = on_cluster(*command, "--frames", "0:1", "--out", tmp_path / "other", "--face", "1")
     assert "36 of 36 frames show face 1" in other.output
+    assert "have been found already" in on_cluster(*command, "--out", tmp_path / "no", "--detector", "y.onnx").output
+
+    # A command that is refused changes nothing of the run's own faces, whether face or footage is another.
+    out = tmp_path / "own"
+    own = ("--model", model, "--features", features, "--like", avatar, "--frames", "0:1", "--out", out)
+    assert on_cluster("composite", footage, *own).code == 0
+    before = {path: path.read_bytes() for path in (out / "faces").rglob("*") if path.is_file()}
+    third = write_footage(tmp_path / "third.mp4", presenter_frames(range(8)))
+    refused = [on_cluster("composite", footage, *own, "--face", "2"), on_cluster("composite", third, *own)]
+    assert [result.code for result in refused] == [2, 2]
+    assert {path: path.read_bytes() for path in (out / "faces").rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from presenter_footage import write_footage
 from actors.core.choices import Covered
 from actors.core.errors import InputError, StoppedError
 from actors.core.ranges import FrameRange
+from actors.files import storage
 from jobs.clip.footage import read_footage
 from jobs.faces.choice import FaceChoice, FacePoint, FaceRule
 from jobs.faces.dubbing import FaceRules
@@ -121,14 +122,24 @@ def test_damaged_overlapping_and_foreign_ranges_are_told(folder: PreparedFolder)
     assert useless == [FrameRange(2, 3), FrameRange(3, 5), FrameRange(5, 7)]
 
 
-def test_clearing_leaves_what_is_not_ours(folder: PreparedFolder) -> None:
+def test_forgetting_leaves_what_is_not_ours(folder: PreparedFolder) -> None:
     folder.keep(made_up([0, 2, 1]))
     folder.conclude(folder.searched(), {folder.table: b"table", folder.boxes: b"[]"})
     root = Path(str(folder))
     (root / "v.mp4").write_bytes(b"footage")
     (root / "detections" / "notes.txt").write_text("mine")
-    folder.clear()
-    assert sorted(path.name for path in root.rglob("*")) == ["detections", "notes.txt", "v.mp4"]
+    folder.forget()
+    assert sorted(path.name for path in root.rglob("*")) == ["detections", "faces.json", "notes.txt", "v.mp4"]
+
+
+def test_what_killed_processes_leave_is_swept(folder: PreparedFolder) -> None:
+    folder.keep(made_up([0, 2, 1]))
+    before = sorted(Path(str(folder)).rglob("*"))
+    for path in (folder.table, folder.detections / "000000000-000000003.parquet"):
+        name = f".{storage.name_of(str(path))}.123-0a1b2c3d.partial"
+        Path(storage.join(storage.parent_of(str(path)), name)).write_bytes(b"half")
+    folder.sweep()
+    assert sorted(Path(str(folder)).rglob("*")) == before
 
 
 def test_files_are_recorded_with_their_checksums(folder: PreparedFolder) -> None:

@@ -187,7 +187,7 @@ def test_a_run_s_report_leads_to_the_page_about_its_faces(tmp_path: Path) -> Non
     assert early.code == 0, early.output
     assert "warning: no page about its faces" in early.output
     assert 'href="faces' not in (run / "report.html").read_text()
-    folder.clear()
+    folder.forget()
     prepared(run / "faces", dubbed, (160, 90))
     result = in_process.command("report", run)
     assert result.code == 0, result.output
