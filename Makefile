@@ -15,7 +15,7 @@ install: .venv/installed
 # test starts compiles the repository, and pytest all tests.
 check test: export PYTHONDONTWRITEBYTECODE =
 check: .venv/installed-dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder -m "not cluster and not slow" --hypothesis-profile quick --durations 10
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not cluster and not slow" --hypothesis-profile quick --durations 10
 
 # In two processes, each with a cluster of its own. Where nodes are killed, Ray takes a slow one for a dead one: these run
 # in one process, beside the tests that start no Ray (tests/support/grouping.py).

@@ -99,8 +99,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> grouping.GroupScheduling | None:
-    """How `make test` gives tests to processes."""
-    return grouping.GroupScheduling(config, log) if config.getvalue("dist") == "loadscope" else None
+    """How `make test` and `make check` give tests to processes."""
+    return grouping.GroupScheduling(config, log) if config.getvalue("dist") in {"loadscope", "loadfile"} else None
 
 
 def fixtures_of(item: pytest.Item) -> set[str]:

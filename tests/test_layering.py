@@ -96,7 +96,12 @@ ALLOWED = {
 def sources(*folders: str) -> dict[str, ast.Module]:
     """The parsed files below the folders, by their path relative to the repository."""
     paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
-    return {path.relative_to(ROOT).as_posix(): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    return {path.relative_to(ROOT).as_posix(): parsed(path) for path in paths}
+
+
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def imported_modules(tree: ast.AST, path: str = "module.py") -> Iterator[str]:
@@ -150,6 +155,7 @@ def offences(trees: dict[str, ast.Module], forbidden: set[str]) -> set[str]:
     }
 
 
+@cache
 def owner(module: str) -> str:
     """The package that a module belongs to, as the table names it: itself where it stands beside the packages."""
     parts = module.split(".")[:2]

@@ -13,7 +13,6 @@ FAULTS = ("tests/faults/", "tests/end_to_end/test_nodes.py")
 # These share a cluster that nobody else needs.
 SUBMITTED = "tests/end_to_end/test_submitted_job.py"
 
-
 # What these are about is slow to make, and made once in a process.
 STAND_INS = (
     "tests/kinds/test_kinds.py::test_a_network_of_random",
@@ -27,19 +26,23 @@ STAND_INS = (
     "tests/network/test_shape_folding.py::test_the_networks_of_the_family",
 )
 PRESENTER = ("tests/demo/test_demo_clip.py", "tests/faces/test_finder.py")
-TREE = ("tests/test_layering.py",)
+FORKED = ("tests/fuzz/", "tests/benchmark/test_baselines.py")
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "faults": FAULTS,
     "submitted": (SUBMITTED,),
     "stand-ins": STAND_INS,
     "presenter": PRESENTER,
-    "tree": TREE,
+    "forked": FORKED,
 }
 
 
 class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """`LoadScopeScheduling` with each test a scope of its own, but for the groups."""
+    """`LoadScopeScheduling` with a scope for each group, and for each other test or, by ``--dist loadfile``, each file.
+
+    Tests of one file share what their module makes. Where there is a cluster they are for whoever is free.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        return next((name for name, starts in GROUPS.items() if nodeid.startswith(starts)), nodeid)
+        alone = nodeid.partition("::")[0] if self.config.getvalue("dist") == "loadfile" else nodeid
+        return next((name for name, starts in GROUPS.items() if nodeid.startswith(starts)), alone)
