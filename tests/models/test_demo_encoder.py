@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 import pytest
+from layers import open_session
 
 from actors.core.audio_track import audio_windows
 from actors.core.mel import RATE, mel_windows
@@ -22,7 +23,7 @@ FRAMES = 150
 
 @pytest.fixture(scope="module")
 def session() -> ort.InferenceSession:
-    return ort.InferenceSession(build_demo_encoder().SerializeToString(), providers=["CPUExecutionProvider"])
+    return open_session(build_demo_encoder())
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def test_the_mouth_opens_as_far_as_the_voice_is_loud(session: ort.InferenceSessi
 
 def test_the_mouth_model_itself_sees_it(session: ort.InferenceSession, voice: Floats) -> None:
     rows = features(session, voice)
-    mouth = ort.InferenceSession(build_mouth_model().SerializeToString(), providers=["CPUExecutionProvider"])
+    mouth = open_session(build_mouth_model())
     loudness = frame_loudness(voice, FRAMES)
     order = np.argsort(loudness)
     grey = np.full((1, 6, 320, 320), 0.7, np.float32)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import pytest
+from layers import open_session
 from onnx import numpy_helper
 
 from jobs.models.layers import parameter_count
@@ -24,7 +25,7 @@ def model() -> onnx.ModelProto:
 
 @pytest.fixture(scope="module")
 def session(model: onnx.ModelProto) -> ort.InferenceSession:
-    return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return open_session(model)
 
 
 def windows(count: int, seed: int = 0) -> Floats:

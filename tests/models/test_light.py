@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import pytest
+from layers import open_session
 
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.models.light import build_light_model
@@ -18,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 @pytest.fixture(scope="module")
 def session() -> ort.InferenceSession:
-    return ort.InferenceSession(build_light_model(UNET_328).SerializeToString(), providers=["CPUExecutionProvider"])
+    return open_session(build_light_model(UNET_328))
 
 
 @pytest.fixture(scope="module")

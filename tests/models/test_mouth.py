@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 import pytest
+from reference import open_session
 
 from jobs.models import feature_channels
 from jobs.models.mouth import CENTRE_X, CENTRE_Y, FACE, HALF_WIDTH, LIPS, STILL, build_mouth_model, save_model
@@ -20,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 def session(tmp_path_factory: pytest.TempPathFactory) -> ort.InferenceSession:
     path = tmp_path_factory.mktemp("model") / "mouth.onnx"
     save_model(build_mouth_model(), path)
-    return ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return open_session(path)
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import pytest
 import reference
 import small
+from layers import open_session
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from plain_planes import network_planes, to_pixels
@@ -32,7 +32,7 @@ def run(model: onnx.ModelProto, image: NDArray[Any], audio: Floats) -> dict[str,
     if image.dtype == np.uint8:
         image = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
     onnx.checker.check_model(model)
-    session = ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_session(model)
     names = [PIXELS, LOW, HIGH, SUM]
     answer = dict(zip(names, session.run(names, {IMAGE: image, AUDIO: audio}), strict=True))
     return answer | {PIXELS: answer[PIXELS].transpose(0, 2, 3, 1)}
