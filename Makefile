@@ -14,6 +14,9 @@ install: .venv/installed
 # Everything that starts no Ray. Compiled modules are kept, whatever the shell says: without them every process that a
 # test starts compiles the repository, and pytest all tests.
 check test: export PYTHONDONTWRITEBYTECODE =
+# Networks of 48 MB come and go: memory is kept, where it would go back to the system and be cleared again each time.
+check: export MALLOC_MMAP_THRESHOLD_ = 268435456
+check: export MALLOC_TRIM_THRESHOLD_ = 536870912
 check: .venv/installed-dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not cluster and not slow" --hypothesis-profile quick --durations 10
 

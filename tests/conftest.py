@@ -22,6 +22,11 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
     [os.path.join(os.path.dirname(__file__), "support"), os.path.dirname(os.path.dirname(__file__))]  # noqa: PTH118, PTH120
 )
 
+# Read by the C library when a process begins (see the Makefile): what tests start is as users have it.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("MALLOC_MMAP_THRESHOLD_", None)
+    os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
+
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
