@@ -109,6 +109,8 @@ class FaceFinder:
             more = self._closer(frame, 0, 0, max(width, height))
             # The detectors' boxes of one face differ by a twentieth of it: it would jump on each such frame.
             apart = [i for i, box in enumerate(more.boxes) if (overlaps(box, found.boxes) <= SAME_FACE).all()]
+            if not apart:
+                return faces
             both = joined([found, more.chosen(np.array(apart, np.int64))])
             return self._believed(frame, both.chosen(np.argsort(-both.scores, kind="stable")), thumbnail)
         best = found.best
