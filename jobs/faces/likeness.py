@@ -18,7 +18,7 @@ RIDGES = tuple(10.0**-power for power in range(7))
 
 # A larger penalty is taken where its error is above the least by this factor at the most: the simpler map holds better
 # on new footage.
-SIMPLER = 1.2
+SIMPLER = 2.0
 
 # Parts of the avatar's footage, each judged by the fit on the others. Frames beside each other are nearly the same, so
 # what is judged must lie apart in time, or the fit that learns frames by heart wins.
@@ -31,7 +31,7 @@ FEWEST = 20
 LARGEST_ERROR = 0.04
 
 # Places are rounded to a part of a pixel that nobody sees.
-PARTS = 256
+SUBPIXELS = 256
 
 # A square that reaches outside is moved inside by so much of its side at the most, or the mouth lies elsewhere in it.
 MOVED = 0.1
@@ -168,7 +168,7 @@ def squares_like(path: FacePath, size: tuple[int, int], likeness: Likeness) -> t
     squares = likeness.squares(meshes) * scales[:, None]
     squares[:, :2] += centres
     # So that the last bit of a sum, which is another on another machine, decides nothing.
-    squares = np.rint(squares * PARTS) / PARTS
+    squares = np.rint(squares * SUBPIXELS) / SUBPIXELS
     made: list[FaceBox | None] = [None] * len(path)
     for frame, (left, top, side) in zip(frames, squares.tolist(), strict=True):
         made[frame] = _inside(left, top, round(side), size)

@@ -66,6 +66,17 @@ def likeness() -> Likeness:
     return fit_likeness(path_of(MESHES), boxes_of(SQUARES), "avatar")
 
 
+def test_what_is_judged_lies_apart_in_time_from_what_was_learned() -> None:
+    # Five scenes: within each the face hardly moves, and its square is another one than the mesh tells.
+    rng = np.random.default_rng(4)
+    scene = np.repeat(np.arange(5), 20)
+    shapes = SHAPE + rng.normal(0, 0.1, (5, *SHAPE.shape))
+    meshes = shapes[scene] * 100 + (640, 360) + rng.normal(0, 0.3, (100, *SHAPE.shape))
+    squares = np.array([550, 300, 180]) + rng.uniform(-20, 20, (5, 3))[scene]
+    with pytest.raises(InputError, match="do not follow the face"):
+        fit_likeness(path_of(meshes), boxes_of(squares), "avatar")
+
+
 def test_squares_of_frames_that_were_not_seen_are_off_by_about_a_pixel(likeness: Likeness) -> None:
     error = likeness.error
     assert max(error.x, error.y, error.side) < 1.5
