@@ -14,7 +14,7 @@ from jobs.clip.footage import Footage
 from jobs.cluster.connection import Cluster
 from jobs.console import say
 from jobs.faces.detections_file import joined
-from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder
+from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder, unsearched
 from jobs.faces.search import search
 from jobs.faces.search_plan import keyframes, plan_search
 from jobs.faces.smaller_faces import needs_closer_looks, seen_closely_alone, without
@@ -59,12 +59,13 @@ def prepare_faces(
         folder.sweep()
         storage.make_folder(folder.detections)
         _search_missing(footage, folder, weights, join, wait, console)
-        begun = folder.searched()
-        if not begun.own_detector and not begun.thorough and needs_closer_looks(_all_found(folder)):
+        found = _all_found(folder)
+        if not _looked_alike(folder) and needs_closer_looks(found):
             say(console, "faces: there are smaller ones beside the first; all frames are searched more closely")
             folder.begin_thorough()
             _search_missing(footage, folder, weights, join, wait, console)
-    return read_faces(folder)
+            found = _all_found(folder)
+    return found if _looked_alike(folder) else without(found, seen_closely_alone(found))
 
 
 def read_faces(folder: PreparedFolder) -> FoundFaces:
@@ -73,10 +74,14 @@ def read_faces(folder: PreparedFolder) -> FoundFaces:
     Raises:
         InputError: it holds none, or not all frames have been searched.
     """
-    found, record = _all_found(folder), folder.searched()
-    # A detector of the user's looks at every frame alike.
-    alike = record.thorough or record.own_detector
-    return found if alike else without(found, seen_closely_alone(found))
+    found = _all_found(folder)
+    return found if _looked_alike(folder) else without(found, seen_closely_alone(found))
+
+
+def _looked_alike(folder: PreparedFolder) -> bool:
+    """Whether all frames were looked at equally closely, as a detector of the user's does."""
+    record = folder.searched()
+    return record.thorough or record.own_detector
 
 
 def _search_missing(
@@ -92,12 +97,12 @@ def _search_missing(
     kept, useless = folder.parts()
     for span in useless:
         folder.remove(span)
-    done = {frame for part in kept for frame in range(part.first, part.stop)}
-    missing = [frame for frame in range(record.footage.frames) if frame not in done]
+    frames = record.footage.frames
+    missing = unsearched(kept, frames)
     if not missing:
         return
     if kept:
-        say(console, f"faces: {len(done)} of {record.footage.frames} frames searched, {len(missing)} to go")
+        say(console, f"faces: {frames - len(missing)} of {frames} frames searched, {len(missing)} to go")
     cluster = join()
     resources = cluster.resources()
     if not resources.rendering:
@@ -119,9 +124,9 @@ def _search_missing(
 def _all_found(folder: PreparedFolder) -> FoundFaces:
     record = folder.searched()
     parts, _ = folder.parts()
-    searched = sum(len(part.thumbnails) for part in parts)
-    if searched < record.footage.frames:
-        problem = f"{searched} of {record.footage.frames} frames have been searched for faces"
+    frames = record.footage.frames
+    if missing := unsearched(parts, frames):
+        problem = f"{frames - len(missing)} of {frames} frames have been searched for faces"
         raise InputError(str(folder), problem, "run the command that made it again: it goes on from here")
     return joined(parts)
 

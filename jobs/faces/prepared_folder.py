@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -333,6 +333,12 @@ class PreparedFolder:
 
     def _range_file(self, frames: FrameRange) -> StoragePath:
         return self.detections / fragment_name(frames)
+
+
+def unsearched(parts: Sequence[FoundFaces], frames: int) -> list[int]:
+    """The frames of some footage that none of the parts holds, ascending."""
+    done = {frame for part in parts for frame in range(part.first, part.stop)}
+    return [frame for frame in range(frames) if frame not in done]
 
 
 def _rate(frames: FrameSource) -> str | None:

@@ -8,7 +8,7 @@ from actors.core.errors import InputError
 from actors.core.ranges import divide
 from actors.files import storage
 from actors.files.digests import file_facts
-from jobs.faces.prepared_folder import PreparedFolder
+from jobs.faces.prepared_folder import PreparedFolder, unsearched
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +58,11 @@ def verify_faces(folder: PreparedFolder) -> FacesVerdict:
         entries = storage.children(folder.detections)
     except OSError as error:
         raise InputError(str(folder), f"cannot be read ({error})", "mend it and verify again") from error
-    done = {frame for part in parts for frame in range(part.first, part.stop)}
-    gaps = divide([frame for frame in range(record.footage.frames) if frame not in done], record.footage.frames)
+    missing = unsearched(parts, record.footage.frames)
     return FacesVerdict(
         expected=record.footage.frames,
-        searched=len(done),
-        missing=tuple(f"{gap.start}..{gap.stop - 1}" for gap in gaps),
+        searched=record.footage.frames - len(missing),
+        missing=tuple(f"{gap.start}..{gap.stop - 1}" for gap in divide(missing, record.footage.frames)),
         damaged=tuple(damaged),
         extra=tuple(entry.path for entry in entries if entry.name.partition(".")[0] not in known),
     )
