@@ -207,8 +207,8 @@ def composite(
 ) -> int:
     """Render a clip: frames, timings and, with --video, a video.
 
-    Exit code 0: every frame is there. 1: some frames failed, each is named. 2: bad input, nothing written.
-    3: stopped, the same command goes on. 130: interrupted, likewise.
+    Exit code 0: every frame is there. 1: some frames failed, each is named. 2: bad input, nothing written, but for
+    faces that were found on the way. 3: stopped, the same command goes on. 130: interrupted, likewise.
     """
     flags = given_flags(context)
     return int(render(load_options(flags, config), terminal(), context.obj))
