@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import onnx
@@ -154,8 +154,51 @@ def converted_to_float16(model: onnx.ModelProto, *, keep_tensors: bool) -> onnx.
     return converted
 
 
+class Feed(Protocol):
+    """What one batch is given to a session in and comes back in."""
+
+    def load(self, inputs: Sequence[NDArray[Any]]) -> None:
+        """Takes the inputs, in the order in which they were named."""
+
+    def run(self) -> None:
+        """Runs the session on what was loaded; one feed of a session at a time."""
+
+    def fetch(self) -> list[NDArray[Any]]:
+        """The outputs of the last run, as arrays of the caller's own."""
+
+
+class HostArrays:
+    """A `Feed` of arrays as they are: what is loaded must not change before it has been run."""
+
+    def __init__(self, session: InferenceSession, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+        """Keeps the names of the inputs, and of those outputs that are wanted."""
+        self._session = session
+        self._inputs = inputs
+        self._outputs = outputs
+        self._feed: dict[str, NDArray[Any]] = {}
+        self._answer: list[NDArray[Any]] = []
+
+    def load(self, inputs: Sequence[NDArray[Any]]) -> None:
+        """As `Feed.load`."""
+        self._feed = dict(zip(self._inputs, inputs, strict=True))
+
+    def run(self) -> None:
+        """As `Feed.run`."""
+        # What was fed can lie in the object store, which gets no room back while somebody keeps it.
+        feed, self._feed = self._feed, {}
+        self._answer = self._session.run(self._outputs, feed)
+
+    def fetch(self) -> list[NDArray[Any]]:
+        """As `Feed.fetch`."""
+        answer, self._answer = self._answer, []
+        return answer
+
+
 class DeviceBuffers:
-    """A session's inputs and outputs where it calculates, allocated once: inputs are written, outputs copied out."""
+    """A `Feed` of buffers where the session calculates, allocated once: inputs are written, outputs copied out.
+
+    Copies wait until they are done, so a thread that loads or fetches does so beside the run of another feed.
+    """
 
     def __init__(
         self,
@@ -181,20 +224,26 @@ class DeviceBuffers:
             self._binding.bind_ortvalue_input(name, value)
         self._outputs: list[ort.OrtValue] = []
 
-    def run(self, *inputs: NDArray[Any]) -> list[NDArray[Any]]:
-        """The outputs, as arrays of the caller's own."""
+    def load(self, inputs: Sequence[NDArray[Any]]) -> None:
+        """As `Feed.load`."""
         for value, array in zip(self._inputs, inputs, strict=True):
             value.update_inplace(np.ascontiguousarray(array))
-        if not self._outputs:
-            # The first run tells the shapes; from then on its buffers are used again.
-            for name in self._names:
-                self._binding.bind_output(name, self._device.value)
+
+    def run(self) -> None:
+        """As `Feed.run`."""
+        if self._outputs:
             self._session.run_with_iobinding(self._binding)
-            self._outputs = self._binding.get_outputs()
-            for name, value in zip(self._names, self._outputs, strict=True):
-                self._binding.bind_ortvalue_output(name, value)
-        else:
-            self._session.run_with_iobinding(self._binding)
+            return
+        # The first run tells the shapes; from then on its buffers are used again.
+        for name in self._names:
+            self._binding.bind_output(name, self._device.value)
+        self._session.run_with_iobinding(self._binding)
+        self._outputs = self._binding.get_outputs()
+        for name, value in zip(self._names, self._outputs, strict=True):
+            self._binding.bind_ortvalue_output(name, value)
+
+    def fetch(self) -> list[NDArray[Any]]:
+        """As `Feed.fetch`."""
         # On the CPU `numpy` shows the buffer itself, which the next run writes into.
         shared = self._device is Device.CPU
         return [np.array(value.numpy()) if shared else value.numpy() for value in self._outputs]

@@ -12,20 +12,24 @@ from numpy.typing import NDArray
 
 from actors.core.choices import Device, Precision
 from actors.core.errors import InputError, error_text
-from actors.core.pixels import Planes, prediction_fault
+from actors.core.pixels import Planes
 from actors.network.batch_rewrite import batch_is_free
+from actors.network.binding import Binding, predicted
 from actors.network.external_weights import load_network
 from actors.network.face_encoder import face_decoder, face_encoder
 from actors.network.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.network.operators import in_training, mixing_cause, unsteady_operators
-from actors.network.prediction import Prediction
-from actors.network.runtime import DeviceBuffers, cpu_nodes, open_session, preload_cuda
+from actors.network.runtime import DeviceBuffers, Feed, HostArrays, cpu_nodes, open_session, preload_cuda
 from actors.network.shape_folding import ready_network
 
 if TYPE_CHECKING:
     from actors.core.kind import ModelKind, ModelTensors
+    from actors.network.prediction import Prediction
 
 OUTPUTS = (PIXELS, LOW, HIGH, SUM)
+
+# While one batch is run, another one is copied: to the device before it, or back from there after it.
+BINDINGS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,9 @@ class SessionOptions:
         batch: frames per inference.
         precision: the compute precision.
         ready_planes: it is fed ready-made float planes instead of pixels.
-        faces: it is fed what a `FaceEncoder` made of the pictures as well. Not with `bind`.
+        faces: it is fed what a `FaceEncoder` made of the pictures as well.
         gpu_memory: as `actors.network.runtime.open_session` takes it.
-        bind: inputs and outputs stay on the device and are allocated once; right for CUDA.
+        bind: inputs and outputs stay on the device and are allocated once, for two batches; right for CUDA.
         single: each frame is run without others whatever the batch that the export is fixed to; with ``batch`` 1.
     """
 
@@ -70,6 +74,7 @@ class Session:
         training: the export is in training mode.
         mixing: what is known of why its answers would depend on the batch.
         cpu_nodes: operators that a CUDA session left on the CPU (shape arithmetic), empty on the CPU.
+        bindings: where batches are loaded, run and fetched: two where inputs and outputs stay on the device, else one.
     """
 
     def __init__(self, path: str, tensors: ModelTensors, kind: ModelKind, options: SessionOptions) -> None:
@@ -110,20 +115,24 @@ class Session:
             gpu_memory=options.gpu_memory,
         )
         self.cpu_nodes = cpu_nodes(self._session) if options.device is Device.CUDA else ()
-        image: NDArray[Any] = np.zeros((self._size, 3, kind.inner, kind.inner), np.uint8)
-        if options.ready_planes:
-            image = np.zeros((self._size, *kind.planes), np.float32)
-        self._image = image
-        self._audio = np.zeros((self._size, *kind.audio), np.float32)
         given = tensors.face if options.faces else ()
-        self._face_names = [face.name for face in given]
-        self._faces = [np.zeros((self._size, *face.sides), np.float32) for face in given]
+        self._names = [IMAGE, AUDIO, *(face.name for face in given)]
+        planes = (kind.planes, np.float32) if options.ready_planes else ((3, kind.inner, kind.inner), np.uint8)
+        floats = [(sides, np.float32) for sides in (kind.audio, *(face.sides for face in given))]
+        self._inputs = [((self._size, *sides), dtype) for sides, dtype in (planes, *floats)]
         self._open = tensors.batch is None
-        self._binding = (
-            DeviceBuffers(self._session, options.device, [(IMAGE, self._image), (AUDIO, self._audio)], OUTPUTS)
-            if options.bind
-            else None
-        )
+        self.bindings = tuple(self._binding(options) for _ in range(BINDINGS if options.bind else 1))
+
+    def _binding(self, options: SessionOptions) -> Binding:
+        held = self._silence()
+        feed: Feed = HostArrays(self._session, self._names, OUTPUTS)
+        if options.bind:
+            feed = DeviceBuffers(self._session, self.device, list(zip(self._names, held, strict=True)), OUTPUTS)
+        return Binding(feed, held, self._tensors.output, self._kind)
+
+    def _silence(self) -> list[NDArray[Any]]:
+        """A whole batch of zeros, in arrays of the caller's own."""
+        return [np.zeros(shape, dtype) for shape, dtype in self._inputs]
 
     def run(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes] = ()) -> Prediction:
         """Runs up to ``batch`` frames.
@@ -138,20 +147,17 @@ class Session:
         Raises:
             InputError: the model's output does not have three planes of the inner region's size.
         """
-        count = len(image)
-        if count < self._size:
-            held = (self._image, self._audio, *self._faces)
-            for buffer, given in zip(held, (image, audio, *faces), strict=True):
-                buffer[:count], buffer[count:] = given, given[-1:]
-            image, audio, faces = self._image, self._audio, self._faces
-        answer = self._feed(image, audio, faces) if self._binding is None else self._binding.run(image, audio)
-        return self._prediction(answer, self._size, count)
+        binding = self.bindings[0]
+        binding.load(image, audio, faces)
+        binding.run()
+        return binding.fetch()
 
     def run_single(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes] = ()) -> Prediction:
         """The answer to one frame in a batch of its own, for comparison; arguments as `run` takes them, with n of 1."""
         if self._open:
             try:
-                return self._prediction(self._feed(image, audio, faces), 1, 1)
+                feed = dict(zip(self._names, (image, audio, *faces), strict=True))
+                return predicted(self._session.run(OUTPUTS, feed), 1, 1, self._tensors.output, self._kind)
             except InputError:
                 raise
             except Exception:  # noqa: BLE001 - the runtime's errors share no base class
@@ -159,33 +165,18 @@ class Session:
                 self._open = False
         return self.run(image, audio, faces)
 
-    def _feed(self, image: NDArray[Any], audio: Planes, faces: Sequence[Planes]) -> list[NDArray[Any]]:
-        feed = {IMAGE: image, AUDIO: audio, **dict(zip(self._face_names, faces, strict=True))}
-        answer: list[NDArray[Any]] = self._session.run(OUTPUTS, feed)
-        return answer
-
-    def _prediction(self, answer: list[NDArray[Any]], size: int, count: int) -> Prediction:
-        planes, low, high, total = answer
-        if planes.shape != (size, *self._kind.output):
-            raise InputError(
-                self._tensors.output,
-                f"gives {planes.shape} for a batch of {size}",
-                f"it must give {(size, *self._kind.output)}",
-            )
-        faults = tuple(
-            prediction_fault(float(low[i]), float(high[i]), float(total[i]), self._kind.value_range)
-            for i in range(count)
-        )
-        return Prediction(planes[:count], faults)
-
     def warm_up(self) -> None:
-        """Runs the one batch shape that will be used, so that no measured batch pays for its first time.
+        """Runs the batch shape that will be used in each binding, so that no measured batch pays for its first time.
 
         Raises:
             InputError: the network cannot be run, what it gives is not what its kind gives, or chance decides it.
         """
+        image, audio, *faces = self._silence()
         try:
-            self.run(self._image, self._audio, self._faces)
+            for binding in self.bindings:
+                binding.load(image, audio, faces)
+                binding.run()
+                binding.fetch()
         except InputError:
             raise
         except Exception as error:  # the runtime's errors share no base class below Exception
@@ -204,10 +195,11 @@ class Session:
             InputError: the answers differ.
         """
         rng = np.random.default_rng(0)
-        image = rng.integers(0, 256, self._image.shape)
+        image, audio, *faces = self._silence()
+        noise = rng.integers(0, 256, image.shape)
         # Ready planes are in the kind's range, near enough.
-        image = (image / np.float32(255) if self._image.dtype == np.float32 else image).astype(self._image.dtype)
-        feed = image, rng.random(self._audio.shape, np.float32), [rng.random(f.shape, np.float32) for f in self._faces]
+        image = (noise / np.float32(255) if image.dtype == np.float32 else noise).astype(image.dtype)
+        feed = image, rng.random(audio.shape, np.float32), [rng.random(f.shape, np.float32) for f in faces]
         one, other = self.run(*feed), self.run(*feed)
         if not one.equals(other, rounding_levels(self.device)):
             problem = f"answers differently when it is given the same frame again ({', '.join(self._unsteady)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from actors.core.errors import InputError, StoppedError
 from actors.core.kind import ModelTensors
 from actors.core.pixels import PredictionFault
 from actors.kinds.unet_328_ave import KIND as UNET_328
+from actors.network.prediction import Prediction
 from actors.network.recognition import read_model
 from actors.network.runtime import runtime_conflict
 from actors.network.session import Session, SessionOptions
@@ -116,6 +118,36 @@ def test_a_short_batch_leaves_nothing_for_the_next(tmp_path: Path, bind: bool) -
     assert np.array_equal(alone, kept)
     assert np.array_equal(session.run(pictures[:1], sound[:1]).planes, alone)
     assert np.array_equal(session.run(pictures, sound).planes[:1], alone)
+
+
+def test_batches_in_both_bindings_at_once_give_what_they_give_one_after_the_other(tmp_path: Path) -> None:
+    """One is loaded and fetched in its own threads while the other is run."""
+    path = small.write_model(tmp_path / "m.onnx")
+    session = session_of(path, batch=2, bind=True)
+    pictures, sound = inputs(11)
+    expected = expected_planes(path, pictures, sound)
+    parts = [slice(start, start + 2) for start in range(0, 11, 2)]
+    first, second = session.bindings
+    with ThreadPoolExecutor(1) as loading, ThreadPoolExecutor(1) as fetching:
+        answers: list[Future[Prediction]] = []
+        loaded = loading.submit(first.load, pictures[parts[0]], sound[parts[0]])
+        for i in range(len(parts)):
+            binding, other = (first, second) if i % 2 == 0 else (second, first)
+            loaded.result()
+            binding.run()
+            if i + 1 < len(parts):
+                if i:
+                    answers[i - 1].result()
+                # The next batch goes in while the answer of this one still lies where it was calculated.
+                loaded = loading.submit(other.load, pictures[parts[i + 1]], sound[parts[i + 1]])
+            answers.append(fetching.submit(binding.fetch))
+        found = [answer.result() for answer in answers]
+    assert np.array_equal(np.concatenate([answer.planes for answer in found]), expected)
+    assert [len(answer.faults) for answer in found] == [2, 2, 2, 2, 2, 1]
+
+
+def test_without_buffers_on_a_device_there_is_one_binding(tmp_path: Path) -> None:
+    assert len(session_of(small.write_model(tmp_path / "m.onnx")).bindings) == 1
 
 
 @pytest.mark.parametrize("bind", [False, True])
