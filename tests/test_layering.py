@@ -66,7 +66,9 @@ ALLOWED = {
     },
     "jobs.scheduling": {"jobs.cluster", "jobs.process", "actors.rendering", "actors.core"},
     "jobs.planning": {"jobs.cluster", "jobs.inputs", "actors.rendering", "actors.files", "actors.core"},
-    "jobs.cluster": {"jobs.inputs", "jobs.process", "jobs.console", "actors", "actors.files", "actors.core"},
+    "jobs.cluster": {
+        *{"jobs.inputs", "jobs.process", "jobs.console", "actors", "actors.network", "actors.files", "actors.core"},
+    },
     "jobs.inputs": {
         *{"jobs.audio", "jobs.clip", "actors.rendering", "actors.network", "actors.kinds", "actors.files"},
         "actors.core",

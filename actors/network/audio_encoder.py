@@ -13,7 +13,7 @@ from actors.core.errors import InputError, error_text, one_line
 from actors.core.mel import BANDS, WINDOW_ROWS
 from actors.files.node_check import ModelCheck, check_code, check_model
 from actors.network.batch_independence import Arrangement, depends_on_batch
-from actors.network.device import own_device
+from actors.network.device import arena_limit, own_device
 from actors.network.external_weights import load_network
 from actors.network.graph import give_out_statistics
 from actors.network.onnx_file import check_floats, described, fits, fixed_batch, read_network
@@ -217,7 +217,7 @@ class Encoder:
         model = without_unused_inputs(load_network(config.path))
         give_out_statistics(model.graph)
         self._unsteady, self._mixing = unsteady_operators(model), mixing_cause(model)
-        memory = int(own_device(config.gpus).memory * config.gpus)
+        memory = arena_limit(own_device(config.gpus).memory, config.gpus)
         return open_session(config.path, model, config.device, threads=config.threads, gpu_memory=memory)
 
     def _fault(self, session: InferenceSession, batch: int) -> InputError | None:

@@ -1,10 +1,19 @@
-"""Which device Ray gave to this worker."""
+"""Which device Ray gave to this worker, and how much of a GPU's memory a worker may take."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 from dataclasses import dataclass
+
+# What CUDA and its libraries take of a GPU's memory in each process, whatever the network: reckoned, not measured.
+CONTEXT_BYTES = 600_000_000
+
+# The part of a GPU's memory that workers share: the driver and the display take some, and memory has gaps.
+USABLE = 0.95
+
+# How long NVIDIA's tool may take to answer; where the driver must be woken it takes seconds.
+TOOL_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +44,40 @@ def own_device(gpus: float) -> WorkerDevice:
     return WorkerDevice(node, name, memory)
 
 
+def arena_limit(memory: int, share: float) -> int:
+    """Bytes that one worker's arena may take of a GPU when it has ``share`` of it; 0 where that is unknown.
+
+    All arenas and contexts of the workers on a GPU fit into it together. Where the contexts alone do not, 1 byte is
+    left, at which no session can be had.
+
+    Args:
+        memory: bytes of the GPU's memory, 0 where unknown.
+        share: of it; more than 1 stands for several GPUs, of which a worker uses one.
+    """
+    return max(1, int(memory * USABLE * min(share, 1.0)) - CONTEXT_BYTES) if memory else 0
+
+
+def least_gpu_memory() -> int:
+    """Bytes of the smallest memory among this machine's GPUs, 0 where one of them does not tell."""
+    told = _ask("memory.total").splitlines()
+    return min(int(each) if each.isdecimal() else 0 for each in told) << 20 if told else 0
+
+
 def _gpu(index: str) -> tuple[str, int]:
-    """Name and memory in bytes of a GPU, as NVIDIA's own tool tells them."""
+    """Name and memory in bytes of a GPU."""
+    name, _, mebibytes = _ask("name,memory.total", f"--id={index}").rpartition(", ")
+    return (name, int(mebibytes) << 20) if mebibytes.isdecimal() else (f"cuda:{index}", 0)
+
+
+def _ask(query: str, *flags: str) -> str:
+    """What NVIDIA's own tool says, one line for each GPU; nothing where there is no answer."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
-        return f"cuda:{index}", 0
-    query = [tool, f"--id={index}", "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
-    name, _, mebibytes = answer.stdout.strip().rpartition(", ")
-    return (name, int(mebibytes) << 20) if answer.returncode == 0 and mebibytes.isdecimal() else (f"cuda:{index}", 0)
+        return ""
+    command = [tool, *flags, f"--query-gpu={query}", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        # Names and limits are made without it.
+        return ""
+    return answer.stdout.strip() if answer.returncode == 0 else ""

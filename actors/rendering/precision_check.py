@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from actors.core.choices import Device, Precision
+from actors.network.device import arena_limit, own_device
 from actors.rendering.blocks import BlockRequest, load_block, network_view
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ def compare_precisions(
     from actors.network.session import Session, SessionOptions  # noqa: PLC0415
 
     options = SessionOptions(
-        config.device, config.threads, ready_planes=config.ready_planes, bind=config.device is Device.CUDA
+        config.device,
+        config.threads,
+        ready_planes=config.ready_planes,
+        # Two sessions share what a worker has.
+        gpu_memory=arena_limit(own_device(config.gpus).memory, config.gpus) // 2,
+        bind=config.device is Device.CUDA,
     )
     wanted, exact = (
         Session(config.model, config.tensors, config.kind, replace(options, precision=precision))

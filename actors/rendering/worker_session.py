@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from actors.core.choices import Device
 from actors.network.batch_check import Sample, session_with_safe_batch
+from actors.network.device import arena_limit
 from actors.network.runtime import runtime_conflict
 from actors.network.session import FaceEncoder, Session, SessionOptions
 from actors.rendering.blocks import BlockRequest, load_block, network_view
@@ -62,7 +63,7 @@ def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready
         precision=config.precision,
         ready_planes=config.ready_planes,
         faces=config.faces,
-        gpu_memory=int(memory * config.gpus),
+        gpu_memory=arena_limit(memory, config.gpus),
         bind=config.device is Device.CUDA,
     )
     session = Session(config.model, config.tensors, config.kind, options)

@@ -8,7 +8,7 @@ import resource
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from rich.console import Console
 from actors.core.errors import InputError, StoppedError, error_text
 from jobs.cluster.address import Gcs, Target, check_cluster, find_cluster, read_target
 from jobs.cluster.auth_token import MODE, make_token_private, private_token
+from jobs.cluster.gpu_memory import least_memory
 from jobs.cluster.local_ray import loopback, start_ray
 from jobs.cluster.program_files import job_config
 from jobs.cluster.ray_thread import WATCH_SECONDS, RayConnection, connected, watched
@@ -67,6 +68,7 @@ class ClusterResources:
         store: bytes of the smallest object store among nodes that can render.
         smallest_node_cpus: CPUs of the smallest node that can render.
         gpu_node_cpus: CPUs of the nodes that have GPUs.
+        gpu_memory: bytes of the smallest GPU's memory; 0 where that is unknown, or nobody has asked.
     """
 
     cpus: float
@@ -76,6 +78,7 @@ class ClusterResources:
     store: int
     smallest_node_cpus: float
     gpu_node_cpus: float
+    gpu_memory: int = 0
 
 
 class Cluster:
@@ -119,6 +122,15 @@ class Cluster:
             smallest_node_cpus=min((has.get("CPU", 0.0) for has in rendering.values()), default=0.0),
             gpu_node_cpus=sum(has.get("CPU", 0.0) for has in nodes.values() if has.get("GPU", 0)),
         )
+
+    def with_gpu_memory(self, resources: ClusterResources) -> ClusterResources:
+        """The same, with the memory of the GPUs; every node that has one is asked.
+
+        Raises:
+            StoppedError: the cluster is no more.
+        """
+        nodes = [node for node in self._ask(ray.nodes) if node["Alive"] and node["Resources"].get("GPU", 0)]
+        return replace(resources, gpu_memory=least_memory([node["NodeID"] for node in nodes]))
 
     def wait_for_node(self, seconds: float, console: Console) -> ClusterResources:
         """What the live nodes have once one of them can render; an autoscaler is asked for such a node.

@@ -179,10 +179,13 @@ def composite(
     ] = None,
     batch: Annotated[
         int | None,
-        typer.Option(help="Frames per inference. \\[default: 1 on CPUs, 4 on CUDA]", rich_help_panel=MACHINE),
+        typer.Option(help="Frames per inference. \\[default: 1 on CPUs, 16 on CUDA]", rich_help_panel=MACHINE),
     ] = None,
     gpus_per_worker: Annotated[
-        float | None, typer.Option(help="Share of a GPU per worker. \\[default: 0.25]", rich_help_panel=MACHINE)
+        float | None,
+        typer.Option(
+            help="Share of a GPU per worker. \\[default: 0.125 to 1, by its memory and cores]", rich_help_panel=MACHINE
+        ),
     ] = None,
     tuned: Annotated[
         bool | None,

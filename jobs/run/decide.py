@@ -18,7 +18,7 @@ from actors.files.run_folder import RunFolder
 from jobs.cluster.connection import ClusterResources
 from jobs.cluster.environment import hardware, versions
 from jobs.cluster.layout import Layout
-from jobs.cluster.placement import ChosenDevice, Placement, choose_device, place, place_layout
+from jobs.cluster.placement import ChosenDevice, Placement, check_share, choose_device, place, place_layout
 from jobs.console import say
 from jobs.inputs.inputs import Inputs
 from jobs.inputs.options import CompositeOptions, DeviceChoice
@@ -135,6 +135,9 @@ def decide(
     if tuned is not None:
         say(console, f"tuned: {tuned} (as `tune` found; --no-tuned ignores it)")
     placement = _place(request, resources, choice, tuned, len(missing))
+    share = options.gpus_per_worker if choice.device is Device.CUDA and tuned is None else None
+    if share is not None and (tight := check_share(resources.gpu_memory, share, placement.batch)):
+        say(console, f"warning: {tight}", style="yellow")
     plan = RenderPlan(options, inputs, choice.device, placement, preparation, request.folder, request.mark)
     blocks = preparation.blocks
     # A range needs only those blocks at once that can be held at once.

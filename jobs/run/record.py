@@ -99,6 +99,7 @@ class RecordedCluster(RecordPart):
     store: Count
     smallest_node_cpus: Rate = 0.0
     gpu_node_cpus: Rate = 0.0
+    gpu_memory: Count = 0
 
 
 class ReadyWorker(RecordPart):

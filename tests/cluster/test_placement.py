@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from actors.core.choices import Device
 from actors.core.errors import InputError
 from jobs.cluster.connection import ClusterResources
-from jobs.cluster.placement import CPU_BATCH, CUDA_BATCH, PRECISION, choose_device, place, worker_capacity
+from jobs.cluster.placement import (
+    CPU_BATCH,
+    CUDA_BATCH,
+    PRECISION,
+    check_share,
+    choose_device,
+    network_bytes,
+    place,
+    worker_capacity,
+    workers_per_gpu,
+)
 from jobs.inputs.options import DeviceChoice
 
 LAPTOP = ClusterResources(
@@ -105,6 +115,85 @@ def test_a_share_of_a_gpu_is_the_layout_on_gpus() -> None:
     )
     assert (placement.workers, placement.threads, placement.batch, placement.gpus) == (8, 1, CUDA_BATCH, 0.25)
     assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.25}
+
+
+# As NVIDIA's tool tells them.
+T4, L4, H200 = 15360 << 20, 23034 << 20, 143771 << 20
+
+
+@pytest.mark.parametrize(
+    ("memory", "cores", "gpus", "batch", "workers"),
+    [
+        (T4, 4, 1, 16, 2),
+        (L4, 8, 1, 16, 4),
+        (H200, 16, 1, 16, 8),
+        # A container may have a core less.
+        (H200, 15, 1, 16, 8),
+        (H200, 13, 1, 16, 4),
+        (H200, 192, 1, 16, 8),
+        (H200, 2, 1, 16, 1),
+        (H200, 1, 1, 16, 1),
+        # A node's cores are for all its GPUs.
+        (L4, 48, 4, 16, 4),
+        (H200, 192, 8, 16, 8),
+        (T4, 8, 4, 16, 1),
+        # 8 fit on a T4 and 4 on 8 GB, at batch 16; larger batches need more.
+        (T4, 64, 1, 16, 8),
+        (T4, 64, 1, 32, 4),
+        (T4, 64, 1, 64, 2),
+        (8 << 30, 64, 1, 16, 4),
+        (4 << 30, 64, 1, 16, 2),
+        (2 << 30, 64, 1, 16, 1),
+        (H200, 16, 1, 64, 8),
+        (H200, 16, 1, 1, 8),
+        # Of which nothing is known.
+        (0, 64, 1, 16, 4),
+        (0, 4, 1, 16, 2),
+        (0, 0, 0, 16, 4),
+    ],
+)
+def test_how_many_workers_share_a_gpu(memory: int, cores: float, gpus: float, batch: int, workers: int) -> None:
+    assert workers_per_gpu(memory, cores, gpus, batch) == workers
+
+
+@given(st.integers(0, 300 << 30), st.floats(0, 512), st.integers(1, 16), st.integers(1, 256))
+def test_workers_by_default_have_memory_and_cores(memory: int, cores: float, gpus: int, batch: int) -> None:
+    workers = workers_per_gpu(memory, cores, gpus, batch)
+    if workers > 1:
+        assert cores / gpus / workers >= 1.75
+        # All networks, with what CUDA takes of every process.
+        assert not memory or workers * (network_bytes(batch) + 600_000_000) <= memory
+
+
+def test_the_default_layout_on_a_large_gpu() -> None:
+    big = replace(WORKSTATION, gpus=1.0, gpu_memory=H200)
+    placement = place(big, Device.CUDA, workers=None, threads=None, batch=None, gpus_per_worker=None, frames=1000)
+    assert (placement.workers, placement.batch, placement.gpus, placement.compositing_threads) == (8, 16, 0.125, 2)
+    assert placement.resources == {"num_cpus": 1.0, "num_gpus": 0.125}
+    # What the user gives is taken as it is.
+    told = place(big, Device.CUDA, workers=3, threads=None, batch=4, gpus_per_worker=0.5, frames=1000)
+    assert (told.workers, told.batch, told.gpus, told.compositing_threads) == (3, 4, 0.5, 5)
+    # A batch that needs more memory leaves room for fewer.
+    small = replace(big, gpu_memory=L4)
+    assert (
+        place(small, Device.CUDA, workers=None, threads=None, batch=64, gpus_per_worker=None, frames=1000).gpus == 0.25
+    )
+
+
+def test_a_share_that_is_too_small_for_the_memory() -> None:
+    assert check_share(T4, 0.125, 16) == check_share(T4, 1.0, 64) == check_share(0, 0.01, 64) == ""
+    assert check_share(T4, 0.125, 64) == (
+        "--gpus-per-worker 0.125 leaves the network 1.3 of the GPU's 16 GB, at batch 64 it may need 4.8 GB:"
+        " give 0.5 or more, or a smaller --batch, if it fails"
+    )
+    # Nothing is enough for that.
+    assert "give 1 or more" in check_share(2 << 30, 0.5, 64)
+    with pytest.raises(InputError) as caught:
+        check_share(T4, 0.02, 16)
+    assert str(caught.value) == (
+        "--gpus-per-worker 0.02: that share of the GPU's 16 GB is less than the 0.6 GB that CUDA itself takes;"
+        " give 0.125 or more"
+    )
 
 
 def test_gpus_wanted_from_an_autoscaler_are_asked_for_with_a_core_each() -> None:

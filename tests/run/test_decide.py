@@ -73,6 +73,16 @@ def test_a_tuned_layout_is_used_and_told(clip: SmallClip, model: Path, tmp_path:
     assert "tuned: 1 workers x 2 threads, batch 3 (as `tune` found" in first.text
 
 
+@pytest.mark.parametrize("share", [0.125, 0.25])
+def test_a_share_of_a_gpu_that_may_be_too_small_is_told(
+    share: float, clip: SmallClip, model: Path, tmp_path: Path
+) -> None:
+    case = case_of(clip, model, tmp_path, gpus_per_worker=share)
+    on_gpu = replace(TWO_CORES, gpus=1.0, gpu_node_cpus=2.0, gpu_memory=8 << 30)
+    decide(case.request, [*range(45)], on_gpu, ChosenDevice(Device.CUDA, "asked for"), None, case.console)
+    assert ("warning: --gpus-per-worker 0.125 leaves the network 0.4 of" in case.text) == (share == 0.125)
+
+
 def test_the_record_says_how_workers_were_laid_out(clip: SmallClip, model: Path, tmp_path: Path) -> None:
     decision = case_of(clip, model, tmp_path).decide([*range(45)], device=ChosenDevice(Device.CUDA, "asked for"))
     laid_out, written = asdict(decision.plan.placement), decision.record.plan

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import wave
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,15 +38,20 @@ class Result:
     output: str
 
 
-def command(*arguments: object, timeout: float = 200) -> Result:
-    """Runs ``python -m jobs`` as a user does, from another folder than the repository's."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+def command(*arguments: object, timeout: float = 200, environment: Mapping[str, str] | None = None) -> Result:
+    """Runs ``python -m jobs`` as a user does, from another folder than the repository's.
+
+    Args:
+        arguments: of the command.
+        timeout: in seconds.
+        environment: variables beside this process's own.
+    """
     done = subprocess.run(
         [sys.executable, "-m", "jobs", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=timeout,
-        env=environment,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200", **(environment or {})},
         cwd="/",
         check=False,
     )
