@@ -30,6 +30,7 @@ COMMANDS = (
     "report",
     "features",
     "demo",
+    "doctor",
     "soak",
     "simulate",
     "benchmark",

@@ -26,7 +26,7 @@ OTHER_PROGRAMS = "jobs/benchmark/baselines/"
 ALLOWED = {
     "jobs.__main__": {"actors.core", "jobs.clock", "jobs.console", "jobs.inputs", "jobs.process"},
     "jobs.commands": {
-        *{"jobs.report", "jobs.diagnostics", "jobs.benchmark", "jobs.run", "jobs.tune", "jobs.demo"},
+        *{"jobs.report", "jobs.diagnostics", "jobs.doctor", "jobs.benchmark", "jobs.run", "jobs.tune", "jobs.demo"},
         *{"jobs.faces", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip"},
         *{"actors.kinds", "actors.network", "actors.files", "actors.core", "jobs.console", "jobs.progress_meter"},
     },
@@ -36,6 +36,10 @@ ALLOWED = {
     "jobs.diagnostics": {
         *{"jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.process", "jobs.console"},
         *{"actors.rendering", "actors.files", "actors.core"},
+    },
+    "jobs.doctor": {
+        *{"jobs.faces", "jobs.cluster", "jobs.inputs", "jobs.process", "jobs.console"},
+        *{"actors", "actors.files", "actors.core"},
     },
     "jobs.benchmark": {
         *{"jobs.demo", "jobs.models", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.clip", "jobs.console"},

@@ -22,14 +22,12 @@ from numpy.typing import NDArray
 
 from actors.core.choices import Device, Precision
 from actors.core.errors import InputError, NoCudaError, StoppedError, error_text
+from actors.files.node_facts import GPU_DEVICES
 
 InferenceSession: TypeAlias = ort.InferenceSession
 
 # Work that belongs on the GPU. Nodes that only compute shapes are put on the CPU by the CUDA provider itself.
 HEAVY_OPERATORS = frozenset({"Conv", "ConvTranspose", "FusedConv", "Gemm", "MatMul", "Resize", "Upsample"})
-
-# What Linux shows of NVIDIA's driver, itself or under Windows.
-GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 
 
 def open_session(
