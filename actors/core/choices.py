@@ -44,6 +44,10 @@ class Device(StrEnum):
         raise ValueError(f"there is no provider {provider}")
 
 
+# What Linux shows of NVIDIA's driver, itself or under Windows.
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
+
+
 class Precision(StrEnum):
     """The compute precision: the numbers that a network calculates with. Its inputs and outputs stay float32."""
 

@@ -20,11 +20,9 @@ from pathlib import Path
 
 import psutil
 
+from actors.core.choices import GPU_DEVICES
 from actors.core.errors import error_text
 from actors.files import storage
-
-# What Linux shows of NVIDIA's driver, itself or under Windows.
-GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 
 # What the CUDA provider of ONNX Runtime is linked with or loads, each with the registry package that has it.
 LIBRARIES: dict[str, str] = {

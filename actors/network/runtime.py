@@ -20,9 +20,8 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from actors.core.choices import Device, Precision
+from actors.core.choices import GPU_DEVICES, Device, Precision
 from actors.core.errors import InputError, NoCudaError, StoppedError, error_text
-from actors.files.node_facts import GPU_DEVICES
 
 InferenceSession: TypeAlias = ort.InferenceSession
 
