@@ -27,8 +27,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("MALLOC_MMAP_THRESHOLD_", None)
     os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
 
+import gc
+import re
 import signal
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import grouping
@@ -72,6 +75,9 @@ JOINED = {"on_cluster", "undisturbed"}
 # Where a command of ours looks for Ray in a test that has no marker `cluster`: it is refused there.
 NO_CLUSTER = "a-test-without-the-marker-cluster.invalid:6379"
 
+# Of folders that tests are given.
+_numbers = count()
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -102,6 +108,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=places.__getitem__)
 
 
+def pytest_collection_finish() -> None:
+    """Takes what has been imported and collected out of every later garbage collection."""
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> grouping.GroupScheduling | None:
     """How `make test` and `make check` give tests to processes."""
@@ -121,6 +133,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         os.environ["RAY_ADDRESS"] = NO_CLUSTER
     else:
         os.environ.pop("RAY_ADDRESS", None)
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What pytest's own gives, without a link to the latest folder, which is made anew for each test."""
+    name = re.sub(r"\W", "_", request.node.name)[:30]
+    folder = tmp_path_factory.getbasetemp() / f"{name}{next(_numbers)}"
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 @pytest.fixture(scope="session")

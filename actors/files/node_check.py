@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import actors
@@ -75,8 +76,9 @@ def check_clip(check: ClipCheck) -> None:
         ) from error
 
 
+@cache
 def check_code(code: str, patience: float = UNPACKING_SECONDS) -> None:
-    """Checks that this process runs the same files as the driver.
+    """Checks that this process runs the same files as the driver; once, for what it has imported stays.
 
     Args:
         code: the driver's `actors.files.digests.code_digest`.

@@ -167,7 +167,8 @@ class Canvas:
         x1, y1 = min(mask.x + mask.cover.shape[1], w), min(mask.y + mask.cover.shape[0], h)
         if x0 >= x1 or y0 >= y1:
             return
-        cover = (mask.part(x0, y0, x1, y1) * np.float32(opacity))[..., None]
+        cover = mask.part(x0, y0, x1, y1) * np.float32(opacity)
+        below = self.paint[y0:y1, x0:x1]
         if callable(colour):
             xs = np.asarray((np.arange(x0, x1) + 0.5) / self.scale + self.left, np.float32)
             ys = np.asarray((np.arange(y0, y1) + 0.5) / self.scale + self.top, np.float32)
@@ -175,8 +176,13 @@ class Canvas:
             tone[..., :3] = colour(xs[None, :], ys[:, None])
         else:
             tone = np.array([*colour, 255], np.float32)
-        below = self.paint[y0:y1, x0:x1]
-        below += (tone - below) * cover
+            covered = np.flatnonzero(cover != 0)
+            if covered.size < cover.size / 4:
+                # A hair covers next to nothing of the box around it.
+                at = np.divmod(covered, cover.shape[1])
+                below[at] += (tone - below[at]) * cover[at][:, None]
+                return
+        below += (tone - below) * cover[..., None]
 
     def shape(self, outline: Points, colour: Colour | Paint, opacity: float = 1.0, *, blur: float = 0.0) -> None:
         """Fills a closed outline."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import jinja2
@@ -22,6 +23,12 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         template: file of this package.
         context: what the template names.
     """
+    return _environment().get_template(template).render(context)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """What compiles a template when it is first asked for, and keeps it."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("jobs.report", ""),
         autoescape=True,
@@ -31,7 +38,7 @@ def render(template: str, context: Mapping[str, Any]) -> str:
         finalize=_literal,
     )
     environment.filters["flags"] = _mark_flags
-    return environment.get_template(template).render(context)
+    return environment
 
 
 def _literal(value: object) -> object:
