@@ -110,12 +110,18 @@ def parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def nodes_of(tree: ast.AST) -> tuple[ast.AST, ...]:
+    """All that `ast.walk` finds, which takes as long as parsing."""
+    return tuple(ast.walk(tree))
+
+
 def imported_modules(tree: ast.AST, path: str = "module.py") -> Iterator[str]:
     """Every dotted name that an import can mean: `from a import b` is both `a` and `a.b`.
 
     Imports inside of functions and under TYPE_CHECKING count, and so does import_module("a") with a literal name.
     """
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -138,12 +144,12 @@ def called_name(call: ast.Call) -> str:
 def calls_ray_wait(tree: ast.AST) -> bool:
     """Whether ray.wait is called, also where ray or wait go by another name."""
     rays, waits = {"ray"}, set()
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Import):
             rays |= {alias.asname for alias in node.names if alias.name == "ray" and alias.asname}
         elif isinstance(node, ast.ImportFrom) and node.module == "ray":
             waits |= {alias.asname or alias.name for alias in node.names if alias.name == "wait"}
-    for node in ast.walk(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Call):
             target = ast.unparse(node.func)
             if target in waits or target in {f"{ray}.wait" for ray in rays}:
@@ -175,8 +181,10 @@ def test_imports_are_those_of_the_table() -> None:
     found: dict[str, set[str]] = {owner(module): set() for module in modules}
     for path, tree in trees.items():
         own = owner(path.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
-        for node in ast.walk(tree):
-            named = imported_modules(node, path) if isinstance(node, (ast.Import, ast.ImportFrom)) else ()
+        for node in nodes_of(tree):
+            if not isinstance(node, (ast.Import, ast.ImportFrom)):
+                continue
+            named = imported_modules(node, path)
             # `from a import b` means `a.b` where that is a module, and `a` alone where it is not.
             meant = set(named) & modules
             found[own] |= {owner(name) for name in meant if not any(other.startswith(f"{name}.") for other in meant)}
@@ -212,7 +220,7 @@ def test_core_needs_no_engine() -> None:
     readers = {
         path
         for path, tree in core.items()
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if (isinstance(node, ast.Attribute) and node.attr == "VideoCapture")
         or (isinstance(node, ast.alias) and node.name == "VideoCapture")
     }
@@ -244,7 +252,7 @@ def test_nothing_allows_numpy_to_unpickle() -> None:
     found = {
         f"{path}:{node.value.lineno}"
         for path, tree in sources("actors", "jobs").items()
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.keyword)
         and node.arg == "allow_pickle"
         and not (isinstance(node.value, ast.Constant) and node.value.value is False)
@@ -257,6 +265,27 @@ def test_two_modules_wait_for_ray() -> None:
     assert waiting == {"jobs/scheduling/pending_calls.py", "jobs/faces/search.py"}
 
 
+@pytest.mark.parametrize("command", ["inspect", "kinds", "verify", "report", "features"])
+def test_a_command_that_needs_no_cluster_does_not_wait_for_ray(command: str) -> None:
+    """Importing it takes longer than all else that such a command imports."""
+    trees = sources("actors", "jobs")
+    paths = {path.removesuffix(".py").removesuffix("/__init__").replace("/", "."): path for path in trees}
+    waiting, seen = ["jobs.__main__", f"jobs.commands.{command}"], set[str]()
+    while waiting:
+        module = waiting.pop()
+        if module not in seen:
+            seen.add(module)
+            waiting += imported_at_once(trees[paths[module]]) if module in paths else ()
+    assert not {module for module in seen if module.split(".")[0] == "ray"}
+
+
+def imported_at_once(tree: ast.Module) -> set[str]:
+    """What an import of this module imports: imports inside of functions and under TYPE_CHECKING do not count."""
+    at_once = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    modules = {module for node in at_once for module in imported_modules(node)}
+    return modules | {module.rpartition(".")[0] for module in modules}
+
+
 def test_one_module_talks_to_onnx_runtime() -> None:
     trees = {path: tree for path, tree in sources("actors", "jobs").items() if not path.startswith(OTHER_PROGRAMS)}
     assert {found.split(":")[0] for found in offences(trees, {"onnxruntime"})} == {"actors/network/runtime.py"}
@@ -266,7 +295,7 @@ def test_provider_names_stand_in_one_module() -> None:
     found = {
         path
         for path, tree in sources("actors", "jobs").items()
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.Constant) and node.value in {device.provider for device in Device}
     }
     assert {path for path in found if not path.startswith(OTHER_PROGRAMS)} == {"actors/core/choices.py"}
@@ -276,7 +305,7 @@ def test_no_module_imports_private_names_of_another() -> None:
     found = {
         f"{path}: {alias.name}"
         for path, tree in sources("actors", "jobs").items()
-        for node in ast.walk(tree)
+        for node in nodes_of(tree)
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in {"actors", "jobs", ""}
         for alias in node.names
         if alias.name.startswith("_") and not alias.name.startswith("__")

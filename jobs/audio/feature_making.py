@@ -5,19 +5,16 @@ They are the answers of an encoder, or for some networks the mel windows themsel
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import ray
-import ray.exceptions
 from numpy.typing import NDArray
 
 from actors.core.choices import Device
-from actors.core.errors import InputError, StoppedError
+from actors.core.errors import InputError
 from actors.core.kind import ModelKind
 from actors.core.mel import RATE, mel_windows
 from actors.files import storage
@@ -33,9 +30,6 @@ Rows: TypeAlias = NDArray[np.float32]
 
 # Batches of mel windows ``(n, 80, 16)`` to as many batches of feature rows ``(n, 512)``, in order.
 Encode: TypeAlias = Callable[[Iterable[Rows]], Iterable[Rows]]
-
-# Batches that an encoder elsewhere holds while this process prepares the next one.
-_IN_FLIGHT = 4
 
 
 def window_rows(source: FeatureSource, kind: ModelKind) -> Iterator[Rows]:
@@ -187,76 +181,9 @@ class LocalEncoder:
         return self._encoder.remark()
 
 
-class RemoteEncoder:
-    """An encoder in an actor's process."""
-
-    def __init__(self, actor: Any) -> None:  # noqa: ANN401 - Ray's handles have no type
-        self._actor = actor
-
-    def __call__(self, batches: Iterable[Rows]) -> Iterator[Rows]:
-        """Encodes batches, a few at a time."""
-        waiting: deque[Any] = deque()
-        for batch in batches:
-            waiting.append(self._actor.encode.remote(batch))
-            if len(waiting) == _IN_FLIGHT:
-                yield _answer(waiting.popleft())
-        while waiting:
-            yield _answer(waiting.popleft())
-
-    def remark(self) -> str:
-        """As `Encoder.remark`; to be asked when all is encoded."""
-        return str(_answer(self._actor.remark.remote()))
-
-
 def local_encoder(source: EncoderSource, threads: int) -> LocalEncoder:
     """An encoder in this process, on so many of its cores."""
     return LocalEncoder(Encoder(EncoderConfig(source.encoder, source.tensors, Device.CPU, threads, gpus=0)))
-
-
-def encoder_config(source: EncoderSource, device: Device, threads: int, gpus: float, code: str) -> EncoderConfig:
-    """What an actor's encoder needs to know; ``code`` is this driver's `actors.files.digests.code_digest`."""
-    return EncoderConfig(source.encoder, source.tensors, device, threads, gpus, source.digest, code)
-
-
-@contextmanager
-def encoder_actor(config: EncoderConfig, *, cpus: float, wait: float) -> Iterator[RemoteEncoder]:
-    """An encoder as an actor of the connected cluster; it is gone afterwards, and its share of a GPU is free again.
-
-    If it dies, Ray starts it elsewhere and asks it again.
-
-    Args:
-        config: the encoder's.
-        cpus: cores that it takes of Ray's books.
-        wait: seconds to wait for it to become ready.
-
-    Yields:
-        What encodes batches.
-
-    Raises:
-        InputError: the encoder or its device cannot be used.
-        StoppedError: no node had room for it.
-        RayError: it is lost for good.
-    """
-    options = {"num_cpus": cpus, "num_gpus": config.gpus, "max_restarts": 3, "max_task_retries": 3}
-    actor: Any = ray.remote(Encoder).options(**options).remote(config)
-    try:
-        _answer(actor.prepare.remote(), wait)
-        yield RemoteEncoder(actor)
-    finally:
-        ray.kill(actor)
-
-
-def _answer(reference: Any, wait: float | None = None) -> Any:  # noqa: ANN401 - an answer may be anything
-    try:
-        return ray.get(reference, timeout=wait)
-    except ray.exceptions.GetTimeoutError as error:
-        raise StoppedError(
-            f"no encoder became ready within {wait:g} s", "see ray status; --wait waits longer"
-        ) from error
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, (InputError, StoppedError)):
-            raise error.cause from error
-        raise
 
 
 def _batches(windows: Iterable[Rows], size: int) -> Iterator[Rows]:

@@ -11,15 +11,11 @@ from actors.core.choices import Device
 from actors.core.errors import InputError, NoCudaError
 from actors.network.device import CONTEXT_BYTES, arena_limit
 from jobs.cluster.connection import Cluster, ClusterResources
-from jobs.cluster.layout import Layout
+from jobs.cluster.layout import CUDA_BATCH, Layout
 from jobs.inputs.options import DeviceChoice
 
 # On CPUs larger batches are slower (measured).
 CPU_BATCH = 1
-
-# Launching the 285 to 400 kernels of a batch takes the host 1.3 to 2 ms (reckoned). That is as long as a GPU calculates
-# on 4 frames in half precision, so such batches wait for launches; 16 frames do not.
-CUDA_BATCH = 16
 
 # Compositing and encoding a frame is a few milliseconds of one core; more threads than this outrun any GPU.
 MOST_COMPOSITING_THREADS = 8

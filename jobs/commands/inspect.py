@@ -24,7 +24,7 @@ from jobs.audio.feature_source import EncoderSource, FeatureSource, read_encoder
 from jobs.audio.recording import Recording
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
 from jobs.clip.face_boxes import faceless
-from jobs.cluster.placement import CUDA_BATCH
+from jobs.cluster.layout import CUDA_BATCH
 from jobs.console import say, terminal
 from jobs.inputs.options import load_options
 from jobs.inputs.sample_frames import sample_frames

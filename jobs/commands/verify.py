@@ -12,9 +12,8 @@ from actors.files import storage
 from actors.files.run_folder import RunFolder
 from jobs.clip.files import is_file
 from jobs.console import say, terminal
-from jobs.faces.prepared_folder import PreparedFolder
+from jobs.faces.prepared_folder import LIKE, PreparedFolder
 from jobs.faces.verification import verify_faces
-from jobs.run.clip_faces import LIKE
 from jobs.run.verification import verify_run
 
 

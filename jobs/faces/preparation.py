@@ -1,4 +1,4 @@
-"""Everything that is found in some footage: read from a prepared folder, and searched where it is not there yet."""
+"""Everything that is found in some footage, searched where a prepared folder does not hold it yet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from actors.files import storage
 from jobs.clip.footage import Footage
 from jobs.cluster.connection import Cluster
 from jobs.console import say
-from jobs.faces.detections_file import joined
+from jobs.faces.found_so_far import all_found, looked_alike
 from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder, unsearched
 from jobs.faces.search import search
 from jobs.faces.search_plan import keyframes, plan_search
@@ -59,29 +59,13 @@ def prepare_faces(
         folder.sweep()
         storage.make_folder(folder.detections)
         _search_missing(footage, folder, weights, join, wait, console)
-        found = _all_found(folder)
-        if not _looked_alike(folder) and needs_closer_looks(found):
+        found = all_found(folder)
+        if not looked_alike(folder) and needs_closer_looks(found):
             say(console, "faces: there are smaller ones beside the first; all frames are searched more closely")
             folder.begin_thorough()
             _search_missing(footage, folder, weights, join, wait, console)
-            found = _all_found(folder)
-    return found if _looked_alike(folder) else without(found, seen_closely_alone(found))
-
-
-def read_faces(folder: PreparedFolder) -> FoundFaces:
-    """Everything that was found in the footage of a prepared folder, but for faces that a single look shows.
-
-    Raises:
-        InputError: it holds none, or not all frames have been searched.
-    """
-    found = _all_found(folder)
-    return found if _looked_alike(folder) else without(found, seen_closely_alone(found))
-
-
-def _looked_alike(folder: PreparedFolder) -> bool:
-    """Whether all frames were looked at equally closely, as a detector of the user's does."""
-    record = folder.searched()
-    return record.thorough or record.own_detector
+            found = all_found(folder)
+    return found if looked_alike(folder) else without(found, seen_closely_alone(found))
 
 
 def _search_missing(
@@ -119,16 +103,6 @@ def _search_missing(
             lambda count: shown.update(count, "looking for faces"),
             thorough=record.thorough,
         )
-
-
-def _all_found(folder: PreparedFolder) -> FoundFaces:
-    record = folder.searched()
-    parts, _ = folder.parts()
-    frames = record.footage.frames
-    if missing := unsearched(parts, frames):
-        problem = f"{frames - len(missing)} of {frames} frames have been searched for faces"
-        raise InputError(str(folder), problem, "run the command that made it again: it goes on from here")
-    return joined(parts)
 
 
 def _check_same(folder: PreparedFolder, earlier: FacesRecord, record: FacesRecord) -> None:

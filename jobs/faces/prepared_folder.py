@@ -31,6 +31,8 @@ from jobs.faces.dubbing import FaceRules
 
 RECORD = "faces.json"
 PAGE = "faces.html"
+# Below a run's faces: the folder of the clip that boxes are to be like.
+LIKE = "like"
 
 # Bytes of the record, and of what was found on one range.
 LARGEST_RECORD = 1 << 20

@@ -7,7 +7,7 @@ from actors.files import storage
 from actors.files.run_folder import RunFolder
 from jobs.faces.dubbing import DubbedFace, follow_faces
 from jobs.faces.faces_table import read_times
-from jobs.faces.preparation import read_faces
+from jobs.faces.found_so_far import read_faces
 from jobs.faces.prepared_folder import PreparedFolder
 from jobs.report.faces_page import render_faces_page
 from jobs.report.page import render_page

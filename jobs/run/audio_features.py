@@ -8,9 +8,8 @@ from rich.console import Console
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Device
+from jobs.audio.encoder_actor import encoder_actor, encoder_config
 from jobs.audio.feature_making import (
-    encoder_actor,
-    encoder_config,
     feature_rows,
     load_features,
     make_features,

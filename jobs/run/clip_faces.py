@@ -24,11 +24,12 @@ from jobs.cluster.connection import Cluster
 from jobs.console import say
 from jobs.faces.choice import FaceRule, face_choice
 from jobs.faces.dubbing import FaceRules, dubbed_face
+from jobs.faces.found_so_far import read_faces
 from jobs.faces.gaps import FacePath
 from jobs.faces.kind_boxes import Pads, detector_style_boxes
 from jobs.faces.likeness import Likeness, fit_likeness, squares_like
-from jobs.faces.preparation import prepare_faces, read_faces
-from jobs.faces.prepared_folder import RECORD, FootageRecord, PreparedFolder, RulesRecord
+from jobs.faces.preparation import prepare_faces
+from jobs.faces.prepared_folder import LIKE, RECORD, FootageRecord, PreparedFolder, RulesRecord
 from jobs.faces.results import write_results
 from jobs.faces.weights import read_weights
 from jobs.inputs.options import CompositeOptions
@@ -37,9 +38,6 @@ from jobs.run.record_file import read_run_record
 
 # Of a face box of so many pixels the mouth has some 15.
 SMALL = 40
-
-# Below the run's faces: what was found on the clip that boxes are to be like.
-LIKE = "like"
 
 
 @dataclass(slots=True)

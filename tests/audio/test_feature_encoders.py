@@ -26,7 +26,8 @@ from actors.core.mel import RATE
 from actors.files.digests import code_digest
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.audio_encoder import Encoder, EncoderConfig, read_encoder
-from jobs.audio.feature_making import encoder_actor, encoder_config, feature_rows, local_encoder
+from jobs.audio.encoder_actor import encoder_actor, encoder_config
+from jobs.audio.feature_making import feature_rows, local_encoder
 from jobs.audio.feature_source import encoders_kind, read_encoder_source
 
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from actors.core.choices import Device
 from actors.core.errors import InputError
 from jobs.cluster.connection import ClusterResources
+from jobs.cluster.layout import CUDA_BATCH
 from jobs.cluster.placement import (
     CPU_BATCH,
-    CUDA_BATCH,
     PRECISION,
     check_share,
     choose_device,

@@ -15,7 +15,7 @@ from actors.core.errors import InputError
 from jobs.faces.choice import FaceRule
 from jobs.faces.detections_file import to_parquet
 from jobs.faces.dubbing import FaceRules
-from jobs.faces.preparation import read_faces
+from jobs.faces.found_so_far import read_faces
 from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder, RulesRecord
 from jobs.faces.verification import verify_faces
 
