@@ -36,5 +36,6 @@ loads; others do that work per frame, so it is charged: ``fps`` is frames / (ste
 reported apart from it. Joining the video's segments is not in it. Of Ray Data counts what it does once its pipeline is
 full, because a short trial would be mostly its beginning; its ``frames`` are those. The bare network runs as it was
 exported: ours may be faster. With the heavy network (with --full with both) its best two settings run in each repeat,
-of which the better median counts.
+of which the better median counts. On GPUs nobody uses TF32 (``NVIDIA_TF32_OVERRIDE=0``); ours runs at the best of
+several layouts, its own and some that it is told (``told``), which are tried before.
 """

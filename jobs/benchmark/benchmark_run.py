@@ -21,6 +21,7 @@ from jobs.benchmark.benchmark_file import Report
 from jobs.benchmark.frame_check import FrameVerdict, Reference, check_frames, check_video, tolerance
 from jobs.benchmark.material import prepare
 from jobs.benchmark.matrix import (
+    CUDA_STEP,
     STEP,
     Cell,
     Output,
@@ -122,6 +123,7 @@ class _Regime:
         self._cores = self._report.machine.cores
         # The only batch that the network takes, if it is so exported.
         self._fixed = self._runner.network.tensors.batch
+        self._step = CUDA_STEP if self._plan.device is Device.CUDA else STEP
 
     def steps(self) -> Iterator[None]:
         """Runs everything; yields when the report is worth to be written down."""
@@ -135,7 +137,7 @@ class _Regime:
             settings[System.BARE] = finalists(rates)
         tasks: dict[Cell, list[Assignment]] = {}
         for cell in order:
-            frames = first_length(cell, bare, self._cores, trial_seconds(cell, plan.seconds))
+            frames = first_length(cell, bare, self._cores, trial_seconds(cell, plan.seconds), self._step)
             tasks[cell] = [Assignment(cell, frames, setting) for setting in settings[cell.system]]
         self._report.networks[self._regime] = {"name": self._runner.network.name, "precision": top.precision.value}
         reference = self._reference(max((task.frames for some in tasks.values() for task in some), default=0))
@@ -157,7 +159,7 @@ class _Regime:
             further += [(self._report.long_run, task, repeat) for repeat in range(plan.repeats) for task in runs]
         for kept, task, repeat in further:
             kept.append(self._trial(task, reference, repeat))
-            what = f"workers {task.setting.workers}, batch {task.setting.batch}, " if task.chosen else ""
+            what = f"workers {task.setting.workers}, batch {task.setting.batch}, " if task.setting.told else ""
             self._tell(f"{task.cell.system}, {what}{task.frames} frames", kept[-1])
             yield
 
@@ -181,13 +183,18 @@ class _Regime:
         return {setting: statistics.median(measured) for setting, measured in rates.items()}
 
     def _setting(self, system: System, rates: dict[Setting, float]) -> Setting:
-        """The best of the settings that may suit a system, where that is tried and there is more than one."""
+        """The best of the settings that may suit a system, where that is tried and there is more than one.
+
+        Ours is tried for as long as it counts for, because the ends of a run are a part of it.
+        """
         base = setting_for(system, rates, self._cores, self._fixed)
         choices = alternatives(system, base, self._plan.device, self._regime, self._fixed)
-        if len(choices) == 1 or not (self._regime is Regime.LIGHT or self._plan.full):
+        ours = system is System.OURS
+        if len(choices) == 1 or not (ours or self._regime is Regime.LIGHT or self._plan.full):
             return base
         cell = Cell(self._regime, Output.JPG, system)
-        frames = first_length(cell, max(rates.values()), self._cores, self._plan.seconds * TUNE_SHARE)
+        seconds = trial_seconds(cell, self._plan.seconds) if ours else self._plan.seconds
+        frames = first_length(cell, max(rates.values()), self._cores, seconds * TUNE_SHARE, self._step)
         return best({setting: self._tried(Assignment(cell, frames, setting)) or 0.0 for setting in choices})
 
     def _tried(self, task: Assignment) -> float | None:
@@ -196,6 +203,8 @@ class _Regime:
         self._report.sweep.append(trial)
         one = task.setting
         how = f"workers {one.workers}, threads {one.threads}, batch {one.batch}, {one.precision}"
+        if task.cell.system is System.OURS and not one.told:
+            how = f"its own layout, {one.precision}"
         self._tell(f"sweep, {task.cell.system}, {how}", trial)
         return trial.fps
 
@@ -217,13 +226,13 @@ class _Regime:
         """Runs one trial, and once more with another length if it turned out too short; returns the next one's."""
         seconds = trial_seconds(task.cell, self._plan.seconds)
         trial = self._trial(task, reference, repeat)
-        longer = replace(task, frames=next_length(task.frames, trial.answer.steady_s, seconds))
+        longer = replace(task, frames=next_length(task.frames, trial.answer.steady_s, seconds, self._step))
         if not trial.fault and longer.frames > task.frames:
             task = longer
             trial = self._trial(task, reference, repeat)
         self._report.trials.append(trial)
         self._tell(f"{task.cell.format} {task.cell.system}, repeat {repeat + 1} of {self._plan.repeats}", trial)
-        frames = task.frames if trial.fault else next_length(task.frames, trial.answer.steady_s, seconds)
+        frames = task.frames if trial.fault else next_length(task.frames, trial.answer.steady_s, seconds, self._step)
         return replace(task, frames=frames)
 
     def _trial(self, task: Assignment, reference: Reference | None, repeat: int = 0) -> Measurement:
@@ -248,11 +257,12 @@ class _Regime:
         on_cpu = self._plan.device is Device.CPU
         workers = [count for count in WORKERS_BATCH if not on_cpu or count <= self._cores]
         pairs = itertools.product(workers, [self._fixed] if self._fixed else WORKERS_BATCH)
-        settings = [Setting(count, self._cores if on_cpu else 1, batch, top.precision) for count, batch in pairs]
+        threads = self._cores if on_cpu else 1
+        settings = [Setting(count, threads, batch, top.precision, told=True) for count, batch in pairs]
         both = [Cell(self._regime, Output.JPG, system) for system in (System.OURS, System.THREAD_POOL)]
         last = {trial.task.cell: trial.task.frames for trial in self._report.trials}
         asked = [cell for cell in both if cell.system in self._plan.systems]
-        return [Assignment(cell, last.get(cell, STEP), setting, chosen=True) for setting in settings for cell in asked]
+        return [Assignment(cell, last.get(cell, self._step), setting) for setting in settings for cell in asked]
 
     def _tell(self, what: str, trial: Measurement) -> None:
         outcome = trial.fault if trial.fps is None else f"{trial.fps:.2f} fps over {trial.answer.steady_s:.1f} s"

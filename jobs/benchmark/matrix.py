@@ -104,7 +104,7 @@ def rotated(order: Sequence[Cell], repeat: int, repeats: int) -> tuple[Cell, ...
 
 
 # Frames come in whole batches of every size that is tried.
-STEP = 16
+STEP, CUDA_STEP = 16, 64
 MOST_FRAMES = 20_000
 # Before anything is known of a system: no baseline's core made more when this was written. Only lengths depend on it.
 GUESS = {Output.JPG: 100.0, Output.PNG: 15.0, Output.VIDEO: 50.0, Output.NONE: math.inf}
@@ -122,22 +122,22 @@ def trial_seconds(cell: Cell, seconds: float) -> float:
     return seconds if cell.regime is Regime.LIGHT else seconds * LONGER_HEAVY.get(cell.system, ELSE_HEAVY)
 
 
-def first_length(cell: Cell, bare_fps: float, cores: int, seconds: float) -> int:
+def first_length(cell: Cell, bare_fps: float, cores: int, seconds: float, step: int = STEP) -> int:
     """Frames for a system's first trial, so that it takes about ``seconds``; whole steps, at least one."""
     # What Ray Data is thought to make with the heavy network before its frames count is little.
     filling = FILLING if (cell.regime, cell.system) == (Regime.LIGHT, System.RAY_DATA) else 0.0
-    return whole(min(bare_fps, GUESS[cell.format] * cores) * (seconds + filling))
+    return whole(min(bare_fps, GUESS[cell.format] * cores) * (seconds + filling), step)
 
 
-def next_length(frames: int, steady_s: float, seconds: float) -> int:
+def next_length(frames: int, steady_s: float, seconds: float, step: int = STEP) -> int:
     """Frames for the next trial: other than before only where that took less than half, or more than twice the time."""
     fits = seconds / 2 <= steady_s <= seconds * 2
-    return frames if fits else whole(frames * seconds / max(steady_s, 1e-6))
+    return frames if fits else whole(frames * seconds / max(steady_s, 1e-6), step)
 
 
-def whole(frames: float) -> int:
+def whole(frames: float, step: int = STEP) -> int:
     """``frames`` rounded up to a whole number of steps, within what a trial may render."""
-    return max(STEP, min(MOST_FRAMES, math.ceil(frames / STEP) * STEP))
+    return max(1, min(MOST_FRAMES // step, math.ceil(frames / step))) * step
 
 
 # How many times as fast as another system ours must be at least.

@@ -17,8 +17,7 @@ class Assignment:
 
     cell: Cell
     frames: int  # output frames, from 0
-    setting: Setting  # of ours the precision alone
-    chosen: bool = False  # whether ours is told workers and batch too, instead of deciding for itself
+    setting: Setting  # of ours the precision alone, unless it says otherwise
     seconds: float | None = None  # how long the bare network runs, whatever frames says; none for all others
 
 

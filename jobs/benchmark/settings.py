@@ -17,14 +17,17 @@ class Setting:
     threads: int  # intra-op threads of each session
     batch: int  # frames per inference
     precision: Precision = Precision.FP32  # which of the network's files
+    told: bool = False  # whether ours is told workers and batch too, instead of deciding for itself
 
 
 # So many settings of the bare network are measured beside the systems.
 FINALISTS = 2
 CPU_BATCHES: tuple[int, ...] = (1, 2, 4)
-CUDA_BATCHES: tuple[int, ...] = (1, 4, 8, 16)
-# One session, or as many as the published program has workers.
-CUDA_SESSIONS = (1, 4)
+CUDA_BATCHES: tuple[int, ...] = (1, 4, 16, 32, 64)
+# One session, as many as the published program has workers, or as many as ours.
+CUDA_SESSIONS = (1, 4, 8)
+# Workers and batch that ours is told beside its own layout and what suits the bare network.
+CUDA_LAYOUTS = ((8, 16), (4, 16))
 POOL_THREADS, POOL_BATCH = 4, 4  # of the published program
 RAY_DATA_BATCH = 32
 POOLED = frozenset({System.THREAD_POOL, System.THREAD_POOL_OVERLAPPED})
@@ -71,8 +74,8 @@ def setting_for(system: System, rates: Mapping[Setting, float], cores: int, fixe
 
     The bare network runs at the best of all. Programs of one session get that session's threads and its best batch
     (one frame where that is their nature, else two frames or more), programs of several sessions the best setting
-    of several sessions. Ours decides for itself and is told the precision alone. All run the same network file: the
-    one of the best setting's precision.
+    of several sessions. Ours decides for itself and is told the precision alone, but see `alternatives`. All run the
+    same network file: the one of the best setting's precision.
 
     Args:
         system: the system.
@@ -99,10 +102,13 @@ def alternatives(
 
     A session that leaves cores to the rest of its program, for the thread pools the published batch, and for Ray Data
     batches whose calls weigh less (not with a heavy network on CPUs, where no call weighs anything and such a batch
-    takes gigabytes and minutes); nothing else, because the other systems do at every moment what the bare network does
-    or what their nature says.
+    takes gigabytes and minutes). Ours on GPUs, where users tune it: the best of the bare network, and usual layouts.
+    Nothing else, because the other systems do at every moment what the bare network does or what their nature says.
     """
     tried = [base]
+    if system is System.OURS and device is Device.CUDA:
+        layouts = ((base.workers, base.batch), *CUDA_LAYOUTS)
+        tried += [Setting(workers, 1, fixed_batch or batch, base.precision, told=True) for workers, batch in layouts]
     if system in LONE and device is Device.CPU:
         tried.append(replace(base, threads=1))
         if system in POOLED and fixed_batch is None:

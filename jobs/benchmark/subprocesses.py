@@ -17,6 +17,8 @@ from jobs.benchmark.memory import Memory, Sampler, family
 # After being asked to end, a program has so long to stop what it has started.
 GRACE_SECONDS = 15.0
 LONGEST_FAULT = 200
+# What every program is given: on a GPU "fp32" means ten bits of mantissa to nobody, as it does not in ours.
+ALIKE = {"NVIDIA_TF32_OVERRIDE": "0"}
 # All of a path but its last part.
 FOLDERS = re.compile(r"(?<![\w.])(?:/[\w.@+~-]+)*/(?=[\w.@+~-])")
 
@@ -34,7 +36,7 @@ def run_process(command: list[str], folder: Path, limit: float) -> Ended:
     """Runs a program to its end, or for ``limit`` seconds, in a folder where two files keep what it says."""
     paths = folder / "stdout.txt", folder / "stderr.txt"
     # Everybody is alone on this machine: nobody joins a cluster that happens to be there.
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | ALIKE
     with paths[0].open("wb") as stdout, paths[1].open("wb") as stderr:
         process = subprocess.Popen(command, stdout=stdout, stderr=stderr, env=environment, cwd=folder)
         with _gone_afterwards(process), Sampler(process.pid) as sampler:

@@ -81,7 +81,7 @@ class Runner:
         flags |= {"format": "none" if output is Output.VIDEO else output.value}
         if output is Output.JPG:
             flags |= {"quality": str(JPEG_QUALITY)}
-        if assignment.chosen:
+        if setting.told:
             flags |= {"workers": str(setting.workers), "batch": str(setting.batch)}
             if self.device is Device.CUDA:
                 flags |= {"gpus-per-worker": f"{1 / setting.workers:.4f}"}

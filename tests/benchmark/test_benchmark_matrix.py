@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from actors.core.choices import Device
 from jobs.benchmark.matrix import (
+    CUDA_STEP,
     FILLING,
     GOALS,
     MOST_FRAMES,
@@ -107,12 +108,12 @@ rates = st.floats(0.01, 1e6)
 spans = st.floats(0.1, 60)
 
 
-@given(rates, st.sampled_from(Output), st.integers(1, 256), spans)
-def test_first_lengths_are_whole_batches(rate: float, output: Output, cores: int, seconds: float) -> None:
-    frames = first_length(Cell(Regime.LIGHT, output, System.OURS), rate, cores, seconds)
-    assert frames % STEP == 0
-    assert STEP <= frames <= MOST_FRAMES
-    assert frames <= max(STEP, rate * seconds + STEP)
+@given(rates, st.sampled_from(Output), st.integers(1, 256), spans, st.sampled_from([STEP, CUDA_STEP]))
+def test_first_lengths_are_whole_batches(rate: float, output: Output, cores: int, seconds: float, step: int) -> None:
+    frames = first_length(Cell(Regime.LIGHT, output, System.OURS), rate, cores, seconds, step)
+    assert frames % step == 0
+    assert step <= frames <= MOST_FRAMES
+    assert frames <= max(step, rate * seconds + step)
 
 
 @given(st.integers(1, MOST_FRAMES // STEP).map(lambda steps: steps * STEP), st.floats(0, 1e4), spans)

@@ -54,6 +54,12 @@ def test_nobody_joins_a_cluster_that_happens_to_be_there(tmp_path: Path, monkeyp
     assert run_process([sys.executable, "-c", code], tmp_path, 60).said == "None\n"
 
 
+def test_nobody_uses_tf32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "1")
+    code = "import os; print(os.environ['NVIDIA_TF32_OVERRIDE'])"
+    assert run_process([sys.executable, "-c", code], tmp_path, 60).said == "0\n"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -38,7 +38,8 @@ def test_on_cpus_every_candidate_uses_the_cores_and_no_more(cores: int, fixed: i
 def test_on_a_gpu_precision_and_batch_are_tried() -> None:
     found = candidates(Device.CUDA, 16, None)
     assert {setting.precision for setting in found} == set(Precision)
-    assert {setting.batch for setting in found} == {1, 4, 8, 16}
+    assert {setting.batch for setting in found} == {1, 4, 16, 32, 64}
+    assert {setting.workers for setting in found} == {1, 4, 8}
     assert {setting.threads for setting in found} == {1}
 
 
@@ -93,9 +94,15 @@ def test_a_friend_tries_more_than_one_setting(
 ) -> None:
     found = alternatives(system, base, device, regime, fixed)
     assert len(set(found)) == len(found)
-    assert all(setting.precision is base.precision and setting.workers == base.workers for setting in found)
+    assert all(setting.precision is base.precision for setting in found)
     assert found[0] == base
     on_cpu = device is Device.CPU
+    if system is System.OURS and not on_cpu:
+        layouts = {(base.workers, base.batch), (8, 16), (4, 16)}
+        assert {(one.workers, one.batch) for one in found[1:]} == {(count, fixed or size) for count, size in layouts}
+        assert all(one.told for one in found[1:])
+        return
+    assert all(setting.workers == base.workers and not setting.told for setting in found)
     more = {
         System.RAY_DATA: set() if on_cpu and regime is Regime.HEAVY else {32},
         **dict.fromkeys(POOLED, {4} if on_cpu else set()),

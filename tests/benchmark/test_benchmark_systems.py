@@ -46,8 +46,8 @@ def runner(material: Material, model: Path, scratch: Path, device: Device = Devi
     return Runner(material, RegimeNetwork("light", str(model), "half.onnx", TENSORS), device, scratch, 120)
 
 
-def task(system: System, output: Output, setting: Setting, *, chosen: bool = False) -> Assignment:
-    return Assignment(Cell(Regime.LIGHT, output, system), FRAMES, setting, chosen=chosen)
+def task(system: System, output: Output, setting: Setting) -> Assignment:
+    return Assignment(Cell(Regime.LIGHT, output, system), FRAMES, setting)
 
 
 def test_baselines_are_told_what_they_ask_for(
@@ -69,17 +69,17 @@ def test_baselines_are_told_what_they_ask_for(
 
 @pytest.mark.parametrize("device", Device)
 @pytest.mark.parametrize("output", [Output.JPG, Output.PNG, Output.VIDEO])
-@pytest.mark.parametrize("chosen", [False, True])
+@pytest.mark.parametrize("told", [False, True])
 def test_ours_is_started_as_users_start_it(
     material: tuple[Material, small.SmallClip],
     model: Path,
     tmp_path: Path,
     device: Device,
     output: Output,
-    chosen: bool,
+    told: bool,
 ) -> None:
     how = runner(material[0], model, tmp_path, device)
-    command = how.command(task(System.OURS, output, Setting(4, 1, 8), chosen=chosen), tmp_path / "run")
+    command = how.command(task(System.OURS, output, Setting(4, 1, 8, told=told)), tmp_path / "run")
     assert command[1:4] == ["-P", str(small.ROOT / "mouthpiece.py"), "composite"]
     if output is Output.VIDEO:
         assert command.pop() == "--video"
@@ -91,8 +91,8 @@ def test_ours_is_started_as_users_start_it(
     assert options.format.value == ("none" if output is Output.VIDEO else output)
     assert options.device.value == device
     assert options.frame_range(FRAMES + 8) == (0, FRAMES)
-    assert (options.workers, options.batch) == ((4, 8) if chosen else (None, None))
-    assert flags.get("gpus_per_worker") == ("0.2500" if chosen and device is Device.CUDA else None)
+    assert (options.workers, options.batch) == ((4, 8) if told else (None, None))
+    assert flags.get("gpus_per_worker") == ("0.2500" if told and device is Device.CUDA else None)
     if output is Output.JPG:
         assert options.image_quality == 95
 
