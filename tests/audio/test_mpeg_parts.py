@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -45,9 +47,12 @@ JOINTS = {
 }
 
 
-def one(folder: Path, rate: int = 44_100, channels: int = 1, form: str = "mp3") -> bytes:
+@cache
+def one(rate: int = 44_100, channels: int = 1, form: str = "mp3") -> bytes:
     samples = np.random.default_rng(rate).normal(0, 0.1, (channels, SECONDS * rate)).astype(np.float32)
-    return write(folder / f"one.{form}", samples, rate, {"mp3": "libmp3lame", "aac": "aac"}[form]).read_bytes()
+    with TemporaryDirectory() as folder:
+        path = Path(folder, f"one.{form}")
+        return write(path, samples, rate, {"mp3": "libmp3lame", "aac": "aac"}[form]).read_bytes()
 
 
 def sound(path: Path) -> NDArray[np.float32]:
@@ -60,7 +65,7 @@ def sound(path: Path) -> NDArray[np.float32]:
     [(joint, form) for form in ("mp3", "aac") for joint in JOINTS if (joint, form) != ("filling", "aac")],
 )
 def test_joined_files_are_read_one_after_the_other(tmp_path: Path, joint: str, form: str) -> None:
-    content = one(tmp_path, form=form)
+    content = one(form=form)
     path = tmp_path / f"a.{form}"
     path.write_bytes(content)
     alone = sound(path)
@@ -79,7 +84,7 @@ def test_joined_files_are_read_one_after_the_other(tmp_path: Path, joint: str, f
 @pytest.mark.parametrize("joint", ["nothing", "ID3v2"])
 def test_rates_and_channels_may_change_between_them(tmp_path: Path, joint: str) -> None:
     path = tmp_path / "a.mp3"
-    path.write_bytes(JOINTS[joint].join([one(tmp_path), one(tmp_path, 24_000), one(tmp_path, 48_000, 2)]))
+    path.write_bytes(JOINTS[joint].join([one(), one(24_000), one(48_000, 2)]))
     found = check_recording(str(path))
     assert abs(float(found.seconds) - 3 * SECONDS) < 0.3
     assert len(found.warnings) == 1
@@ -89,7 +94,7 @@ def test_rates_and_channels_may_change_between_them(tmp_path: Path, joint: str) 
 
 @pytest.mark.parametrize("front", [b"junk" * 3000, bytes(2000), id3v2(500) + b"\x01\x02" * 999, b"\r\n\r\n"])
 def test_what_stands_in_front_of_the_first_frame_is_passed_over(tmp_path: Path, front: bytes) -> None:
-    content = one(tmp_path)
+    content = one()
     path = tmp_path / "a.mp3"
     path.write_bytes(content)
     alone = sound(path)
@@ -99,7 +104,7 @@ def test_what_stands_in_front_of_the_first_frame_is_passed_over(tmp_path: Path, 
 
 def test_a_file_that_is_alone_is_read_as_it_stands_there(tmp_path: Path) -> None:
     path = tmp_path / "a.mp3"
-    for content in (one(tmp_path), id3v2(4000) + one(tmp_path) + ape(300) + ID3V1):
+    for content in (one(), id3v2(4000) + one() + ape(300) + ID3V1):
         path.write_bytes(content)
         assert not check_recording(str(path)).spliced
 
@@ -116,7 +121,7 @@ HARMS: dict[str, Harm] = {
 @pytest.mark.parametrize("where", ["alone", "first", "last"])
 @pytest.mark.parametrize("harm", HARMS)
 def test_sound_that_is_missing_is_no_joint(tmp_path: Path, where: str, harm: str) -> None:
-    whole = one(tmp_path)
+    whole = one()
     harmed = HARMS[harm](whole)
     parts = {"alone": [harmed], "first": [harmed, whole], "last": [whole, harmed]}[where]
     path = tmp_path / "a.mp3"

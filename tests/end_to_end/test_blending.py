@@ -15,7 +15,7 @@ import pytest
 import reference
 import reference_blend
 import small
-from lone import plan_of, worker_and_block
+from lone import plan_of, rendered
 from reference_blend import Mode
 from small import Result, SmallClip
 
@@ -105,12 +105,7 @@ def render(
     """Renders ranges in one worker, as the driver would have it do."""
     options = avatar.options(out, given)
     plan = plan_of(options, read_inputs(options), out, batch=batch, threads=threads, prepare=spliced)
-    worker, block = worker_and_block(plan)
-    rows: list[FrameTiming] = []
-    for frames in ranges:
-        report = worker.render(plan.clip_id, frames.start, frames.stop, block)
-        rows += report.timings
-    return rows
+    return rendered(plan, ranges)
 
 
 def files(out: Path) -> dict[str, bytes]:

@@ -18,7 +18,7 @@ import pytest
 import reference
 import reference_blend
 import small
-from lone import plan_of, worker_and_block
+from lone import plan_of, rendered, worker_and_block
 from reference_blend import Mode
 from small import Result, SmallClip
 
@@ -76,8 +76,7 @@ def render(
 ) -> list[FrameTiming]:
     """What one worker makes of some ranges."""
     plan = plan_of(options, read_inputs(options), out, batch=batch, prepare=prepare, faces=faces)
-    worker, block = worker_and_block(plan)
-    return [row for one in ranges for row in worker.render(plan.clip_id, one.start, one.stop, block).timings]
+    return rendered(plan, ranges)
 
 
 def files(out: Path) -> Files:

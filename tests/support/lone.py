@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from made_run import NODE
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Device
-from actors.core.ranges import ClipBlock
+from actors.core.ranges import ClipBlock, FrameRange
+from actors.core.timings import FrameTiming
 from actors.files import storage
 from actors.files.run_folder import RunFolder
 from actors.rendering.blocks import Block, load_block
 from actors.rendering.compositor import Compositor
+from actors.rendering.worker_config import ClipConfig, NetworkConfig
 from jobs.cluster.connection import ClusterResources
 from jobs.cluster.placement import ChosenDevice, Placement
 from jobs.inputs.inputs import Inputs
@@ -49,10 +53,38 @@ def plan_of(
 
 def worker_and_block(plan: RenderPlan) -> tuple[Compositor, Block]:
     """A worker that is ready to render what is planned, and what it renders on."""
+    worker = Compositor(0, plan.network)
+    worker.prepare(_clip(plan, plan.clip_id))
+    return worker, _block(plan)
+
+
+def rendered(plan: RenderPlan, ranges: Iterable[FrameRange]) -> list[FrameTiming]:
+    """What a worker makes of ranges that may have rendered other clips by the same network already."""
+    own = f"{plan.clip_id}/{next(_numbers)}"
+    clip = _clip(plan, own)
+    worker = _workers.get(plan.network)
+    if worker is None:
+        worker = _workers[plan.network] = Compositor(0, plan.network)
+        worker.prepare(clip)
+    else:
+        worker.open_clip(clip)
+    block = _block(plan)
+    return [row for frames in ranges for row in worker.render(own, frames.start, frames.stop, block).timings]
+
+
+_numbers = count()
+
+# They keep the clips that they have opened, and nothing of what they rendered.
+_workers: dict[NetworkConfig, Compositor] = {}
+
+
+def _clip(plan: RenderPlan, name: str) -> ClipConfig:
     plan.folder.make_folders(frames=True, segments=True)
     storage.write_atomic(plan.folder.path / plan.mark, b"")
     audio = plan.inputs.audio
     assert isinstance(audio, AudioTrack)
-    worker = Compositor(0, plan.network)
-    worker.prepare(plan.clip(replace(audio, opacities=plan.inputs.opacities)))
-    return worker, load_block(plan.block(ClipBlock(plan.clip_id, 0)), plan.inputs.kind)[0]
+    return replace(plan.clip(replace(audio, opacities=plan.inputs.opacities)), id=name)
+
+
+def _block(plan: RenderPlan) -> Block:
+    return load_block(plan.block(ClipBlock(plan.clip_id, 0)), plan.inputs.kind)[0]
