@@ -23,6 +23,10 @@ from jobs.planning.preparation import Preparation
 # hardly any frame is answered as it would be alone.
 COMPARED = 4
 
+# Ranges that a worker renders at once beside a GPU: the network goes on to the next while the last frames of one are
+# finished. In a video each range is encoded by a thread of its own, which cannot keep up with a GPU.
+CALLS, MOST_VIDEO_CALLS = 2, 4
+
 # Frames on which half precision is compared with single.
 SAMPLES = 8
 
@@ -73,6 +77,14 @@ class RenderPlan:
             check=self._model_check,
             code=program_digest(),
         )
+
+    @property
+    def calls(self) -> int:
+        """How many ranges a worker renders at once: one where network and compositing share the cores."""
+        threads = self.placement.compositing_threads
+        if not threads:
+            return 1
+        return max(CALLS, min(threads, MOST_VIDEO_CALLS)) if self.options.video else CALLS
 
     def clip(self, audio: AudioTrack) -> ClipConfig:
         """What every worker is told of the clip; ``audio`` is what drives the mouth."""

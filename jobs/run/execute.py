@@ -158,6 +158,7 @@ def _schedule(decision: Decision) -> Scheduler:
         capacity=plan.preparation.blocks.capacity,
         loaders=max(2, int(decision.resources.cpus)),
         patience=Patience(),
+        calls=plan.calls,
     )
 
 
@@ -195,6 +196,7 @@ def _render(request: RenderRequest, decision: Decision, outcome: Outcome, cluste
         loader_arguments=lambda block: (plan.block(block), plan.inputs.kind),
         nodes=decision.resources.rendering,
         worker_resources=placement.resources,
+        calls=plan.calls,
         wait=options.wait,
         cluster_resources=cluster.resources,
         capacity=None

@@ -90,7 +90,7 @@ class Dispatcher:
         self._on_tick = on_tick
         self._stop = stop
         self._actor: Any = ray.remote(job.worker_class).options(
-            max_restarts=0, max_task_retries=0, **job.worker_resources
+            max_restarts=0, max_task_retries=0, max_concurrency=job.calls, **job.worker_resources
         )
         self._started_at: dict[int, float] = {}
         # Blocks that no node can load yet.

@@ -24,6 +24,7 @@ class JobSpec:
         loader_arguments: what it is called with for a block.
         nodes: ids of the nodes that can render now, where blocks are loaded until workers say where they are.
         worker_resources: Ray's resources for one worker, as keyword arguments of `options`.
+        calls: how many ranges a worker renders at once; its methods are then called on as many threads.
         wait: seconds that a run may go without any worker that is ready.
         cluster_resources: asks the cluster what it has now.
         capacity: how many workers that has room for; ``None`` when the user fixed the number.
@@ -38,6 +39,7 @@ class JobSpec:
     loader_arguments: Callable[[ClipBlock], tuple[Any, ...]]
     nodes: tuple[str, ...]
     worker_resources: dict[str, Any]
+    calls: int
     wait: float
     cluster_resources: Callable[[], ClusterResources]
     capacity: Callable[[ClusterResources], int] | None

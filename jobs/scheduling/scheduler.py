@@ -18,8 +18,8 @@ from jobs.scheduling.actions import Action, CancelLoad, DropBlock, KillWorker, L
 from jobs.scheduling.deaths import Death, brief_reason
 from jobs.scheduling.incidents import Incidents
 
-# While a worker renders one range, Ray brings the next one's blocks to it. More only lengthens the tail.
-RANGES_IN_FLIGHT = 2
+# While a worker renders what it can at once, Ray brings the next range's blocks to it. More only lengthens the tail.
+RANGES_WAITING = 1
 
 # The first death of a range may be the machine's fault, the second is taken for the range's.
 DEATHS_TO_SPLIT = 2
@@ -27,8 +27,8 @@ DEATHS_TO_SPLIT = 2
 # A single frame that was being rendered at three deaths is reported instead of tried again.
 DEATHS_TO_FAIL = 3
 
-# Isolating one poison frame costs a lone worker 2 deaths for the range, one for each halving and one more for the
-# frame itself; below `MAX_RANGE` frames that is less than this.
+# Isolating one poison frame costs a lone worker 2 deaths for the range, one for each halving, one more for the frame
+# itself, and one where ranges overlap; below `MAX_RANGE` frames that is less than this.
 MAX_DEATHS_IN_A_ROW = 16
 MAX_RANGE = 1024
 
@@ -67,8 +67,9 @@ class _Worker:
     status: _Status = _Status.WANTED
     # The process while it is ready, so that a death names what died.
     pid: int | None = None
-    # In the order given; the actor runs them in this order, so the first is the one being rendered.
+    # In the order given. The actor begins them in this order, or nearly so where it renders several at once.
     queue: list[ClipRange] = field(default_factory=list)
+    # When the first of them was given out or became the first.
     running_since: float = 0.0
     # Frames per second over its latest range, by its own clock: answers may lie about until the driver looks.
     pace: float = 0.0
@@ -86,6 +87,7 @@ class Scheduler:
         capacity: how many blocks may be held at once, at least as many as any one range needs.
         loaders: how many blocks may be loading at once, at least 1.
         patience: when a range counts as hung.
+        calls: how many ranges a worker renders at once.
 
     Attributes:
         total: frames to render.
@@ -102,7 +104,9 @@ class Scheduler:
         capacity: int,
         loaders: int,
         patience: Patience,
+        calls: int = 1,
     ) -> None:
+        self._calls = calls
         self._pending = sorted(ranges)
         self._blocks_of = blocks_of
         self._workers = [_Worker() for _ in range(workers)]
@@ -184,9 +188,15 @@ class Scheduler:
         worker = self._workers[slot]
         was_ready = worker.status is _Status.READY
         queue, worker.queue = worker.queue, []
-        if queue:
-            self._blame(queue[0], reason)
-        self._give_back(queue[1:])
+        if self._calls == 1 or len(queue) == 1:
+            for killer in queue[:1]:
+                self._blame(killer, reason)
+            self._give_back(queue[1:])
+        else:
+            # Which of them it was cannot be told. Each is rendered alone from now on, and the next death tells.
+            for suspect in queue:
+                self._deaths.setdefault(suspect, 0)
+            self._give_back(queue)
         worker.deaths_in_a_row += 1
         worker.start_deaths += not was_ready
         replaced = worker.deaths_in_a_row < MAX_DEATHS_IN_A_ROW and worker.start_deaths < MAX_START_DEATHS
@@ -208,24 +218,34 @@ class Scheduler:
             slot: by whom.
             done: the range.
             failures: those of its frames that could not be delivered.
-            seconds: how long the worker was at it; 0 where that is not known.
+            seconds: how much of its time the worker gave to it; 0 where that is not known.
             now: the time.
         """
         worker = self._workers[slot]
-        worker.queue.remove(done)
+        took = self._take_back(worker, done, now)
         worker.deaths_in_a_row = 0
-        self._slowest = max(self._slowest, now - worker.running_since)
+        self._slowest = max(self._slowest, took)
         worker.pace = len(done) / seconds if seconds > 0 else 0.0
-        worker.running_since = now
         self._done += len(done) - len(failures)
         self.failures.extend(failures)
 
     def range_returned(self, slot: int, returned: ClipRange, now: float) -> None:
         """A range came back unrendered through no fault of its own or its worker's: a block was lost."""
-        worker = self._workers[slot]
-        worker.queue.remove(returned)
-        worker.running_since = now
+        self._take_back(self._workers[slot], returned, now)
         self._give_back([returned])
+
+    @staticmethod
+    def _take_back(worker: _Worker, answered: ClipRange, now: float) -> float:
+        """Takes a range out of a worker's queue, and gives the seconds for which it was the first there.
+
+        Later ones may be answered before the first: that says nothing of whether the first one hangs.
+        """
+        first, since = answered == worker.queue[0], worker.running_since
+        worker.queue.remove(answered)
+        if not first:
+            return 0.0
+        worker.running_since = now
+        return now - since
 
     def block_loaded(self, block: ClipBlock) -> None:
         """A block stands in the object store."""
@@ -312,19 +332,26 @@ class Scheduler:
 
     def _hand_out(self, now: float) -> list[Action]:
         actions: list[Action] = []
-        for depth in range(RANGES_IN_FLIGHT):
+        for depth in range(self._calls + RANGES_WAITING):
             for slot, worker in enumerate(self._workers):
                 if worker.status is not _Status.READY or len(worker.queue) != depth:
                     continue
                 position = self._next_renderable()
                 if position is None:
                     return actions
+                if not self._may_join(self._pending[position], worker):
+                    continue
                 taken = self._take(position, worker)
                 if not worker.queue:
                     worker.running_since = now
                 worker.queue.append(taken)
                 actions.append(Render(slot, taken, self._blocks_of(taken)))
         return actions
+
+    def _may_join(self, pending: ClipRange, worker: _Worker) -> bool:
+        """Whether a range can be given to a worker now: where ranges overlap, a suspect is rendered alone."""
+        suspects = (given in self._deaths for given in (pending, *worker.queue))
+        return self._calls == 1 or not worker.queue or not any(suspects)
 
     def _take(self, position: int, worker: _Worker) -> ClipRange:
         """A pending range, together with those behind it that the worker renders within `CALL_SECONDS`.

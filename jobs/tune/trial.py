@@ -121,6 +121,7 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
         loader_arguments=lambda block: (trial.block(block), inputs.kind),
         nodes=resources.rendering,
         worker_resources=placement.resources,
+        calls=plan.calls,
         wait=limit,
         cluster_resources=cluster.resources,
         capacity=None,
@@ -134,6 +135,7 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
         capacity=1,
         loaders=1,
         patience=Patience(),
+        calls=plan.calls,
     )
     try:
         Dispatcher(scheduler, job, watch.milestones, watch.see, lambda: None, stop=watch.ended).run()

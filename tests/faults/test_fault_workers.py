@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ import ray
 from disturbance import Disturbance
 from stage import ONE_WORKER, ROWS, Stage
 
+import jobs.run.decide
+from jobs.cluster.placement import Placement, place
 from jobs.report.write import write_report
 from jobs.scheduling.pending_calls import PendingRender
 
@@ -33,6 +36,22 @@ def test_workers_that_exit_and_crash(stage: Stage) -> None:
     page = Path(write_report(str(stage.run))).read_text(encoding="utf-8")
     assert seen
     assert [pid for pid in seen if f"process {pid} died between" not in page] == []
+
+
+def test_workers_that_die_with_several_ranges_under_way(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As beside a GPU, where calls of a worker overlap; then which range has killed it is not known."""
+    monkeypatch.setattr(jobs.run.decide, "place", overlapping)
+    stage.order("exit-10", "segfault-60", "exit-109")
+    result = stage.render("--video")
+    assert result.code == 0, result.output
+    assert stage.record["plan"]["compositing_threads"] == 2
+    assert len(stage.obeyed()) == 3
+    stage.check_deaths(*stage.pids())
+    stage.check_whole()
+
+
+def overlapping(*given: Any, **named: Any) -> Placement:  # noqa: ANN401
+    return replace(place(*given, **named), compositing_threads=2)
 
 
 def test_a_poison_frame_is_isolated(stage: Stage) -> None:

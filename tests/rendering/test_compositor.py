@@ -16,7 +16,8 @@ from actors.core.choices import Delivery, ImageFormat
 from actors.core.errors import InputError
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport
-from actors.rendering.compositor import BATCHES_BEHIND, Compositor
+from actors.rendering.compositor import Compositor
+from actors.rendering.finishing import BATCHES_BEHIND
 
 FRAMES = FrameRange(3, 17)
 PNG = Delivery(ImageFormat.PNG, 0, video=False)

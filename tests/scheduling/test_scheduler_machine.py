@@ -47,9 +47,10 @@ class Run(RuleBasedStateMachine):
     @rule(data=st.data())
     def range_done(self, data: st.DataObject) -> None:
         slot = data.draw(st.sampled_from(self.cluster.busy))
-        frames = list(self.cluster.queues[slot][0])
+        place = data.draw(st.integers(0, min(self.cluster.calls, len(self.cluster.queues[slot])) - 1))
+        frames = list(self.cluster.queues[slot][place])
         bad = data.draw(st.one_of(st.just(set[int]()), st.sets(st.sampled_from(frames))))
-        self.cluster.deliver(slot, bad, data.draw(st.floats(0, 0.1)))
+        self.cluster.deliver(slot, bad, data.draw(st.floats(0, 0.1)), place)
 
     @precondition(lambda self: self.cluster.busy)
     @rule(data=st.data())

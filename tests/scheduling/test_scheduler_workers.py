@@ -8,11 +8,7 @@ import pytest
 from observer import Cluster, blocks_by, running
 
 from actors.core.ranges import FrameRange, divide
-from jobs.scheduling.scheduler import (
-    MAX_RANGE,
-    MAX_START_DEATHS,
-    RANGES_IN_FLIGHT,
-)
+from jobs.scheduling.scheduler import MAX_RANGE, MAX_START_DEATHS, RANGES_WAITING
 
 
 def test_growing_does_not_bring_back_workers_that_never_start() -> None:
@@ -34,7 +30,7 @@ def test_growing_adds_workers_that_are_used() -> None:
     for slot in (1, 2):
         cluster.ready(slot)
     cluster.act()
-    assert all(len(queue) == RANGES_IN_FLIGHT for queue in cluster.queues.values())
+    assert all(len(queue) == 1 + RANGES_WAITING for queue in cluster.queues.values())
     cluster.scheduler.grow(2)
     assert cluster.scheduler.open_slots == 3
 

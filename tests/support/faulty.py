@@ -25,6 +25,7 @@ from ray._private.utils import get_used_memory
 
 from actors.core.worker_reports import WorkerReport
 from actors.rendering.compositor import Compositor
+from actors.rendering.finishing import RangeFinishing
 from actors.rendering.worker_config import ClipConfig
 
 KINDS = ("exit", "poison", "segfault", "hang", "wait", "limit", "allocate")
@@ -37,16 +38,11 @@ STEP = 64 << 20
 SHORT_SECONDS = 20.0
 
 
-class FaultyCompositor(Compositor):
-    """A `Compositor` that obeys the files."""
+class FaultyFinishing(RangeFinishing):
+    """Frames come by here one by one."""
 
-    def prepare(self, clip: ClipConfig) -> WorkerReport:
-        while (Path(str(clip.folder)).parent / "faults" / "wait-prepare").exists():
-            time.sleep(0.02)
-        return super().prepare(clip)
-
-    def _composite(self, clip: ClipConfig, frame: int, *rest: Any) -> Any:  # noqa: ANN401
-        folder = Path(str(clip.folder)).parent
+    def _composite(self, frame: int, *rest: Any) -> Any:  # noqa: ANN401
+        folder = Path(str(self._clip.folder)).parent
         for kind in KINDS:
             order = folder / "faults" / f"{kind}-{frame}"
             try:
@@ -58,7 +54,18 @@ class FaultyCompositor(Compositor):
             with (folder / "obeyed").open("a") as obeyed:
                 obeyed.write(f"{kind} {frame} {os.getpid()}\n")
             obey(kind, order, said)
-        return super()._composite(clip, frame, *rest)
+        return super()._composite(frame, *rest)
+
+
+class FaultyCompositor(Compositor):
+    """A `Compositor` that obeys the files."""
+
+    finishing = FaultyFinishing
+
+    def prepare(self, clip: ClipConfig) -> WorkerReport:
+        while (Path(str(clip.folder)).parent / "faults" / "wait-prepare").exists():
+            time.sleep(0.02)
+        return super().prepare(clip)
 
 
 def obey(kind: str, order: Path, said: str) -> None:

@@ -19,7 +19,7 @@ from actors.core.worker_reports import FrameFailure
 from jobs.planning.block_plan import BlockPlan
 from jobs.planning.range_plan import plan_ranges
 from jobs.scheduling.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
-from jobs.scheduling.scheduler import MAX_RANGE, RANGES_IN_FLIGHT, Patience, Scheduler
+from jobs.scheduling.scheduler import MAX_RANGE, RANGES_WAITING, Patience, Scheduler
 
 BlocksOf = Callable[[FrameRange], tuple[int, ...]]
 
@@ -63,11 +63,15 @@ class Cluster:
         workers: int,
         capacity: int,
         loaders: int = 2,
+        calls: int = 1,
     ) -> None:
         self.frames = frozenset(frames)
         self.blocks_of = blocks_of
         self.capacity = capacity
         self.loaders = loaders
+        self.calls = calls
+        # What was with a worker of several ranges when that died.
+        self.suspects: set[FrameRange] = set()
         self.now = 0.0
         self.scheduler = Scheduler(
             map(of_clip, ranges),
@@ -76,6 +80,7 @@ class Cluster:
             capacity=capacity,
             loaders=loaders,
             patience=PATIENCE,
+            calls=calls,
         )
         # Workers by slot: those being started, and what the ready ones were given, oldest first.
         self.starting: set[int] = set()
@@ -108,7 +113,7 @@ class Cluster:
                     assert self.now - self.since[slot] > PATIENCE.least
                     assert reason
                     self._bury(slot)
-                    del self.queues[slot]
+                    self._suspect(self.queues.pop(slot))
                 case LoadBlock(loaded):
                     block = number_of(loaded)
                     assert block not in self.loading | self.loaded
@@ -138,7 +143,9 @@ class Cluster:
         assert blocks == self.blocks_of(frames)
         assert self.loaded.issuperset(blocks)
         queue = self.queues[slot]
-        assert len(queue) < RANGES_IN_FLIGHT
+        assert len(queue) < self.calls + RANGES_WAITING
+        # A suspect is rendered alone, or the next death would tell nothing.
+        assert not queue or self.suspects.isdisjoint([*queue, frames])
         assert len(frames) <= MAX_RANGE
         if not queue:
             self.since[slot] = self.now
@@ -175,12 +182,18 @@ class Cluster:
     def die(self, slot: int, reason: str = "killed") -> None:
         self._bury(slot)
         self.starting.discard(slot)
-        left = {frame for frames in self.queues.pop(slot, []) for frame in frames}
+        queue = self.queues.pop(slot, [])
+        self._suspect(queue)
+        left = {frame for frames in queue for frame in frames}
         given, failed = len(self.scheduler.incidents.retried), len(self.scheduler.failures)
         self.scheduler.worker_died(slot, reason)
         # All that it had is given out again, but for a frame that has killed too often.
         again = {frame for part in self.scheduler.incidents.retried[given:] for frame in frames_of(part)}
         assert left == again | {failure.frame for failure in self.scheduler.failures[failed:]}
+
+    def _suspect(self, queue: list[FrameRange]) -> None:
+        if self.calls > 1 and len(queue) > 1:
+            self.suspects.update(queue)
 
     def _bury(self, slot: int) -> None:
         pid = self.pids.pop(slot, None)
@@ -190,10 +203,15 @@ class Cluster:
     def deaths(self) -> int:
         return len(self.dead)
 
-    def deliver(self, slot: int, bad: Collection[int] = (), seconds: float = 0.0) -> None:
-        """A worker's oldest range is done; ``seconds`` is what it took by the worker's own clock, 0 if unknown."""
-        frames = self.queues[slot].pop(0)
-        self.since[slot] = self.now
+    def deliver(self, slot: int, bad: Collection[int] = (), seconds: float = 0.0, place: int = 0) -> None:
+        """A worker's oldest range is done, or a later one that it renders at the same time.
+
+        ``seconds`` is what it took by the worker's own clock, 0 if unknown.
+        """
+        assert place < self.calls
+        frames = self.queues[slot].pop(place)
+        if not place:
+            self.since[slot] = self.now
         failures = tuple(FrameFailure(frame, "NaN") for frame in frames if frame in bad)
         self.reported += failures
         self.delivered += [frame for frame in frames if frame not in bad]
@@ -236,7 +254,7 @@ class Cluster:
         """One round in which everything outstanding is answered; ranges that ``kills`` take their worker along."""
         self.answer_preparations()
         for slot in self.busy:
-            if kills(self.queues[slot][0]):
+            if any(map(kills, self.queues[slot][: self.calls])):
                 self.die(slot)
             else:
                 self.deliver(slot)
@@ -264,6 +282,7 @@ class Layout:
     capacity: int
     workers: int
     loaders: int
+    calls: int
 
     def start(self) -> Cluster:
         return Cluster(
@@ -273,6 +292,7 @@ class Layout:
             workers=self.workers,
             capacity=self.capacity,
             loaders=self.loaders,
+            calls=self.calls,
         )
 
 
@@ -293,17 +313,19 @@ def layouts(draw: st.DrawFn) -> Layout:
 
     least = max((len(blocks_of(part)) for part in ranges), default=1)
     capacity = draw(st.integers(least, max(plan.count, least) + 1))
-    return Layout(frames, ranges, blocks_of, capacity, workers, draw(st.integers(1, 4)))
+    return Layout(frames, ranges, blocks_of, capacity, workers, draw(st.integers(1, 4)), draw(st.integers(1, 3)))
 
 
-def isolate(total: int, size: int, poison: Collection[int], workers: int) -> Cluster:
-    cluster = Cluster(range(total), divide(range(total), size), blocks_by(16), workers=workers, capacity=6)
+def isolate(total: int, size: int, poison: Collection[int], workers: int, calls: int = 1) -> Cluster:
+    ranges = divide(range(total), size)
+    cluster = Cluster(range(total), ranges, blocks_by(16), workers=workers, capacity=6, calls=calls)
     cluster.drain(kills=lambda frames: not set(poison).isdisjoint(frames))
     return cluster
 
 
-def running(workers: int, total: int = 40, size: int = 10) -> Cluster:
+def running(workers: int, total: int = 40, size: int = 10, calls: int = 1) -> Cluster:
     """A run whose workers have been given their first ranges at time 0, blocks all there."""
-    cluster = Cluster(range(total), divide(range(total), size), blocks_by(total), workers=workers, capacity=1)
+    ranges = divide(range(total), size)
+    cluster = Cluster(range(total), ranges, blocks_by(total), workers=workers, capacity=1, calls=calls)
     cluster.begin()
     return cluster
