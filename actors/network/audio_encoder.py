@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.errors import InputError, error_text, one_line
+from actors.core.choices import Device
+from actors.core.errors import InputError, NoCudaError, error_text, one_line
 from actors.core.mel import BANDS, WINDOW_ROWS
 from actors.files.node_check import ModelCheck, check_code, check_model
 from actors.network.batch_independence import Arrangement, depends_on_batch
@@ -22,7 +23,6 @@ from actors.network.size_bounds import is_bounded
 from actors.network.traversal import without_unused_inputs
 
 if TYPE_CHECKING:
-    from actors.core.choices import Device
     from actors.network.runtime import InferenceSession
 
 FEATURES = 512
@@ -218,17 +218,31 @@ class Encoder:
         give_out_statistics(model.graph)
         self._unsteady, self._mixing = unsteady_operators(model), mixing_cause(model)
         memory = arena_limit(own_device(config.gpus).memory, config.gpus)
-        return open_session(config.path, model, config.device, threads=config.threads, gpu_memory=memory)
+        return open_session(
+            config.path, model, config.device, threads=config.threads, batch=self._batch, gpu_memory=memory
+        )
 
     def _fault(self, session: InferenceSession, batch: int) -> InputError | None:
-        """Why so many windows cannot be run at once, if they cannot."""
+        """Why so many windows cannot be run at once, if they cannot.
+
+        Raises:
+            NoCudaError: that is not for their number.
+        """
+        # Imported here so that a driver never loads the runtime.
+        from actors.network.runtime import cuda_failure  # noqa: PLC0415
+
+        config = self._config
         try:
             self._run(session, self._padded[:batch])
         except InputError as error:
             return error
-        except Exception as error:  # noqa: BLE001 - the runtime's errors share no base class below Exception
-            problem = f"fails when it runs at batch {batch} ({error_text(error)})"
-            return InputError(self._config.path, problem, "export it with a dynamic batch throughout")
+        except Exception as error:  # the runtime's errors share no base class below Exception
+            said = error_text(error)
+            failure = cuda_failure(config.path, said, batch) if config.device is Device.CUDA else None
+            if isinstance(failure, NoCudaError):
+                raise failure from error
+            problem = f"fails when it runs at batch {batch} ({said})"
+            return failure or InputError(config.path, problem, "export it with a dynamic batch throughout")
         return None
 
     def _run(self, session: InferenceSession, windows: NDArray[np.float32]) -> NDArray[np.float32]:

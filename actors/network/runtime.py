@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import importlib.metadata
 import io
+import os
 import tempfile
 from collections.abc import Sequence
 from functools import cache
@@ -21,7 +22,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from actors.core.choices import GPU_DEVICES, Device, Precision
-from actors.core.errors import InputError, NoCudaError, StoppedError, error_text
+from actors.core.errors import InputError, StoppedError, error_text
+from actors.network.cuda_faults import device_failure, no_cuda
 
 InferenceSession: TypeAlias = ort.InferenceSession
 
@@ -36,6 +38,7 @@ def open_session(
     *,
     threads: int = 1,
     precision: Precision = Precision.FP32,
+    batch: int = 1,
     gpu_memory: int = 0,
 ) -> InferenceSession:
     """A session that runs a graph on a device and nowhere else.
@@ -46,6 +49,7 @@ def open_session(
         device: what to run it on.
         threads: intra-op threads; 1 is right for CUDA.
         precision: of the graph, for messages.
+        batch: frames per inference, for messages.
         gpu_memory: bytes that the CUDA arena may take, 0 for no limit. Ray does not share out a GPU's memory.
 
     Raises:
@@ -75,14 +79,15 @@ def open_session(
         raise StoppedError(f"the temporary folder cannot be used ({error})", fix) from error
     except Exception as error:  # the runtime's errors share no base class below Exception
         message = error_text(error)
-        if device is Device.CUDA and "CUDA" in message:
-            raise _no_cuda(message) from error
+        if device is Device.CUDA and (failure := cuda_failure(path, message, batch)):
+            raise failure from error
         problem = f"ONNX Runtime {ort.__version__} cannot load it"
         if precision is Precision.FP16:
             raise InputError(path, f"{problem} in half precision ({message})", "use --precision fp32") from error
         raise InputError(path, f"{problem} ({message})", "export it again, with opset 17") from error
     if session.get_providers()[0] != device.provider:
-        raise _no_cuda(not_loaded or "the CUDA provider did not load")
+        no_provider = no_cuda("the CUDA provider did not load", clash=runtime_conflict())
+        raise cuda_failure(path, not_loaded, batch) or no_provider
     if heavy := sorted(HEAVY_OPERATORS.intersection(cpu_nodes(session) if device is Device.CUDA else ())):
         fix = "export it again with opset 17, or use --device cpu"
         raise InputError(path, f"CUDA left {', '.join(heavy)} on the CPU", fix)
@@ -114,15 +119,25 @@ def cpu_nodes(session: InferenceSession) -> tuple[str, ...]:
 def preload_cuda() -> str:
     """Loads CUDA and cuDNN from NVIDIA's packages, where the system has none; says what could not be loaded.
 
+    Nothing of CUDA is in the process before.
+
     Raises:
         NoCudaError: the installed runtime is built without CUDA.
     """
     if not _built_for_cuda():
-        raise _no_cuda("the installed ONNX Runtime is built without CUDA")
+        raise no_cuda("the installed ONNX Runtime is built without CUDA", clash=runtime_conflict())
+    # TF32 would make "fp32" mean ten bits of mantissa. The provider's option `use_tf32` forbids more than that: with it
+    # the convolutions of half precision go without Tensor Cores. NVIDIA's libraries read the variable as they load.
+    os.environ["NVIDIA_TF32_OVERRIDE"] = "0"
     ort.set_default_logger_severity(4)
     with contextlib.redirect_stdout(io.StringIO()) as said:
         ort.preload_dlls()
     return said.getvalue().partition("\n")[0]
+
+
+def cuda_failure(path: str, message: str, batch: int) -> InputError | None:
+    """As `device_failure`, where more than one build of the runtime is installed with that."""
+    return device_failure(path, message, batch, runtime_conflict())
 
 
 def cuda_is_there() -> bool:
@@ -261,17 +276,8 @@ def _built_for_cuda() -> bool:
     return Device.CUDA.provider in ort.get_available_providers()
 
 
-def _no_cuda(why: str) -> NoCudaError:
-    clash = runtime_conflict()
-    fix = "install mouthpiece[cuda] and a driver for CUDA 13, or use --device cpu"
-    if clash:
-        fix = f"{clash} are both installed: uninstall both, then install onnxruntime-gpu alone"
-    return NoCudaError("--device cuda", f"a CUDA session was asked for and could not be had ({why})", fix)
-
-
 def _cuda_options(memory: int) -> dict[str, str]:
-    # TF32 would make "fp32" mean ten bits of mantissa; who wants speed asks for fp16.
-    chosen = {"device_id": "0", "arena_extend_strategy": "kSameAsRequested", "use_tf32": "0"}
+    chosen = {"device_id": "0", "arena_extend_strategy": "kSameAsRequested"}
     if memory:
         chosen["gpu_mem_limit"] = str(memory)
     return chosen

@@ -19,7 +19,15 @@ from actors.network.external_weights import load_network
 from actors.network.face_encoder import face_decoder, face_encoder
 from actors.network.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.network.operators import in_training, mixing_cause, unsteady_operators
-from actors.network.runtime import DeviceBuffers, Feed, HostArrays, cpu_nodes, open_session, preload_cuda
+from actors.network.runtime import (
+    DeviceBuffers,
+    Feed,
+    HostArrays,
+    cpu_nodes,
+    cuda_failure,
+    open_session,
+    preload_cuda,
+)
 from actors.network.shape_folding import ready_network
 
 if TYPE_CHECKING:
@@ -80,10 +88,11 @@ class Session:
     def __init__(self, path: str, tensors: ModelTensors, kind: ModelKind, options: SessionOptions) -> None:
         """Builds the session.
 
-        A model that is fixed to another batch is rewritten where the graph allows it, else its own batch is used.
+        A model that is fixed to another batch is rewritten where the graph allows it, else its own batch is used. On
+        CUDA it has run once when this returns.
 
         Raises:
-            InputError: the runtime cannot load the model.
+            InputError: the runtime cannot load the model, or the GPU has no room for it.
             NoCudaError: CUDA was asked for and not had.
             StoppedError: the temporary folder cannot be written.
         """
@@ -112,6 +121,7 @@ class Session:
             options.device,
             threads=options.threads,
             precision=options.precision,
+            batch=self._size,
             gpu_memory=options.gpu_memory,
         )
         self.cpu_nodes = cpu_nodes(self._session) if options.device is Device.CUDA else ()
@@ -122,6 +132,8 @@ class Session:
         self._inputs = [((self._size, *sides), dtype) for sides, dtype in (planes, *floats)]
         self._open = tensors.batch is None
         self.bindings = tuple(self._binding(options) for _ in range(BINDINGS if options.bind else 1))
+        if options.device is Device.CUDA:
+            self._check_device()
 
     def _binding(self, options: SessionOptions) -> Binding:
         held = self._silence()
@@ -171,12 +183,8 @@ class Session:
         Raises:
             InputError: the network cannot be run, what it gives is not what its kind gives, or chance decides it.
         """
-        image, audio, *faces = self._silence()
         try:
-            for binding in self.bindings:
-                binding.load(image, audio, faces)
-                binding.run()
-                binding.fetch()
+            self._run_bindings()
         except InputError:
             raise
         except Exception as error:  # the runtime's errors share no base class below Exception
@@ -187,6 +195,27 @@ class Session:
             ) from error
         if self._unsteady:
             self._check_steady()
+
+    def _run_bindings(self) -> None:
+        image, audio, *faces = self._silence()
+        for binding in self.bindings:
+            binding.load(image, audio, faces)
+            binding.run()
+            binding.fetch()
+
+    def _check_device(self) -> None:
+        """Runs once: cuDNN and the kernels are loaded no earlier, nor is memory taken.
+
+        Raises:
+            InputError: the GPU has no room for the batch.
+            NoCudaError: as the class says.
+        """
+        try:
+            self._run_bindings()
+        except Exception as error:  # the runtime's errors share no base class below Exception
+            # Whatever is not the device's fault `warm_up` finds again: its callers can go on with a smaller batch.
+            if failure := cuda_failure(self._path, error_text(error), self._size):
+                raise failure from error
 
     def _check_steady(self) -> None:
         """Runs the same noise twice.

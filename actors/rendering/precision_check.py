@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from actors.core.choices import Device, Precision
 from actors.network.device import arena_limit, own_device
 from actors.rendering.blocks import BlockRequest, load_block, network_view
 
 if TYPE_CHECKING:
+    from actors.core.pixels import Planes
     from actors.rendering.worker_config import ClipConfig, NetworkConfig
 
 
@@ -45,29 +48,31 @@ def compare_precisions(
     Raises:
         InputError: a background cannot be read, or a session cannot be had.
     """
+    frames = []
+    for frame, request in samples:
+        block, _ = load_block(request, config.kind)
+        frames.append((network_view(block, 0, config.kind)[None], clip.audio.tensors(frame, frame + 1, config.kind)))
+    wanted, exact = (_answers(config, precision, frames) for precision in (config.precision, Precision.FP32))
+    found = np.abs(wanted - exact).astype(np.float64)
+    error = float((found**2).mean())
+    psnr = 10 * np.log10(255**2 / error) if error else np.inf
+    return PrecisionReport(len(samples), int(found.max()), float(found.mean()), float(psnr))
+
+
+def _answers(
+    config: NetworkConfig, precision: Precision, frames: Sequence[tuple[NDArray[Any], Planes]]
+) -> NDArray[np.int16]:
+    """The planes of some frames' inputs in a precision, ``(n, 3, inner, inner)``; the session is gone afterwards."""
     # Imported here, so that a driver never loads the runtime.
     from actors.network.session import Session, SessionOptions  # noqa: PLC0415
 
     options = SessionOptions(
         config.device,
         config.threads,
+        precision=precision,
         ready_planes=config.ready_planes,
-        # Two sessions share what a worker has.
-        gpu_memory=arena_limit(own_device(config.gpus).memory, config.gpus) // 2,
+        gpu_memory=arena_limit(own_device(config.gpus).memory, config.gpus),
         bind=config.device is Device.CUDA,
     )
-    wanted, exact = (
-        Session(config.model, config.tensors, config.kind, replace(options, precision=precision))
-        for precision in (config.precision, Precision.FP32)
-    )
-    differences = []
-    for frame, request in samples:
-        block, _ = load_block(request, config.kind)
-        image = network_view(block, 0, config.kind)[None]
-        window = clip.audio.tensors(frame, frame + 1, config.kind)
-        answers = [session.run(image, window).planes.astype(np.int16) for session in (wanted, exact)]
-        differences.append(np.abs(answers[0] - answers[1]))
-    found = np.stack(differences).astype(np.float64)
-    error = float((found**2).mean())
-    psnr = 10 * np.log10(255**2 / error) if error else np.inf
-    return PrecisionReport(len(samples), int(found.max()), float(found.mean()), float(psnr))
+    session = Session(config.model, config.tensors, config.kind, options)
+    return np.concatenate([session.run(image, window).planes for image, window in frames]).astype(np.int16)

@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -71,9 +70,8 @@ def sessions(log: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
-@cache
 def own_settings() -> Settings:
-    """Those of this process."""
+    """Those of this process, as the file holds them now."""
     told = json.loads(Path(os.environ[VARIABLE]).read_text())
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in told.items()}
     return Settings(**given)
@@ -108,10 +106,10 @@ class _Loader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         self._real.exec_module(module)
-        _equip(module, own_settings())
+        _equip(module)
 
 
-def _equip(ort: Any, settings: Settings) -> None:  # noqa: ANN401, C901 - one subject, many small parts
+def _equip(ort: Any) -> None:  # noqa: ANN401, C901 - one subject, many small parts
     errors = ort.capi.onnxruntime_pybind11_state
 
     class SessionOptions(ort.SessionOptions):  # type: ignore[misc]
@@ -138,12 +136,15 @@ def _equip(ort: Any, settings: Settings) -> None:  # noqa: ANN401, C901 - one su
             self.on_card = bool(named) and named[0][0] == CUDA
             self.answers: dict[tuple[int, ...], Any] = {}
             self.has_run = False
+            # A session keeps to what it was made with; the next one may find other settings.
+            self.settings = own_settings()
             if self.on_card:
                 self._create(dict(named[0][1]), sess_options)
             super().__init__(path_or_bytes, sess_options, providers=[CPU], **others)
 
         def _create(self, given: dict[str, Any], options: SessionOptions | None) -> None:
             entries = getattr(options, "entries", {})
+            settings = self.settings
             if settings.log:
                 line = {
                     "pid": os.getpid(),
@@ -165,11 +166,12 @@ def _equip(ort: Any, settings: Settings) -> None:  # noqa: ANN401, C901 - one su
         def get_provider_graph_assignment_info(self) -> Any:  # noqa: ANN401
             if not self.on_card:
                 return super().get_provider_graph_assignment_info()
-            nodes = [SimpleNamespace(op_type=operator) for operator in settings.cpu_nodes]
+            nodes = [SimpleNamespace(op_type=operator) for operator in self.settings.cpu_nodes]
             return [SimpleNamespace(ep_name=CPU, get_nodes=lambda: nodes)] if nodes else []
 
         def take(self, batch: int) -> None:
             """What a run does before it calculates."""
+            settings = self.settings
             first, self.has_run = not self.has_run, True
             if first and settings.fails_at_first_run:
                 raise errors.Fail(settings.fails_at_first_run)
@@ -182,7 +184,7 @@ def _equip(ort: Any, settings: Settings) -> None:  # noqa: ANN401, C901 - one su
                 return super().run(output_names, input_feed, run_options)
             shape = tuple(next(iter(input_feed.values())).shape)
             self.take(shape[0])
-            if settings.calculates:
+            if self.settings.calculates:
                 return super().run(output_names, input_feed, run_options)
             if shape not in self.answers:
                 self.answers[shape] = super().run(output_names, input_feed, run_options)
@@ -191,7 +193,7 @@ def _equip(ort: Any, settings: Settings) -> None:  # noqa: ANN401, C901 - one su
         def run_with_iobinding(self, iobinding: Any, run_options: Any = None) -> None:  # noqa: ANN401
             if self.on_card:
                 self.take(iobinding.batch)
-                if not settings.calculates and iobinding.answered:
+                if not self.settings.calculates and iobinding.answered:
                     return
                 iobinding.answered = True
             super().run_with_iobinding(iobinding, run_options)
@@ -240,4 +242,4 @@ def _equip(ort: Any, settings: Settings) -> None:  # noqa: ANN401, C901 - one su
     ort.SessionOptions, ort.InferenceSession = SessionOptions, InferenceSession
     ort.IOBinding, ort.OrtValue = IOBinding, OrtValue
     ort.get_available_providers = lambda: [CUDA, CPU]
-    ort.preload_dlls = lambda *_, **__: sys.stdout.write(settings.not_loaded)
+    ort.preload_dlls = lambda *_, **__: sys.stdout.write(own_settings().not_loaded)

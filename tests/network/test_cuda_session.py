@@ -1,0 +1,90 @@
+"""Sessions on a GPU, as far as the CUDA that stands in can tell: options, faults, and two batches at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cuda_sessions
+import cuda_stand_in
+import numpy as np
+import onnx
+import pytest
+import small
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("card")
+
+
+@pytest.fixture(scope="module")
+def answers(folder: Path) -> dict[str, Any]:
+    """What becomes of the sessions of `cuda_sessions`, in one process because that takes seconds to start."""
+    model = small.write_model(folder / "m.onnx")
+    proto = onnx.load(str(model))
+    flat = next(tensor for tensor in proto.graph.initializer if tensor.name == "flat")
+    flat.CopyFrom(onnx.numpy_helper.from_array(np.array([1, 32 * 256], np.int64), "flat"))
+    onnx.save(proto, str(folder / "alone.onnx"))
+    # Whoever wants TF32 does not get it.
+    environment = {**os.environ, **cuda_stand_in.environment(folder), "NVIDIA_TF32_OVERRIDE": "1"}
+    command = [sys.executable, cuda_sessions.__file__, str(folder), str(model), str(folder / "alone.onnx")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_batches_in_both_bindings_at_once_give_what_each_gives_alone(answers: dict[str, Any]) -> None:
+    assert answers["bindings"] is True
+
+
+@pytest.mark.usefixtures("answers")
+def test_tf32_is_forbidden_where_the_session_begins_and_its_arena_has_a_limit(folder: Path) -> None:
+    (told,) = cuda_stand_in.sessions(folder / "log")
+    assert told["environment"]["NVIDIA_TF32_OVERRIDE"] == "0"
+    assert told["provider_options"] == {
+        "device_id": "0",
+        "arena_extend_strategy": "kSameAsRequested",
+        "gpu_mem_limit": str(1 << 30),
+    }
+
+
+@pytest.mark.parametrize(
+    ("case", "kind"),
+    [
+        ("no cudnn", "a library is missing"),
+        ("old driver", "the driver is too old"),
+        ("encoder without cudnn", "a library is missing"),
+    ],
+)
+def test_a_session_without_cuda_is_known_when_it_is_built(answers: dict[str, Any], case: str, kind: str) -> None:
+    error, subject, problem, fix = answers[case]
+    assert (error, subject) == ("NoCudaError", "--device cuda")
+    assert kind in problem
+    assert fix.endswith("use --device cpu")
+
+
+def test_a_batch_without_room_says_what_to_change(answers: dict[str, Any], folder: Path) -> None:
+    error, subject, problem, fix = answers["no room"]
+    assert (error, subject) == ("InputError", str(folder / "m.onnx"))
+    assert "no room at batch 3" in problem
+    assert "a smaller --batch" in fix
+    assert answers["room"] == []
+
+
+def test_a_batch_that_the_network_cannot_run_is_left_to_those_who_warm_it(answers: dict[str, Any]) -> None:
+    """They go on with frames alone."""
+    assert answers["cannot be built"] == []
+    assert "fails when it runs at batch 2" in answers["cannot be run"][2]
+
+
+def test_an_encoder_without_room_for_its_batch_takes_windows_alone(answers: dict[str, Any]) -> None:
+    remark, same = answers["encoder without room"]
+    assert "has no room at batch 32" in remark
+    assert "windows are encoded alone" in remark
+    assert same

@@ -1,0 +1,101 @@
+"""Sessions on the CUDA that stands in, in a process that has it: what becomes of each, as JSON on standard output.
+
+Called with a folder, a network and a network that runs at one frame alone. Each case has a card of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cuda_stand_in
+import numpy as np
+from encoders import write_encoder
+
+from actors.core.choices import Device
+from actors.core.errors import InputError
+from actors.kinds.unet_328_ave import KIND as UNET_328
+from actors.network.audio_encoder import WINDOW_SHAPE, Encoder, EncoderConfig, read_encoder
+from actors.network.recognition import read_model
+from actors.network.session import Session, SessionOptions
+
+TOO_OLD = "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=0"
+
+
+def session(model: Path, batch: int) -> Session:
+    """A session on the card, warm."""
+    tensors = read_model(str(model), UNET_328)
+    options = SessionOptions(Device.CUDA, batch=batch, gpu_memory=1 << 30, bind=True)
+    return Session(str(model), tensors, UNET_328, options)
+
+
+def said(call: Callable[[], object]) -> list[str]:
+    """What the error of a call is; nothing where there is none."""
+    try:
+        call()
+    except InputError as error:
+        return [type(error).__name__, error.subject, error.problem, error.fix]
+    return []
+
+
+def interleaved(model: Path) -> bool:
+    """Whether batches that two threads send through both bindings give what each gives alone on the CPU."""
+    rng = np.random.default_rng(5)
+    pictures, sound = rng.integers(0, 256, (8, 3, 320, 320), np.uint8), rng.random((8, 32, 16, 16), np.float32)
+    parts = [slice(start, start + 2) for start in range(0, 8, 2)]
+    plain = Session(str(model), read_model(str(model), UNET_328), UNET_328, SessionOptions(Device.CPU, batch=2))
+    expected = [plain.run(pictures[part], sound[part]).planes for part in parts]
+    first, second = session(model, 2).bindings
+    same = []
+    with ThreadPoolExecutor(2) as others:
+        for i in range(0, len(parts), 2):
+            # Both are loaded before one is run, and both are run before one is fetched.
+            pair = list(zip((first, second), parts[i : i + 2], strict=True))
+            list(others.map(lambda one: one[0].load(pictures[one[1]], sound[one[1]]), pair))
+            for binding, _ in pair:
+                binding.run()
+            fetched = others.map(lambda one: one[0].fetch().planes, reversed(pair))
+            same += [np.array_equal(answer, expected[i + 1 - k]) for k, answer in enumerate(fetched)]
+    return same == [True] * len(parts)
+
+
+def encoded(encoder: Path) -> tuple[str, bool]:
+    """What the encoder says of batches, and whether its rows are those of the CPU."""
+    windows = np.random.default_rng(1).uniform(-4, 4, (5, *WINDOW_SHAPE[1:])).astype(np.float32)
+    tensors = read_encoder(str(encoder))
+    one, other = (Encoder(EncoderConfig(str(encoder), tensors, device, 1, 0)) for device in (Device.CUDA, Device.CPU))
+    same = np.allclose(one.encode(windows), other.encode(windows), rtol=0, atol=1e-4)
+    return one.remark(), same
+
+
+def main(folder: Path, model: Path, alone: Path) -> None:
+    """Goes through all cases."""
+    encoder = write_encoder(folder / "encoder.onnx")
+    config = EncoderConfig(str(encoder), read_encoder(str(encoder)), Device.CUDA, 1, 0)
+    answers: dict[str, object] = {}
+    cases: list[tuple[str, dict[str, object], Callable[[], object]]] = [
+        ("bindings", {"log": str(folder / "log")}, lambda: interleaved(model)),
+        ("no cudnn", {"fails_at_first_run": cuda_stand_in.NO_CUDNN}, lambda: said(lambda: session(model, 2))),
+        ("old driver", {"fails_at_creation": TOO_OLD}, lambda: said(lambda: session(model, 2))),
+        ("no room", {"memory_above_batch": 2}, lambda: said(lambda: session(model, 3))),
+        ("room", {"memory_above_batch": 2}, lambda: said(lambda: session(model, 2))),
+        ("cannot be built", {}, lambda: said(lambda: session(alone, 2))),
+        ("cannot be run", {}, lambda: said(session(alone, 2).warm_up)),
+        (
+            "encoder without cudnn",
+            {"fails_at_first_run": cuda_stand_in.NO_CUDNN},
+            lambda: said(lambda: Encoder(config).prepare()),
+        ),
+        ("encoder without room", {"memory_above_batch": 1}, lambda: encoded(encoder)),
+    ]
+    for name, settings, case in cases:
+        cuda_stand_in.environment(folder, **settings)
+        answers[name] = case()
+    sys.stdout.write(json.dumps(answers))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
