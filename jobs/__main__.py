@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
@@ -54,6 +55,11 @@ def application(commands: Sequence[str]) -> typer.Typer:
     return app
 
 
+@cache
+def _command(names: Sequence[str]) -> Any:  # noqa: ANN401 - Typer's own copy of Click
+    return typer.main.get_command(application(names))
+
+
 def run(arguments: list[str], begin: Callable[[], None] = lambda: None, started: float | None = None) -> int:
     """Runs a command; a user's mistake is one line and an exit code, a bug a traceback.
 
@@ -64,11 +70,11 @@ def run(arguments: list[str], begin: Callable[[], None] = lambda: None, started:
     """
     started = time.perf_counter() if started is None else started
     errors = terminal(stderr=True)
-    asked = [name for name in arguments[:1] if name in COMMANDS]
+    asked = tuple(name for name in arguments[:1] if name in COMMANDS)
     try:
-        app = application(asked or COMMANDS)
+        command = _command(asked or COMMANDS)
         begin()
-        code = int(app(arguments or ["--help"], obj=started, standalone_mode=False) or 0)
+        code = int(command(arguments or ["--help"], obj=started, standalone_mode=False) or 0)
     except typer.TyperException as error:
         say(errors, f"error: {_in_words(error)}; see --help", style="red")
         return ExitCode.BAD_INPUT

@@ -30,25 +30,22 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import gc
 import re
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grouping
 import hypothesis
-import in_process
 import pytest
-import ray
-import small
-from clusters import join, two_nodes
 from examples import FULL, QUICK
-from ray.cluster_utils import Cluster
-from small import Result
 from xdist.remote import Producer
 
-from jobs.demo.demo_clip import write_demo_clip
-
-pytest_plugins = ["stage", "face_networks"]
+if TYPE_CHECKING:
+    # Imported where they are needed: the process that only gives tests to others has no use for them.
+    import small
+    from ray.cluster_utils import Cluster
 
 # A suite that is started in the background inherits an ignored SIGINT, and would hand it on to the programs it starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -77,6 +74,13 @@ NO_CLUSTER = "a-test-without-the-marker-cluster.invalid:6379"
 
 # Of folders that tests are given.
 _numbers = count()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Brings the fixtures of `tests/support` into the processes that run tests."""
+    if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
+        for name in ("stage", "face_networks"):
+            config.pluginmanager.import_plugin(name)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -127,7 +131,8 @@ def fixtures_of(item: pytest.Item) -> set[str]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Sees to it that no test starts a Ray of its own without saying so, or finds the connection of another test."""
-    if not fixtures_of(item) & JOINED and ray.is_initialized():
+    ray = sys.modules.get("ray")
+    if ray is not None and not fixtures_of(item) & JOINED and ray.is_initialized():
         ray.shutdown()
     if item.get_closest_marker("cluster") is None:
         os.environ["RAY_ADDRESS"] = NO_CLUSTER
@@ -147,16 +152,21 @@ def tmp_path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """Two nodes of one core each; the head also has a GPU that exists for Ray's books only."""
+    from clusters import two_nodes
+
     with two_nodes(num_gpus=1, include_dashboard=False) as started:
         yield started
 
 
 @pytest.fixture
-def on_cluster(cluster: Cluster) -> Callable[..., Result]:
+def on_cluster(cluster: Cluster) -> Callable[..., small.Result]:
     """Runs a command of ours against the cluster, in this process, which stays connected to it."""
+    import in_process
+    from clusters import join
+
     join(cluster.address)
 
-    def command(*arguments: object) -> Result:
+    def command(*arguments: object) -> small.Result:
         return in_process.command(*arguments, "--address", cluster.address)
 
     return command
@@ -165,18 +175,24 @@ def on_cluster(cluster: Cluster) -> Callable[..., Result]:
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> small.SmallClip:
     """A dataset-form clip of 20 textured frames with moving squares, and 45 rows of features."""
+    import small
+
     return small.write_dataset(tmp_path_factory.mktemp("clips") / "walker")
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that honours the contract and depends on every input, with any batch."""
+    import small
+
     return small.write_model(tmp_path_factory.mktemp("models") / "light.onnx")
 
 
 @pytest.fixture(scope="session")
 def demo_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's own clip; drawing it takes seconds."""
+    from jobs.demo.demo_clip import write_demo_clip
+
     folder = tmp_path_factory.mktemp("demo") / "clip"
     write_demo_clip(folder)
     return folder
