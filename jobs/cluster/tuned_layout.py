@@ -54,7 +54,8 @@ def profile_key(
     inputs: Inputs, options: CompositeOptions, resources: ClusterResources, device: Device
 ) -> dict[str, Any]:
     """What a profile depends on: model, precision, device, hardware and versions."""
-    return {
+    known = {"gpu_memory": resources.gpu_memory} if resources.gpu_memory else {}
+    return known | {
         "model": inputs.digest,
         "kind": inputs.kind.name,
         "precision": options.precision.value,

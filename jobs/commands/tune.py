@@ -38,7 +38,7 @@ def tune(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to join. \\[default: $RAY_ADDRESS, else local]")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="No further trial is begun after this.", min=1)] = 120.0,
+    seconds: Annotated[float, typer.Option(help="No further trial is begun after this.", min=1)] = 300.0,
     scratch: Annotated[
         str | None, typer.Option(help="Folder for the trials' frames; on a cluster one that all nodes share.")
     ] = None,

@@ -2,34 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from jobs.cluster.layout import Layout
 from jobs.cluster.tuned_layout import LayoutTrial
 
-BATCHES = (4, 1, 8, 16, 32)
-SHARES = (0.5, 0.25, 0.125, 1.0)
+BATCHES = (16, 4, 8, 32, 64)
+SHARES = (0.125, 0.25, 0.5, 1.0)
 
 # Two layouts nearer than this are equal within what a machine drifts; the one that was tried first is kept.
 WORTH = 1.02
 
 
-def search(gpus: int, measure: Callable[[Layout], LayoutTrial | None]) -> list[LayoutTrial]:
-    """Tries layouts one dimension at a time: the batch, then how many workers share a GPU.
+@dataclass(frozen=True, slots=True)
+class Dimension:
+    """One thing that layouts differ in.
 
-    Each step keeps the best so far, so that a few trials stand for the whole product.
+    Attributes:
+        name: what users know it by.
+        layouts: the candidates, made of the best layout so far and the number of GPUs.
+    """
+
+    name: str
+    layouts: Callable[[Layout, int], Sequence[Layout]]
+
+
+def _batches(best: Layout, _gpus: int) -> Sequence[Layout]:
+    return [replace(best, batch=size) for size in BATCHES]
+
+
+def _shares(best: Layout, gpus: int) -> Sequence[Layout]:
+    return [replace(best, gpus=share, workers=int(gpus / share)) for share in SHARES]
+
+
+# In the order in which they are searched. The batch comes first, because it decides what launches cost.
+DIMENSIONS = (
+    Dimension("batch", _batches),
+    Dimension("share of a GPU", _shares),
+)
+
+
+def search(
+    first: Layout,
+    gpus: int,
+    measure: Callable[[Layout], LayoutTrial | None],
+    tell: Callable[[str], None],
+    dimensions: Sequence[Dimension] = DIMENSIONS,
+) -> list[LayoutTrial]:
+    """Tries a layout, then others, one dimension at a time.
+
+    Each step goes on from the best so far, so that a few trials stand for the whole product.
 
     Args:
+        first: what is tried first.
         gpus: of the cluster, at least 1.
         measure: renders with a layout; ``None`` when time is up.
+        tell: is given one line for each step, which says what is known after it.
+        dimensions: what is varied.
 
     Returns:
         The trials, in order; their best is `best_of`.
     """
     trials: list[LayoutTrial] = []
 
-    def attempt(layouts: list[Layout]) -> bool:
+    def attempt(layouts: Sequence[Layout]) -> bool:
         for layout in layouts:
             if layout in [trial.layout for trial in trials]:
                 continue
@@ -39,10 +76,17 @@ def search(gpus: int, measure: Callable[[Layout], LayoutTrial | None]) -> list[L
             trials.append(trial)
         return True
 
-    base = Layout(workers=int(gpus / SHARES[0]), threads=1, batch=BATCHES[0], gpus=SHARES[0])
-    if attempt([replace(base, batch=size) for size in BATCHES]):
-        best = best_of(trials).layout
-        attempt([replace(best, gpus=share, workers=int(gpus / share)) for share in SHARES])
+    if not attempt([first]):
+        return trials
+    for number, dimension in enumerate(dimensions):
+        before = best_of(trials)
+        if not attempt(dimension.layouts(before.layout, gpus)):
+            unsearched = ", ".join(each.name for each in dimensions[number:])
+            tell(f"time is up; not searched to the end: {unsearched}")
+            break
+        best = best_of(trials)
+        outcome = "nothing better than" if best is before else "best so far:"
+        tell(f"{dimension.name}: {outcome} {best.layout}, {best.fps:.1f} fps")
     return trials
 
 

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -17,8 +18,8 @@ from actors.core.errors import InputError, NoCudaError
 from actors.files import storage
 from actors.files.run_folder import RunFolder, new_driver_mark
 from jobs.cluster.connection import Cluster, connect
-from jobs.cluster.layout import Layout
-from jobs.cluster.placement import choose_device, place_layout, wait_for_resources
+from jobs.cluster.layout import CUDA_BATCH, Layout
+from jobs.cluster.placement import choose_device, place_layout, wait_for_resources, workers_per_gpu
 from jobs.cluster.tuned_layout import LayoutTrial, Profile, profile_key, write_profile
 from jobs.console import say, show
 from jobs.inputs.inputs import read_inputs
@@ -90,7 +91,11 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
             return trial
 
         try:
-            trials = search(max(1, int(resources.gpus)), attempt)
+            gpus = max(1, int(resources.gpus))
+            # As `composite` has it by itself.
+            sharing = workers_per_gpu(resources.gpu_memory, resources.gpu_node_cpus, resources.gpus)
+            first = Layout(workers=gpus * sharing, threads=1, batch=CUDA_BATCH, gpus=1 / sharing)
+            trials = search(first, gpus, attempt, partial(say, console))
         except NoCudaError as error:
             if options.device is not DeviceChoice.AUTO:
                 raise

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 
 from jobs.cluster.layout import Layout
 from jobs.cluster.tuned_layout import LayoutTrial
-from jobs.tune.search import BATCHES, SHARES, WORTH, best_of, explain, search
+from jobs.tune.search import BATCHES, DIMENSIONS, SHARES, WORTH, best_of, explain, search
 
 
-def run(gpus: int, speeds: dict[tuple[int, int], float], most: int = 100) -> list[LayoutTrial]:
-    """Searches on a made-up machine; ``speeds`` is by workers and batch."""
+def run(
+    gpus: int, speeds: dict[tuple[int, int], float], most: int = 100, said: list[str] | None = None
+) -> list[LayoutTrial]:
+    """Searches on a made-up machine, from 4 workers a GPU at batch 16; ``speeds`` is by workers and batch."""
     count = 0
 
     def measure(layout: Layout) -> LayoutTrial | None:
@@ -21,14 +23,33 @@ def run(gpus: int, speeds: dict[tuple[int, int], float], most: int = 100) -> lis
         fps = speeds.get((layout.workers, layout.batch), 1.0)
         return LayoutTrial(layout=layout, fps=fps) if count <= most else None
 
-    return search(gpus, measure)
+    first = Layout(workers=4 * gpus, threads=1, batch=BATCHES[0], gpus=0.25)
+    return search(first, gpus, measure, lambda line: None if said is None else said.append(line))
 
 
 def test_the_batch_comes_first_then_how_many_share_a_gpu() -> None:
-    trials = run(2, {(4, 8): 5.0, (16, 8): 7.0})
+    said: list[str] = []
+    trials = run(2, {(8, 8): 5.0, (16, 8): 7.0}, said=said)
     assert [t.layout.batch for t in trials[: len(BATCHES)]] == list(BATCHES)
     assert {t.layout.gpus for t in trials} == set(SHARES)
     assert best_of(trials).layout == Layout(workers=16, threads=1, batch=8, gpus=0.125)
+    # What each step found is told when it has.
+    assert said == [
+        "batch: best so far: 8 workers x 1 threads, batch 8, 0.25 of a GPU each, 5.0 fps",
+        "share of a GPU: best so far: 16 workers x 1 threads, batch 8, 0.125 of a GPU each, 7.0 fps",
+    ]
+
+
+def test_a_step_that_finds_nothing_or_is_not_ended_says_so() -> None:
+    said: list[str] = []
+    run(1, {(4, 16): 9.0}, most=len(BATCHES) + 1, said=said)
+    assert said == [
+        "batch: nothing better than 4 workers x 1 threads, batch 16, 0.25 of a GPU each, 9.0 fps",
+        "time is up; not searched to the end: share of a GPU",
+    ]
+    said.clear()
+    run(1, {}, most=2, said=said)
+    assert said == [f"time is up; not searched to the end: {', '.join(each.name for each in DIMENSIONS)}"]
 
 
 layouts = st.dictionaries(st.tuples(st.integers(1, 16), st.sampled_from(BATCHES)), st.floats(0, 1e4))
@@ -50,8 +71,8 @@ def test_whatever_is_measured_the_search_ends_and_tries_nothing_twice(
 
 
 def test_the_first_of_equals_is_kept_and_the_reason_says_so() -> None:
-    trials = run(1, {(2, 4): 10.0, (2, 8): 10.1})
-    assert best_of(trials).layout.batch == 4
+    trials = run(1, {(4, 16): 10.0, (4, 8): 10.1})
+    assert best_of(trials).layout.batch == 16
     assert "less than 2%" in explain(trials)
 
 

@@ -1,0 +1,42 @@
+"""``tune`` on a GPU that stands in: what is tried, what is kept, and that ``composite`` goes by it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cuda_stand_in
+import in_process
+import pytest
+import small
+
+from jobs.tune import search, tuning
+
+
+@pytest.mark.cluster
+def test_the_best_layout_is_found_kept_and_used(
+    clip: small.SmallClip, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every run takes as long, whatever its batch; larger batches than 8 have no room.
+    card = cuda_stand_in.environment(tmp_path, seconds_per_run=0.1, memory_above_batch=8)
+    for name, value in (card | {"XDG_CACHE_HOME": str(tmp_path / "cache")}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", json.dumps({"CPU": 2, "GPU": 1}))
+    monkeypatch.setattr(search, "BATCHES", (4, 8))
+    monkeypatch.setattr(search, "SHARES", (1.0,))
+    monkeypatch.setattr(tuning, "TRIAL_SECONDS", 1.0)
+    base = (clip.folder, "--model", model, "--device", "cuda")
+    result = in_process.command("tune", *base)
+    assert result.code == 0, result.output
+    lines = result.output.splitlines()
+    first, second, third = (f"1 workers x 1 threads, batch {batch}, 1 of a GPU each" for batch in (16, 4, 8))
+    assert any(line.startswith(f"{first}: 0.0 fps (") for line in lines)
+    assert [line.rpartition(",")[0] for line in lines if "best so far" in line] == [f"batch: best so far: {third}"]
+    assert any(line.startswith(f"share of a GPU: nothing better than {third}, ") for line in lines)
+    assert any(line.startswith(f"{third}: ") and line.endswith(f"above {second}") for line in lines)
+    (kept,) = (tmp_path / "cache" / "mouthpiece" / "tuned").iterdir()
+    assert json.loads(kept.read_text())["key"]["gpu_memory"] == 24576 << 20
+    done = in_process.command("composite", *base, "--out", tmp_path / "run", "--frames", ":8", "--format", "none")
+    assert done.code == 0, done.output
+    assert f"tuned: {third}" in done.output
+    assert json.loads((tmp_path / "run" / "run.json").read_text())["plan"]["batch"] == 8
