@@ -28,6 +28,7 @@ from jobs.run.ledger import Ledger
 from jobs.scheduling.dispatcher import Dispatcher
 from jobs.scheduling.job_spec import JobSpec
 from jobs.scheduling.milestones import Milestones
+from jobs.scheduling.open_clip import ClipJob
 from jobs.scheduling.scheduler import Patience, Scheduler
 
 # The made-up clip, and how many backgrounds it has; they lie in one block, which is empty.
@@ -180,8 +181,7 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
     ranges = plan_ranges(frames, workers, 1, BACKGROUNDS)
     block = ClipBlock(CLIP, 0)
     scheduler = Scheduler(
-        [ClipRange(CLIP, part) for part in ranges],
-        lambda _: (block,),
+        [ClipJob(CLIP, tuple(ClipRange(CLIP, part) for part in ranges), lambda _: (block,), block_bytes=1)],
         workers=workers,
         capacity=1,
         loaders=1,
@@ -211,8 +211,8 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
         Dispatcher(scheduler, job, milestones, costs.record, costs.look).run()
         thread_ended, process_ended = time.thread_time(), time.process_time()
     first, last = milestones.first_dispatch, milestones.last_file
-    if scheduler.incidents.deaths or first is None or last is None or costs.thread_began is None:
-        raise StoppedError(f"workers died ({scheduler.incidents.deaths[:1]})", "see Ray's logs")
+    if scheduler.deaths or first is None or last is None or costs.thread_began is None:
+        raise StoppedError(f"workers died ({scheduler.deaths[:1]})", "see Ray's logs")
     own, all_threads = thread_ended - costs.thread_began, process_ended - costs.process_began
     spent = last - first
     # Fewer than planned where fast workers were given several at once.

@@ -29,7 +29,7 @@ from jobs.run.attempts import attempts_until
 from jobs.run.identity_check import check_same_pixels
 from jobs.run.ledger import Ledger
 from jobs.run.record import VERSION, RunRecord
-from jobs.scheduling.scheduler import MAX_RANGE
+from jobs.scheduling.open_clip import MAX_RANGE
 
 
 @dataclass(frozen=True, slots=True)

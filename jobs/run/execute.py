@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import ray
 import ray.exceptions
@@ -34,6 +35,7 @@ from jobs.run.resume import Remaining
 from jobs.scheduling.dispatcher import Dispatcher
 from jobs.scheduling.job_spec import JobSpec
 from jobs.scheduling.milestones import Milestones
+from jobs.scheduling.open_clip import ClipJob, OpenClip
 from jobs.scheduling.scheduler import Patience, Scheduler
 
 # What ends a run early, besides inputs that cannot be used.
@@ -46,20 +48,20 @@ class Outcome:
 
     Attributes:
         record: as it was written when the run began, with what has become known since.
-        scheduler: its final state.
+        clip: its final state.
         milestones: when things happened.
         error: why it ended early, or ``None``.
     """
 
     record: RunRecord
-    scheduler: Scheduler
+    clip: OpenClip
     milestones: Milestones = field(default_factory=Milestones)
     error: StoppedError | KeyboardInterrupt | None = None
 
     @property
     def failures(self) -> list[FrameFailure]:
         """Frames that could not be delivered."""
-        return self.scheduler.failures
+        return self.clip.failures
 
     @property
     def status(self) -> str:
@@ -111,12 +113,13 @@ def _attempt(
         # It never came to rendering: an earlier run's record stays, and a new one would lack its plan.
         ending = _ending(error, cluster)
         raise ending from (None if ending is error else error)
-    outcome = Outcome(decision.record, _schedule(decision))
+    scheduler = _schedule(decision)
+    outcome = Outcome(decision.record, scheduler.clips[decision.plan.clip_id])
     try:
         _prepare_folder(request, decision.record)
-        _render(request, decision, outcome, cluster, console)
+        _render(request, decision, scheduler, outcome, cluster, console)
     except InputError as error:
-        if outcome.scheduler.done == 0 and request.earlier is None:
+        if outcome.clip.done == 0 and request.earlier is None:
             raise
         # Frames have been delivered, so this is no longer a run that never began.
         outcome.error = StoppedError(str(error), "then run the same command again")
@@ -150,12 +153,12 @@ def _tuned_layout(request: RenderRequest, resources: ClusterResources, choice: C
 
 
 def _schedule(decision: Decision) -> Scheduler:
-    plan = decision.plan
+    plan, blocks = decision.plan, decision.plan.preparation.blocks
+    ranges = tuple(ClipRange(plan.clip_id, frames) for frames in decision.ranges)
     return Scheduler(
-        [ClipRange(plan.clip_id, frames) for frames in decision.ranges],
-        plan.blocks_of,
+        [ClipJob(plan.clip_id, ranges, plan.blocks_of, blocks.bytes)],
         workers=plan.placement.workers,
-        capacity=plan.preparation.blocks.capacity,
+        capacity=blocks.capacity * blocks.bytes,
         loaders=max(2, int(decision.resources.cpus)),
         patience=Patience(),
         calls=plan.calls,
@@ -175,8 +178,15 @@ def _prepare_folder(request: RenderRequest, record: RunRecord) -> None:
     folder.make_folders(frames=options.image_format is not ImageFormat.NONE, segments=options.video)
 
 
-def _render(request: RenderRequest, decision: Decision, outcome: Outcome, cluster: Cluster, console: Console) -> None:
-    plan, scheduler = decision.plan, outcome.scheduler
+def _render(
+    request: RenderRequest,
+    decision: Decision,
+    scheduler: Scheduler,
+    outcome: Outcome,
+    cluster: Cluster,
+    console: Console,
+) -> None:
+    plan = decision.plan
     options, placement = request.options, plan.placement
     track, warnings = load_audio(plan, decision.resources, console)
     if warnings:
@@ -205,21 +215,20 @@ def _render(request: RenderRequest, decision: Decision, outcome: Outcome, cluste
         device_flag=decision.choice.asked,
         on_death=lambda death: say(console, death.line, style="yellow"),
     )
-    with meter(console, scheduler.total) as shown:
-        Dispatcher(
-            scheduler, job, outcome.milestones, request.ledger.record, lambda: _tick(request, scheduler, shown)
-        ).run()
+    with meter(console, outcome.clip.total) as shown:
+        tick = partial(_tick, request, scheduler, outcome.clip, shown)
+        Dispatcher(scheduler, job, outcome.milestones, request.ledger.record, tick).run()
 
 
-def _tick(request: RenderRequest, scheduler: Scheduler, shown: Meter) -> None:
+def _tick(request: RenderRequest, scheduler: Scheduler, clip: OpenClip, shown: Meter) -> None:
     """Shows how far the run is.
 
     Raises:
         StoppedError: there is no frame yet that could be delivered, and no hope of one.
     """
     waiting = f"{scheduler.ready_workers} of {scheduler.open_slots} workers ready"
-    shown.update(scheduler.done + len(scheduler.failures), waiting)
-    first = scheduler.done == 0 and scheduler.total == len(request.inputs.frames)
+    shown.update(clip.done + len(clip.failures), waiting)
+    first = clip.done == 0 and clip.total == len(request.inputs.frames)
     value_range = request.inputs.kind.value_range
-    if first and (error := hopeless(scheduler.failures, scheduler.remaining, value_range)):
+    if first and (error := hopeless(clip.failures, clip.remaining, value_range)):
         raise error

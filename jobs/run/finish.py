@@ -164,7 +164,7 @@ def _ended(
     stages = stage_stats(stage_times(rendered), slots, steady)
     workers = worker_stats(rendered)
     seam = seam_stats(rendered["frame"].to_pylist(), numbers(rendered, "seam"), rendered["seam_at"].to_pylist())
-    incidents = outcome.scheduler.incidents
+    incidents = outcome.clip.incidents
     ended = {
         **ending,
         "totals": totals,

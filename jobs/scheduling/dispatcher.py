@@ -124,7 +124,7 @@ class Dispatcher:
             self._tell_deaths()
 
     def _tell_deaths(self) -> None:
-        deaths = self.scheduler.incidents.deaths
+        deaths = self.scheduler.deaths
         while self._deaths_told < len(deaths):
             self._deaths_told += 1
             self.job.on_death(deaths[self._deaths_told - 1])

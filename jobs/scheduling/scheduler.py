@@ -1,42 +1,32 @@
-"""Which worker renders which range when, and which background blocks are held: a pure state machine.
+"""Which worker renders which range of which clip when, and which background blocks are held: a pure state machine.
 
 It knows nothing of Ray, files or clocks: events come in as method calls, the time as an argument, and `actions`
-says what to do next. Every output frame is at any moment in exactly one of four places: pending, in flight, done,
-failed. `jobs.scheduling.dispatcher` turns actions into Ray calls and Ray's answers into events.
+says what to do next. Every output frame of an open clip is at any moment in exactly one of four places: pending, in
+flight, done, failed. `jobs.scheduling.dispatcher` turns actions into Ray calls and Ray's answers into events.
 """
 
 from __future__ import annotations
 
-import bisect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import islice
 
 from actors.core.ranges import ClipBlock, ClipRange
 from actors.core.worker_reports import FrameFailure
-from jobs.scheduling.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
+from jobs.scheduling.actions import Action, CancelLoad, KillWorker, Render, StartWorker
+from jobs.scheduling.block_cache import MAX_BLOCK_LOSSES, BlockCache
 from jobs.scheduling.deaths import Death, brief_reason
-from jobs.scheduling.incidents import Incidents
+from jobs.scheduling.open_clip import MAX_RANGE, ClipJob, OpenClip
 
 # While a worker renders what it can at once, Ray brings the next range's blocks to it. More only lengthens the tail.
 RANGES_WAITING = 1
 
-# The first death of a range may be the machine's fault, the second is taken for the range's.
-DEATHS_TO_SPLIT = 2
-
-# A single frame that was being rendered at three deaths is reported instead of tried again.
-DEATHS_TO_FAIL = 3
-
-# Isolating one poison frame costs a lone worker 2 deaths for the range, one for each halving, one more for the frame
-# itself, and one where ranges overlap; below `MAX_RANGE` frames that is less than this.
+# More than a poison frame costs (see `jobs.scheduling.open_clip.MAX_RANGE`).
 MAX_DEATHS_IN_A_ROW = 16
-MAX_RANGE = 1024
 
 # A worker that dies before it is ready will not get better; a busy cluster may need a second try.
 MAX_START_DEATHS = 3
-
-# Ray has rebuilt a lost block from its task several times before it reports the loss.
-MAX_BLOCK_LOSSES = 5
 
 # A fast worker gets about so many seconds' work at once: between two ranges it spends a hundredth of one on its report
 # and on Ray. Towards the end half of its share of what is left, but no less than the second: shorter ranges would cost
@@ -62,13 +52,21 @@ class _Status(Enum):
     ABANDONED = auto()
 
 
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """A range that a worker has, and its blocks."""
+
+    range: ClipRange
+    blocks: tuple[ClipBlock, ...]
+
+
 @dataclass(slots=True)
 class _Worker:
     status: _Status = _Status.WANTED
     # The process while it is ready, so that a death names what died.
     pid: int | None = None
     # In the order given. The actor begins them in this order, or nearly so where it renders several at once.
-    queue: list[ClipRange] = field(default_factory=list)
+    queue: list[_Given] = field(default_factory=list)
     # When the first of them was given out or became the first.
     running_since: float = 0.0
     # Frames per second over its latest range, by its own clock: answers may lie about until the driver looks.
@@ -76,29 +74,39 @@ class _Worker:
     deaths_in_a_row: int = 0
     start_deaths: int = 0
 
+    def take_back(self, answered: ClipRange, now: float) -> float:
+        """Takes a range out of the queue, and gives the seconds for which it was the first there.
+
+        Later ones may be answered before the first: that says nothing of whether the first one hangs.
+        """
+        place = next(place for place, given in enumerate(self.queue) if given.range == answered)
+        del self.queue[place]
+        if place:
+            return 0.0
+        since, self.running_since = self.running_since, now
+        return now - since
+
 
 class Scheduler:
-    """The state of one run.
+    """The state of all clips that are being rendered, and of the workers.
 
     Args:
-        ranges: what to render, in order; those that follow each other may be given out as one.
-        blocks_of: the blocks that a range needs, a pure function.
+        clips: what to render; more can be opened later.
         workers: how many slots to start with.
-        capacity: how many blocks may be held at once, at least as many as any one range needs.
+        capacity: bytes of blocks that may be held at once, at least what any one range needs.
         loaders: how many blocks may be loading at once, at least 1.
         patience: when a range counts as hung.
         calls: how many ranges a worker renders at once.
 
     Attributes:
-        total: frames to render.
-        failures: frames that could not be delivered, and why.
-        incidents: what happened besides rendering.
+        clips: those that are open, by their ids, in the order in which they are rendered.
+        deaths: of workers, in order.
+        abandoned: slots that are not started again.
     """
 
     def __init__(
         self,
-        ranges: Iterable[ClipRange],
-        blocks_of: Callable[[ClipRange], tuple[ClipBlock, ...]],
+        clips: Iterable[ClipJob] = (),
         *,
         workers: int,
         capacity: int,
@@ -107,37 +115,42 @@ class Scheduler:
         calls: int = 1,
     ) -> None:
         self._calls = calls
-        self._pending = sorted(ranges)
-        self._blocks_of = blocks_of
+        self.clips: dict[str, OpenClip] = {}
+        self.deaths: list[Death] = []
+        self.abandoned: list[int] = []
         self._workers = [_Worker() for _ in range(workers)]
-        self._capacity = capacity
-        self._loaders = loaders
+        self._blocks = BlockCache(capacity, loaders)
         self._patience = patience
-        # Blocks on their way, with the time at which they were asked for.
-        self._loading: dict[ClipBlock, float] = {}
-        self._ready: set[ClipBlock] = set()
-        self._losses: dict[ClipBlock, int] = {}
-        self._deaths: dict[ClipRange, int] = {}
-        self._kill: list[KillWorker | CancelLoad] = []
         self._slowest = 0.0
-        self._done = 0
-        self.total = sum(map(len, self._pending))
-        self._planned = max(map(len, self._pending), default=0)
         self._stop: str | None = None
-        self.failures: list[FrameFailure] = []
-        self.incidents = Incidents()
-        needed = [blocks_of(pending) for pending in self._pending]
-        self._needed = {block for blocks in needed for block in blocks}
-        most = max(map(len, needed), default=0)
-        if capacity < most or loaders < 1:
-            raise ValueError(f"a range needs {most} blocks at once, only {capacity} may be held by {loaders} loaders")
-        if any(len(pending) > MAX_RANGE for pending in self._pending):
-            raise ValueError(f"a range may have at most {MAX_RANGE} frames")
+        for clip in clips:
+            self.open(clip)
+
+    def open(self, job: ClipJob) -> OpenClip:
+        """Takes a clip, of which ranges are given out from now on.
+
+        Raises:
+            ValueError: a clip of that id is open, or one of its ranges could never be given out.
+        """
+        if job.id in self.clips:
+            raise ValueError(f"a clip {job.id} is open already")
+        clip = OpenClip.of(job, self._blocks.capacity)
+        self._blocks.need(clip.needed, job.block_bytes)
+        self.clips[job.id] = clip
+        # Stable: of equal priority in the order of their opening.
+        self.clips = dict(sorted(self.clips.items(), key=lambda item: -item[1].job.priority))
+        return clip
+
+    def close(self, clip_id: str) -> OpenClip:
+        """Lets a clip go, complete or not; what workers still have of it counts no more."""
+        clip = self.clips.pop(clip_id)
+        self._blocks.leave(clip.needed)
+        return clip
 
     @property
     def finished(self) -> bool:
-        """Whether every frame is done or failed."""
-        return not self._pending and not self.in_flight
+        """Whether every frame of every open clip is done or failed."""
+        return all(clip.complete for clip in self.clips.values())
 
     @property
     def in_flight(self) -> int:
@@ -145,19 +158,17 @@ class Scheduler:
         return sum(len(worker.queue) for worker in self._workers)
 
     @property
-    def done(self) -> int:
-        """Frames delivered."""
-        return self._done
-
-    @property
     def remaining(self) -> int:
-        """Frames that are neither delivered nor failed."""
-        return self.total - self._done - len(self.failures)
+        """Frames of open clips that are neither delivered nor failed."""
+        return sum(clip.remaining for clip in self.clips.values())
 
     @property
     def stop_reason(self) -> str | None:
-        """Why the run cannot go on, or ``None``."""
-        return None if self.finished else self._stop
+        """Why no open clip can go on, or ``None``."""
+        if self.finished:
+            return None
+        faults = [clip.fault for clip in self.clips.values() if not clip.complete]
+        return self._stop or (faults[0] if all(faults) else None)
 
     @property
     def ready_workers(self) -> int:
@@ -188,22 +199,27 @@ class Scheduler:
         worker = self._workers[slot]
         was_ready = worker.status is _Status.READY
         queue, worker.queue = worker.queue, []
-        if self._calls == 1 or len(queue) == 1:
-            for killer in queue[:1]:
-                self._blame(killer, reason)
-            self._give_back(queue[1:])
-        else:
-            # Which of them it was cannot be told. Each is rendered alone from now on, and the next death tells.
-            for suspect in queue:
-                self._deaths.setdefault(suspect, 0)
-            self._give_back(queue)
         worker.deaths_in_a_row += 1
         worker.start_deaths += not was_ready
         replaced = worker.deaths_in_a_row < MAX_DEATHS_IN_A_ROW and worker.start_deaths < MAX_START_DEATHS
         worker.status = _Status.WANTED if replaced else _Status.ABANDONED
         if not replaced:
-            self.incidents.abandoned.append(slot)
-        self.incidents.deaths.append(Death(slot, worker.pid, reason, len(queue), replaced))
+            self.abandoned.append(slot)
+        death = Death(slot, worker.pid, reason, len(queue), replaced)
+        self.deaths.append(death)
+        touched = {given.range.clip for given in queue} or self.clips.keys()
+        for name in touched & self.clips.keys():
+            self.clips[name].incidents.deaths.append(death)
+        # Which of several that are rendered at once it was cannot be told: each is rendered alone from now on, and the
+        # next death tells.
+        told = self._calls == 1 or len(queue) == 1
+        for place, given in enumerate(queue):
+            if (owner := self.clips.get(given.range.clip)) is None:
+                continue
+            if told and place == 0:
+                owner.blame(given.range, reason)
+            else:
+                owner.give_back(given.range, suspect=not told)
         worker.pid, worker.pace = None, 0.0
         if self.open_slots == 0:
             last = brief_reason(reason)
@@ -222,58 +238,51 @@ class Scheduler:
             now: the time.
         """
         worker = self._workers[slot]
-        took = self._take_back(worker, done, now)
+        self._slowest = max(self._slowest, worker.take_back(done, now))
         worker.deaths_in_a_row = 0
-        self._slowest = max(self._slowest, took)
         worker.pace = len(done) / seconds if seconds > 0 else 0.0
-        self._done += len(done) - len(failures)
-        self.failures.extend(failures)
+        if (clip := self.clips.get(done.clip)) is not None:
+            clip.finish(done, failures)
 
     def range_returned(self, slot: int, returned: ClipRange, now: float) -> None:
         """A range came back unrendered through no fault of its own or its worker's: a block was lost."""
-        self._take_back(self._workers[slot], returned, now)
-        self._give_back([returned])
-
-    @staticmethod
-    def _take_back(worker: _Worker, answered: ClipRange, now: float) -> float:
-        """Takes a range out of a worker's queue, and gives the seconds for which it was the first there.
-
-        Later ones may be answered before the first: that says nothing of whether the first one hangs.
-        """
-        first, since = answered == worker.queue[0], worker.running_since
-        worker.queue.remove(answered)
-        if not first:
-            return 0.0
-        worker.running_since = now
-        return now - since
+        self._workers[slot].take_back(returned, now)
+        if (clip := self.clips.get(returned.clip)) is not None:
+            clip.give_back(returned)
 
     def block_loaded(self, block: ClipBlock) -> None:
         """A block stands in the object store."""
-        self._loading.pop(block, None)
-        self._ready.add(block)
+        self._blocks.loaded(block)
 
     def block_lost(self, block: ClipBlock, reason: str) -> None:
         """A block is gone, or could not be loaded; it is loaded again when it is needed.
 
-        Every range that needed it reports the loss; only the first report counts.
+        Clips whose block is lost again and again cannot go on.
         """
-        if block not in self._ready and block not in self._loading:
+        if not self._blocks.lost(block):
             return
-        self._loading.pop(block, None)
-        self._ready.discard(block)
-        self.incidents.blocks_lost += 1
-        self._losses[block] = self._losses.get(block, 0) + 1
-        if self._losses[block] >= MAX_BLOCK_LOSSES:
-            self._stop = f"background block {block} was lost {MAX_BLOCK_LOSSES} times ({reason})"
+        for clip in self.clips.values():
+            if block in clip.needed:
+                clip.incidents.blocks_lost += 1
+                if self._blocks.hopeless(block):
+                    clip.fault = f"background block {block} was lost {MAX_BLOCK_LOSSES} times ({reason})"
 
     def actions(self, now: float) -> list[Action]:
         """What to do now, given all events so far; each action is given once."""
-        if self.finished or self._stop:
+        if self.finished or self.stop_reason:
             return []
-        self._end_hung(now)
-        actions: list[Action] = [*self._kill, *self._start_workers(), *self._manage_blocks(now), *self._hand_out(now)]
-        self._kill.clear()
-        return actions
+        ended = self._end_hung(now)
+        used = (block for worker in self._workers for given in worker.queue for block in given.blocks)
+        upcoming = (clip.job.blocks_of(pending) for clip, _, pending in self._pending())
+        blocks = self._blocks.actions(used, upcoming, now)
+        return [*ended, *self._start_workers(), *blocks, *self._hand_out(now)]
+
+    def _pending(self) -> Iterator[tuple[OpenClip, int, ClipRange]]:
+        """The ranges that nobody has, each with its clip and its place there, in the order in which they are wanted."""
+        for clip in self.clips.values():
+            if clip.fault is None:
+                for position, pending in enumerate(clip.pending):
+                    yield clip, position, pending
 
     def _start_workers(self) -> list[Action]:
         wanted = [slot for slot, worker in enumerate(self._workers) if worker.status is _Status.WANTED]
@@ -281,54 +290,18 @@ class Scheduler:
             self._workers[slot].status = _Status.STARTING
         return [StartWorker(slot) for slot in wanted]
 
-    def _end_hung(self, now: float) -> None:
+    def _end_hung(self, now: float) -> list[Action]:
+        ended: list[Action] = []
         limit = max(self._patience.least, self._patience.factor * self._slowest)
         for slot, worker in enumerate(self._workers):
             if worker.queue and now - worker.running_since > limit:
-                reason = f"range {worker.queue[0]} made no progress for {limit:.0f} s"
-                self._kill.append(KillWorker(slot, reason))
+                reason = f"range {worker.queue[0].range} made no progress for {limit:.0f} s"
+                ended.append(KillWorker(slot, reason))
                 self.worker_died(slot, reason)
-        for block in [block for block, since in self._loading.items() if now - since > self._patience.least]:
-            self._kill.append(CancelLoad(block))
+        for block in self._blocks.overdue(self._patience.least, now):
+            ended.append(CancelLoad(block))
             self.block_lost(block, f"loading it took more than {self._patience.least:.0f} s")
-
-    def _manage_blocks(self, now: float) -> list[Action]:
-        """Loads blocks ahead of the ranges that need them; drops those needed last when there is no room."""
-        if len(self._ready) + len(self._loading) >= len(self._needed):
-            return []
-        wanted = self._blocks_in_order()
-        missing = [block for block in wanted if block not in self._ready and block not in self._loading]
-        held = self._ready | self._loading.keys()
-        # What workers have in their queues is wanted first, so it is never spare.
-        spare = sorted(self._ready - set(wanted))
-        actions: list[Action] = []
-        for block in missing:
-            if len(self._loading) >= self._loaders:
-                break
-            if len(held) >= self._capacity:
-                if not spare:
-                    break
-                dropped = spare.pop(0)
-                self._ready.discard(dropped)
-                held.discard(dropped)
-                actions.append(DropBlock(dropped))
-            self._loading[block] = now
-            held.add(block)
-            actions.append(LoadBlock(block))
-        return actions
-
-    def _blocks_in_order(self) -> list[ClipBlock]:
-        """The blocks needed next, soonest first: at most as many as may be held."""
-        wanted: dict[ClipBlock, None] = {}
-        for worker in self._workers:
-            for given in worker.queue:
-                wanted.update(dict.fromkeys(self._blocks_of(given)))
-        for pending in self._pending:
-            needed = [block for block in self._blocks_of(pending) if block not in wanted]
-            if len(wanted) + len(needed) > self._capacity:
-                break
-            wanted.update(dict.fromkeys(needed))
-        return list(wanted)
+        return ended
 
     def _hand_out(self, now: float) -> list[Action]:
         actions: list[Action] = []
@@ -336,77 +309,40 @@ class Scheduler:
             for slot, worker in enumerate(self._workers):
                 if worker.status is not _Status.READY or len(worker.queue) != depth:
                     continue
-                position = self._next_renderable()
-                if position is None:
+                found = self._next_renderable()
+                if found is None:
                     return actions
-                if not self._may_join(self._pending[position], worker):
+                if not self._may_join(*found, worker):
                     continue
-                taken = self._take(position, worker)
+                taken = self._take(*found, worker)
                 if not worker.queue:
                     worker.running_since = now
                 worker.queue.append(taken)
-                actions.append(Render(slot, taken, self._blocks_of(taken)))
+                actions.append(Render(slot, taken.range, taken.blocks))
         return actions
 
-    def _may_join(self, pending: ClipRange, worker: _Worker) -> bool:
+    def _may_join(self, clip: OpenClip, position: int, worker: _Worker) -> bool:
         """Whether a range can be given to a worker now: where ranges overlap, a suspect is rendered alone."""
-        suspects = (given in self._deaths for given in (pending, *worker.queue))
-        return self._calls == 1 or not worker.queue or not any(suspects)
+        if self._calls == 1 or not worker.queue:
+            return True
+        with_it = ((self.clips.get(given.range.clip), given.range) for given in worker.queue)
+        together = [(clip, clip.pending[position]), *with_it]
+        return not any(owner is not None and owner.suspects(part) for owner, part in together)
 
-    def _take(self, position: int, worker: _Worker) -> ClipRange:
+    def _take(self, clip: OpenClip, position: int, worker: _Worker) -> _Given:
         """A pending range, together with those behind it that the worker renders within `CALL_SECONDS`.
 
-        Only where the store holds all blocks, so that nobody waits for what a long range holds; never suspects. What a
-        faster worker gave back is cut again.
+        These only where the store holds all blocks, so that nobody waits for what a long range holds.
         """
-        taken = self._pending.pop(position)
+        queued = sum(len(one.range) for other in self._workers for one in other.queue if one.range.clip in self.clips)
+        share = (self.remaining - queued) * CALL_SHARE / self.ready_workers
         most = worker.pace * CALL_SECONDS
-        if taken in self._deaths:
-            return taken
-        if len(taken) > max(most, self._planned):
-            taken, rest = taken.cut(self._planned)
-            self._pending.insert(position, rest)
-            return taken
-        if most <= len(taken) or len(self._needed) > self._capacity:
-            return taken
-        left = self.remaining - sum(len(given) for other in self._workers for given in other.queue)
-        least = worker.pace * LEAST_CALL_SECONDS
-        most = min(most, MAX_RANGE, max(least, left * CALL_SHARE / self.ready_workers))
-        while position < len(self._pending):
-            after = self._pending[position]
-            joined = taken.joined(after)
-            if joined is None or len(joined) > most or after in self._deaths or not self._renderable(after):
-                break
-            taken = joined
-            del self._pending[position]
-        return taken
+        longest = min(most, MAX_RANGE, max(worker.pace * LEAST_CALL_SECONDS, share)) if self._blocks.fits else 0
+        taken = clip.take(position, most, longest, lambda after: self._blocks.holds(clip.job.blocks_of(after)))
+        return _Given(taken, clip.job.blocks_of(taken))
 
-    def _next_renderable(self) -> int | None:
-        for position, pending in enumerate(self._pending[:LOOKAHEAD]):
-            if self._renderable(pending):
-                return position
+    def _next_renderable(self) -> tuple[OpenClip, int] | None:
+        for clip, position, pending in islice(self._pending(), LOOKAHEAD):
+            if self._blocks.holds(clip.job.blocks_of(pending)):
+                return clip, position
         return None
-
-    def _renderable(self, pending: ClipRange) -> bool:
-        return self._ready.issuperset(self._blocks_of(pending))
-
-    def _blame(self, killer: ClipRange, reason: str) -> None:
-        """Counts a death against the range that was being rendered; splits or fails it when there were too many."""
-        deaths = self._deaths.get(killer, 0) + 1
-        self._deaths[killer] = deaths
-        if len(killer) == 1 and deaths >= DEATHS_TO_FAIL:
-            said = f"its worker died {deaths} times ({brief_reason(reason)})"
-            self.failures.append(FrameFailure(killer.frames.start, said))
-        elif len(killer) > 1 and deaths >= DEATHS_TO_SPLIT:
-            self.incidents.split.append(killer)
-            halves = killer.cut(len(killer) // 2)
-            # A half is suspect from the start: one more death and it is split again.
-            self._deaths.update(dict.fromkeys(halves, DEATHS_TO_SPLIT - 1))
-            self._give_back(halves)
-        else:
-            self._give_back([killer])
-
-    def _give_back(self, ranges: Iterable[ClipRange]) -> None:
-        for returned in ranges:
-            self.incidents.retried.append(returned)
-            bisect.insort(self._pending, returned)

@@ -25,6 +25,7 @@ from jobs.planning.render_plan import RenderPlan
 from jobs.scheduling.dispatcher import Dispatcher
 from jobs.scheduling.job_spec import JobSpec
 from jobs.scheduling.milestones import Milestones
+from jobs.scheduling.open_clip import ClipJob
 from jobs.scheduling.scheduler import Patience, Scheduler
 
 # What every worker must have been seen to render before its speed is believed.
@@ -128,9 +129,16 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
         device_flag="tune",
         on_death=lambda _: None,
     )
+    ranges = divide(range(len(audio)), max(placement.batch, SHORT_RANGE))
     scheduler = Scheduler(
-        [ClipRange(plan.clip_id, part) for part in divide(range(len(audio)), max(placement.batch, SHORT_RANGE))],
-        lambda _: (ClipBlock(plan.clip_id, 0),),
+        [
+            ClipJob(
+                plan.clip_id,
+                tuple(ClipRange(plan.clip_id, part) for part in ranges),
+                lambda _: (ClipBlock(plan.clip_id, 0),),
+                block_bytes=1,
+            )
+        ],
         workers=placement.workers,
         capacity=1,
         loaders=1,

@@ -253,7 +253,7 @@ def test_the_object_store_is_full(
             return replace(job, loader=load_later, loader_arguments=arguments)
 
         def tick(self) -> None:
-            if not refused and self.dispatcher.scheduler.done:
+            if not refused and self.done:
                 here = NodeAffinitySchedulingStrategy(node.node_id, soft=False)
                 self.filler: Any = filler.options(scheduling_strategy=here).remote()
                 refused.append(str(ray.get(self.filler.fill.remote())))

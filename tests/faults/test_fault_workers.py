@@ -93,7 +93,7 @@ def test_workers_are_killed_as_they_work(kill: Kill, stage: Stage, monkeypatch: 
             pids = {worker.worker: worker.pid for worker in dispatcher.milestones.workers}
             alive = sorted(slot for slot in busy if pids[slot] not in killed)
             # While that much is left, a dead worker is given something to do, so that its death is seen.
-            if alive and 10 * (len(killed) + 1) <= dispatcher.scheduler.done < ROWS // 2:
+            if alive and 10 * (len(killed) + 1) <= self.done < ROWS // 2:
                 slot = chance.choice(alive)
                 kill(pids[slot], dispatcher.actors[slot])
                 killed.append(pids[slot])

@@ -28,7 +28,7 @@ from jobs.run.record_file import find_run, write_record
 from jobs.run.resume import audit_run
 from jobs.run.verification import verify_run
 from jobs.scheduling.deaths import Death
-from jobs.scheduling.scheduler import Patience, Scheduler
+from jobs.scheduling.open_clip import ClipJob, OpenClip
 
 FRAMES = FrameRange(0, 6)
 HALVES = FrameRange(0, 3), FrameRange(3, 6)
@@ -66,8 +66,8 @@ def rendered(clip: SmallClip, model: Path, tmp_path: Path) -> Rendered:
     plan = plan_of(options, request.inputs, out)
     worker, block = worker_and_block(plan)
     write_record(request.folder, decision.record)
-    scheduler = Scheduler((), plan.blocks_of, workers=1, capacity=1, loaders=1, patience=Patience())
-    outcome = Outcome(decision.record, scheduler)
+    state = OpenClip.of(ClipJob(plan.clip_id, (), plan.blocks_of, 1), 1)
+    outcome = Outcome(decision.record, state)
     outcome.milestones.first_dispatch = time.perf_counter()
     for frames in HALVES:
         request.ledger.record(worker.render(plan.clip_id, frames.start, frames.stop, block))
@@ -91,8 +91,8 @@ def rendered(clip: SmallClip, model: Path, tmp_path: Path) -> Rendered:
             warm_seconds=0.1,
         )
     )
-    scheduler.incidents.deaths.append(Death(0, 6, "killed", 1, replaced=True))
-    scheduler.incidents.retried.append(ClipRange(plan.clip_id, HALVES[0]))
+    state.incidents.deaths.append(Death(0, 6, "killed", 1, replaced=True))
+    state.incidents.retried.append(ClipRange(plan.clip_id, HALVES[0]))
     return Rendered(request, outcome, console)
 
 
@@ -133,7 +133,7 @@ def test_a_stopped_run_has_its_reason_and_no_video(rendered: Rendered) -> None:
 
 
 def test_failed_frames_are_listed_and_there_is_no_video(rendered: Rendered) -> None:
-    rendered.outcome.scheduler.failures.append(FrameFailure(5, "the model returned NaN"))
+    rendered.outcome.clip.failures.append(FrameFailure(5, "the model returned NaN"))
     record = rendered.finish()
     assert (record.status, [failure.frame for failure in record.failures]) == ("frames_failed", [5])
     assert "frame 5 failed: the model returned NaN" in rendered.text

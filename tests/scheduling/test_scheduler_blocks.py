@@ -7,11 +7,11 @@ from collections import Counter
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observer import Cluster, block_of_clip, blocks_by, number_of, running
+from observer import Cluster, block_of_clip, blocks_by, running
 
 from actors.core.ranges import FrameRange, divide
 from jobs.scheduling.actions import DropBlock, LoadBlock, Render
-from jobs.scheduling.scheduler import MAX_BLOCK_LOSSES
+from jobs.scheduling.block_cache import MAX_BLOCK_LOSSES
 
 
 @settings(max_examples=examples(60), deadline=None)
@@ -32,9 +32,9 @@ def test_streaming_forwards_loads_every_block_once() -> None:
     while not cluster.scheduler.finished:
         for action in cluster.act():
             if isinstance(action, LoadBlock):
-                loads[number_of(action.block)] += 1
+                loads[action.block.number] += 1
             if isinstance(action, DropBlock):
-                drops[number_of(action.block)] += 1
+                drops[action.block.number] += 1
         cluster.answer_all()
     assert loads == Counter(range(12))
     assert max(drops.values()) == 1
@@ -63,7 +63,7 @@ def test_a_lost_block_is_loaded_again() -> None:
     assert cluster.act() == [LoadBlock(block_of_clip(0))]
     cluster.drain()
     assert sorted(cluster.delivered) == list(range(40))
-    assert cluster.scheduler.incidents.blocks_lost == 1
+    assert cluster.incidents.blocks_lost == 1
 
 
 def test_a_block_that_is_lost_again_and_again_ends_the_run() -> None:
@@ -86,4 +86,4 @@ def test_one_loss_reported_by_many_ranges_is_one_loss() -> None:
         cluster.give_back(slot)
         cluster.give_back(slot)
     assert cluster.scheduler.stop_reason is None
-    assert cluster.scheduler.incidents.blocks_lost == 1
+    assert cluster.incidents.blocks_lost == 1

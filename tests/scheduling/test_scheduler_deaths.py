@@ -9,12 +9,8 @@ from hypothesis import strategies as st
 from observer import Cluster, blocks_by, isolate, of_clip, running
 
 from actors.core.ranges import FrameRange, divide
-from jobs.scheduling.scheduler import (
-    DEATHS_TO_FAIL,
-    MAX_DEATHS_IN_A_ROW,
-    MAX_RANGE,
-    MAX_START_DEATHS,
-)
+from jobs.scheduling.open_clip import DEATHS_TO_FAIL, MAX_RANGE
+from jobs.scheduling.scheduler import MAX_DEATHS_IN_A_ROW, MAX_START_DEATHS
 
 
 @pytest.mark.parametrize("workers", [1, 2, 3, 4])
@@ -24,18 +20,18 @@ def test_a_poison_frame_ends_up_alone(workers: int, size: int, place: int) -> No
     cluster = isolate(150, size, [place], workers)
     scheduler = cluster.scheduler
     assert scheduler.finished
-    assert [failure.frame for failure in scheduler.failures] == [place]
-    assert f"died {DEATHS_TO_FAIL} times" in scheduler.failures[0].reason
+    assert [failure.frame for failure in cluster.failures] == [place]
+    assert f"died {DEATHS_TO_FAIL} times" in cluster.failures[0].reason
     assert set(cluster.delivered) == set(range(150)) - {place}
     assert cluster.deaths <= 2 + size.bit_length() + DEATHS_TO_FAIL
-    assert not scheduler.incidents.abandoned
+    assert not scheduler.abandoned
 
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_every_position_in_the_longest_range_is_isolated(workers: int) -> None:
     for place in range(0, 64, 5):
         cluster = isolate(64, 64, [place], workers)
-        assert [failure.frame for failure in cluster.scheduler.failures] == [place]
+        assert [failure.frame for failure in cluster.failures] == [place]
         assert len(cluster.delivered) == 63
 
 
@@ -43,7 +39,7 @@ def test_even_the_largest_range_allowed_is_isolated_by_a_lone_worker() -> None:
     for place in (0, 511, 700, MAX_RANGE - 1):
         cluster = Cluster(range(MAX_RANGE), [FrameRange(0, MAX_RANGE)], lambda _: (0,), workers=1, capacity=1)
         cluster.drain(kills=lambda frames, place=place: frames.start <= place < frames.stop)  # type: ignore[misc]
-        assert [failure.frame for failure in cluster.scheduler.failures] == [place]
+        assert [failure.frame for failure in cluster.failures] == [place]
         assert cluster.deaths < MAX_DEATHS_IN_A_ROW
 
 
@@ -52,7 +48,7 @@ def test_even_the_largest_range_allowed_is_isolated_by_a_lone_worker() -> None:
 def test_several_poison_frames_cost_only_themselves(workers: int, size: int, poison: set[int]) -> None:
     cluster = isolate(100, size, poison, workers)
     # Neighbours in one range may wear a lone worker out before the last of them stands alone; then the run says so.
-    failed = {failure.frame for failure in cluster.scheduler.failures}
+    failed = {failure.frame for failure in cluster.failures}
     assert failed <= poison
     assert set(cluster.delivered) <= set(range(100)) - poison
     if cluster.scheduler.finished:
@@ -67,17 +63,17 @@ def test_a_range_that_kills_once_is_tried_again_whole() -> None:
     died = iter([True])
     cluster.drain(kills=lambda _: next(died, False))
     assert sorted(cluster.delivered) == list(range(8))
-    assert cluster.scheduler.incidents.retried == [of_clip(FrameRange(0, 8))]
-    assert not cluster.scheduler.incidents.split
-    assert len(cluster.scheduler.incidents.deaths) == 1
+    assert cluster.incidents.retried == [of_clip(FrameRange(0, 8))]
+    assert not cluster.incidents.split
+    assert len(cluster.scheduler.deaths) == 1
 
 
 def test_only_the_range_being_rendered_is_blamed() -> None:
     """The one that waits behind it in the worker's queue is innocent, however often this happens."""
     cluster = isolate(16, 8, [0], workers=1)
-    assert of_clip(FrameRange(8, 16)) not in cluster.scheduler.incidents.split
-    assert all(part.frames.stop <= 8 for part in cluster.scheduler.incidents.split)
-    assert [failure.frame for failure in cluster.scheduler.failures] == [0]
+    assert of_clip(FrameRange(8, 16)) not in cluster.incidents.split
+    assert all(part.frames.stop <= 8 for part in cluster.incidents.split)
+    assert [failure.frame for failure in cluster.failures] == [0]
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -91,7 +87,7 @@ def test_workers_that_never_start_end_the_run(workers: int) -> None:
     assert "no such library" in cluster.scheduler.stop_reason
     assert set(cluster.starts.values()) == {MAX_START_DEATHS}
     assert not cluster.delivered
-    assert not cluster.scheduler.failures
+    assert not cluster.failures
     assert cluster.act() == []
 
 
@@ -103,7 +99,7 @@ def test_workers_that_die_of_everything_end_the_run(workers: int) -> None:
     assert not cluster.delivered
     assert cluster.deaths <= workers * MAX_DEATHS_IN_A_ROW
     assert cluster.scheduler.open_slots == 0
-    assert sorted(cluster.scheduler.incidents.abandoned) == list(range(workers))
+    assert sorted(cluster.scheduler.abandoned) == list(range(workers))
 
 
 def test_a_worker_that_dies_now_and_then_is_kept() -> None:
@@ -131,7 +127,7 @@ def test_the_others_go_on_without_a_worker_that_never_starts() -> None:
             cluster.die(1)
         cluster.answer_all()
         cluster.check()
-    assert cluster.scheduler.incidents.abandoned == [1]
+    assert cluster.scheduler.abandoned == [1]
     assert cluster.starts[1] == MAX_START_DEATHS
 
 
@@ -142,5 +138,5 @@ def test_a_death_names_the_process_that_died() -> None:
     cluster.die(0)
     cluster.act()
     cluster.die(0, "no such library")
-    deaths = [(death.worker, death.pid, death.reason) for death in cluster.scheduler.incidents.deaths]
+    deaths = [(death.worker, death.pid, death.reason) for death in cluster.scheduler.deaths]
     assert deaths == [(0, pid, "killed"), (0, None, "no such library")]

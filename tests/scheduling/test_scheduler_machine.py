@@ -1,4 +1,4 @@
-"""The scheduler under arbitrary events: no frame is lost or counted twice, and every run ends."""
+"""The scheduler under arbitrary events: no frame of any clip is lost or counted twice, and everything ends."""
 
 from __future__ import annotations
 
@@ -8,113 +8,145 @@ from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from observer import PATIENCE, Cluster, Layout, layouts
+from observer import PATIENCE, Layout, ManyClips, layouts
 
+from actors.core.ranges import ClipBlock
 from jobs.scheduling.actions import KillWorker
-from jobs.scheduling.scheduler import MAX_BLOCK_LOSSES
+from jobs.scheduling.block_cache import MAX_BLOCK_LOSSES
+
+# More clips than this are no other case.
+MOST_CLIPS = 4
 
 
 class Run(RuleBasedStateMachine):
     """Events in any order; after each one every frame must be accounted for."""
 
-    cluster: Cluster
-    losses: Counter[int]
+    clips: ManyClips
+    losses: Counter[ClipBlock]
     growths: int
 
-    @initialize(layout=layouts())
-    def begin(self, layout: Layout) -> None:
-        self.cluster = layout.start()
+    @initialize(layout=layouts(), capacity=st.integers(0, 12))
+    def begin(self, layout: Layout, capacity: int) -> None:
+        self.clips = ManyClips(
+            workers=layout.workers,
+            capacity=max(layout.capacity, capacity),
+            loaders=layout.loaders,
+            calls=layout.calls,
+        )
         self.losses = Counter()
         self.growths = 0
+        self.clips.begin_clip(layout.job("0", "backgrounds"))
+
+    @precondition(lambda self: len(self.clips.jobs) < MOST_CLIPS)
+    @rule(layout=layouts(), shared=st.booleans(), priority=st.integers(0, 1))
+    def open_clip(self, layout: Layout, shared: bool, priority: int) -> None:
+        """One of its own backgrounds, or of those that the first has."""
+        if layout.capacity > self.clips.capacity:
+            return
+        name = str(len(self.clips.jobs))
+        self.clips.begin_clip(layout.job(name, "backgrounds" if shared else name, priority))
+
+    @precondition(lambda self: self.clips.open)
+    @rule(data=st.data())
+    def close_clip(self, data: st.DataObject) -> None:
+        """Complete or not."""
+        self.clips.end_clip(data.draw(st.sampled_from(sorted(self.clips.open))))
 
     @rule(seconds=st.floats(0, 30))
     def act(self, seconds: float) -> None:
-        self.cluster.now += seconds
-        self.cluster.act()
+        self.clips.now += seconds
+        self.clips.act()
 
-    @precondition(lambda self: self.cluster.starting)
+    @precondition(lambda self: self.clips.starting)
     @rule(data=st.data())
     def worker_ready(self, data: st.DataObject) -> None:
-        self.cluster.ready(data.draw(st.sampled_from(sorted(self.cluster.starting))))
+        self.clips.ready(data.draw(st.sampled_from(sorted(self.clips.starting))))
 
-    @precondition(lambda self: self.cluster.starting or self.cluster.queues)
+    @precondition(lambda self: self.clips.starting or self.clips.given)
     @rule(data=st.data())
     def worker_died(self, data: st.DataObject) -> None:
-        alive = sorted(self.cluster.starting | self.cluster.queues.keys())
-        self.cluster.die(data.draw(st.sampled_from(alive)))
+        alive = sorted(self.clips.starting | self.clips.given.keys())
+        self.clips.die(data.draw(st.sampled_from(alive)))
 
-    @precondition(lambda self: self.cluster.busy)
+    @precondition(lambda self: self.clips.busy)
     @rule(data=st.data())
     def range_done(self, data: st.DataObject) -> None:
-        slot = data.draw(st.sampled_from(self.cluster.busy))
-        place = data.draw(st.integers(0, min(self.cluster.calls, len(self.cluster.queues[slot])) - 1))
-        frames = list(self.cluster.queues[slot][place])
+        slot = data.draw(st.sampled_from(self.clips.busy))
+        place = data.draw(st.integers(0, min(self.clips.calls, len(self.clips.given[slot])) - 1))
+        frames = list(self.clips.given[slot][place].frames)
         bad = data.draw(st.one_of(st.just(set[int]()), st.sets(st.sampled_from(frames))))
-        self.cluster.deliver(slot, bad, data.draw(st.floats(0, 0.1)), place)
+        self.clips.deliver(slot, bad, data.draw(st.floats(0, 0.1)), place)
 
-    @precondition(lambda self: self.cluster.busy)
+    @precondition(lambda self: self.clips.busy)
     @rule(data=st.data())
     def range_returned(self, data: st.DataObject) -> None:
-        self.cluster.give_back(data.draw(st.sampled_from(self.cluster.busy)))
+        self.clips.give_back(data.draw(st.sampled_from(self.clips.busy)))
 
-    @precondition(lambda self: self.cluster.loading)
+    @precondition(lambda self: self.clips.coming)
     @rule(data=st.data())
     def block_loaded(self, data: st.DataObject) -> None:
-        self.cluster.load(data.draw(st.sampled_from(sorted(self.cluster.loading))))
+        self.clips.arrive(data.draw(st.sampled_from(sorted(self.clips.coming))))
 
-    @precondition(lambda self: self.cluster.loading | self.cluster.loaded)
+    @precondition(lambda self: self.clips.coming | self.clips.held)
     @rule(data=st.data())
     def block_lost(self, data: st.DataObject) -> None:
-        block = data.draw(st.sampled_from(sorted(self.cluster.loading | self.cluster.loaded)))
+        block = data.draw(st.sampled_from(sorted(self.clips.coming | self.clips.held)))
         self.losses[block] += 1
-        self.cluster.lose(block)
+        self.clips.vanish(block)
 
-    @precondition(lambda self: self.cluster.busy)
+    @precondition(lambda self: self.clips.busy)
     @rule()
     def hang(self) -> None:
-        hung = self.cluster.busy
-        self.cluster.now += 10 * PATIENCE.least + PATIENCE.factor * self.cluster.now
-        killed = {action.slot for action in self.cluster.act() if isinstance(action, KillWorker)}
-        if not self.cluster.scheduler.stop_reason:
+        hung = self.clips.busy
+        self.clips.now += 10 * PATIENCE.least + PATIENCE.factor * self.clips.now
+        killed = {action.slot for action in self.clips.act() if isinstance(action, KillWorker)}
+        scheduler = self.clips.scheduler
+        if not scheduler.stop_reason and not scheduler.finished:
             assert killed.issuperset(hung)
 
-    @precondition(lambda self: self.growths < 3 and not self.cluster.scheduler.stop_reason)
+    @precondition(lambda self: self.growths < 3 and not self.clips.scheduler.stop_reason)
     @rule(room=st.integers(0, 6))
     def grow(self, room: int) -> None:
         self.growths += 1
-        scheduler = self.cluster.scheduler
-        before, given_up = scheduler.open_slots, len(scheduler.incidents.abandoned)
+        scheduler = self.clips.scheduler
+        before, given_up = scheduler.open_slots, len(scheduler.abandoned)
         scheduler.grow(room)
         assert scheduler.open_slots == max(before, room - given_up)
 
     @invariant()
     def every_frame_is_accounted_for(self) -> None:
-        self.cluster.check()
+        self.clips.check()
 
     @invariant()
     def stopping_has_a_cause(self) -> None:
-        scheduler = self.cluster.scheduler
+        scheduler = self.clips.scheduler
+        lost = self.losses + self.clips.cancelled
+        for name, clip in self.clips.open.items():
+            if clip.fault:
+                assert any(lost[block] >= MAX_BLOCK_LOSSES for block in self.clips.blocks_of(name))
         if scheduler.stop_reason:
-            assert (
-                scheduler.open_slots == 0
-                or max((self.losses + self.cluster.cancelled).values(), default=0) >= MAX_BLOCK_LOSSES
-            )
-            assert scheduler.actions(self.cluster.now) == []
+            unfinished = [clip for clip in self.clips.open.values() if not clip.complete]
+            assert scheduler.open_slots == 0 or all(clip.fault for clip in unfinished)
+            assert scheduler.actions(self.clips.now) == []
 
     def teardown(self) -> None:
-        """However the run stands now: if nothing else goes wrong, it ends."""
-        if not hasattr(self, "cluster"):
+        """However things stand now: if nothing else goes wrong, all of it ends."""
+        if not hasattr(self, "clips"):
             return
-        self.cluster.drain()
-        scheduler = self.cluster.scheduler
-        if not scheduler.stop_reason:
-            failed = {failure.frame for failure in scheduler.failures}
-            assert set(self.cluster.delivered) | failed == self.cluster.frames
-            assert scheduler.actions(self.cluster.now) == []
+        self.clips.drain()
+        scheduler = self.clips.scheduler
+        assert scheduler.actions(self.clips.now) == []
+        for name, clip in self.clips.open.items():
+            if clip.complete:
+                failed = {failure.frame for failure in clip.failures}
+                assert {frame for owner, frame in self.clips.done if owner == name} | failed == self.clips.frames(name)
+            else:
+                # A clip without its blocks keeps no other from its end.
+                assert clip.fault or scheduler.open_slots == 0
 
 
 Run.TestCase.settings = settings(
-    max_examples=examples(150), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=examples(200), stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestRun = Run.TestCase
 
@@ -126,7 +158,7 @@ def test_an_undisturbed_run_renders_every_range_once(layout: Layout) -> None:
     cluster.drain()
     assert sorted(cluster.delivered) == sorted(layout.frames)
     assert cluster.renders == len(layout.ranges)
-    assert not cluster.scheduler.failures
+    assert not cluster.failures
     assert cluster.deaths == 0
 
 
@@ -142,6 +174,6 @@ def test_frames_that_workers_cannot_deliver_are_failures_and_not_tried_again(
         cluster.answer_preparations()
         for slot in cluster.busy:
             cluster.deliver(slot, bad)
-    assert {failure.frame for failure in cluster.scheduler.failures} == bad
+    assert {failure.frame for failure in cluster.failures} == bad
     assert set(cluster.delivered) == set(layout.frames) - bad
     assert cluster.renders == len(layout.ranges)

@@ -10,7 +10,8 @@ from observer import PATIENCE, Cluster, isolate, running
 
 from actors.core.ranges import FrameRange
 from jobs.scheduling.actions import KillWorker, Render
-from jobs.scheduling.scheduler import DEATHS_TO_FAIL, MAX_DEATHS_IN_A_ROW, MAX_RANGE, RANGES_WAITING
+from jobs.scheduling.open_clip import DEATHS_TO_FAIL, MAX_RANGE
+from jobs.scheduling.scheduler import MAX_DEATHS_IN_A_ROW, RANGES_WAITING
 
 
 def hung(cluster: Cluster) -> bool:
@@ -29,12 +30,12 @@ def test_a_poison_frame_ends_up_alone_and_its_neighbours_are_delivered(
     workers: int, size: int, place: int, calls: int
 ) -> None:
     cluster = isolate(150, size, [place], workers, calls)
-    assert [failure.frame for failure in cluster.scheduler.failures] == [place]
-    assert f"died {DEATHS_TO_FAIL} times" in cluster.scheduler.failures[0].reason
+    assert [failure.frame for failure in cluster.failures] == [place]
+    assert f"died {DEATHS_TO_FAIL} times" in cluster.failures[0].reason
     assert set(cluster.delivered) == set(range(150)) - {place}
     assert cluster.deaths <= 3 + size.bit_length() + DEATHS_TO_FAIL
-    assert all(part.frames.start <= place < part.frames.stop for part in cluster.scheduler.incidents.split)
-    assert not cluster.scheduler.incidents.abandoned
+    assert all(part.frames.start <= place < part.frames.stop for part in cluster.incidents.split)
+    assert not cluster.scheduler.abandoned
 
 
 def test_in_the_largest_ranges_a_lone_worker_isolates_it() -> None:
@@ -43,7 +44,7 @@ def test_in_the_largest_ranges_a_lone_worker_isolates_it() -> None:
         ranges = [FrameRange(start, start + MAX_RANGE) for start in range(0, total, MAX_RANGE)]
         cluster = Cluster(range(total), ranges, lambda _: (0,), workers=1, capacity=1, calls=2)
         cluster.drain(kills=lambda frames, place=place: frames.start <= place < frames.stop)  # type: ignore[misc]
-        assert [failure.frame for failure in cluster.scheduler.failures] == [place]
+        assert [failure.frame for failure in cluster.failures] == [place]
         assert cluster.deaths < MAX_DEATHS_IN_A_ROW
 
 
@@ -59,7 +60,7 @@ def test_after_a_death_nobody_is_blamed_and_each_range_is_rendered_alone() -> No
         alone.append([action.range.frames for action in cluster.act() if isinstance(action, Render)])
         cluster.deliver(0)
     assert alone == [[frames] for frames in suspects]
-    assert not cluster.scheduler.incidents.split
+    assert not cluster.incidents.split
     cluster.drain()
     assert sorted(cluster.delivered) == list(range(40))
 

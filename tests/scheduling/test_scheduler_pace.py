@@ -5,11 +5,12 @@ from __future__ import annotations
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observer import PATIENCE, Cluster, Layout, blocks_by, layouts, running
+from observer import Cluster, Layout, blocks_by, layouts, running
 
-from actors.core.ranges import ClipBlock, ClipRange, FrameRange, divide
-from jobs.scheduling.actions import LoadBlock, Render
-from jobs.scheduling.scheduler import CALL_SECONDS, CALL_SHARE, LEAST_CALL_SECONDS, MAX_RANGE, Scheduler
+from actors.core.ranges import FrameRange, divide
+from jobs.scheduling.actions import Render
+from jobs.scheduling.open_clip import MAX_RANGE
+from jobs.scheduling.scheduler import CALL_SECONDS, CALL_SHARE, LEAST_CALL_SECONDS
 
 
 def given_out(cluster: Cluster) -> list[FrameRange]:
@@ -108,35 +109,6 @@ def test_frames_that_are_done_already_end_a_range() -> None:
     )
     cluster.begin()
     assert after_one(cluster, 0.05) == [FrameRange(20, 35)]
-
-
-def test_ranges_of_two_clips_are_never_given_out_as_one() -> None:
-    """Their frames follow each other, and their blocks have the same numbers."""
-    ranges = [ClipRange("a", part) for part in divide(range(30), 10)]
-    ranges += [ClipRange("b", part) for part in divide(range(30, 1000), 10)]
-    scheduler = Scheduler(
-        ranges, lambda given: (ClipBlock(given.clip, 0),), workers=1, capacity=2, loaders=2, patience=PATIENCE
-    )
-    assert {action.block for action in scheduler.actions(0.0) if isinstance(action, LoadBlock)} == {
-        ClipBlock("a", 0),
-        ClipBlock("b", 0),
-    }
-    scheduler.worker_ready(0, 1)
-    scheduler.block_loaded(ClipBlock("b", 0))
-    rendered: list[ClipRange] = []
-    while not scheduler.finished:
-        given = [action.range for action in scheduler.actions(0.0) if isinstance(action, Render)]
-        assert given
-        rendered += given
-        for part in given:
-            scheduler.range_done(0, part, (), 0.001, 0.0)
-        if all(part.clip == "b" for part in rendered) and scheduler.done == 970:
-            # Those of a clip without its block have waited.
-            scheduler.block_loaded(ClipBlock("a", 0))
-    assert len(rendered) < len(ranges)
-    assert {part.clip for part in rendered} == {"a", "b"}
-    assert sorted(frame for part in rendered for frame in part.frames) == list(range(1000))
-    assert all(part.frames.stop <= 30 for part in rendered if part.clip == "a")
 
 
 def test_a_range_that_has_killed_stands_alone() -> None:

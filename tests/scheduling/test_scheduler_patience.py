@@ -6,7 +6,7 @@ from observer import PATIENCE, Cluster, blocks_by, running
 
 from actors.core.ranges import divide
 from jobs.scheduling.actions import KillWorker, Render
-from jobs.scheduling.scheduler import MAX_BLOCK_LOSSES
+from jobs.scheduling.block_cache import MAX_BLOCK_LOSSES
 
 
 def test_a_hung_range_is_given_to_another() -> None:
@@ -25,7 +25,7 @@ def test_a_hung_range_is_given_to_another() -> None:
     assert [action.range.frames for action in actions if isinstance(action, Render)] == hung
     cluster.drain()
     assert sorted(cluster.delivered) == list(range(40))
-    assert any("no progress" in death.reason for death in cluster.scheduler.incidents.deaths)
+    assert any("no progress" in death.reason for death in cluster.scheduler.deaths)
 
 
 def test_a_range_is_not_hung_before_its_time() -> None:
@@ -75,8 +75,8 @@ def test_a_frame_that_hangs_every_worker_is_reported() -> None:
                 cluster.deliver(slot)
         cluster.now += PATIENCE.least + 1
         cluster.check()
-    assert [failure.frame for failure in cluster.scheduler.failures] == [5]
-    assert "no progress" in cluster.scheduler.failures[0].reason
+    assert [failure.frame for failure in cluster.failures] == [5]
+    assert "no progress" in cluster.failures[0].reason
     assert len(cluster.delivered) == 11
 
 
@@ -88,6 +88,6 @@ def test_a_load_that_does_not_end_is_given_up_and_tried_again() -> None:
         assert cluster.loading == {0}
         cluster.now += PATIENCE.least + 1
         cluster.act()
-        assert cluster.scheduler.incidents.blocks_lost == lost
+        assert cluster.incidents.blocks_lost == lost
         cluster.act()
     assert "block 0 was lost" in str(cluster.scheduler.stop_reason)

@@ -19,6 +19,11 @@ class Disturbance:
 
     dispatcher: Dispatcher
 
+    @property
+    def done(self) -> int:
+        """Frames that are there."""
+        return sum(clip.done for clip in self.dispatcher.scheduler.clips.values())
+
     def change(self, job: JobSpec) -> JobSpec:
         """What the dispatcher is given instead of a job."""
         return job

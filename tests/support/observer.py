@@ -1,7 +1,7 @@
-"""What an observer between the scheduler and Ray sees: the frames, workers and blocks of a run, in books of his own.
+"""What an observer between the scheduler and Ray sees: the frames, workers and blocks of some clips, in own books.
 
-`Cluster` stands for Ray. It carries out the scheduler's actions and checks its promises from the outside, by actions,
-events and public properties.
+`ManyClips` stands for Ray. It carries out the scheduler's actions and checks its promises from the outside, by actions,
+events and public properties. `Cluster` is the same for a run of one clip, which goes without saying in tests.
 """
 
 from __future__ import annotations
@@ -19,11 +19,16 @@ from actors.core.worker_reports import FrameFailure
 from jobs.planning.block_plan import BlockPlan
 from jobs.planning.range_plan import plan_ranges
 from jobs.scheduling.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
-from jobs.scheduling.scheduler import MAX_RANGE, RANGES_WAITING, Patience, Scheduler
+from jobs.scheduling.incidents import Incidents
+from jobs.scheduling.open_clip import MAX_RANGE, ClipJob, OpenClip
+from jobs.scheduling.scheduler import RANGES_WAITING, Patience, Scheduler
 
 BlocksOf = Callable[[FrameRange], tuple[int, ...]]
 
-# The run's only clip, which goes without saying in tests.
+# An output frame of a clip.
+Frame = tuple[str, int]
+
+# The only clip of a `Cluster`.
 CLIP = "clip"
 
 PATIENCE = Patience(least=100.0, factor=10.0)
@@ -41,62 +46,59 @@ def block_of_clip(number: int) -> ClipBlock:
     return ClipBlock(CLIP, number)
 
 
-def frames_of(given: ClipRange) -> FrameRange:
-    assert given.clip == CLIP
-    return given.frames
+def frames_in(given: ClipRange) -> list[Frame]:
+    return [(given.clip, frame) for frame in given.frames]
 
 
-def number_of(block: ClipBlock) -> int:
-    assert block.clip == CLIP
-    return block.number
+def job_of(
+    name: str, ranges: Iterable[FrameRange], blocks_of: BlocksOf, backgrounds: str, priority: int = 0
+) -> ClipJob:
+    """A clip whose blocks, of one byte each, are called after its backgrounds."""
+    return ClipJob(
+        name,
+        tuple(ClipRange(name, part) for part in ranges),
+        lambda given: tuple(ClipBlock(backgrounds, number) for number in blocks_of(given.frames)),
+        1,
+        priority,
+    )
 
 
-class Cluster:
+class ManyClips:
     """What an observer between the scheduler and Ray sees; every assertion here is one of the scheduler's promises."""
 
-    def __init__(
-        self,
-        frames: Iterable[int],
-        ranges: Iterable[FrameRange],
-        blocks_of: BlocksOf,
-        *,
-        workers: int,
-        capacity: int,
-        loaders: int = 2,
-        calls: int = 1,
-    ) -> None:
-        self.frames = frozenset(frames)
-        self.blocks_of = blocks_of
+    def __init__(self, *, workers: int, capacity: int, loaders: int = 2, calls: int = 1) -> None:
         self.capacity = capacity
         self.loaders = loaders
         self.calls = calls
         # What was with a worker of several ranges when that died.
-        self.suspects: set[FrameRange] = set()
+        self.suspects: set[ClipRange] = set()
         self.now = 0.0
-        self.scheduler = Scheduler(
-            map(of_clip, ranges),
-            lambda given: tuple(map(block_of_clip, blocks_of(frames_of(given)))),
-            workers=workers,
-            capacity=capacity,
-            loaders=loaders,
-            patience=PATIENCE,
-            calls=calls,
-        )
+        self.scheduler = Scheduler(workers=workers, capacity=capacity, loaders=loaders, patience=PATIENCE, calls=calls)
+        # Of every clip that was ever opened, what it consists of, and whether it is open.
+        self.jobs: dict[str, ClipJob] = {}
+        self.open: dict[str, OpenClip] = {}
         # Workers by slot: those being started, and what the ready ones were given, oldest first.
         self.starting: set[int] = set()
-        self.queues: dict[int, list[FrameRange]] = {}
+        self.given: dict[int, list[ClipRange]] = {}
         self.since: dict[int, float] = {}
-        self.loading: set[int] = set()
-        self.asked: dict[int, float] = {}
-        self.cancelled: Counter[int] = Counter()
-        self.loaded: set[int] = set()
-        self.delivered: list[int] = []
-        self.reported: list[FrameFailure] = []
+        self.coming: set[ClipBlock] = set()
+        self.asked: dict[ClipBlock, float] = {}
+        self.cancelled: Counter[ClipBlock] = Counter()
+        self.held: set[ClipBlock] = set()
+        self.done: list[Frame] = []
+        self.reported: list[tuple[str, FrameFailure]] = []
         self.starts: Counter[int] = Counter()
         # The process of each ready worker, and how the record is to name each one that died.
         self.pids: dict[int, int] = {}
         self.dead: list[tuple[int, int | None]] = []
         self.renders = 0
+
+    def begin_clip(self, job: ClipJob) -> None:
+        self.jobs[job.id] = job
+        self.open[job.id] = self.scheduler.open(job)
+
+    def end_clip(self, name: str) -> None:
+        assert self.scheduler.close(name) is self.open.pop(name)
 
     def act(self) -> list[Action]:
         actions = self.scheduler.actions(self.now)
@@ -104,94 +106,129 @@ class Cluster:
             match action:
                 case StartWorker(slot):
                     assert slot not in self.starting
-                    assert slot not in self.queues
+                    assert slot not in self.given
                     self.starting.add(slot)
                     self.starts[slot] += 1
                 case KillWorker(slot, reason):
                     # Only a worker that was given something and took too long.
-                    assert self.queues[slot]
+                    assert self.given[slot]
                     assert self.now - self.since[slot] > PATIENCE.least
                     assert reason
                     self._bury(slot)
-                    self._suspect(self.queues.pop(slot))
-                case LoadBlock(loaded):
-                    block = number_of(loaded)
-                    assert block not in self.loading | self.loaded
-                    self.loading.add(block)
+                    self._suspect(self.given.pop(slot))
+                case LoadBlock(block):
+                    assert block not in self.coming | self.held
+                    assert block in self.wanted
+                    self.coming.add(block)
                     self.asked[block] = self.now
-                    assert len(self.loading) <= self.loaders
-                case CancelLoad(given_up):
-                    block = number_of(given_up)
+                    assert len(self.coming) <= self.loaders
+                case CancelLoad(block):
                     # Only a load that took too long.
-                    assert block in self.loading
+                    assert block in self.coming
                     assert self.now - self.asked[block] > PATIENCE.least
-                    self.loading.remove(block)
+                    self.coming.remove(block)
                     self.cancelled[block] += 1
-                case DropBlock(dropped):
-                    block = number_of(dropped)
-                    assert block in self.loaded
+                case DropBlock(block):
+                    assert block in self.held
                     assert block not in self.pinned
-                    self.loaded.remove(block)
+                    self.held.remove(block)
                 case Render(slot, given, blocks):
-                    self._take(slot, frames_of(given), tuple(map(number_of, blocks)))
-            assert len(self.loading | self.loaded) <= self.capacity
+                    self._take(slot, given, blocks)
+            assert len(self.coming | self.held) <= self.capacity
         # Each action is given once: asking again at once brings nothing.
         assert self.scheduler.actions(self.now) == []
         return actions
 
-    def _take(self, slot: int, frames: FrameRange, blocks: tuple[int, ...]) -> None:
-        assert blocks == self.blocks_of(frames)
-        assert self.loaded.issuperset(blocks)
-        queue = self.queues[slot]
+    def _take(self, slot: int, given: ClipRange, blocks: tuple[ClipBlock, ...]) -> None:
+        assert given.clip in self.open
+        assert blocks == self.jobs[given.clip].blocks_of(given)
+        assert self.held.issuperset(blocks)
+        queue = self.given[slot]
         assert len(queue) < self.calls + RANGES_WAITING
         # A suspect is rendered alone, or the next death would tell nothing.
-        assert not queue or self.suspects.isdisjoint([*queue, frames])
-        assert len(frames) <= MAX_RANGE
+        assert not queue or self.suspects.isdisjoint(part for part in [*queue, given] if part.clip in self.open)
+        assert len(given) <= MAX_RANGE
         if not queue:
             self.since[slot] = self.now
-        queue.append(frames)
+        queue.append(given)
         self.renders += 1
 
     @property
-    def pinned(self) -> set[int]:
-        return {block for queue in self.queues.values() for frames in queue for block in self.blocks_of(frames)}
+    def pinned(self) -> set[ClipBlock]:
+        return {
+            block
+            for queue in self.given.values()
+            for given in queue
+            for block in self.jobs[given.clip].blocks_of(given)
+        }
+
+    @property
+    def wanted(self) -> set[ClipBlock]:
+        """What open clips need."""
+        return {block for name in self.open for block in self.blocks_of(name)}
+
+    def blocks_of(self, name: str) -> set[ClipBlock]:
+        """What a clip needs."""
+        return {block for part in self.jobs[name].ranges for block in self.jobs[name].blocks_of(part)}
+
+    def frames(self, name: str) -> set[int]:
+        """A clip's output frames."""
+        return {frame for part in self.jobs[name].ranges for frame in part.frames}
 
     def check(self) -> None:
-        """Every frame is in one place: with one worker, delivered, failed, or else still to be given out."""
+        """Every frame of an open clip is in one place: with one worker, delivered, failed, or still to be given out."""
         scheduler = self.scheduler
-        in_flight = [frame for queue in self.queues.values() for frames in queue for frame in frames]
-        failed = [failure.frame for failure in scheduler.failures]
-        places = Counter([*in_flight, *self.delivered, *failed])
-        assert self.frames.issuperset(places)
+        assert scheduler.clips.keys() == self.open.keys()
+        in_flight = [frame for queue in self.given.values() for given in queue for frame in frames_in(given)]
+        failed = [(name, failure.frame) for name, clip in self.open.items() for failure in clip.failures]
+        places = Counter([*in_flight, *self.done, *failed])
         assert max(places.values(), default=1) == 1
-        assert scheduler.done == len(self.delivered)
-        assert scheduler.total == len(self.frames)
-        assert scheduler.in_flight == sum(map(len, self.queues.values()))
-        assert scheduler.finished == (len(self.delivered) + len(failed) == len(self.frames))
+        assert places.keys() <= {
+            frame for job in self.jobs.values() for part in job.ranges for frame in frames_in(part)
+        }
+        for name, clip in self.open.items():
+            assert clip.total == len(self.frames(name))
+            assert clip.done == sum(owner == name for owner, _ in self.done)
+            assert clip.complete == (clip.done + len(clip.failures) == clip.total)
+            told = [failure for failure in clip.failures if "died" not in failure.reason]
+            assert told == [failure for owner, failure in self.reported if owner == name]
+        assert scheduler.in_flight == sum(map(len, self.given.values()))
+        assert scheduler.finished == all(clip.complete for clip in self.open.values())
         assert not (scheduler.finished and scheduler.stop_reason)
-        assert scheduler.ready_workers == len(self.queues)
-        assert [(death.worker, death.pid) for death in scheduler.incidents.deaths] == self.dead
-        assert [failure for failure in scheduler.failures if "died" not in failure.reason] == self.reported
+        assert scheduler.ready_workers == len(self.given)
+        assert [(death.worker, death.pid) for death in scheduler.deaths] == self.dead
 
     def ready(self, slot: int) -> None:
         self.starting.remove(slot)
-        self.queues[slot] = []
+        self.given[slot] = []
         self.pids[slot] = 1000 * self.starts[slot] + slot
         self.scheduler.worker_ready(slot, self.pids[slot])
 
     def die(self, slot: int, reason: str = "killed") -> None:
         self._bury(slot)
         self.starting.discard(slot)
-        queue = self.queues.pop(slot, [])
+        queue = self.given.pop(slot, [])
         self._suspect(queue)
-        left = {frame for frames in queue for frame in frames}
-        given, failed = len(self.scheduler.incidents.retried), len(self.scheduler.failures)
+        left = {frame for given in queue for frame in frames_in(given) if given.clip in self.open}
+        before = {name: self._fates(clip) for name, clip in self.open.items()}
         self.scheduler.worker_died(slot, reason)
         # All that it had is given out again, but for a frame that has killed too often.
-        again = {frame for part in self.scheduler.incidents.retried[given:] for frame in frames_of(part)}
-        assert left == again | {failure.frame for failure in self.scheduler.failures[failed:]}
+        again: set[Frame] = set()
+        for name, clip in self.open.items():
+            retried, failed = before[name]
+            again |= {frame for part in clip.incidents.retried[retried:] for frame in frames_in(part)}
+            again |= {(name, failure.frame) for failure in clip.failures[failed:]}
+            # Whose frames it had is told; where it had none, everybody.
+            touched = not queue or any(given.clip == name for given in queue)
+            assert (scheduler_death := self.scheduler.deaths[-1]).ranges == len(queue)
+            assert (scheduler_death in clip.incidents.deaths[-1:]) == touched
+        assert left == again
 
-    def _suspect(self, queue: list[FrameRange]) -> None:
+    @staticmethod
+    def _fates(clip: OpenClip) -> tuple[int, int]:
+        return len(clip.incidents.retried), len(clip.failures)
+
+    def _suspect(self, queue: list[ClipRange]) -> None:
         if self.calls > 1 and len(queue) > 1:
             self.suspects.update(queue)
 
@@ -209,31 +246,120 @@ class Cluster:
         ``seconds`` is what it took by the worker's own clock, 0 if unknown.
         """
         assert place < self.calls
-        frames = self.queues[slot].pop(place)
+        given = self.given[slot].pop(place)
         if not place:
             self.since[slot] = self.now
-        failures = tuple(FrameFailure(frame, "NaN") for frame in frames if frame in bad)
-        self.reported += failures
-        self.delivered += [frame for frame in frames if frame not in bad]
-        self.scheduler.range_done(slot, of_clip(frames), failures, seconds, self.now)
+        failures = tuple(FrameFailure(frame, "NaN") for frame in given.frames if frame in bad)
+        if given.clip in self.open:
+            self.reported += [(given.clip, failure) for failure in failures]
+            self.done += [frame for frame in frames_in(given) if frame[1] not in bad]
+        self.scheduler.range_done(slot, given, failures, seconds, self.now)
 
     def give_back(self, slot: int) -> None:
-        frames = self.queues[slot].pop(0)
-        self.scheduler.range_returned(slot, of_clip(frames), self.now)
+        given = self.given[slot].pop(0)
+        self.since[slot] = self.now
+        self.scheduler.range_returned(slot, given, self.now)
 
-    def load(self, block: int) -> None:
-        self.loading.remove(block)
-        self.loaded.add(block)
-        self.scheduler.block_loaded(block_of_clip(block))
+    def arrive(self, block: ClipBlock) -> None:
+        self.coming.remove(block)
+        self.held.add(block)
+        self.scheduler.block_loaded(block)
 
-    def lose(self, block: int) -> None:
-        self.loading.discard(block)
-        self.loaded.discard(block)
-        self.scheduler.block_lost(block_of_clip(block), "its node is gone")
+    def vanish(self, block: ClipBlock) -> None:
+        self.coming.discard(block)
+        self.held.discard(block)
+        self.scheduler.block_lost(block, "its node is gone")
 
     @property
     def busy(self) -> list[int]:
-        return sorted(slot for slot, queue in self.queues.items() if queue)
+        return sorted(slot for slot, queue in self.given.items() if queue)
+
+    def answer_preparations(self) -> None:
+        """All workers that are being started become ready, all blocks that are being loaded are there."""
+        for slot in sorted(self.starting):
+            self.ready(slot)
+        for block in sorted(self.coming):
+            self.arrive(block)
+
+    def answer_all(self, *, kills: Callable[[FrameRange], bool] = lambda _: False) -> None:
+        """One round in which everything outstanding is answered; ranges that ``kills`` take their worker along."""
+        self.answer_preparations()
+        for slot in self.busy:
+            if any(kills(given.frames) for given in self.given[slot][: self.calls]):
+                self.die(slot)
+            else:
+                self.deliver(slot)
+
+    def drain(self, *, kills: Callable[[FrameRange], bool] = lambda _: False) -> None:
+        """Answers everything until the end. A round without any effect would be a hang."""
+        most = 40 * sum(len(part) for job in self.jobs.values() for part in job.ranges) + 1000
+        while not self.scheduler.finished and not self.scheduler.stop_reason:
+            self.now += 1.0
+            actions = self.act()
+            assert actions or self.starting or self.coming or self.busy, "nothing outstanding, and yet not finished"
+            self.answer_all(kills=kills)
+            self.check()
+            # Far above what any of the runs here takes; an endless loop ends here.
+            assert self.renders < most
+            assert sum(self.starts.values()) < most
+
+
+class Cluster(ManyClips):
+    """A run of one clip, in plain frames and numbers of blocks."""
+
+    def __init__(
+        self,
+        frames: Iterable[int],
+        ranges: Iterable[FrameRange],
+        blocks_of: BlocksOf,
+        *,
+        workers: int,
+        capacity: int,
+        loaders: int = 2,
+        calls: int = 1,
+    ) -> None:
+        super().__init__(workers=workers, capacity=capacity, loaders=loaders, calls=calls)
+        self.expected = frozenset(frames)
+        self.begin_clip(job_of(CLIP, ranges, blocks_of, CLIP))
+
+    @property
+    def clip(self) -> OpenClip:
+        return self.scheduler.clips[CLIP]
+
+    @property
+    def failures(self) -> list[FrameFailure]:
+        return self.clip.failures
+
+    @property
+    def incidents(self) -> Incidents:
+        return self.clip.incidents
+
+    @property
+    def queues(self) -> dict[int, list[FrameRange]]:
+        return {slot: [given.frames for given in queue] for slot, queue in self.given.items()}
+
+    @property
+    def delivered(self) -> list[int]:
+        return [frame for _, frame in self.done]
+
+    @property
+    def loading(self) -> set[int]:
+        return {block.number for block in self.coming}
+
+    @property
+    def loaded(self) -> set[int]:
+        return {block.number for block in self.held}
+
+    def check(self) -> None:
+        super().check()
+        assert self.frames(CLIP) == self.expected
+        assert self.incidents.deaths == self.scheduler.deaths
+
+    def load(self, block: int) -> None:
+        self.arrive(block_of_clip(block))
+
+    def lose(self, block: int) -> None:
+        self.vanish(block_of_clip(block))
 
     def begin(self) -> None:
         """The first workers become ready and are given the first ranges; only the first block is there."""
@@ -242,34 +368,6 @@ class Cluster:
             self.ready(slot)
         self.load(0)
         self.act()
-
-    def answer_preparations(self) -> None:
-        """All workers that are being started become ready, all blocks that are being loaded are there."""
-        for slot in sorted(self.starting):
-            self.ready(slot)
-        for block in sorted(self.loading):
-            self.load(block)
-
-    def answer_all(self, *, kills: Callable[[FrameRange], bool] = lambda _: False) -> None:
-        """One round in which everything outstanding is answered; ranges that ``kills`` take their worker along."""
-        self.answer_preparations()
-        for slot in self.busy:
-            if any(map(kills, self.queues[slot][: self.calls])):
-                self.die(slot)
-            else:
-                self.deliver(slot)
-
-    def drain(self, *, kills: Callable[[FrameRange], bool] = lambda _: False) -> None:
-        """Answers everything until the end. A round without any effect would be a hang."""
-        while not self.scheduler.finished and not self.scheduler.stop_reason:
-            self.now += 1.0
-            actions = self.act()
-            assert actions or self.starting or self.loading or self.busy, "nothing outstanding, and yet not finished"
-            self.answer_all(kills=kills)
-            self.check()
-            # Far above what any of the runs here takes; an endless loop ends here.
-            assert self.renders < 40 * len(self.frames) + 1000
-            assert sum(self.starts.values()) < 40 * len(self.frames) + 1000
 
 
 @dataclass(frozen=True)
@@ -283,6 +381,9 @@ class Layout:
     workers: int
     loaders: int
     calls: int
+
+    def job(self, name: str, backgrounds: str, priority: int = 0) -> ClipJob:
+        return job_of(name, self.ranges, self.blocks_of, backgrounds, priority)
 
     def start(self) -> Cluster:
         return Cluster(
