@@ -18,7 +18,7 @@ check test: export PYTHONDONTWRITEBYTECODE =
 check: export MALLOC_MMAP_THRESHOLD_ = 268435456
 check: export MALLOC_TRIM_THRESHOLD_ = 536870912
 check: .venv/installed-dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not cluster and not slow" --hypothesis-profile quick --durations 10
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not cluster and not slow" --hypothesis-profile quick -p no:logging --durations 10
 
 # In two processes, each with a cluster of its own. Where nodes are killed, Ray takes a slow one for a dead one: these run
 # in one process, beside the tests that start no Ray (tests/support/grouping.py).

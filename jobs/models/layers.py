@@ -188,12 +188,15 @@ class Graph:
                 for tensor, shape in tensors.items()
             ]
 
-        return helper.make_model(
-            helper.make_graph(self.nodes, name, described(inputs), described(outputs), self.weights),
+        model = helper.make_model(
+            helper.make_graph(self.nodes, name, described(inputs), described(outputs)),
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="mouthpiece",
         )
+        # Of both parts onnx makes copies.
+        model.graph.initializer.extend(self.weights)
+        return model
 
 
 def stage_parameters(model: onnx.ModelProto) -> dict[str, int]:

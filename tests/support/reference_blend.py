@@ -58,14 +58,11 @@ def feather(shape: Shape, box: Box) -> NDArray[np.uint8]:
     """Weights of 255 for the pixels whose centres lie in the box."""
     x0, y0, x1, y1 = pixels_of(box)
     left, top, right, bottom = shape.black
-    weights = np.zeros((y1 - y0, x1 - x0), np.uint8)
-    for row in range(y0, y1):
-        for column in range(x0, x1):
-            u = (column + 0.5 - box[0]) * shape.crop / (box[2] - box[0]) - shape.border
-            v = (row + 0.5 - box[1]) * shape.crop / (box[3] - box[1]) - shape.border
-            weight = axis_weight(u, shape.side, left, right) * axis_weight(v, shape.side, top, bottom)
-            weights[row - y0, column - x0] = round(255 * weight)
-    return weights
+    across = [(column + 0.5 - box[0]) * shape.crop / (box[2] - box[0]) - shape.border for column in range(x0, x1)]
+    down = [(row + 0.5 - box[1]) * shape.crop / (box[3] - box[1]) - shape.border for row in range(y0, y1)]
+    columns = [axis_weight(u, shape.side, left, right) for u in across]
+    rows = [axis_weight(v, shape.side, top, bottom) for v in down]
+    return np.array([[round(255 * (x * y)) for x in columns] for y in rows], np.uint8)
 
 
 def mix(original: Image, square: Image, weights: NDArray[np.uint8]) -> Image:
