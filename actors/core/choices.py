@@ -55,6 +55,31 @@ class Precision(StrEnum):
     FP16 = "fp16"
 
 
+@dataclass(frozen=True, slots=True)
+class GpuTuning:
+    """Options of a CUDA session by which it may be quicker; without them it is plain.
+
+    They change how a network is calculated, not what: each is used where answers are compared with a plain session's.
+
+    Attributes:
+        fused_nhwc: convolutions keep channels last and take their bias and ReLU with them. One without the other is
+            slower than neither: ONNX Runtime then transposes tensors, or leaves Tensor Cores for the fusion.
+        heuristic_search: cuDNN's first guess at each convolution's algorithm is taken.
+        graph: the kernels of a batch are captured once and launched together from then on.
+    """
+
+    fused_nhwc: bool = False
+    heuristic_search: bool = False
+    graph: bool = False
+
+    def __str__(self) -> str:
+        words = {"NHWC with fused bias": self.fused_nhwc, "heuristic search": self.heuristic_search}
+        return ", ".join(word for word, used in {**words, "CUDA graph": self.graph}.items() if used) or "plain"
+
+
+PLAIN = GpuTuning()
+
+
 class Interpolation(StrEnum):
     """Filter of a resize, from face box to crop or from crop back to face box."""
 

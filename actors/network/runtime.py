@@ -21,11 +21,15 @@ import onnx
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from actors.core.choices import GPU_DEVICES, Device, Precision
+from actors.core.choices import GPU_DEVICES, PLAIN, Device, GpuTuning, Precision
 from actors.core.errors import InputError, StoppedError, error_text
 from actors.network.cuda_faults import device_failure, no_cuda
 
 InferenceSession: TypeAlias = ort.InferenceSession
+RunOptions: TypeAlias = ort.RunOptions
+
+# The number by which a run in a session for CUDA graphs is told that it belongs to none.
+UNGRAPHED = -1
 
 # Work that belongs on the GPU. Nodes that only compute shapes are put on the CPU by the CUDA provider itself.
 HEAVY_OPERATORS = frozenset({"Conv", "ConvTranspose", "FusedConv", "Gemm", "MatMul", "Resize", "Upsample"})
@@ -40,6 +44,7 @@ def open_session(
     precision: Precision = Precision.FP32,
     batch: int = 1,
     gpu_memory: int = 0,
+    tuning: GpuTuning = PLAIN,
 ) -> InferenceSession:
     """A session that runs a graph on a device and nowhere else.
 
@@ -51,6 +56,7 @@ def open_session(
         precision: of the graph, for messages.
         batch: frames per inference, for messages.
         gpu_memory: bytes that the CUDA arena may take, 0 for no limit. Ray does not share out a GPU's memory.
+        tuning: of a session on CUDA.
 
     Raises:
         InputError: the runtime cannot load the graph, or leaves work on the CPU that belongs on the GPU.
@@ -63,7 +69,7 @@ def open_session(
     if device is Device.CUDA:
         not_loaded = preload_cuda()
         settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-        providers = [(Device.CUDA.provider, _cuda_options(gpu_memory)), *providers]
+        providers = [(Device.CUDA.provider, _cuda_options(gpu_memory, tuning)), *providers]
     try:
         # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
         with tempfile.NamedTemporaryFile(prefix="mouthpiece-loading-", suffix=".onnx") as file:
@@ -166,6 +172,13 @@ def converted_to_float16(model: onnx.ModelProto, *, keep_tensors: bool) -> onnx.
     return converted
 
 
+def graph_options(number: int) -> RunOptions:
+    """For a run in a session for CUDA graphs, by the number of its graph or `UNGRAPHED`."""
+    options = ort.RunOptions()
+    options.add_run_config_entry("gpu_graph_id", str(number))
+    return options
+
+
 class Feed(Protocol):
     """What one batch is given to a session in and comes back in."""
 
@@ -218,6 +231,8 @@ class DeviceBuffers:
         device: Device,
         inputs: Sequence[tuple[str, NDArray[Any]]],
         outputs: Sequence[str],
+        *,
+        graph: int | None = None,
     ) -> None:
         """Allocates the inputs.
 
@@ -226,7 +241,11 @@ class DeviceBuffers:
             device: what it runs on.
             inputs: their names, each with an array of its type and sides.
             outputs: names of those that are wanted.
+            graph: number of the graph that its second run captures and every later one launches, in a session for CUDA
+                graphs; no other feed of the session has it.
         """
+        self._first = None if graph is None else graph_options(UNGRAPHED)
+        self._later = None if graph is None else graph_options(graph)
         self._session = session
         self._device = device
         self._names = outputs
@@ -244,12 +263,12 @@ class DeviceBuffers:
     def run(self) -> None:
         """As `Feed.run`."""
         if self._outputs:
-            self._session.run_with_iobinding(self._binding)
+            self._session.run_with_iobinding(self._binding, self._later)
             return
         # The first run tells the shapes; from then on its buffers are used again.
         for name in self._names:
             self._binding.bind_output(name, self._device.value)
-        self._session.run_with_iobinding(self._binding)
+        self._session.run_with_iobinding(self._binding, self._first)
         self._outputs = self._binding.get_outputs()
         for name, value in zip(self._names, self._outputs, strict=True):
             self._binding.bind_ortvalue_output(name, value)
@@ -276,8 +295,14 @@ def _built_for_cuda() -> bool:
     return Device.CUDA.provider in ort.get_available_providers()
 
 
-def _cuda_options(memory: int) -> dict[str, str]:
+def _cuda_options(memory: int, tuning: GpuTuning) -> dict[str, str]:
     chosen = {"device_id": "0", "arena_extend_strategy": "kSameAsRequested"}
     if memory:
         chosen["gpu_mem_limit"] = str(memory)
+    if tuning.fused_nhwc:
+        chosen |= {"prefer_nhwc": "1", "fuse_conv_bias": "1"}
+    if tuning.heuristic_search:
+        chosen["cudnn_conv_algo_search"] = "HEURISTIC"
+    if tuning.graph:
+        chosen["enable_cuda_graph"] = "1"
     return chosen

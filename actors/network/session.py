@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from actors.core.choices import Device, Precision
+from actors.core.choices import PLAIN, Device, GpuTuning, Precision
 from actors.core.errors import InputError, error_text
 from actors.core.pixels import Planes
 from actors.network.batch_rewrite import batch_is_free
@@ -20,11 +20,13 @@ from actors.network.face_encoder import face_decoder, face_encoder
 from actors.network.graph import AUDIO, HIGH, IMAGE, LOW, PIXELS, SUM, in_half_precision, pixel_graph, with_batch
 from actors.network.operators import in_training, mixing_cause, unsteady_operators
 from actors.network.runtime import (
+    UNGRAPHED,
     DeviceBuffers,
     Feed,
     HostArrays,
     cpu_nodes,
     cuda_failure,
+    graph_options,
     open_session,
     preload_cuda,
 )
@@ -54,6 +56,7 @@ class SessionOptions:
         gpu_memory: as `actors.network.runtime.open_session` takes it.
         bind: inputs and outputs stay on the device and are allocated once, for two batches; right for CUDA.
         single: each frame is run without others whatever the batch that the export is fixed to; with ``batch`` 1.
+        tuning: options of a session on CUDA; a graph is for one that binds.
     """
 
     device: Device
@@ -65,6 +68,7 @@ class SessionOptions:
     gpu_memory: int = 0
     bind: bool = False
     single: bool = False
+    tuning: GpuTuning = PLAIN
 
 
 def rounding_levels(device: Device) -> int:
@@ -83,6 +87,7 @@ class Session:
         mixing: what is known of why its answers would depend on the batch.
         cpu_nodes: operators that a CUDA session left on the CPU (shape arithmetic), empty on the CPU.
         bindings: where batches are loaded, run and fetched: two where inputs and outputs stay on the device, else one.
+        tuning: what it was built with.
     """
 
     def __init__(self, path: str, tensors: ModelTensors, kind: ModelKind, options: SessionOptions) -> None:
@@ -100,6 +105,7 @@ class Session:
         self._tensors = tensors
         self._kind = kind
         self.device = options.device
+        self.tuning = options.tuning
         if options.device is Device.CUDA:
             # Before anything is read or run: where there is no CUDA, that is said at once.
             preload_cuda()
@@ -123,6 +129,7 @@ class Session:
             precision=options.precision,
             batch=self._size,
             gpu_memory=options.gpu_memory,
+            tuning=options.tuning,
         )
         self.cpu_nodes = cpu_nodes(self._session) if options.device is Device.CUDA else ()
         given = tensors.face if options.faces else ()
@@ -131,15 +138,17 @@ class Session:
         floats = [(sides, np.float32) for sides in (kind.audio, *(face.sides for face in given))]
         self._inputs = [((self._size, *sides), dtype) for sides, dtype in (planes, *floats)]
         self._open = tensors.batch is None
-        self.bindings = tuple(self._binding(options) for _ in range(BINDINGS if options.bind else 1))
+        self.bindings = tuple(self._binding(options, i + 1) for i in range(BINDINGS if options.bind else 1))
         if options.device is Device.CUDA:
             self._check_device()
 
-    def _binding(self, options: SessionOptions) -> Binding:
+    def _binding(self, options: SessionOptions, number: int) -> Binding:
         held = self._silence()
         feed: Feed = HostArrays(self._session, self._names, OUTPUTS)
         if options.bind:
-            feed = DeviceBuffers(self._session, self.device, list(zip(self._names, held, strict=True)), OUTPUTS)
+            inputs = list(zip(self._names, held, strict=True))
+            graph = number if options.tuning.graph else None
+            feed = DeviceBuffers(self._session, self.device, inputs, OUTPUTS, graph=graph)
         return Binding(feed, held, self._tensors.output, self._kind)
 
     def _silence(self) -> list[NDArray[Any]]:
@@ -169,7 +178,8 @@ class Session:
         if self._open:
             try:
                 feed = dict(zip(self._names, (image, audio, *faces), strict=True))
-                return predicted(self._session.run(OUTPUTS, feed), 1, 1, self._tensors.output, self._kind)
+                answer = self._session.run(OUTPUTS, feed, graph_options(UNGRAPHED) if self.tuning.graph else None)
+                return predicted(answer, 1, 1, self._tensors.output, self._kind)
             except InputError:
                 raise
             except Exception:  # noqa: BLE001 - the runtime's errors share no base class
@@ -206,12 +216,16 @@ class Session:
     def _check_device(self) -> None:
         """Runs once: cuDNN and the kernels are loaded no earlier, nor is memory taken.
 
+        A graph needs a run more. What is captured keeps using the memory that a run of its gave back, so no binding
+        may get its outputs there: all have them before the first one is captured.
+
         Raises:
             InputError: the GPU has no room for the batch.
             NoCudaError: as the class says.
         """
         try:
-            self._run_bindings()
+            for _ in range(2 if self.tuning.graph else 1):
+                self._run_bindings()
         except Exception as error:  # the runtime's errors share no base class below Exception
             # Whatever is not the device's fault `warm_up` finds again: its callers can go on with a smaller batch.
             if failure := cuda_failure(self._path, error_text(error), self._size):

@@ -39,8 +39,28 @@ def answers(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_batches_in_both_bindings_at_once_give_what_each_gives_alone(answers: dict[str, Any]) -> None:
-    assert answers["bindings"] is True
+@pytest.mark.parametrize("case", ["bindings", "graphs", "all options"])
+def test_batches_in_both_bindings_at_once_give_what_each_gives_alone(answers: dict[str, Any], case: str) -> None:
+    """A graph replays the addresses that it was captured with, so each binding must have its own."""
+    assert answers[case] is True
+
+
+def test_a_frame_alone_belongs_to_no_graph(answers: dict[str, Any]) -> None:
+    assert answers["a frame alone beside graphs"] is True
+
+
+@pytest.mark.usefixtures("answers")
+def test_channels_last_and_the_fused_bias_go_together(folder: Path) -> None:
+    plain, graphed, tuned = (
+        cuda_stand_in.sessions(folder / log)[0]["provider_options"] for log in ("log", "graphs", "tuned")
+    )
+    assert {name: value for name, value in tuned.items() if name not in plain} == {
+        "prefer_nhwc": "1",
+        "fuse_conv_bias": "1",
+        "cudnn_conv_algo_search": "HEURISTIC",
+        "enable_cuda_graph": "1",
+    }
+    assert graphed.keys() - plain.keys() == {"enable_cuda_graph"}
 
 
 @pytest.mark.usefixtures("answers")

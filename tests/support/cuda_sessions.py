@@ -15,7 +15,7 @@ import cuda_stand_in
 import numpy as np
 from encoders import write_encoder
 
-from actors.core.choices import Device
+from actors.core.choices import PLAIN, Device, GpuTuning
 from actors.core.errors import InputError
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.audio_encoder import WINDOW_SHAPE, Encoder, EncoderConfig, read_encoder
@@ -25,10 +25,10 @@ from actors.network.session import Session, SessionOptions
 TOO_OLD = "CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=0"
 
 
-def session(model: Path, batch: int) -> Session:
+def session(model: Path, batch: int, tuning: GpuTuning = PLAIN) -> Session:
     """A session on the card, warm."""
     tensors = read_model(str(model), UNET_328)
-    options = SessionOptions(Device.CUDA, batch=batch, gpu_memory=1 << 30, bind=True)
+    options = SessionOptions(Device.CUDA, batch=batch, gpu_memory=1 << 30, bind=True, tuning=tuning)
     return Session(str(model), tensors, UNET_328, options)
 
 
@@ -41,14 +41,14 @@ def said(call: Callable[[], object]) -> list[str]:
     return []
 
 
-def interleaved(model: Path) -> bool:
+def interleaved(model: Path, tuning: GpuTuning = PLAIN) -> bool:
     """Whether batches that two threads send through both bindings give what each gives alone on the CPU."""
     rng = np.random.default_rng(5)
     pictures, sound = rng.integers(0, 256, (8, 3, 320, 320), np.uint8), rng.random((8, 32, 16, 16), np.float32)
     parts = [slice(start, start + 2) for start in range(0, 8, 2)]
     plain = Session(str(model), read_model(str(model), UNET_328), UNET_328, SessionOptions(Device.CPU, batch=2))
     expected = [plain.run(pictures[part], sound[part]).planes for part in parts]
-    first, second = session(model, 2).bindings
+    first, second = session(model, 2, tuning).bindings
     same = []
     with ThreadPoolExecutor(2) as others:
         for i in range(0, len(parts), 2):
@@ -60,6 +60,14 @@ def interleaved(model: Path) -> bool:
             fetched = others.map(lambda one: one[0].fetch().planes, reversed(pair))
             same += [np.array_equal(answer, expected[i + 1 - k]) for k, answer in enumerate(fetched)]
     return same == [True] * len(parts)
+
+
+def alone_beside_graphs(model: Path) -> bool:
+    """Whether a session of graphs also answers to one frame without others."""
+    rng = np.random.default_rng(6)
+    frame = rng.integers(0, 256, (1, 3, 320, 320), np.uint8), rng.random((1, 32, 16, 16), np.float32)
+    graphed = session(model, 2, GpuTuning(graph=True))
+    return np.array_equal(graphed.run_single(*frame).planes, graphed.run(*frame).planes)
 
 
 def encoded(encoder: Path) -> tuple[str, bool]:
@@ -78,6 +86,9 @@ def main(folder: Path, model: Path, alone: Path) -> None:
     answers: dict[str, object] = {}
     cases: list[tuple[str, dict[str, object], Callable[[], object]]] = [
         ("bindings", {"log": str(folder / "log")}, lambda: interleaved(model)),
+        ("graphs", {"log": str(folder / "graphs")}, lambda: interleaved(model, GpuTuning(graph=True))),
+        ("all options", {"log": str(folder / "tuned")}, lambda: interleaved(model, GpuTuning(True, True, True))),
+        ("a frame alone beside graphs", {}, lambda: alone_beside_graphs(model)),
         ("no cudnn", {"fails_at_first_run": cuda_stand_in.NO_CUDNN}, lambda: said(lambda: session(model, 2))),
         ("old driver", {"fails_at_creation": TOO_OLD}, lambda: said(lambda: session(model, 2))),
         ("no room", {"memory_above_batch": 2}, lambda: said(lambda: session(model, 3))),
