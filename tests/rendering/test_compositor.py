@@ -34,22 +34,33 @@ def without_times(report: RangeReport) -> list[tuple[object, ...]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def workers(clip: SmallClip, model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, Compositor]:
+    """Workers that are ready, by their compositing threads; each test opens clips of its own."""
+    folder = tmp_path_factory.mktemp("workers")
+    return {n: worker_of(folder / str(n), model, clip, PNG, batch=2, threads=n) for n in (0, 1, 3)}
+
+
 @pytest.mark.parametrize("video", [False, True])
 @pytest.mark.parametrize("image_format", [ImageFormat.PNG, ImageFormat.JPG, ImageFormat.WEBP, ImageFormat.NONE])
 def test_overlap_and_preparation_change_no_byte(
-    clip: SmallClip, model: Path, tmp_path: Path, image_format: ImageFormat, video: bool
+    clip: SmallClip, workers: dict[int, Compositor], tmp_path: Path, image_format: ImageFormat, video: bool
 ) -> None:
     quality = {ImageFormat.JPG: 95, ImageFormat.WEBP: 101}.get(image_format, 0)
     delivery = Delivery(image_format, quality, video)
     # Three batches, the last of them short.
     frames = FrameRange(3, 8)
-    plain = worker_of(tmp_path / "plain", model, clip, delivery, batch=2)
-    told = plain.render(CLIP, frames.start, frames.stop, block_of(clip, delivery, prepare=False))
+    blocks = {prepare: block_of(clip, delivery, prepare=prepare) for prepare in (False, True)}
+
+    def rendered(out: Path, threads: int, *, prepare: bool) -> RangeReport:
+        workers[threads].open_clip(clip_of(out, clip, delivery, str(out)))
+        return workers[threads].render(str(out), frames.start, frames.stop, blocks[prepare])
+
+    told = rendered(tmp_path / "plain", 0, prepare=False)
     assert [timing.frame for timing in told.timings] == list(frames)
     for threads, prepare in ((0, True), (1, False), (3, True)):
         out = tmp_path / f"{threads}-{prepare}"
-        worker = worker_of(out, model, clip, delivery, batch=2, threads=threads)
-        report = worker.render(CLIP, frames.start, frames.stop, block_of(clip, delivery, prepare=prepare))
+        report = rendered(out, threads, prepare=prepare)
         assert files(out) == files(tmp_path / "plain")
         assert without_times(report) == without_times(told)
 

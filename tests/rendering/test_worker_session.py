@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import in_process
@@ -67,10 +68,22 @@ def one_by_one(session: Session) -> list[np.ndarray]:
     return [session.run(pictures[i : i + 1], sounds[i : i + 1]).planes for i in order]
 
 
+@pytest.fixture(scope="module")
+def alone(clip: SmallClip, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[np.ndarray]]:
+    """What each sort of network answers to frames one by one, by the export that is not fixed to anything."""
+
+    @cache
+    def answers(sort: str) -> list[np.ndarray]:
+        path = write_mixing(tmp_path_factory.mktemp("alone") / "open.onnx", sort)
+        return one_by_one(ready(clip, path, 1).session)
+
+    return answers
+
+
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("fixed", [None, 1, 3])
 def test_frames_that_depend_on_their_batch_are_run_alone(
-    clip: SmallClip, tmp_path: Path, sort: str, fixed: int | None
+    clip: SmallClip, alone: Callable[[str], list[np.ndarray]], tmp_path: Path, sort: str, fixed: int | None
 ) -> None:
     path = write_mixing(tmp_path / "m.onnx", sort, fixed)
     found = ready(clip, path, 3)
@@ -79,13 +92,10 @@ def test_frames_that_depend_on_their_batch_are_run_alone(
         assert any("could not be rewritten" in note for note in found.notes)
     else:
         assert any("answers change with" in note and CAUSES[sort] in note for note in found.notes)
-    # As they are by the export that is not fixed to anything.
-    alone = ready(clip, write_mixing(tmp_path / "open.onnx", sort), 1)
     answers = one_by_one(found.session)
     if fixed is None or sort != "training":
-        wanted = one_by_one(alone.session)
         near = 1 if sort == "averaged" and fixed else 0
-        for answer, right in zip(answers, wanted, strict=True):
+        for answer, right in zip(answers, alone(sort), strict=True):
             if sort != "cumulated" or fixed is None:
                 assert np.abs(answer.astype(int) - right).max() <= near
     # Whatever was asked before.
