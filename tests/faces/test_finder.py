@@ -6,6 +6,7 @@ import cv2
 import face_networks
 import numpy as np
 import pytest
+from face_networks import DemoFrames
 from numpy.typing import NDArray
 
 from actors.core.faces import KEY_POINTS, MESH_POINTS, THUMBNAIL
@@ -14,7 +15,7 @@ from actors.faces.finder import MOST, FaceFinder, FrameFaces, find_faces
 from actors.faces.weights import FaceWeights, OwnDetector
 from jobs.demo import studio
 from jobs.demo.face import EYE
-from jobs.demo.presenter import Presenter, pose
+from jobs.demo.presenter import pose
 
 # Points of the mesh: the lids of the eye on the left of the picture and of the other, and the lips' inner edges.
 EYES_AND_LIPS = ([33, 133, 159, 145], [362, 263, 386, 374], [13, 14])
@@ -69,14 +70,14 @@ def check_found(faces: FrameFaces, expected: list[Places], *, within: float) -> 
 
 # Among these are a blink (54) and both ends of her movement.
 @pytest.mark.parametrize("frame", [0, 31, 54, 76, 124])
-def test_she_is_found_where_she_was_drawn(face_finder: FaceFinder, presenter: Presenter, frame: int) -> None:
+def test_she_is_found_where_she_was_drawn(face_finder: FaceFinder, presenter: DemoFrames, frame: int) -> None:
     faces = face_finder.find(presenter.frame(frame))
     check_found(faces, [drawn(frame)], within=0.03)
     assert faces.best == faces.detected.scores[0] > 0.9
 
 
 @pytest.mark.parametrize("tilt", [-30.0, 20.0])
-def test_a_tilted_face_is_found(face_finder: FaceFinder, presenter: Presenter, tilt: float) -> None:
+def test_a_tilted_face_is_found(face_finder: FaceFinder, presenter: DemoFrames, tilt: float) -> None:
     picture, matrix = moved(presenter.frame(0), 1.0, tilt, (600, 400), (1280, 720))
     places = drawn(0) @ matrix[:, :2].T + matrix[:, 2]
     check_found(face_finder.find(picture), [places], within=0.04)
@@ -94,7 +95,7 @@ def test_a_tilted_face_is_found(face_finder: FaceFinder, presenter: Presenter, t
     ],
 )
 def test_large_and_small_faces_are_found(
-    face_finder: FaceFinder, presenter: Presenter, width: int, size: tuple[int, int]
+    face_finder: FaceFinder, presenter: DemoFrames, width: int, size: tuple[int, int]
 ) -> None:
     to = (size[0] * 0.55, size[1] * 0.52)
     picture, matrix = moved(presenter.frame(40), width / WIDTH, 0.0, to, size)
@@ -102,7 +103,7 @@ def test_large_and_small_faces_are_found(
     check_found(face_finder.find(picture), [places], within=0.06)
 
 
-def test_two_presenters_are_found(face_finder: FaceFinder, presenter: Presenter) -> None:
+def test_two_presenters_are_found(face_finder: FaceFinder, presenter: DemoFrames) -> None:
     left, to_left = moved(presenter.frame(0), 0.9, 0.0, (320, 360), (640, 720))
     right, to_right = moved(presenter.frame(60), 0.7, 0.0, (320, 360), (640, 720))
     places = [drawn(frame) @ one[:, :2].T + one[:, 2] for frame, one in ((0, to_left), (60, to_right))]
@@ -111,7 +112,7 @@ def test_two_presenters_are_found(face_finder: FaceFinder, presenter: Presenter)
 
 
 def test_a_thorough_look_adds_small_faces_and_leaves_the_clear_one_as_it_is(
-    face_finder: FaceFinder, presenter: Presenter
+    face_finder: FaceFinder, presenter: DemoFrames
 ) -> None:
     for frame in (0, 31, 76):
         picture = presenter.frame(frame)
@@ -127,7 +128,7 @@ def test_a_thorough_look_adds_small_faces_and_leaves_the_clear_one_as_it_is(
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 1), (0.25, 1), (0.75, 0), (1.5, 0)])
 @pytest.mark.parametrize("edge", ["left", "right"])
 def test_a_face_that_leaves_is_found_until_most_of_it_has_left(
-    face_finder: FaceFinder, presenter: Presenter, edge: str, share: float, expected: int
+    face_finder: FaceFinder, presenter: DemoFrames, edge: str, share: float, expected: int
 ) -> None:
     beyond = WIDTH * (0.5 - share)
     to = (beyond if edge == "left" else 1280 - beyond, 360)
@@ -154,7 +155,7 @@ def test_frames_without_a_face_have_none(face_finder: FaceFinder) -> None:
     assert found.stop == 16
 
 
-def test_a_crowd_is_cut_to_the_best(face_finder: FaceFinder, presenter: Presenter) -> None:
+def test_a_crowd_is_cut_to_the_best(face_finder: FaceFinder, presenter: DemoFrames) -> None:
     one, _ = moved(presenter.frame(0), 0.35, 0.0, (100, 100), (200, 200))
     faces = face_finder.find(np.tile(one, (3, 4, 1)))
     assert len(faces) == MOST
@@ -162,7 +163,7 @@ def test_a_crowd_is_cut_to_the_best(face_finder: FaceFinder, presenter: Presente
 
 
 def test_what_is_found_does_not_depend_on_the_frames_beside(
-    face_finder: FaceFinder, face_weights: FaceWeights, presenter: Presenter
+    face_finder: FaceFinder, face_weights: FaceWeights, presenter: DemoFrames
 ) -> None:
     black = np.zeros((720, 1280, 3), np.uint8)
     frames = [presenter.frame(0), moved(presenter.frame(8), 0.3, 0.0, (300, 300), (1280, 720))[0], black]
@@ -176,7 +177,7 @@ def test_what_is_found_does_not_depend_on_the_frames_beside(
         assert np.array_equal(getattr(there, name), getattr(back, name)[::-1]), name
 
 
-def test_what_is_kept_of_a_face(face_finder: FaceFinder, presenter: Presenter) -> None:
+def test_what_is_kept_of_a_face(face_finder: FaceFinder, presenter: DemoFrames) -> None:
     frame = presenter.frame(0)
     faces, kept = face_finder.find(frame), find_faces(face_finder, [frame], 0)
     assert np.array_equal(kept.mesh[0], faces.mesh[0][list(MESH_POINTS)])
@@ -188,7 +189,7 @@ def test_what_is_kept_of_a_face(face_finder: FaceFinder, presenter: Presenter) -
     assert np.abs(kept.thumbnails[0] - grey.mean(axis=(1, 3))).max() <= 2
 
 
-def test_an_own_detector_takes_the_place_of_both(face_weights: FaceWeights, presenter: Presenter) -> None:
+def test_an_own_detector_takes_the_place_of_both(face_weights: FaceWeights, presenter: DemoFrames) -> None:
     own = OwnDetector("own.onnx", face_networks.bright_cell_detector())
     # It sees a face of 48 x 64 pixels around every bright cell; in the dark there are two, one without a face.
     frame, matrix = moved(presenter.frame(0) // 2, 56 / WIDTH, 0.0, (168, 168), (640, 360))

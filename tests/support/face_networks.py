@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -14,7 +17,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from actors.faces.finder import FaceFinder
 from actors.faces.weights import FaceWeights
-from jobs.demo.presenter import Presenter
 from jobs.faces.weights import INSTALL, MODULE, read_weights
 
 
@@ -32,10 +34,22 @@ def face_finder(face_weights: FaceWeights) -> FaceFinder:
     return FaceFinder(face_weights)
 
 
+@dataclass(frozen=True)
+class DemoFrames:
+    """The demo's backgrounds as its clip has them; drawing the presenter again takes longer than finding her."""
+
+    images: Path
+
+    def frame(self, index: int) -> NDArray[np.uint8]:
+        picture = cv2.imread(str(self.images / f"{index}.jpg"))
+        assert picture is not None
+        return np.asarray(picture, np.uint8)
+
+
 @pytest.fixture(scope="session")
-def presenter() -> Presenter:
-    """Draws the demo's frames."""
-    return Presenter()
+def presenter(demo_clip: Path) -> DemoFrames:
+    """The presenter, frame by frame."""
+    return DemoFrames(demo_clip / "full_body_img")
 
 
 # In the units of stride 16: where the middle of a found face lies in its cell, and how large it is.
