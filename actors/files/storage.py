@@ -8,8 +8,10 @@ import posixpath
 import re
 import shutil
 import stat
+import tempfile
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, TypeAlias, cast
@@ -238,14 +240,40 @@ def write_atomic(path: AnyPath, data: bytes | memoryview, *, durable: bool = Fal
         with system.open_output_stream(inner) as stream:
             stream.write(data)
         return
-    final = Path(inner)
+    with _replacing(Path(inner)) as file:
+        file.write(data)
+        if durable:
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@contextmanager
+def written_in_parts(path: AnyPath) -> Iterator[IO[bytes]]:
+    """A file to write and to read; what it holds at the end of the block stands under ``path``, or nothing new does.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    system, inner = _open_system(path)
+    if isinstance(system, fs.LocalFileSystem):
+        with _replacing(Path(inner)) as file:
+            yield file
+        return
+    # An error inside of its stream would publish a part of an object.
+    with tempfile.TemporaryFile() as file:
+        yield file
+        file.seek(0)
+        with system.open_output_stream(inner) as stream:
+            shutil.copyfileobj(file, stream)
+
+
+@contextmanager
+def _replacing(final: Path) -> Iterator[IO[bytes]]:
+    """A temporary file that takes the place of another at the end of the block, unless that raises."""
     partial = _partial(final)
     try:
-        with partial.open("wb") as file:
-            file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+        with partial.open("w+b") as file:
+            yield file
         partial.replace(final)
     except BaseException:
         partial.unlink(missing_ok=True)

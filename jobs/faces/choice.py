@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.errors import InputError
-from actors.core.faces import FoundFaces
+from jobs.faces.seen_faces import SeenFaces
 from jobs.faces.tracks import Track
 
 # Beside the largest face of a shot, one that covers less than this part of its pixels over time is a passer-by or a
@@ -87,7 +87,7 @@ def face_choice(face: str | None = None, face_at: str | None = None) -> FaceChoi
 
 
 def choose_faces(
-    found: FoundFaces, cuts: Sequence[int], tracks: Sequence[Track], choice: FaceChoice, size: tuple[int, int]
+    found: SeenFaces, cuts: Sequence[int], tracks: Sequence[Track], choice: FaceChoice, size: tuple[int, int]
 ) -> tuple[ChosenShot, ...]:
     """Decides for every shot which tracks are dubbed.
 
@@ -125,7 +125,7 @@ def choose_faces(
 
 
 def chosen_rows(
-    found: FoundFaces, tracks: Sequence[Track], shots: Sequence[ChosenShot]
+    found: SeenFaces, tracks: Sequence[Track], shots: Sequence[ChosenShot]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The face that is dubbed on every frame.
 
@@ -143,7 +143,7 @@ def chosen_rows(
     return rows, numbers
 
 
-def _taken(tracks: Sequence[Track], found: FoundFaces, rule: FaceRule) -> list[Track]:
+def _taken(tracks: Sequence[Track], found: SeenFaces, rule: FaceRule) -> list[Track]:
     """The tracks of one shot that a rule takes."""
     centres = {track.number: float(found.boxes[track.rows][:, [0, 2]].mean()) for track in tracks}
     heights = {track.number: float(np.ptp(found.boxes[track.rows][:, [1, 3]], axis=1).mean()) for track in tracks}
@@ -167,7 +167,7 @@ def _alike(one: float, other: float) -> bool:
     return min(one, other) >= SAME_SIZE * max(one, other)
 
 
-def _named(found: FoundFaces, tracks: Sequence[Track], choice: int | FacePoint, size: tuple[int, int]) -> Track:
+def _named(found: SeenFaces, tracks: Sequence[Track], choice: int | FacePoint, size: tuple[int, int]) -> Track:
     """The track that a number or a point names."""
     if isinstance(choice, int):
         if choice > len(tracks):
@@ -193,7 +193,7 @@ def _named(found: FoundFaces, tracks: Sequence[Track], choice: int | FacePoint, 
     return next(track for track in tracks if row in track.rows)
 
 
-def _elsewhere(found: FoundFaces, choice: FacePoint, hit: NDArray[np.bool_]) -> str:
+def _elsewhere(found: SeenFaces, choice: FacePoint, hit: NDArray[np.bool_]) -> str:
     """Where there is a face instead: at that place on another frame, or on that frame at other places."""
     frames = found.frame[hit]
     if len(frames):

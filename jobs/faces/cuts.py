@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.faces.windows import windows
+
 # A thumbnail whose brightness varies by less than this many levels (standard deviation) says nothing about the scene:
 # it is black, white, or at the end of a fade. Compression and noise alone reach about one level.
 FLAT = 4.0
@@ -35,22 +37,38 @@ def find_cuts(thumbnails: NDArray[np.uint8]) -> tuple[int, ...]:
     Returns:
         Places in ``thumbnails``, ascending, none of them 0.
     """
-    pictures = _normalised(thumbnails)
-    told = np.flatnonzero(pictures.any(axis=1))
+    told, apart = _distances(thumbnails)
     if len(told) < 2:
         return ()
-    pictures = pictures[told]
-    # Of frames i and i + lag; beyond the ends there is nothing to be like.
-    apart = [
-        np.append(1 - np.einsum("ij,ij->i", pictures[:-lag], pictures[lag:]), np.full(lag, np.inf, np.float32))
-        for lag in range(1, 2 * SHORTEST_SHOT)
-    ]
     found = [
         place
         for place in np.flatnonzero(apart[0] > UNLIKE) + 1
         if 0 < place < len(told) and _is_cut(apart, int(place), len(told))
     ]
     return tuple(int(told[place]) for place in found)
+
+
+def _distances(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.int64], list[NDArray[np.float32]]]:
+    """The frames that are not flat, and by lag, from 1 on, the distances of each of them and the one so many behind it.
+
+    Beyond the ends there is nothing to be like.
+    """
+    lags = range(1, 2 * SHORTEST_SHOT)
+    told: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    apart: list[list[NDArray[np.float32]]] = [[] for _ in lags]
+    tail = np.empty((0, thumbnails[:1].size), np.float32)
+    for part in windows(len(thumbnails)):
+        pictures = _normalised(thumbnails[part])
+        new = np.flatnonzero(pictures.any(axis=1))
+        told.append(new + part.start)
+        known, pictures = len(tail), np.concatenate([tail, pictures[new]])
+        for lag, found in zip(lags, apart, strict=True):
+            late = max(known, lag)
+            early, later = pictures[late - lag : max(len(pictures) - lag, 0)], pictures[late:]
+            found.append(1 - np.einsum("ij,ij->i", early, later))
+        tail = pictures[-lags[-1] :]
+    ends = [np.full(lag, np.inf, np.float32) for lag in lags]
+    return np.concatenate(told), [np.concatenate([*found, end]) for found, end in zip(apart, ends, strict=True)]
 
 
 def unlike(thumbnails: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -97,23 +96,6 @@ def from_parquet(content: bytes, frames: FrameRange) -> FoundFaces | None:
     # Only points that a detector does not give may be no numbers.
     whole = (found.best, found.boxes, found.scores, found.presence, found.extents, found.mesh)
     return found if all(np.isfinite(each).all() for each in whole) else None
-
-
-def joined(parts: list[FoundFaces]) -> FoundFaces:
-    """What was found on consecutive ranges, at least one, as on one.
-
-    Raises:
-        ValueError: a range does not begin where the one before it ends.
-    """
-    if any(before.stop != after.first for before, after in pairwise(parts)):
-        raise ValueError("the ranges do not follow each other")
-    return FoundFaces(
-        parts[0].first,
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("thumbnails", "best", "frame", "boxes", "scores", "points", "presence", "extents", "mesh")
-        ),
-    )
 
 
 def _rows(array: NDArray[np.float32], width: int) -> pa.Array:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from actors.core.choices import Covered
 from actors.core.clip import FrameSource, VideoFrames
 from actors.core.errors import InputError
-from actors.core.faces import FaceOrigin, FoundFaces
+from actors.core.faces import FaceOrigin
 from jobs.faces.choice import ChosenShot, FaceChoice, choose_faces, chosen_rows
 from jobs.faces.cuts import find_cuts
 from jobs.faces.gaps import FacePath, face_path
+from jobs.faces.seen_faces import SeenFaces
 from jobs.faces.tracks import Track, link_tracks
 
 # A line names so many faces at the most.
@@ -54,7 +55,7 @@ class DubbedFace:
     """
 
     rules: FaceRules
-    found: FoundFaces
+    found: SeenFaces
     times: NDArray[np.float64]
     cuts: tuple[int, ...]
     tracks: tuple[Track, ...]
@@ -88,13 +89,13 @@ class DubbedFace:
         return ", ".join(parts)
 
 
-def dubbed_face(found: FoundFaces, frames: FrameSource, rules: FaceRules, name: str) -> DubbedFace:
+def dubbed_face(found: SeenFaces, frames: FrameSource, rules: FaceRules, name: str) -> DubbedFace:
     """`follow_faces` over the frames of some footage."""
     return follow_faces(found, shown_at(frames), (frames.width, frames.height), rules, name)
 
 
 def follow_faces(
-    found: FoundFaces, times: NDArray[np.float64], size: tuple[int, int], rules: FaceRules, name: str
+    found: SeenFaces, times: NDArray[np.float64], size: tuple[int, int], rules: FaceRules, name: str
 ) -> DubbedFace:
     """Follows the faces over the footage and chooses the one that is dubbed.
 
@@ -129,4 +130,5 @@ def shown_at(frames: FrameSource) -> NDArray[np.float64]:
     if not isinstance(frames, VideoFrames):
         return np.arange(len(frames)) / IMAGES_PER_SECOND
     first, unit = frames.timestamps[0], frames.time_base
-    return np.array([float((timestamp - first) * unit) for timestamp in frames.timestamps])
+    seconds = (float((timestamp - first) * unit) for timestamp in frames.timestamps)
+    return np.fromiter(seconds, np.float64, len(frames))

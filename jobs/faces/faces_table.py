@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import json
+from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
@@ -13,6 +14,10 @@ from numpy.typing import NDArray
 from actors.core.clip import FaceBox
 from actors.core.faces import KEY_POINTS, MESH_POINTS, FaceOrigin
 from jobs.faces.gaps import FacePath
+from jobs.faces.windows import windows
+
+# Rows of a row group: 11 minutes at 25 frames a second would be twice as many.
+ROWS = 8192
 
 SIDES = ("left", "top", "right", "bottom")
 
@@ -32,8 +37,8 @@ SCHEMA = pa.schema(
 )
 
 
-def faces_parquet(path: FacePath, times: NDArray[np.float64]) -> bytes:
-    """``faces.parquet``: one row for each frame.
+def write_faces_parquet(target: IO[bytes], path: FacePath, times: NDArray[np.float64]) -> None:
+    """Writes ``faces.parquet``, one row for each frame, a row group at a time.
 
     Columns: ``frame``; ``seconds``, when it is shown; ``face``, one of `FaceOrigin`; ``track``, the face's number on
     the contact sheet, 0 where there is none; ``score`` and ``presence`` in [0, 1]; ``left`` to ``bottom``, the box
@@ -42,33 +47,41 @@ def faces_parquet(path: FacePath, times: NDArray[np.float64]) -> bytes:
     face does not have is null.
 
     Args:
+        target: where it is written.
         path: the chosen face.
         times: ``(frames,)``, when every frame is shown, in seconds.
+
+    Raises:
+        StoppedError: what was found is no longer what it was.
     """
-    none = np.array([origin is FaceOrigin.NONE for origin in path.origins])
+    with pq.ParquetWriter(target, SCHEMA, compression="zstd", write_page_checksum=True) as writer:
+        for part in windows(len(path), size=ROWS):
+            writer.write_table(_rows(path, times, part), ROWS)
+
+
+def _rows(path: FacePath, times: NDArray[np.float64], part: slice) -> pa.Table:
+    none = np.array([origin is FaceOrigin.NONE for origin in path.origins[part]])
+    shapes = path.shapes(part)
     columns: dict[str, pa.Array] = {
-        "frame": pa.array(np.arange(len(path))),
-        "seconds": pa.array(times),
-        "face": pa.array([origin.value for origin in path.origins]),
-        "track": pa.array(path.tracks),
-        "score": pa.array(path.scores, mask=none),
-        "presence": pa.array(path.presence, mask=none),
+        "frame": pa.array(np.arange(part.start, part.stop)),
+        "seconds": pa.array(times[part]),
+        "face": pa.array([origin.value for origin in path.origins[part]]),
+        "track": pa.array(path.tracks[part]),
+        "score": pa.array(path.scores[part], mask=none),
+        "presence": pa.array(path.presence[part], mask=none),
     }
     for prefix, boxes in (("", path.extents), ("detector_", path.boxes)):
-        columns |= {f"{prefix}{side}": pa.array(boxes[:, i], mask=none) for i, side in enumerate(SIDES)}
-    for name, points in (("points", path.points), ("mesh", path.mesh)):
+        columns |= {f"{prefix}{side}": pa.array(boxes[part, i], mask=none) for i, side in enumerate(SIDES)}
+    for name, points in shapes._asdict().items():
         flat = pa.array(np.ascontiguousarray(points).ravel())
         columns[name] = pa.FixedSizeListArray.from_arrays(flat, points.shape[1] * 2, mask=pa.array(none))
-    target = io.BytesIO()
-    table = pa.table([columns[field.name] for field in SCHEMA], schema=SCHEMA)
-    pq.write_table(table, target, compression="zstd", write_page_checksum=True)
-    return target.getvalue()
+    return pa.table([columns[field.name] for field in SCHEMA], schema=SCHEMA)
 
 
-def read_times(content: bytes) -> NDArray[np.float64] | None:
-    """When every frame is shown, out of what `faces_parquet` wrote; ``None`` where the content is damaged."""
+def read_times(file: IO[bytes]) -> NDArray[np.float64] | None:
+    """When every frame is shown, out of what `write_faces_parquet` wrote; ``None`` where the file is damaged."""
     try:
-        table = pq.read_table(io.BytesIO(content), columns=["seconds"], page_checksum_verification=True)
+        table = pq.read_table(file, columns=["seconds"], page_checksum_verification=True)
         times = np.asarray(table["seconds"].to_numpy(), np.float64)
     except (pa.ArrowException, OSError, ValueError, KeyError):
         return None
@@ -77,16 +90,16 @@ def read_times(content: bytes) -> NDArray[np.float64] | None:
 
 def boxes_json(path: FacePath, width: int, height: int) -> bytes:
     """``face_boxes.json``: the box around the face mesh on every frame, whole pixels inside of the frame, or null."""
-    return json.dumps([box and [box.x0, box.y0, box.x1, box.y1] for box in mesh_boxes(path, width, height)]).encode()
+    parts = (_mesh_boxes(path, part, width, height) for part in windows(len(path)))
+    written = (json.dumps([box and [box.x0, box.y0, box.x1, box.y1] for box in boxes])[1:-1] for boxes in parts)
+    return f"[{', '.join(written)}]".encode()
 
 
-def mesh_boxes(path: FacePath, width: int, height: int) -> tuple[FaceBox | None, ...]:
-    """The box around the face mesh on every frame, rounded and cut at the frame's edges; ``None`` without the face."""
-    found: list[FaceBox | None] = []
-    for origin, extent in zip(path.origins, path.extents.tolist(), strict=True):
+def _mesh_boxes(path: FacePath, part: slice, width: int, height: int) -> Iterator[FaceBox | None]:
+    """The box around the face mesh on some frames, rounded and cut at the frame's edges; ``None`` without the face."""
+    for origin, extent in zip(path.origins[part], path.extents[part].tolist(), strict=True):
         box = None
         if origin is not FaceOrigin.NONE:
             x0, y0, x1, y1 = map(round, extent)
             box = FaceBox(max(x0, 0), max(y0, 0), min(x1, width), min(y1, height))
-        found.append(box if box is not None and box.inside(width, height) else None)
-    return tuple(found)
+        yield box if box is not None and box.inside(width, height) else None

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.faces import KEY_POINTS, MESH_POINTS, FaceOrigin, FoundFaces
+from actors.core.faces import KEY_POINTS, MESH_POINTS, FaceOrigin
 from jobs.faces.cuts import unlike
+from jobs.faces.seen_faces import ReadShapes, SeenFaces, Shapes
+from jobs.faces.windows import windows
 
 # Seconds without the face that are interpolated where the user says nothing.
 SHORT_GAP = 0.2
@@ -31,9 +35,8 @@ class FacePath:
         scores: ``(frames,)`` float32 in [0, 1], how sure the detector is.
         presence: ``(frames,)`` float32 in [0, 1], how sure the mesh is that it sees a whole face.
         boxes: ``(frames, 4)`` float32, the detector's box: left, top, right, bottom.
-        points: ``(frames, 6, 2)`` float32, the detector's key points.
         extents: ``(frames, 4)`` float32, the box around the mesh.
-        mesh: ``(frames, 66, 2)`` float32, the mesh's points `MESH_POINTS`.
+        shapes: makes the points and meshes of some frames, a slice.
     """
 
     origins: tuple[FaceOrigin, ...]
@@ -41,9 +44,8 @@ class FacePath:
     scores: NDArray[np.float32]
     presence: NDArray[np.float32]
     boxes: NDArray[np.float32]
-    points: NDArray[np.float32]
     extents: NDArray[np.float32]
-    mesh: NDArray[np.float32]
+    shapes: Callable[[slice], Shapes]
 
     def __len__(self) -> int:
         return len(self.origins)
@@ -61,7 +63,7 @@ def unbroken(numbers: NDArray[np.int64]) -> tuple[tuple[int, int], ...]:
 
 
 def face_path(
-    found: FoundFaces,
+    found: SeenFaces,
     rows: NDArray[np.int64],
     tracks: NDArray[np.int64],
     times: NDArray[np.float64],
@@ -105,21 +107,65 @@ def face_path(
             numbers[frame] = tracks[start]
             early[frame], late[frame] = rows[start], rows[stop]
             share[frame] = (times[frame] - times[start]) / span if span > 0 else 0.5
-    known = numbers > 0
-
-    def values(column: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-        made = np.full((frames, *shape), np.nan, np.float32)
-        part = share[known].reshape(-1, *[1] * len(shape))
-        made[known] = column[early[known]] * (1 - part) + column[late[known]] * part
-        return made
-
+    blend = _Blend(numbers > 0, early, late, share)
     return FacePath(
         tuple(origins),
         numbers,
-        values(found.scores, ()),
-        values(found.presence, ()),
-        values(found.boxes, (4,)),
-        values(found.points, (KEY_POINTS, 2)),
-        values(found.extents, (4,)),
-        values(found.mesh, (len(MESH_POINTS), 2)),
+        blend.column(found.scores),
+        blend.column(found.presence),
+        blend.column(found.boxes),
+        blend.column(found.extents),
+        partial(blend.shapes, found.shapes),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Blend:
+    """Of which faces that of every frame is made.
+
+    Attributes:
+        known: ``(frames,)`` bool, whether there is one.
+        early: ``(frames,)`` int64, the row of the one before, or of the face itself.
+        late: ``(frames,)`` int64, the row of the one behind, or of the face itself.
+        share: ``(frames,)`` float64 in [0, 1], of the late one.
+    """
+
+    known: NDArray[np.bool_]
+    early: NDArray[np.int64]
+    late: NDArray[np.int64]
+    share: NDArray[np.float64]
+
+    def column(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """``(n, ...)``, the values of all rows, to ``(frames, ...)``, those of every frame; NaN where there is none."""
+        made = np.full((len(self.known), *values.shape[1:]), np.nan, np.float32)
+        for part in windows(len(made)):
+            self._fill(made[part], part, values, self.early[part], self.late[part])
+        return made
+
+    def shapes(self, read: ReadShapes, frames: slice) -> Shapes:
+        """Points and meshes of some frames."""
+        count = len(self.known[frames])
+        start = range(len(self.known))[frames].start
+        points = np.full((count, KEY_POINTS, 2), np.nan, np.float32)
+        mesh = np.full((count, len(MESH_POINTS), 2), np.nan, np.float32)
+        for part in windows(start + count, start):
+            known = self.known[part]
+            rows = np.unique([self.early[part][known], self.late[part][known]])
+            found = read(rows)
+            early, late = (np.searchsorted(rows, each[part]) for each in (self.early, self.late))
+            here = slice(part.start - start, part.stop - start)
+            for made, values in ((points, found.points), (mesh, found.mesh)):
+                self._fill(made[here], part, values, early, late)
+        return Shapes(points, mesh)
+
+    def _fill(
+        self,
+        made: NDArray[np.float32],
+        part: slice,
+        values: NDArray[np.float32],
+        early: NDArray[np.int64],
+        late: NDArray[np.int64],
+    ) -> None:
+        known = self.known[part]
+        share = self.share[part][known].reshape(-1, *[1] * (values.ndim - 1))
+        made[known] = values[early[known]] * (1 - share) + values[late[known]] * share

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from jobs.faces.gaps import FacePath
+from jobs.faces.windows import windows
 
 # Weights of the penalty that are tried, largest first. Points of the mesh tremble by 0.0015 of the face (rms), 2e-6
 # squared; below that the fit would learn nothing but this.
@@ -123,7 +124,8 @@ def fit_likeness(path: FacePath, boxes: Sequence[FaceBox | None], name: str) -> 
     Raises:
         InputError: fewer than `FEWEST` frames have both, or the held-out error is above `LARGEST_ERROR`.
     """
-    both = [frame for frame, box in enumerate(boxes) if box is not None and path.tracks[frame]]
+    there = path.tracks > 0
+    both = np.flatnonzero(there & [box is not None for box in boxes])
     if len(both) < FEWEST:
         raise InputError(
             name,
@@ -131,8 +133,9 @@ def fit_likeness(path: FacePath, boxes: Sequence[FaceBox | None], name: str) -> 
             "give the avatar's folder with more of its frames",
         )
     squares = np.array([(box.x0, box.y0, box.width) for box in boxes if box is not None], np.float64)
-    squares = squares[[bool(path.tracks[frame]) for frame, box in enumerate(boxes) if box is not None]]
-    meshes, centres, scales = _seen_from_extents(path, both)
+    squares = squares[[bool(there[frame]) for frame, box in enumerate(boxes) if box is not None]]
+    seen = [_seen_from_extents(path, part, both) for part in windows(len(path))]
+    meshes, centres, scales = (np.concatenate(parts) for parts in zip(*seen, strict=True))
     targets = squares / scales[:, None]
     targets[:, :2] -= centres / scales[:, None]
     parts = np.arange(len(both)) * PARTS // len(both)
@@ -163,27 +166,40 @@ def squares_like(path: FacePath, size: tuple[int, int], likeness: Likeness) -> t
         size: width and height of the frames in pixels.
         likeness: of `fit_likeness`.
     """
-    frames = np.flatnonzero(path.tracks).tolist()
-    meshes, centres, scales = _seen_from_extents(path, frames)
-    squares = likeness.squares(meshes) * scales[:, None]
-    squares[:, :2] += centres
-    # So that the last bit of a sum, which is another on another machine, decides nothing.
-    squares = np.rint(squares * SUBPIXELS) / SUBPIXELS
+    frames = np.flatnonzero(path.tracks)
     made: list[FaceBox | None] = [None] * len(path)
-    for frame, (left, top, side) in zip(frames, squares.tolist(), strict=True):
-        made[frame] = _inside(left, top, round(side), size)
+    for part in windows(len(path)):
+        meshes, centres, scales = _seen_from_extents(path, part, frames)
+        squares = likeness.squares(meshes) * scales[:, None]
+        squares[:, :2] += centres
+        # So that the last bit of a sum, which is another on another machine, decides nothing.
+        squares = np.rint(squares * SUBPIXELS) / SUBPIXELS
+        for frame, (left, top, side) in zip(_within(frames, part).tolist(), squares.tolist(), strict=True):
+            made[frame] = _inside(left, top, round(side), size)
     return tuple(made)
 
 
 def _seen_from_extents(
-    path: FacePath, frames: Sequence[int]
+    path: FacePath, part: slice, frames: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Meshes ``(n, 2 x points)`` as the map wants them, and centres ``(n, 2)`` and scales ``(n,)`` of their boxes."""
+    """Meshes ``(n, 2 x points)`` as the map wants them, and centres ``(n, 2)`` and scales ``(n,)`` of their boxes.
+
+    Args:
+        path: of the face.
+        part: of the frames.
+        frames: those of interest, ascending; the ones within the part are taken.
+    """
+    frames = _within(frames, part)
     extents = path.extents[frames].astype(np.float64)
     centres = (extents[:, :2] + extents[:, 2:]) / 2
     scales = np.sqrt((extents[:, 2:] - extents[:, :2]).prod(axis=1))
-    meshes = (path.mesh[frames] - centres[:, None]) / scales[:, None, None]
-    return meshes.reshape(len(frames), 2 * path.mesh.shape[1]), centres, scales
+    mesh = path.shapes(part).mesh[frames - part.start]
+    meshes = (mesh - centres[:, None]) / scales[:, None, None]
+    return meshes.reshape(len(frames), 2 * mesh.shape[1]), centres, scales
+
+
+def _within(frames: NDArray[np.int64], part: slice) -> NDArray[np.int64]:
+    return frames[slice(*np.searchsorted(frames, [part.start, part.stop]))]
 
 
 def _fits(meshes: NDArray[np.float64], targets: NDArray[np.float64], ridges: Sequence[float]) -> tuple[SquareMap, ...]:

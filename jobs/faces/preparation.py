@@ -7,17 +7,18 @@ from collections.abc import Callable
 from rich.console import Console
 
 from actors.core.errors import InputError
-from actors.core.faces import FoundFaces
 from actors.faces.weights import FaceWeights
 from actors.files import storage
 from jobs.clip.footage import Footage
 from jobs.cluster.connection import Cluster
 from jobs.console import say
-from jobs.faces.found_so_far import all_found, looked_alike
+from jobs.faces.found_so_far import all_found, believed, gather, looked_alike
 from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder, unsearched
 from jobs.faces.search import search
 from jobs.faces.search_plan import keyframes, plan_search
-from jobs.faces.smaller_faces import needs_closer_looks, seen_closely_alone, without
+from jobs.faces.seen_faces import SeenFaces
+from jobs.faces.smaller_faces import needs_closer_looks
+from jobs.faces.stored_shapes import StoredShapes
 from jobs.progress_meter import meter
 
 
@@ -30,7 +31,7 @@ def prepare_faces(
     console: Console,
     *,
     replace: bool,
-) -> FoundFaces:
+) -> SeenFaces:
     """Finds the faces on every frame of some footage; what an earlier command found there stays.
 
     Args:
@@ -58,42 +59,42 @@ def prepare_faces(
             folder.begin(record)
         folder.sweep()
         storage.make_folder(folder.detections)
-        _search_missing(footage, folder, weights, join, wait, console)
-        found = all_found(folder)
-        if not looked_alike(folder) and needs_closer_looks(found):
+        seen = _searched(footage, folder, weights, join, wait, console)
+        if not looked_alike(folder) and needs_closer_looks(seen):
             say(console, "faces: there are smaller ones beside the first; all frames are searched more closely")
             folder.begin_thorough()
-            _search_missing(footage, folder, weights, join, wait, console)
-            found = all_found(folder)
-    return found if looked_alike(folder) else without(found, seen_closely_alone(found))
+            seen = _searched(footage, folder, weights, join, wait, console)
+    return believed(folder, seen)
 
 
-def _search_missing(
+def _searched(
     footage: Footage,
     folder: PreparedFolder,
     weights: FaceWeights,
     join: Callable[[], Cluster],
     wait: float,
     console: Console,
-) -> None:
-    """Searches the frames that no whole file stands for."""
-    record = folder.searched()
-    kept, useless = folder.parts()
+) -> SeenFaces:
+    """Everything that is found; searches the frames that no whole file stands for."""
+    gathered, useless = gather(folder)
     for span in useless:
         folder.remove(span)
+    record = folder.searched()
     frames = record.footage.frames
-    missing = unsearched(kept, frames)
+    missing = unsearched(gathered.spans, frames)
     if not missing:
-        return
-    if kept:
-        say(console, f"faces: {frames - len(missing)} of {frames} frames searched, {len(missing)} to go")
+        return gathered.faces(StoredShapes.of(folder, gathered))
+    del gathered
+    left = sum(map(len, missing))
+    if left < frames:
+        say(console, f"faces: {frames - left} of {frames} frames searched, {left} to go")
     cluster = join()
     resources = cluster.resources()
     if not resources.rendering:
         resources = cluster.wait_for_node(wait, console)
     cpus = max(1, int(resources.cpus))
     ranges = plan_search(missing, keyframes(footage.frames), cpus)
-    with meter(console, len(missing), "searching") as shown:
+    with meter(console, left, "searching") as shown:
         search(
             footage.frames,
             ranges,
@@ -103,6 +104,7 @@ def _search_missing(
             lambda count: shown.update(count, "looking for faces"),
             thorough=record.thorough,
         )
+    return all_found(folder)
 
 
 def _check_same(folder: PreparedFolder, earlier: FacesRecord, record: FacesRecord) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import IO, Annotated, Literal, Self
 
 import xxhash
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,7 +18,7 @@ from actors.core.errors import InputError, StoppedError, error_text
 from actors.core.faces import FoundFaces
 from actors.core.ranges import FrameRange
 from actors.files import storage
-from actors.files.digests import file_facts
+from actors.files.digests import file_facts, stream_checksum
 from actors.files.run_folder import fragment_name, fragment_range
 from actors.files.storage import HALF_WRITTEN, StoragePath
 from jobs.clip.backgrounds import CONTACT_SHEET
@@ -102,6 +102,13 @@ class FileRecord(_Part):
     def of(cls, content: builtins.bytes) -> Self:
         """The record of a file with that content."""
         return cls(bytes=len(content), checksum=xxhash.xxh3_64_hexdigest(content))
+
+    @classmethod
+    def read(cls, file: IO[builtins.bytes]) -> Self:
+        """The record of an open file; afterwards it stands at its end."""
+        file.seek(0)
+        checksum = stream_checksum(file)
+        return cls(bytes=file.tell(), checksum=checksum)
 
 
 class RulesRecord(_Part):
@@ -260,10 +267,10 @@ class PreparedFolder:
         files = {storage.name_of(str(path)): FileRecord.of(content) for path, content in contents.items()}
         self._write(record.model_copy(update={"files": {**record.files, **files}}))
 
-    def holds(self, record: FacesRecord, path: StoragePath, content: bytes | None = None) -> bool:
-        """Whether a file is there as the record says and, if this is given, has that content."""
+    def holds(self, record: FacesRecord, path: StoragePath) -> bool:
+        """Whether a file is there as the record says."""
         before = record.files.get(storage.name_of(str(path)))
-        if before is None or (content is not None and before != FileRecord.of(content)) or not is_file(path):
+        if before is None or not is_file(path):
             return False
         return file_facts(path) == before.model_dump()
 
@@ -307,24 +314,21 @@ class PreparedFolder:
             return None
         return from_parquet(storage.read_bytes(path), frames)
 
-    def parts(self) -> tuple[list[FoundFaces], list[FrameRange]]:
-        """What was found, in order, and the ranges whose files are damaged, overlap one before them or reach too far.
+    def parts(self) -> Iterator[tuple[FrameRange, FoundFaces | None]]:
+        """Each range in order, one at a time, with what was found.
+
+        That is ``None`` where the file is damaged, overlaps one before it or reaches too far.
 
         Raises:
             InputError: the folder has no record.
         """
         frames = self.searched().footage.frames
-        parts: list[FoundFaces] = []
-        useless: list[FrameRange] = []
         stop = 0
         for span in self.ranges():
             found = self.read(span) if stop <= span.start and span.stop <= frames else None
-            if found is None:
-                useless.append(span)
-            else:
-                parts.append(found)
+            if found is not None:
                 stop = span.stop
-        return parts, useless
+            yield span, found
 
     def remove(self, frames: FrameRange) -> None:
         """Removes a range's file."""
@@ -337,10 +341,11 @@ class PreparedFolder:
         return self.detections / fragment_name(frames)
 
 
-def unsearched(parts: Sequence[FoundFaces], frames: int) -> list[int]:
-    """The frames of some footage that none of the parts holds, ascending."""
-    done = {frame for part in parts for frame in range(part.first, part.stop)}
-    return [frame for frame in range(frames) if frame not in done]
+def unsearched(spans: Sequence[FrameRange], frames: int) -> tuple[FrameRange, ...]:
+    """The longest ranges of some footage that none of the spans, which are ascending, shares a frame with."""
+    starts, stops = [span.start for span in spans], [span.stop for span in spans]
+    gaps = zip([0, *stops], [*starts, frames], strict=True)
+    return tuple(FrameRange(first, stop) for first, stop in gaps if first < stop)
 
 
 def _rate(frames: FrameSource) -> str | None:

@@ -11,8 +11,8 @@ from jobs.clip.backgrounds import IMAGE_FOLDER, PACKAGE_VIDEO, candidates
 from jobs.clip.footage import Footage
 from jobs.faces.contact_sheet import draw_sheet, plan_sheet
 from jobs.faces.dubbing import DubbedFace
-from jobs.faces.faces_table import boxes_json, faces_parquet
-from jobs.faces.prepared_folder import PAGE, PreparedFolder, RulesRecord
+from jobs.faces.faces_table import boxes_json, write_faces_parquet
+from jobs.faces.prepared_folder import PAGE, FileRecord, PreparedFolder, RulesRecord
 
 
 def write_results(folder: PreparedFolder, footage: Footage, dubbed: DubbedFace) -> None:
@@ -25,20 +25,22 @@ def write_results(folder: PreparedFolder, footage: Footage, dubbed: DubbedFace) 
     frames = footage.frames
     record = folder.searched()
     rules = RulesRecord.of(dubbed.rules)
-    contents = {
-        folder.table: faces_parquet(dubbed.path, dubbed.times),
-        folder.boxes: boxes_json(dubbed.path, frames.width, frames.height),
-    }
-    same = folder.holds(record, folder.table, contents[folder.table])
-    # The sheet follows from what was found and from the table, and takes the longest.
-    if not (same and folder.holds(record, folder.sheet)):
-        contents[folder.sheet] = draw_sheet(plan_sheet(dubbed, (frames.width, frames.height)), frames)
     files = dict(record.files)
+    contents = {folder.boxes: boxes_json(dubbed.path, frames.width, frames.height)}
     with folder.writing():
-        if not (same and record.rules == rules):
-            # A page about another face would be taken for one about this.
-            storage.remove_file(folder.page)
-            files.pop(PAGE, None)
+        held = folder.holds(record, folder.table)
+        with storage.written_in_parts(folder.table) as table:
+            write_faces_parquet(table, dubbed.path, dubbed.times)
+            name = storage.name_of(str(folder.table))
+            files[name] = FileRecord.read(table)
+            same = held and files[name] == record.files[name]
+            # The sheet follows from what was found and from the table, and takes the longest.
+            if not (same and folder.holds(record, folder.sheet)):
+                contents[folder.sheet] = draw_sheet(plan_sheet(dubbed, (frames.width, frames.height)), frames)
+            if not (same and record.rules == rules):
+                # A page about another face would be taken for one about this.
+                storage.remove_file(folder.page)
+                files.pop(PAGE, None)
         folder.conclude(record.model_copy(update={"rules": rules, "files": files}), contents)
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 
 from actors.core.clip import FrameSource, VideoFrames
-from actors.core.ranges import FrameRange, divide
+from actors.core.ranges import FrameRange
 
 # A range takes a second or two; its file is what a killed command does not do again.
 LONGEST = 256
@@ -21,23 +21,23 @@ def keyframes(frames: FrameSource) -> tuple[int, ...]:
     return tuple(i for i, place in enumerate(frames.places) if place in keys)
 
 
-def plan_search(missing: Sequence[int], keys: Sequence[int], cpus: int) -> tuple[FrameRange, ...]:
+def plan_search(missing: Sequence[FrameRange], keys: Sequence[int], cpus: int) -> tuple[FrameRange, ...]:
     """Divides frames into ranges for so many CPUs.
 
     A range that begins behind a keyframe decodes the frames from there again, so ranges begin at keyframes where these
     stand close enough.
 
     Args:
-        missing: frames that have not been searched, ascending.
+        missing: ranges that have not been searched, ascending.
         keys: frames at which decoding can begin, ascending.
         cpus: how many ranges are searched at once, at least 1.
 
     Returns:
-        Ranges in order, all missing frames and no others in them.
+        Ranges in order, the missing frames and no others in them.
     """
-    size = min(max(-(-len(missing) // cpus), SHORTEST), LONGEST)
+    size = min(max(-(-sum(map(len, missing)) // cpus), SHORTEST), LONGEST)
     ranges: list[FrameRange] = []
-    for span in divide(missing, len(missing)):
+    for span in missing:
         start = span.start
         while start < span.stop:
             stop = min(_cut(start, size, keys), span.stop)

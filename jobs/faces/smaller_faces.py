@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.faces import FoundFaces
 from actors.faces.finder import CLEAR, EVERY
+from jobs.faces.seen_faces import SeenFaces
 from jobs.faces.tracks import box_overlap
 
 # So many looks, and this part of all, must show a face that the frames beside them do not: somebody is there for a
@@ -20,7 +18,7 @@ SHARE = 0.04
 SAME = 0.3
 
 
-def seen_closely_alone(found: FoundFaces) -> NDArray[np.bool_]:
+def seen_closely_alone(found: SeenFaces) -> NDArray[np.bool_]:
     """Which rows are of faces that a closer look found, and that are not there on the frames beside it.
 
     Only a frame with a clear face gets a closer look besides.
@@ -35,25 +33,18 @@ def seen_closely_alone(found: FoundFaces) -> NDArray[np.bool_]:
     if found.stop < 2:
         return alone
     edges = np.searchsorted(found.frame, np.arange(found.stop + 1))
-    boxes = [tuple(box) for box in found.boxes.tolist()]
     for frame in range(0, found.stop, EVERY):
         beside = [i for i in (frame - 1, frame + 1) if 0 <= i < found.stop]
-        others = [boxes[row] for i in beside for row in range(edges[i], edges[i + 1])]
+        others = [box for i in beside for box in found.boxes[edges[i] : edges[i + 1]].tolist()]
         here = range(edges[frame], edges[frame + 1])
         clear = {row for row in here if found.scores[row] >= CLEAR}
-        for row in here:
-            alone[row] = bool(clear - {row}) and all(box_overlap(boxes[row], other) < SAME for other in others)
+        for row, box in zip(here, found.boxes[here.start : here.stop].tolist(), strict=True):
+            alone[row] = bool(clear - {row}) and all(box_overlap(box, other) < SAME for other in others)
     return alone
 
 
-def needs_closer_looks(found: FoundFaces) -> bool:
+def needs_closer_looks(found: SeenFaces) -> bool:
     """Whether all frames must be searched thoroughly; see `seen_closely_alone`."""
     looks = -(-found.stop // EVERY)
-    frames = len(set(found.frame[seen_closely_alone(found)].tolist()))
+    frames = len(np.unique(found.frame[seen_closely_alone(found)]))
     return frames >= max(LEAST, SHARE * looks)
-
-
-def without(found: FoundFaces, rows: NDArray[np.bool_]) -> FoundFaces:
-    """What was found but for some rows."""
-    names = ("frame", "boxes", "scores", "points", "presence", "extents", "mesh")
-    return replace(found, **{name: getattr(found, name)[~rows] for name in names})

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.faces import FaceOrigin, FoundFaces
+from actors.core.faces import FaceOrigin
 from jobs.faces.gaps import COVERED, unbroken
+from jobs.faces.seen_faces import SeenFaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def origin_stretches(
     return _runs(np.array([each is origin for each in origins], np.int64), times)
 
 
-def covered_stretches(found: FoundFaces, rows: NDArray[np.int64], times: NDArray[np.float64]) -> tuple[Stretch, ...]:
+def covered_stretches(found: SeenFaces, rows: NDArray[np.int64], times: NDArray[np.float64]) -> tuple[Stretch, ...]:
     """Every run of frames on which the mouth of the dubbed face is covered.
 
     Args:

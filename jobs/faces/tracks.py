@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import TypeAlias
+from operator import attrgetter
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.faces import FoundFaces
+from jobs.faces.seen_faces import SeenFaces
+from jobs.faces.windows import windows
 
 # Boxes of one face on consecutive frames overlap by at least this part of their union: it has moved by less than two
 # thirds of its side.
@@ -36,7 +40,7 @@ class Track:
         number: from 1, over the whole footage: the more pixels a track covers over time, the lower; of equal ones the
             earlier.
         shot: place of its shot in the footage, from 0.
-        rows: rows of `FoundFaces`, at most one for each frame, ascending.
+        rows: rows of `SeenFaces`, at most one for each frame, ascending.
         first: its first frame.
         last: its last frame.
         area: pixels of its boxes, summed over its frames.
@@ -50,7 +54,7 @@ class Track:
     area: float
 
 
-def link_tracks(found: FoundFaces, cuts: Sequence[int]) -> tuple[Track, ...]:
+def link_tracks(found: SeenFaces, cuts: Sequence[int]) -> tuple[Track, ...]:
     """Links faces that overlap from frame to frame within a shot.
 
     On every frame the faces are given to tracks in the order of their likeness: the overlap of the face's box and the
@@ -66,75 +70,105 @@ def link_tracks(found: FoundFaces, cuts: Sequence[int]) -> tuple[Track, ...]:
     Returns:
         All tracks, by number.
     """
-    frames, boxes = found.frame.tolist(), [(b[0], b[1], b[2], b[3]) for b in found.boxes.tolist()]
     edges = np.searchsorted(found.frame, [0, *cuts, found.stop]).tolist()
     linked = [
-        (shot, rows)
+        (shot, np.array(track.rows, np.int64))
         for shot, (start, stop) in enumerate(pairwise(edges))
-        for rows in _link_shot(range(start, stop), frames, boxes)
+        for track in _link_shot(_faces(found, start, stop))
     ]
     sides = np.maximum(found.boxes[:, 2:] - found.boxes[:, :2], 0).astype(np.float64)
     areas = sides.prod(axis=1)
     tracks = [(float(areas[rows].sum()), shot, rows) for shot, rows in linked]
     tracks.sort(key=lambda track: (-track[0], track[2][0]))
     return tuple(
-        Track(number, shot, np.array(rows, np.int64), frames[rows[0]], frames[rows[-1]], area)
+        Track(number, shot, rows, int(found.frame[rows[0]]), int(found.frame[rows[-1]]), area)
         for number, (area, shot, rows) in enumerate(tracks, 1)
     )
 
 
-def _link_shot(rows: Iterable[int], frames: Sequence[int], boxes: Sequence[Box]) -> list[list[int]]:
-    """The rows of every track of one shot, in the order in which the tracks begin."""
-    tracks: list[list[int]] = []
-    recent: list[list[int]] = []
-    absent: list[list[int]] = []
-    for frame, group in groupby(rows, key=lambda row: frames[row]):
-        absent += [track for track in recent if frame - frames[track[-1]] > MOVES_ON]
-        recent = [track for track in recent if frame - frames[track[-1]] <= MOVES_ON]
-        moved = [_moved_on(track, frame, frames, boxes) for track in recent]
-        left = _extend(recent, list(group), moved, boxes, OVERLAP)
+class _Face(NamedTuple):
+    """A face on a frame."""
+
+    row: int
+    frame: int
+    box: Box
+
+
+def _faces(found: SeenFaces, start: int, stop: int) -> Iterator[_Face]:
+    """The faces of some rows."""
+    for part in windows(stop, start):
+        rows = range(part.start, part.stop)
+        for row, frame, (x0, y0, x1, y1) in zip(
+            rows, found.frame[part].tolist(), found.boxes[part].tolist(), strict=True
+        ):
+            yield _Face(row, frame, (x0, y0, x1, y1))
+
+
+class _Linked:
+    """A track to which faces are linked."""
+
+    __slots__ = ("last", "recent", "rows")
+
+    def __init__(self, face: _Face) -> None:
+        # Eight bytes for each: a shot may last for hours.
+        self.rows = array("q")
+        self.recent: deque[_Face] = deque(maxlen=MOVES_ON + 1)
+        self.add(face)
+
+    def add(self, face: _Face) -> None:
+        """Goes on with a face."""
+        self.rows.append(face.row)
+        self.recent.append(face)
+        self.last = face
+
+    def moved_on(self, frame: int) -> Box:
+        """Where the box is expected on a later frame."""
+        last = self.last
+        earlier = next(face for face in self.recent if last.frame - face.frame <= MOVES_ON)
+        x0, y0, x1, y1 = last.box
+        if earlier is last:
+            return last.box
+        ax0, ay0, ax1, ay1 = earlier.box
+        share = (frame - last.frame) / (last.frame - earlier.frame) / 2
+        right, down = (x0 + x1 - ax0 - ax1) * share, (y0 + y1 - ay0 - ay1) * share
+        return x0 + right, y0 + down, x1 + right, y1 + down
+
+
+def _link_shot(faces: Iterable[_Face]) -> list[_Linked]:
+    """The tracks of one shot, in the order in which they begin."""
+    tracks: list[_Linked] = []
+    recent: list[_Linked] = []
+    absent: list[_Linked] = []
+    for frame, group in groupby(faces, key=attrgetter("frame")):
+        absent += [track for track in recent if frame - track.last.frame > MOVES_ON]
+        recent = [track for track in recent if frame - track.last.frame <= MOVES_ON]
+        left = _extend(recent, list(group), [track.moved_on(frame) for track in recent], OVERLAP)
         if left and absent:
-            left = _extend(absent, left, [boxes[track[-1]] for track in absent], boxes, OVERLAP_AFTER_ABSENCE)
-            recent += [track for track in absent if frames[track[-1]] == frame]
-            absent = [track for track in absent if frames[track[-1]] != frame]
-        begun = [[row] for row in left]
+            left = _extend(absent, left, [track.last.box for track in absent], OVERLAP_AFTER_ABSENCE)
+            recent += [track for track in absent if track.last.frame == frame]
+            absent = [track for track in absent if track.last.frame != frame]
+        begun = [_Linked(face) for face in left]
         recent += begun
         tracks += begun
     return tracks
 
 
-def _extend(
-    tracks: Sequence[list[int]], rows: Sequence[int], expected: Sequence[Box], boxes: Sequence[Box], least: float
-) -> list[int]:
-    """Gives rows of one frame to tracks, the most alike first, of equal ones to the earliest; returns those left."""
+def _extend(tracks: Sequence[_Linked], faces: Sequence[_Face], expected: Sequence[Box], least: float) -> list[_Face]:
+    """Gives faces of one frame to tracks, the most alike first, of equal ones to the earliest; returns those left."""
     alike = [
-        (-overlap * size, tracks[which][0], row, which)
+        (-overlap * size, tracks[which].rows[0], face, which)
         for which, box in enumerate(expected)
-        for row in rows
-        if (overlap := box_overlap(box, boxes[row])) >= least
-        and (size := size_likeness(box, boxes[row])) >= SIZE_LIKENESS
+        for face in faces
+        if (overlap := box_overlap(box, face.box)) >= least and (size := size_likeness(box, face.box)) >= SIZE_LIKENESS
     ]
     extended: set[int] = set()
     given: set[int] = set()
-    for _, _, row, which in sorted(alike):
-        if which not in extended and row not in given:
-            tracks[which].append(row)
+    for _, _, face, which in sorted(alike):
+        if which not in extended and face.row not in given:
+            tracks[which].add(face)
             extended.add(which)
-            given.add(row)
-    return [row for row in rows if row not in given]
-
-
-def _moved_on(track: Sequence[int], frame: int, frames: Sequence[int], boxes: Sequence[Box]) -> Box:
-    """Where a track's box is expected on a later frame."""
-    last = track[-1]
-    earlier = next(row for row in track[-MOVES_ON - 1 :] if frames[last] - frames[row] <= MOVES_ON)
-    x0, y0, x1, y1 = boxes[last]
-    if earlier == last:
-        return boxes[last]
-    ax0, ay0, ax1, ay1 = boxes[earlier]
-    share = (frame - frames[last]) / (frames[last] - frames[earlier]) / 2
-    right, down = (x0 + x1 - ax0 - ax1) * share, (y0 + y1 - ay0 - ay1) * share
-    return x0 + right, y0 + down, x1 + right, y1 + down
+            given.add(face.row)
+    return [face for face in faces if face.row not in given]
 
 
 def box_overlap(one: Box, other: Box) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from actors.core.errors import InputError
-from actors.core.ranges import divide
 from actors.files import storage
 from actors.files.digests import file_facts
 from jobs.faces.prepared_folder import PreparedFolder, unsearched
@@ -43,8 +42,8 @@ def verify_faces(folder: PreparedFolder) -> FacesVerdict:
     """
     record = folder.searched()
     try:
-        parts, useless = folder.parts()
-        damaged = [f"frames {span} have no whole file of what was found" for span in useless]
+        whole = {span: found is not None for span, found in folder.parts()}
+        damaged = [f"frames {span} have no whole file of what was found" for span, good in whole.items() if not good]
         for name, before in record.files.items():
             path = folder.path / name
             try:
@@ -58,11 +57,11 @@ def verify_faces(folder: PreparedFolder) -> FacesVerdict:
         entries = storage.children(folder.detections)
     except OSError as error:
         raise InputError(str(folder), f"cannot be read ({error})", "mend it and verify again") from error
-    missing = unsearched(parts, record.footage.frames)
+    missing = unsearched([span for span, good in whole.items() if good], record.footage.frames)
     return FacesVerdict(
         expected=record.footage.frames,
-        searched=record.footage.frames - len(missing),
-        missing=tuple(f"{gap.start}..{gap.stop - 1}" for gap in divide(missing, record.footage.frames)),
+        searched=record.footage.frames - sum(map(len, missing)),
+        missing=tuple(f"{gap.start}..{gap.stop - 1}" for gap in missing),
         damaged=tuple(damaged),
         extra=tuple(entry.path for entry in entries if entry.name.partition(".")[0] not in known),
     )

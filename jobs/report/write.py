@@ -58,7 +58,10 @@ def remake_faces_page(folder: PreparedFolder) -> str:
     if record.rules is None:
         raise InputError(str(folder), "does not say yet which face is dubbed", again)
     found = read_faces(folder)
-    times = read_times(storage.read_bytes(folder.table)) if folder.holds(record, folder.table) else None
+    times = None
+    if folder.holds(record, folder.table):
+        with storage.open_input(folder.table) as table:
+            times = read_times(table)
     if times is None or len(times) != record.footage.frames:
         raise InputError(str(folder.table), "is missing or damaged", again)
     footage = record.footage

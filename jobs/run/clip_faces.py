@@ -11,7 +11,7 @@ from rich.console import Console
 
 from actors.core.clip import Clip, FaceBox, FrameSource, ImageFrames
 from actors.core.errors import InputError
-from actors.core.faces import FaceOrigin, FoundFaces
+from actors.core.faces import FaceOrigin
 from actors.core.kind import ModelKind
 from actors.files import storage
 from actors.files.run_folder import RunFolder
@@ -31,6 +31,7 @@ from jobs.faces.likeness import Likeness, fit_likeness, squares_like
 from jobs.faces.preparation import prepare_faces
 from jobs.faces.prepared_folder import LIKE, RECORD, FootageRecord, PreparedFolder, RulesRecord
 from jobs.faces.results import write_results
+from jobs.faces.seen_faces import SeenFaces
 from jobs.faces.weights import read_weights
 from jobs.inputs.options import CompositeOptions
 from jobs.run.identity_check import FIX
@@ -157,7 +158,7 @@ class ClipFaces:
         beside = storage.resolve(clip.path)
         return PreparedFolder.at(beside) if is_file(storage.join(beside, RECORD)) else None
 
-    def _found(self, folder: PreparedFolder, footage: Footage) -> FoundFaces:
+    def _found(self, folder: PreparedFolder, footage: Footage) -> SeenFaces:
         """Everything that is found in footage, kept in a folder of the run."""
         options = self.options
         weights = read_weights(None if options.detector is None else storage.resolve(options.detector))

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from found_faces import found_faces, steady
+from found_faces import found_faces, seen, steady
 
 from actors.core.faces import MESH_POINTS, FoundFaces
-from jobs.faces.best_frame import NOSE, SIDES, best_row
+from jobs.faces.best_frame import best_row
+from jobs.faces.seen_faces import NOSE, SIDES
 
 ROWS = np.arange(5)
 
@@ -23,12 +24,12 @@ def alike() -> FoundFaces:
 
 
 def best(found: FoundFaces) -> int:
-    return best_row(found, ROWS, (320, 180))
+    return best_row(seen(found), ROWS, (320, 180))
 
 
 def test_of_equal_ones_the_first() -> None:
     assert best(alike()) == 0
-    assert best_row(alike(), np.array([3, 4]), (320, 180)) == 3
+    assert best_row(seen(alike()), np.array([3, 4]), (320, 180)) == 3
 
 
 def test_the_surest() -> None:

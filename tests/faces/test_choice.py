@@ -1,7 +1,7 @@
 """The face that was chosen is dubbed in every shot, and nobody else is while it is away."""
 
 import pytest
-from found_faces import Face, found_faces, steady, together
+from found_faces import Face, seen_faces, steady, together
 
 from actors.core.errors import InputError
 from jobs.faces.choice import ChosenShot, FaceChoice, FacePoint, FaceRule, choose_faces, chosen_rows, face_choice
@@ -20,7 +20,7 @@ PANEL = together(LEFT, MIDDLE, RIGHT, PASSER_BY)
 
 def dubbed(faces: list[Face], choice: FaceChoice, cuts: tuple[int, ...] = ()) -> list[float | None]:
     """The left edge of the face on every frame."""
-    found = found_faces(faces, FRAMES)
+    found = seen_faces(faces, FRAMES)
     tracks = link_tracks(found, cuts)
     rows, numbers = chosen_rows(found, tracks, choose_faces(found, cuts, tracks, choice, SIZE))
     assert ((rows >= 0) == (numbers > 0)).all()
@@ -71,7 +71,7 @@ def test_after_a_cut_the_rule_decides_again_and_where_a_face_was_named_the_large
     assert dubbed(faces, FaceRule.RIGHT, (20,)) == [300] * 20 + [500] * 20
     assert dubbed(faces, FaceRule.LARGEST, (20,)) == [300] * 20 + [100] * 20
     assert dubbed(faces, 4, (20,)) == [60] * 20 + [100] * 20
-    found = found_faces(faces, FRAMES)
+    found = seen_faces(faces, FRAMES)
     tracks = link_tracks(found, (20, 30))
     assert choose_faces(found, (20, 30), tracks, FacePoint(70, 110), SIZE) == (
         ChosenShot(0, 20, named=True, tracks=(4,)),
@@ -81,7 +81,7 @@ def test_after_a_cut_the_rule_decides_again_and_where_a_face_was_named_the_large
 
 
 def test_a_shot_without_a_face_has_none() -> None:
-    found = found_faces(steady(range(10), 0), FRAMES)
+    found = seen_faces(steady(range(10), 0), FRAMES)
     tracks = link_tracks(found, (10,))
     shots = choose_faces(found, (10,), tracks, FaceRule.LEFT, SIZE)
     assert shots == (ChosenShot(0, 10, named=False, tracks=(1,)), ChosenShot(10, 40, named=False, tracks=()))
@@ -111,14 +111,14 @@ def test_of_boxes_that_hold_the_point_the_one_centred_nearest_counts() -> None:
     ],
 )
 def test_a_face_that_is_not_there_is_said_with_those_that_are(choice: FaceChoice, message: str) -> None:
-    found = found_faces(PANEL, FRAMES)
+    found = seen_faces(PANEL, FRAMES)
     with pytest.raises(InputError) as caught:
         choose_faces(found, (), link_tracks(found, ()), choice, SIZE)
     assert str(caught.value) == message
 
 
 def test_footage_without_faces_says_so() -> None:
-    found = found_faces([], FRAMES)
+    found = seen_faces([], FRAMES)
     with pytest.raises(InputError, match="there is no face 1: no face was found"):
         choose_faces(found, (), (), 1, SIZE)
     with pytest.raises(InputError, match="that frame has no face; name another one"):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from actors.core.faces import THUMBNAIL
 from jobs.faces.cuts import SHORTEST_SHOT, find_cuts, unlike
+from jobs.faces.windows import WINDOW
 
 Thumbnails = NDArray[np.uint8]
 
@@ -82,6 +83,14 @@ def test_a_change_of_exposure_is_no_cut() -> None:
     scene = shot(8, 20).astype(np.float64)
     scene[10:] = scene[10:] * 0.5 + 20
     assert find_cuts(scene.astype(np.uint8)) == ()
+
+
+@pytest.mark.parametrize("length", range(WINDOW - 8, WINDOW + 9, 4))
+def test_cuts_near_the_edge_of_a_window_are_found(length: int) -> None:
+    scene, other = shot(6, 1), shot(7, 1)
+    black = np.zeros_like(scene)
+    footage = joined(scene.repeat(length, 0), black, other.repeat(2, 0), scene.repeat(9, 0), other.repeat(9, 0))
+    assert find_cuts(footage) == (length + 12,)
 
 
 @pytest.mark.parametrize("frames", [0, 1, 2])

@@ -12,7 +12,7 @@ from made_up_faces import made_up
 
 from actors.core.faces import FoundFaces
 from actors.core.ranges import FrameRange
-from jobs.faces.detections_file import from_parquet, joined, to_parquet
+from jobs.faces.detections_file import from_parquet, to_parquet
 
 
 def check_same(one: FoundFaces, other: FoundFaces | None) -> None:
@@ -68,17 +68,3 @@ def test_numbers_that_are_none_are_refused(name: str) -> None:
     broken.flat[0] = np.nan
     content = to_parquet(replace(found, **{name: broken}))
     assert from_parquet(content, FrameRange(0, 2)) is None
-
-
-def test_ranges_are_joined() -> None:
-    whole = made_up([1, 0, 2, 1])
-    parts = [made_up([1, 0]), made_up([2, 1], first=2)]
-    found = joined(parts)
-    assert found.frame.tolist() == whole.frame.tolist()
-    assert found.stop == 4
-    np.testing.assert_array_equal(found.mesh[1:], parts[1].mesh)
-
-
-def test_ranges_with_a_gap_are_not_joined() -> None:
-    with pytest.raises(ValueError, match="do not follow"):
-        joined([made_up([1, 0]), made_up([2, 1], first=3)])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import reference_tracks
 from examples import examples
-from found_faces import found_faces, steady
+from found_faces import found_faces, seen, steady
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ def path_of(
     rows = np.full(found.stop, -1, np.int64)
     rows[found.frame] = np.arange(len(found.frame))
     tracks = np.array(numbers, np.int64) * (rows >= 0)
-    return face_path(found, rows, tracks, np.array(times), gap, covered_passthrough=covered)
+    return face_path(seen(found), rows, tracks, np.array(times), gap, covered_passthrough=covered)
 
 
 FRAMES = st.lists(st.sampled_from([0, 1, 1, 1, 2]), min_size=1, max_size=25)
@@ -42,6 +42,8 @@ def test_gaps_are_filled_as_the_reference_fills_them(numbers: list[int], gap: in
     found = found_faces(faces, len(numbers))
     path = path_of(found, numbers, gap, times)
 
+    shapes = path.shapes(slice(0, len(path)))
+
     def column(values: NDArray[np.float32]) -> list[tuple[str, float | None]]:
         known = dict(zip(found.frame.tolist(), values.tolist(), strict=True))
         return reference_tracks.filled([known.get(f) for f in range(len(numbers))], numbers, times, gap)
@@ -49,8 +51,8 @@ def test_gaps_are_filled_as_the_reference_fills_them(numbers: list[int], gap: in
     for made, given_values in (
         (path.boxes[:, 1], found.boxes[:, 1]),
         (path.extents[:, 2], found.extents[:, 2]),
-        (path.mesh[:, 40, 0], found.mesh[:, 40, 0]),
-        (path.points[:, 3, 1], found.points[:, 3, 1]),
+        (shapes.mesh[:, 40, 0], found.mesh[:, 40, 0]),
+        (shapes.points[:, 3, 1], found.points[:, 3, 1]),
         (path.scores, found.scores),
         (path.presence, found.presence),
     ):
@@ -108,7 +110,7 @@ def test_footage_without_a_face() -> None:
     path = path_of(found_faces([], 3), [0] * 3, 0.2, [0.0, 1.0, 2.0])
     assert path.origins == (NONE,) * 3
     assert path.stretches == ()
-    assert path.mesh.shape == (3, 66, 2)
+    assert path.shapes(slice(0, 3)).mesh.shape == (3, 66, 2)
 
 
 def test_frames_of_a_gap_that_show_another_picture_have_no_face() -> None:
@@ -117,3 +119,13 @@ def test_frames_of_a_gap_that_show_another_picture_have_no_face() -> None:
     found.thumbnails[:] = [scene, scene, np.zeros_like(scene), foreign, scene // 2, scene]
     path = path_of(found, [1] * 6, 0.4, [f / 10 for f in range(6)])
     assert path.origins == (DETECTED, INTERPOLATED, NONE, NONE, INTERPOLATED, DETECTED)
+
+
+@settings(max_examples=examples(20))
+@given(FRAMES, st.integers(0, 25), st.integers(0, 25))
+def test_shapes_of_some_frames_are_those_of_all(numbers: list[int], start: int, count: int) -> None:
+    found = found_faces([(f, (3 * f, 0, 3 * f + 9, 9)) for f, n in enumerate(numbers) if n], len(numbers))
+    path = path_of(found, numbers, 3.0, [float(f) for f in range(len(numbers))])
+    part = slice(min(start, len(numbers)), min(start + count, len(numbers)))
+    for whole, some in zip(path.shapes(slice(0, len(numbers))), path.shapes(part), strict=True):
+        np.testing.assert_array_equal(whole[part], some)

@@ -1,22 +1,25 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from made_up_faces import made_up
 from presenter_footage import write_footage
 
 from actors.core.choices import Covered
 from actors.core.errors import InputError, StoppedError
-from actors.core.ranges import FrameRange
+from actors.core.ranges import FrameRange, divide
 from actors.files import storage
 from jobs.clip.footage import read_footage
 from jobs.faces.choice import FaceChoice, FacePoint, FaceRule
 from jobs.faces.dubbing import FaceRules
-from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder, RulesRecord
+from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder, RulesRecord, unsearched
 
 FOOTAGE = FootageRecord(name="v.mp4", digest="0" * 32, frames=6, width=320, height=180, fps="30000/1001")
 
@@ -78,8 +81,6 @@ def test_a_file_is_held_that_is_as_the_record_says(folder: PreparedFolder) -> No
     folder.conclude(folder.searched(), {folder.sheet: b"picture"})
     record = folder.searched()
     assert folder.holds(record, folder.sheet)
-    assert folder.holds(record, folder.sheet, b"picture")
-    assert not folder.holds(record, folder.sheet, b"another")
     assert not folder.holds(record, folder.table)
     Path(str(folder.sheet)).write_bytes(b"changed")
     assert not folder.holds(record, folder.sheet)
@@ -106,9 +107,9 @@ def test_what_was_found_is_kept_by_ranges(folder: PreparedFolder) -> None:
     folder.keep(made_up([1, 1, 0], first=3))
     folder.keep(made_up([0, 2, 1]))
     assert folder.ranges() == (FrameRange(0, 3), FrameRange(3, 6))
-    parts, useless = folder.parts()
-    assert [part.first for part in parts] == [0, 3]
-    assert useless == []
+    parts = dict(folder.parts())
+    assert list(parts) == [FrameRange(0, 3), FrameRange(3, 6)]
+    assert [part.first for part in parts.values() if part] == [0, 3]
 
 
 def test_damaged_overlapping_and_foreign_ranges_are_told(folder: PreparedFolder) -> None:
@@ -117,9 +118,9 @@ def test_damaged_overlapping_and_foreign_ranges_are_told(folder: PreparedFolder)
     folder.keep(made_up([1, 1], first=3))
     folder.keep(made_up([1, 1], first=5))
     (Path(str(folder.detections)) / "000000003-000000005.parquet").write_bytes(b"PAR1")
-    parts, useless = folder.parts()
-    assert [part.first for part in parts] == [0]
-    assert useless == [FrameRange(2, 3), FrameRange(3, 5), FrameRange(5, 7)]
+    parts = list(folder.parts())
+    assert [part.first for _, part in parts if part] == [0]
+    assert [span for span, part in parts if not part] == [FrameRange(2, 3), FrameRange(3, 5), FrameRange(5, 7)]
 
 
 def test_forgetting_leaves_what_is_not_ours(folder: PreparedFolder) -> None:
@@ -160,3 +161,10 @@ def test_footage_is_known_by_its_frames(tmp_path: Path) -> None:
     assert [record.name for record in records] == ["a.mp4", "b.mp4", "c.mp4"]
     assert records[0].digest == records[1].digest != records[2].digest
     assert (records[0].frames, records[0].width, records[0].height, records[0].fps) == (2, 320, 180, "25")
+
+
+@given(kept=st.sets(st.integers(0, 9)).map(sorted), size=st.integers(1, 4))
+def test_frames_that_no_range_holds_are_missing(kept: list[int], size: int) -> None:
+    missing = unsearched(divide(kept, size), 10)
+    assert [frame for gap in missing for frame in gap] == sorted(set(range(10)) - set(kept))
+    assert all(before.stop < after.start for before, after in pairwise(missing))

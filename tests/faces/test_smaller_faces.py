@@ -5,20 +5,20 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from found_faces import Face, found_faces, steady, together
+from found_faces import Face, seen_faces, steady, together
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.core.faces import FoundFaces
 from actors.faces.finder import EVERY
-from jobs.faces.smaller_faces import needs_closer_looks, seen_closely_alone, without
+from jobs.faces.seen_faces import SeenFaces
+from jobs.faces.smaller_faces import needs_closer_looks, seen_closely_alone
 
 LARGE = steady(range(80), 100, side=200)
 LOOKS = range(0, 80, EVERY)
 
 
-def clear_faces(faces: Sequence[Face], frames: int) -> FoundFaces:
-    found = found_faces(faces, frames)
+def clear_faces(faces: Sequence[Face], frames: int) -> SeenFaces:
+    found = seen_faces(faces, frames)
     return replace(found, scores=np.full_like(found.scores, 0.9))
 
 
@@ -27,7 +27,7 @@ def test_a_face_that_each_look_finds_needs_looks_at_all_frames() -> None:
     alone = seen_closely_alone(found)
     assert found.frame[alone].tolist() == list(LOOKS)
     assert needs_closer_looks(found)
-    left = without(found, alone)
+    left = found.without(alone)
     np.testing.assert_array_equal(left.boxes, clear_faces(LARGE, 80).boxes)
 
 
@@ -49,7 +49,7 @@ def test_a_face_of_a_single_picture_stays() -> None:
 
 @pytest.mark.parametrize("frames", [1, 2, EVERY, EVERY + 1, 500])
 def test_nothing_found_needs_no_closer_look(frames: int) -> None:
-    assert not needs_closer_looks(found_faces([], frames))
+    assert not needs_closer_looks(seen_faces([], frames))
 
 
 @given(frames=st.sets(st.integers(0, 79)).map(sorted))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import reference_tracks
 from examples import examples
-from found_faces import Face, found_faces, steady, together
+from found_faces import Face, seen_faces, steady, together
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,7 +37,7 @@ def scene(seed: int) -> tuple[list[Face], list[int]]:
 @given(st.integers(0, 2**32))
 def test_faces_are_linked_as_the_reference_links_them(seed: int) -> None:
     faces, cuts = scene(seed)
-    linked = link_tracks(found_faces(faces, FRAMES), cuts)
+    linked = link_tracks(seen_faces(faces, FRAMES), cuts)
     assert [track.rows.tolist() for track in linked] == reference_tracks.tracks([*faces], cuts, FRAMES)
 
 
@@ -45,7 +45,7 @@ def test_faces_are_linked_as_the_reference_links_them(seed: int) -> None:
 @given(st.integers(0, 2**32))
 def test_tracks_share_the_faces_out_and_end_at_cuts(seed: int) -> None:
     faces, cuts = scene(seed)
-    linked = link_tracks(found_faces(faces, FRAMES), cuts)
+    linked = link_tracks(seen_faces(faces, FRAMES), cuts)
     assert [track.number for track in linked] == list(range(1, len(linked) + 1))
     assert sorted(row for track in linked for row in track.rows.tolist()) == list(range(len(faces)))
     for track in linked:
@@ -61,7 +61,7 @@ def rows_of(faces: list[Face], *wanted: list[Face]) -> list[list[int]]:
 
 
 def linked(faces: list[Face], cuts: tuple[int, ...] = ()) -> list[list[int]]:
-    return [track.rows.tolist() for track in link_tracks(found_faces(faces, FRAMES), cuts)]
+    return [track.rows.tolist() for track in link_tracks(seen_faces(faces, FRAMES), cuts)]
 
 
 def test_faces_that_cross_keep_their_tracks() -> None:
@@ -100,7 +100,7 @@ def test_numbers_go_by_pixels_over_time() -> None:
 
 
 def test_no_face_is_no_track() -> None:
-    assert link_tracks(found_faces([], 5), (2,)) == ()
+    assert link_tracks(seen_faces([], 5), (2,)) == ()
 
 
 @pytest.mark.parametrize(

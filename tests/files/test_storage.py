@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import fs
 
 from actors.files import storage
+from actors.files.storage import StoragePath
 
 ROOT = Path(__file__).parents[2]
 
@@ -121,6 +123,26 @@ def test_a_finished_file_is_placed_whole(tmp_path: Path) -> None:
     assert target.read_bytes() == b"new" * 1000
     assert source.exists()
     assert [path.name for path in target.parent.iterdir()] == ["video.mp4"]
+
+
+@pytest.mark.parametrize("address", ["local", "remote"])
+def test_a_file_that_is_written_in_parts_is_seen_whole(tmp_path: Path, address: str) -> None:
+    system = fs.LocalFileSystem()
+    # A part of a file system is handled as a store that is not here.
+    there = StoragePath("memory://a", fs.SubTreeFileSystem(str(tmp_path), system), "a")
+    path = there if address == "remote" else str(tmp_path / "a")
+    (tmp_path / "a").write_bytes(b"old")
+    with storage.written_in_parts(path) as file:
+        file.write(b"new ")
+        file.write(b"content")
+        assert (tmp_path / "a").read_bytes() == b"old"
+        file.seek(0)
+        assert file.read() == b"new content"
+    assert (tmp_path / "a").read_bytes() == b"new content"
+    with pytest.raises(ZeroDivisionError), storage.written_in_parts(path) as file:
+        file.write(b"half" * (1 // 0))
+    assert (tmp_path / "a").read_bytes() == b"new content"
+    assert [each.name for each in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:

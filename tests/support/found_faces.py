@@ -11,6 +11,7 @@ from actors.core.choices import Covered
 from actors.core.faces import KEY_POINTS, MESH_POINTS, THUMBNAIL, FoundFaces
 from jobs.faces.choice import FaceChoice, FaceRule
 from jobs.faces.dubbing import DubbedFace, FaceRules, follow_faces
+from jobs.faces.seen_faces import SeenFaces, Shapes
 
 Face = tuple[int, tuple[float, float, float, float]]
 
@@ -33,6 +34,16 @@ def found_faces(faces: Sequence[Face], frames: int, presence: Sequence[float] | 
         extents=boxes,
         mesh=mesh,
     )
+
+
+def seen(found: FoundFaces) -> SeenFaces:
+    """What following faces needs of it."""
+    return SeenFaces.of([found], lambda rows: Shapes(found.points[rows], found.mesh[rows]))
+
+
+def seen_faces(faces: Sequence[Face], frames: int, presence: Sequence[float] | None = None) -> SeenFaces:
+    """`found_faces`, as faces are followed by them."""
+    return seen(found_faces(faces, frames, presence))
 
 
 def steady(frames: Sequence[int], x: float, y: float = 100, side: float = 60, step: float = 0) -> list[Face]:
@@ -59,4 +70,4 @@ def followed(
     found = found_faces(faces, frames, presence)
     scenes = np.random.default_rng(7).integers(0, 256, (len(cuts) + 1, *THUMBNAIL), np.uint8)
     found = replace(found, thumbnails=scenes[np.searchsorted(cuts, np.arange(frames), side="right")])
-    return follow_faces(found, np.arange(frames) / 25, size, FaceRules(choice, 0.2, covered), "talk.mp4")
+    return follow_faces(seen(found), np.arange(frames) / 25, size, FaceRules(choice, 0.2, covered), "talk.mp4")
