@@ -14,8 +14,8 @@ PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 # The log tells of modules that are gone.
 TODAYS = [page for page in PAGES if page.name != "performance-log.md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
-DOTTED = re.compile(r"`((?:actors|jobs)(?:\.[A-Za-z_]\w*)+)(?:\(\))?`")
-FILE = re.compile(r"`((?:actors|jobs|tests|docs|notebooks)/[\w./-]*)`")
+DOTTED = re.compile(r"`((?:actors|jobs|deploy)(?:\.[A-Za-z_]\w*)+)(?:\(\))?`")
+FILE = re.compile(r"`((?:actors|jobs|deploy|tests|docs|notebooks)/[\w./-]*)`")
 
 
 def named(page: Path) -> str:

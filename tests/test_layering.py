@@ -4,6 +4,7 @@ The table is the architecture: whoever needs another arrow changes it here, and 
 """
 
 import ast
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -211,6 +212,15 @@ def test_both_packages_are_looked_at() -> None:
 
 def test_actors_never_import_jobs() -> None:
     assert offences(sources("actors"), {"jobs"}) == set()
+
+
+def test_deploy_runs_where_the_program_is_not_installed() -> None:
+    trees = sources("deploy")
+    assert "deploy/gpu_pack.py" in trees
+    assert offences(trees, {"actors", "jobs"}) == set()
+    # What a host without packages runs comes alone.
+    unpacker = {module.split(".")[0] for module in imported_modules(trees["deploy/gpu_unpack.py"])}
+    assert unpacker <= sys.stdlib_module_names
 
 
 def test_core_needs_no_engine() -> None:
