@@ -109,6 +109,21 @@ class Blend(StrEnum):
     FEATHER = "feather"
 
 
+class FaceRule(StrEnum):
+    """Which face of a shot is dubbed."""
+
+    LARGEST = "largest"
+    """The one that covers most pixels over the shot."""
+    LEFT = "left"
+    """The one whose mean place is furthest to the left of the picture."""
+    RIGHT = "right"
+    """The one whose mean place is furthest to the right of the picture."""
+
+
+# What `--face` takes, as a regular expression: a rule, or the number of a face.
+FACE = f"{'|'.join(FaceRule)}|[1-9][0-9]{{0,8}}"
+
+
 class Covered(StrEnum):
     """What is shown where something covers the mouth."""
 

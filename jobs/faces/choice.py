@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.core.choices import FaceRule
 from actors.core.errors import InputError
 from jobs.faces.seen_faces import SeenFaces
 from jobs.faces.tracks import Track
@@ -24,17 +24,6 @@ SAME_SIZE = 0.5
 
 # Errors name so many faces at the most.
 NAMED = 8
-
-
-class FaceRule(StrEnum):
-    """Which face of a shot is dubbed."""
-
-    LARGEST = "largest"
-    """The one that covers most pixels over the shot."""
-    LEFT = "left"
-    """The one whose mean place is furthest to the left of the picture."""
-    RIGHT = "right"
-    """The one whose mean place is furthest to the right of the picture."""
 
 
 @dataclass(frozen=True, slots=True)

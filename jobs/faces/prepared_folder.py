@@ -12,7 +12,7 @@ from typing import IO, Annotated, Literal, Self
 import xxhash
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from actors.core.choices import Covered
+from actors.core.choices import FACE, Covered
 from actors.core.clip import FrameSource, VideoFrames
 from actors.core.errors import InputError, StoppedError, error_text
 from actors.core.faces import FoundFaces
@@ -120,7 +120,7 @@ class RulesRecord(_Part):
         covered: what is shown where the mouth is covered.
     """
 
-    face: Annotated[str, Field(pattern=r"^(largest|left|right|[1-9][0-9]{0,8}|[0-9]{1,9}(,[0-9]{1,9}){1,2})$")]
+    face: Annotated[str, Field(pattern=rf"^({FACE}|[0-9]{{1,9}}(,[0-9]{{1,9}}){{1,2}})$")]
     gap: Annotated[float, Field(ge=0, le=60)]
     covered: Covered
 

@@ -8,7 +8,17 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from actors.core.choices import Blend, Covered, Delivery, ImageFormat, Interpolation, Loop, Precision, default_quality
+from actors.core.choices import (
+    FACE,
+    Blend,
+    Covered,
+    Delivery,
+    ImageFormat,
+    Interpolation,
+    Loop,
+    Precision,
+    default_quality,
+)
 from actors.core.clip import FaceBox
 from actors.core.errors import InputError
 from actors.core.kind import ModelKind
@@ -60,7 +70,7 @@ class CompositeOptions(BaseModel):
         str | None, Decides(("rects",)), Field(pattern=r"^([0-9]{1,9},){2}0*[1-9][0-9]{0,8},0*[1-9][0-9]{0,8}$")
     ] = None
     faces: Annotated[str | None, Decides(("rects",))] = None
-    face: Annotated[str | None, Decides(("rects",)), Field(pattern=r"^(largest|left|right|[1-9][0-9]{0,8})$")] = None
+    face: Annotated[str | None, Decides(("rects",)), Field(pattern=rf"^({FACE})$")] = None
     face_at: Annotated[str | None, Decides(("rects",)), Field(pattern=r"^[0-9]{1,9},[0-9]{1,9}(,[0-9]{1,9})?$")] = None
     face_gap: Annotated[float, Decides(("rects",)), Field(ge=0, le=60, allow_inf_nan=False)] = 0.2
     covered: Annotated[Covered, Decides(("rects",))] = Covered.RENDER

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from actors.core.choices import Covered
+from actors.core.choices import Covered, FaceRule
 from actors.core.faces import FaceOrigin
 from actors.core.pixels import Image
-from jobs.faces.choice import ChosenShot, FacePoint, FaceRule
+from jobs.faces.choice import ChosenShot, FacePoint
 from jobs.faces.contact_sheet import cut_pictures, plan_sheet
 from jobs.faces.dubbing import DubbedFace, FaceRules
 from jobs.faces.face_changes import FaceChange, face_changes

@@ -9,6 +9,7 @@ from statistics import median
 
 from rich.console import Console
 
+from actors.core.choices import FaceRule
 from actors.core.clip import Clip, FaceBox, FrameSource, ImageFrames
 from actors.core.errors import InputError
 from actors.core.faces import FaceOrigin
@@ -22,7 +23,7 @@ from jobs.clip.identity import frames_digest, with_digests
 from jobs.clip.reader import read_clip
 from jobs.cluster.connection import Cluster
 from jobs.console import say
-from jobs.faces.choice import FaceRule, face_choice
+from jobs.faces.choice import face_choice
 from jobs.faces.dubbing import FaceRules, dubbed_face
 from jobs.faces.found_so_far import read_faces
 from jobs.faces.gaps import FacePath

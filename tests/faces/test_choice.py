@@ -3,8 +3,9 @@
 import pytest
 from found_faces import Face, seen_faces, steady, together
 
+from actors.core.choices import FaceRule
 from actors.core.errors import InputError
-from jobs.faces.choice import ChosenShot, FaceChoice, FacePoint, FaceRule, choose_faces, chosen_rows, face_choice
+from jobs.faces.choice import ChosenShot, FaceChoice, FacePoint, choose_faces, chosen_rows, face_choice
 from jobs.faces.tracks import link_tracks
 
 FRAMES = 40

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from made_up_faces import made_up
 from presenter_footage import write_footage
 
-from actors.core.choices import Covered
+from actors.core.choices import Covered, FaceRule
 from actors.core.errors import InputError, StoppedError
 from actors.core.ranges import FrameRange, divide
 from actors.files import storage
 from jobs.clip.footage import read_footage
-from jobs.faces.choice import FaceChoice, FacePoint, FaceRule
+from jobs.faces.choice import FaceChoice, FacePoint
 from jobs.faces.dubbing import FaceRules
 from jobs.faces.prepared_folder import FacesRecord, FootageRecord, PreparedFolder, RulesRecord, unsearched
 

@@ -8,9 +8,9 @@ import pytest
 from faces_folder import prepared
 from found_faces import followed, steady, together
 
+from actors.core.choices import FaceRule
 from actors.core.clip import ImageFrames
 from jobs.clip.footage import Footage
-from jobs.faces.choice import FaceRule
 from jobs.faces.prepared_folder import PAGE, PreparedFolder
 from jobs.faces.results import write_results
 

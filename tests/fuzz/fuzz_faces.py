@@ -10,9 +10,8 @@ from fuzz_base import FileReader
 from made_up_faces import made_up
 from mutations import mutate_bytes, mutate_json
 
-from actors.core.choices import Covered
+from actors.core.choices import Covered, FaceRule
 from actors.core.errors import InputError
-from jobs.faces.choice import FaceRule
 from jobs.faces.detections_file import to_parquet
 from jobs.faces.dubbing import FaceRules
 from jobs.faces.found_so_far import read_faces

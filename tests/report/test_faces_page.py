@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from made_run import BEGAN, one_range, record, write_run
 from page_reader import Reader
 
-from actors.core.choices import Covered
+from actors.core.choices import Covered, FaceRule
 from actors.core.errors import InputError
 from actors.core.faces import FaceOrigin
-from jobs.faces.choice import FaceChoice, FacePoint, FaceRule
+from jobs.faces.choice import FaceChoice, FacePoint
 from jobs.faces.prepared_folder import PreparedFolder
 from jobs.report.face_drawings import MOST_COLUMNS, columns, draw_origins, draw_parts, draw_track, draw_values
 from jobs.report.faces_page import MOST_LINES

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from made_up_faces import made_up
 
-from actors.core.choices import Covered
+from actors.core.choices import Covered, FaceRule
 from actors.core.faces import KEY_POINTS, MESH_POINTS, FoundFaces
 from jobs.faces import faces_table
-from jobs.faces.choice import FaceRule
 from jobs.faces.dubbing import FaceRules, follow_faces
 from jobs.faces.faces_table import boxes_json, write_faces_parquet
 from jobs.faces.prepared_folder import FacesRecord, FootageRecord

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from actors.core.choices import Covered
+from actors.core.choices import Covered, FaceRule
 from actors.core.faces import KEY_POINTS, MESH_POINTS, THUMBNAIL, FoundFaces
-from jobs.faces.choice import FaceChoice, FaceRule
+from jobs.faces.choice import FaceChoice
 from jobs.faces.dubbing import DubbedFace, FaceRules, follow_faces
 from jobs.faces.seen_faces import SeenFaces, Shapes
 
