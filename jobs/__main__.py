@@ -15,8 +15,6 @@ import typer
 from actors.core.errors import ExitCode
 from jobs.clock import process_start
 from jobs.console import outlive_listeners, say, terminal
-from jobs.inputs.option_words import must_be, of_kind
-from jobs.inputs.options import CompositeOptions
 from jobs.process.interrupts import end_now, handle_signals, ray_hangs
 from jobs.process.refusals import refusal
 
@@ -104,6 +102,10 @@ def run(arguments: list[str], begin: Callable[[], None] = lambda: None, started:
 def _in_words(error: typer.TyperException) -> str:
     """What is wrong with a command line; with the value of an option, in the words of `jobs.inputs.options`."""
     if isinstance(error, typer.BadParameter) and error.param is not None and error.param.name is not None:
+        # Importing them takes a quarter of a second, which `kinds` does without.
+        from jobs.inputs.option_words import must_be  # noqa: PLC0415
+        from jobs.inputs.options import CompositeOptions  # noqa: PLC0415
+
         name = error.param.name.removesuffix("_")
         field = CompositeOptions.model_fields.get(name)
         command = None if error.ctx is None else error.ctx.command.callback
@@ -117,6 +119,8 @@ def _in_words(error: typer.TyperException) -> str:
 
 def _declared(command: Callable[..., Any], name: str) -> str:
     """What the value of a command's own parameter has to be, by its declaration."""
+    from jobs.inputs.option_words import of_kind  # noqa: PLC0415 - see `_in_words`
+
     annotation = get_type_hints(command, include_extras=True)[name]
     told, *more = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
     while get_args(told):
