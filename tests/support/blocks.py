@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -28,11 +29,14 @@ WHOLE = Delivery(ImageFormat.PNG, 0, video=False)
 CUBIC, LINEAR = Interpolation.CUBIC, Interpolation.LINEAR
 
 
+@cache
 def picture(index: int) -> Image:
-    """Slopes that move, each colour its own way."""
+    """Slopes that move, each colour its own way; everybody's, read-only."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     planes = [x * 2 + index * 3, y * 3 + index * 5, x + y + index * 7]
-    return np.stack([np.abs(plane % 510 - 255) for plane in planes], axis=2).astype(np.uint8)
+    made = np.stack([np.abs(plane % 510 - 255) for plane in planes], axis=2).astype(np.uint8)
+    made.flags.writeable = False
+    return made
 
 
 def square(index: int) -> FaceBox:
