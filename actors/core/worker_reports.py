@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.core.choices import PLAIN, GpuTuning
 from actors.core.timings import FrameTiming, from_parquet, to_parquet, to_table
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class WorkerReport:
         session_seconds: building the session.
         warm_seconds: warming every batch shape.
         notes: what the user should know, one line each.
+        tuning: the options of its CUDA session.
     """
 
     worker: int
@@ -97,3 +99,4 @@ class WorkerReport:
     session_seconds: float
     warm_seconds: float
     notes: tuple[str, ...]
+    tuning: GpuTuning = PLAIN

@@ -80,13 +80,10 @@ def mixes_frames(session: Session, single: Session, samples: Sequence[Sample]) -
         single: the one whose answers to frames alone are right.
         samples: frames, at least one.
     """
-    noise = _noise_like(samples[0])
+    noise = noise_like(samples[0])
 
     def run(rows: Arrangement) -> list[Prediction]:
-        batch = [noise if row is None else samples[row] for row in rows]
-        faces = [np.concatenate(parts) for parts in zip(*(sample.faces for sample in batch), strict=True)]
-        image, sound = (np.concatenate(parts) for parts in zip(*((s.image, s.audio) for s in batch), strict=True))
-        answer = session.run(image, sound, faces)
+        answer = session.run(*stacked([noise if row is None else samples[row] for row in rows]))
         return [answer.frame(place) for place in range(len(rows))]
 
     def same(one: Prediction, other: Prediction) -> bool:
@@ -96,8 +93,15 @@ def mixes_frames(session: Session, single: Session, samples: Sequence[Sample]) -
     return depends_on_batch(run, alone, session.batch, same=same, near=same)
 
 
-def _noise_like(sample: Sample) -> Sample:
-    """A frame that is further from all others than these are from each other."""
+def stacked(batch: Sequence[Sample]) -> tuple[NDArray[Any], Planes, list[Planes]]:
+    """The frames of a batch as `Session.run` takes them."""
+    faces = [np.concatenate(parts) for parts in zip(*(sample.faces for sample in batch), strict=True)]
+    image, sound = (np.concatenate(parts) for parts in zip(*((s.image, s.audio) for s in batch), strict=True))
+    return image, sound, faces
+
+
+def noise_like(sample: Sample) -> Sample:
+    """A frame of noise that is further from all others than these are from each other."""
     rng = np.random.default_rng(0)
 
     def loud(given: Planes) -> Planes:

@@ -115,6 +115,7 @@ class Compositor:
             session_seconds=ready.session_seconds,
             warm_seconds=ready.warm_seconds,
             notes=ready.notes,
+            tuning=session.tuning,
         )
 
     def render(self, clip_id: str, start: int, stop: int, *blocks: Block) -> RangeReport:

@@ -14,8 +14,14 @@ from actors.network.device import arena_limit, own_device
 from actors.rendering.blocks import BlockRequest, load_block, network_view
 
 if TYPE_CHECKING:
-    from actors.core.pixels import Planes
+    from actors.core.pixels import ColourPlanes, Planes
     from actors.rendering.worker_config import ClipConfig, NetworkConfig
+
+
+# JPEG at quality 95 leaves about 40 dB, so nobody sees less than this; a few levels in single pixels are rounding, more
+# would be a value that half precision cannot hold.
+LEAST_PSNR = 50.0
+MOST_LEVELS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,19 @@ class PrecisionReport:
     worst: int
     mean: float
     psnr: float
+
+    @classmethod
+    def of(cls, found: ColourPlanes, exact: ColourPlanes) -> PrecisionReport:
+        """The report on planes ``(n, 3, inner, inner)`` of the same frames, at least one."""
+        differences = np.abs(found.astype(np.int16) - exact).astype(np.float64)
+        error = float((differences**2).mean())
+        psnr = 10 * np.log10(255**2 / error) if error else np.inf
+        return cls(len(found), int(differences.max()), float(differences.mean()), float(psnr))
+
+    @property
+    def passes(self) -> bool:
+        """Whether nobody will see the difference."""
+        return self.worst <= MOST_LEVELS and self.psnr >= LEAST_PSNR
 
 
 def compare_precisions(
@@ -53,15 +72,12 @@ def compare_precisions(
         block, _ = load_block(request, config.kind)
         frames.append((network_view(block, 0, config.kind)[None], clip.audio.tensors(frame, frame + 1, config.kind)))
     wanted, exact = (_answers(config, precision, frames) for precision in (config.precision, Precision.FP32))
-    found = np.abs(wanted - exact).astype(np.float64)
-    error = float((found**2).mean())
-    psnr = 10 * np.log10(255**2 / error) if error else np.inf
-    return PrecisionReport(len(samples), int(found.max()), float(found.mean()), float(psnr))
+    return PrecisionReport.of(wanted, exact)
 
 
 def _answers(
     config: NetworkConfig, precision: Precision, frames: Sequence[tuple[NDArray[Any], Planes]]
-) -> NDArray[np.int16]:
+) -> ColourPlanes:
     """The planes of some frames' inputs in a precision, ``(n, 3, inner, inner)``; the session is gone afterwards."""
     # Imported here, so that a driver never loads the runtime.
     from actors.network.session import Session, SessionOptions  # noqa: PLC0415
@@ -75,4 +91,4 @@ def _answers(
         bind=config.device is Device.CUDA,
     )
     session = Session(config.model, config.tensors, config.kind, options)
-    return np.concatenate([session.run(image, window).planes for image, window in frames]).astype(np.int16)
+    return np.concatenate([session.run(image, window).planes for image, window in frames])

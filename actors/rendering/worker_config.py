@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actors.core.choices import PLAIN, GpuTuning
 from actors.core.colour import REACH
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class NetworkConfig:
         faces: blocks hold what the network's face encoder makes of their backgrounds.
         check: what the worker's node must show of the model.
         code: the driver's `actors.files.digests.code_digest`.
+        tuning: options of a CUDA session that are used where they change no answer.
     """
 
     model: str
@@ -51,6 +53,7 @@ class NetworkConfig:
     faces: bool
     check: ModelCheck
     code: str
+    tuning: GpuTuning = PLAIN
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,19 +11,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
-from actors.core.choices import Device
+from actors.core.choices import PLAIN, Device, Precision
 from actors.network.batch_check import Sample, session_with_safe_batch
 from actors.network.device import arena_limit
 from actors.network.runtime import runtime_conflict
-from actors.network.session import FaceEncoder, Session, SessionOptions
+from actors.network.session import FaceEncoder, Session, SessionOptions, rounding_levels
+from actors.network.tuned_session import replies, tuned_session
 from actors.rendering.blocks import BlockRequest, load_block, network_view
+from actors.rendering.precision_check import PrecisionReport
 
 if TYPE_CHECKING:
     from actors.core.audio_track import AudioTrack
     from actors.core.kind import ModelKind
     from actors.core.pixels import Planes
+    from actors.network.prediction import Prediction
     from actors.rendering.worker_config import ClipConfig, NetworkConfig
 
 
@@ -36,12 +40,14 @@ class Ready:
         notes: what the user should know, one line each.
         session_seconds: building it.
         warm_seconds: warming it, and comparing frames.
+        alone: frames are run alone because their answers would change with what else is in a batch.
     """
 
     session: Session
     notes: tuple[str, ...]
     session_seconds: float
     warm_seconds: float
+    alone: bool = False
 
 
 def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready:
@@ -55,7 +61,6 @@ def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready
     Raises:
         InputError: a session cannot be had, a background cannot be read, or the network cannot be run.
     """
-    began = time.perf_counter()
     options = SessionOptions(
         device=config.device,
         threads=config.threads,
@@ -66,11 +71,16 @@ def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready
         gpu_memory=arena_limit(memory, config.gpus),
         bind=config.device is Device.CUDA,
     )
+    return _plain(config, options, clip) if config.tuning == PLAIN else _tuned(config, options, clip)
+
+
+def _plain(config: NetworkConfig, options: SessionOptions, clip: ClipConfig) -> Ready:
+    began = time.perf_counter()
     session = Session(config.model, config.tensors, config.kind, options)
     built = time.perf_counter()
     warm, single_reason = session_with_safe_batch(
         session,
-        lambda: Session(config.model, config.tensors, config.kind, replace(options, batch=1, single=True)),
+        lambda: Session(config.model, config.tensors, config.kind, _alone(options)),
         lambda: _samples(config, clip),
     )
     notes = [single_reason] if single_reason else []
@@ -80,7 +90,69 @@ def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready
         notes.append(f"{clash} are both installed: the last one installed wins")
     if session.batch != config.batch:
         notes.append(f"the model is fixed to batch {session.batch} and could not be rewritten for another")
-    return Ready(warm, tuple(notes), built - began, time.perf_counter() - built)
+    return Ready(warm, tuple(notes), built - began, time.perf_counter() - built, alone=bool(single_reason))
+
+
+def _tuned(config: NetworkConfig, options: SessionOptions, clip: ClipConfig) -> Ready:
+    """A session with the options of `NetworkConfig.tuning`, as far as answers stay those of a plain one."""
+    began = time.perf_counter()
+    samples = _samples(config, clip)
+    if not samples:
+        ready = _plain(config, options, clip)
+        note = f"the session goes without {config.tuning}: there is no frame to compare"
+        return replace(ready, notes=(*ready.notes, note))
+    reference = _reference(config, options, clip, samples)
+    chosen = _alone(options) if reference.alone else options
+    session, note = tuned_session(
+        lambda tuning: Session(config.model, config.tensors, config.kind, replace(chosen, tuning=tuning)),
+        config.tuning,
+        reference.right,
+        samples,
+        _agree if config.precision is Precision.FP32 else _agree_in_half_precision,
+    )
+    notes = (*reference.notes, note) if note else reference.notes
+    return Ready(session, notes, reference.session_seconds, time.perf_counter() - began - reference.session_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reference:
+    """What a plain session said, which is gone so that the next one has its room.
+
+    Attributes:
+        right: the answers to compare with.
+        alone: frames must be run alone.
+        notes: as `Ready.notes`.
+        session_seconds: building it.
+    """
+
+    right: list[Prediction]
+    alone: bool
+    notes: tuple[str, ...]
+    session_seconds: float
+
+
+def _reference(
+    config: NetworkConfig, options: SessionOptions, clip: ClipConfig, samples: Sequence[Sample]
+) -> _Reference:
+    plain = _plain(config, options, clip)
+    return _Reference(replies(plain.session, samples), plain.alone, plain.notes, plain.session_seconds)
+
+
+def _alone(options: SessionOptions) -> SessionOptions:
+    return replace(options, batch=1, single=True)
+
+
+def _agree(found: Sequence[Prediction], right: Sequence[Prediction]) -> bool:
+    levels = rounding_levels(Device.CUDA)
+    return all(one.equals(other, levels) for one, other in zip(found, right, strict=True))
+
+
+def _agree_in_half_precision(found: Sequence[Prediction], right: Sequence[Prediction]) -> bool:
+    """As close to each other as half precision must be to single precision."""
+    faults = [[fault is not None for answer in answers for fault in answer.faults] for answers in (found, right)]
+    shown = ~np.array(faults[1])
+    one, other = (np.concatenate([answer.planes for answer in answers]) for answers in (found, right))
+    return faults[0] == faults[1] and (not shown.any() or PrecisionReport.of(one[shown], other[shown]).passes)
 
 
 def load_samples(

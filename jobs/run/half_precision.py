@@ -14,11 +14,6 @@ from actors.rendering.precision_check import PrecisionReport, compare_precisions
 from jobs.planning.render_plan import RenderPlan
 from jobs.run.record import RecordedPrecision
 
-# JPEG at quality 95 leaves about 40 dB, so nobody sees less than this; a few levels in single pixels are rounding, more
-# would be a value that half precision cannot hold.
-LEAST_PSNR = 50.0
-MOST_LEVELS = 4
-
 
 def check_precision(
     plan: RenderPlan,
@@ -47,7 +42,7 @@ def check_precision(
         if isinstance(error.cause, (InputError, StoppedError)):
             raise error.cause from error
         raise
-    if report.worst > MOST_LEVELS or report.psnr < LEAST_PSNR:
+    if not report.passes:
         raise InputError(
             f"--precision {network.precision.value}",
             f"pixels differ from fp32 by up to {report.worst} levels of 255 (PSNR {report.psnr:.1f} dB)"

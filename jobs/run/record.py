@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 from pydantic import AliasChoices, Field, model_validator
 
-from actors.core.choices import Device, ImageFormat
+from actors.core.choices import PLAIN, Device, GpuTuning, ImageFormat
 from actors.core.kind import FaceTensor
 from actors.core.ranges import FrameRange
 from jobs.run.figures import (
@@ -119,6 +119,7 @@ class ReadyWorker(RecordPart):
     session_seconds: Seconds = 0.0
     warm_seconds: Seconds = 0.0
     notes: tuple[str, ...] = ()
+    tuning: GpuTuning = PLAIN
 
 
 class WorkerDeath(RecordPart):

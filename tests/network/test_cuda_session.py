@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def answers(folder: Path) -> dict[str, Any]:
+def answers(folder: Path, clip: small.SmallClip) -> dict[str, Any]:
     """What becomes of the sessions of `cuda_sessions`, in one process because that takes seconds to start."""
     model = small.write_model(folder / "m.onnx")
     proto = onnx.load(str(model))
@@ -32,7 +32,14 @@ def answers(folder: Path) -> dict[str, Any]:
     onnx.save(proto, str(folder / "alone.onnx"))
     # Whoever wants TF32 does not get it.
     environment = {**os.environ, **cuda_stand_in.environment(folder), "NVIDIA_TF32_OVERRIDE": "1"}
-    command = [sys.executable, cuda_sessions.__file__, str(folder), str(model), str(folder / "alone.onnx")]
+    command = [
+        sys.executable,
+        cuda_sessions.__file__,
+        str(folder),
+        str(clip.folder),
+        str(model),
+        str(folder / "alone.onnx"),
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -108,3 +115,30 @@ def test_an_encoder_without_room_for_its_batch_takes_windows_alone(answers: dict
     assert "has no room at batch 32" in remark
     assert "windows are encoded alone" in remark
     assert same
+
+
+ALL = "NHWC with fused bias, heuristic search, CUDA graph"
+UNGRAPHED = "NHWC with fused bias, heuristic search"
+
+
+@pytest.mark.parametrize(
+    ("case", "used", "reasons"),
+    [
+        ("tuned", ALL, ()),
+        ("tuned, but for a graph", UNGRAPHED, (f"without {ALL}: ",)),
+        ("a graph alone that fails", "plain", ("without CUDA graph: ",)),
+        ("tuned, but for NHWC", "plain", (f"without {ALL}: its answers are not", f"without {UNGRAPHED}: its answers")),
+        ("worker", ALL, ()),
+        ("worker in fp16", ALL, ()),
+        ("worker of NHWC", "plain", (f"without {ALL}: its answers are not", f"without {UNGRAPHED}: its answers")),
+        ("worker of NHWC in fp16", "plain", (f"without {ALL}: its answers are not", f"without {UNGRAPHED}: its")),
+        ("tuned, but for a search", "plain", (f"without {ALL}: ", f"without {UNGRAPHED}: ")),
+    ],
+)
+def test_options_are_used_as_far_as_answers_stay_the_same(
+    answers: dict[str, Any], case: str, used: str, reasons: tuple[str, ...]
+) -> None:
+    options, note = answers[case]
+    assert options == used
+    assert note.count("the session goes ") == len(reasons)
+    assert all(f"the session goes {reason}" in note for reason in reasons)

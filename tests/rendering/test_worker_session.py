@@ -20,6 +20,7 @@ from small import Result, SmallClip
 
 import actors.rendering.worker_session
 from actors.core.audio_track import AudioTrack
+from actors.core.choices import PLAIN, GpuTuning, Precision
 from actors.core.errors import InputError
 from actors.network.cpu_kind import cpu_kind
 from actors.network.operators import mixing_cause, quantised_operators, unsteady_operators
@@ -46,12 +47,16 @@ def ready(
     faces: bool = False,
     frames: str | None = None,
     composite: bool = True,
+    tuning: GpuTuning = PLAIN,
+    precision: Precision = Precision.FP32,
 ) -> Ready:
-    options = CompositeOptions(clip=str(clip.folder), model=str(model), out="", frames=frames, composite=composite)
+    options = CompositeOptions(
+        clip=str(clip.folder), model=str(model), out="", frames=frames, composite=composite, precision=precision
+    )
     inputs = read_inputs(options)
     assert isinstance(inputs.audio, AudioTrack)
     plan = plan_of(options, inputs, Path(), batch=batch, faces=faces)
-    return ready_session(plan.network, 0, plan.clip(inputs.audio))
+    return ready_session(replace(plan.network, tuning=tuning), 0, plan.clip(inputs.audio))
 
 
 def noise(count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -255,3 +260,29 @@ def test_a_run_gives_the_same_frames_at_any_batch_and_says_why_it_is_slow(
         f"warning: frames come from CPUs of 2 kinds, which may differ in a value's last bit: another kind; {cpu_kind()}"
         in resumed.output
     )
+
+
+# On a CPU they change nothing, so a session with them answers as one without. What they change on a GPU, as far as that
+# can be told without one, stands in tests/network/test_cuda_session.py.
+TUNED = GpuTuning(fused_nhwc=True, graph=True)
+
+
+@pytest.mark.parametrize("precision", Precision)
+def test_options_of_a_gpu_are_kept_where_answers_stay_the_same(
+    clip: SmallClip, tmp_path: Path, precision: Precision
+) -> None:
+    found = ready(clip, small.write_model(tmp_path / "m.onnx"), 3, tuning=TUNED, precision=precision)
+    assert (found.session.tuning, found.session.batch, found.notes) == (TUNED, 3, ())
+
+
+def test_options_of_a_gpu_do_not_bring_back_a_batch_that_mixes_frames(clip: SmallClip, tmp_path: Path) -> None:
+    found = ready(clip, write_mixing(tmp_path / "m.onnx", "averaged", None), 3, tuning=TUNED)
+    assert (found.session.tuning, found.session.batch) == (TUNED, 1)
+    assert [note for note in found.notes if "frames are run alone" in note]
+
+
+def test_options_of_a_gpu_are_not_used_unseen(clip: SmallClip, tmp_path: Path) -> None:
+    """A worker that was given no frames cannot compare."""
+    found = ready(clip, small.write_model(tmp_path / "m.onnx"), 1, tuning=TUNED)
+    assert found.session.tuning == PLAIN
+    assert found.notes == (f"the session goes without {TUNED}: there is no frame to compare",)
