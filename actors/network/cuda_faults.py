@@ -66,8 +66,12 @@ _NAMES = re.compile(
     r"\bcuda\b|cuda error|cudaError|cudnn|cublas|cufft|curand|nvrtc|\blibcu|no kernel image", re.IGNORECASE
 )
 
-# Files of the runtime's sources, and of the machine but for libraries, and what an export calls its nodes.
-_NOT_SAID = re.compile(r"\S*/\S*\.(?:cc?|cu|h|cuh|hpp|cpp|onnx)\b\S*|Name:'[^']*'")
+# Files and functions of the runtime's sources, networks, and what an export calls its nodes: they are named in whatever
+# goes wrong near them.
+_NOT_SAID = re.compile(r"\S*/\S*\.(?:cc?|cu|h|cuh|hpp|cpp|onnx)\b\S*|\[with [^\]]*\]|\S*::\S*|Name:'[^']*'")
+
+# The part of the runtime's message that CUDA or a library said, amid where it was said.
+_TOLD = re.compile(r"\w+ failure -?\d+: .*?(?= ; GPU=|$)")
 
 
 def device_failure(path: str, message: str, batch: int, clash: str | None = None) -> InputError | None:
@@ -79,17 +83,19 @@ def device_failure(path: str, message: str, batch: int, clash: str | None = None
         batch: frames per inference.
         clash: the builds of the runtime that are installed beside each other, as `runtime_conflict` says it.
     """
+    told = _TOLD.search(message)
+    detail = told.group() if told else message
     if _NO_ROOM.search(message):
         return InputError(
             path,
-            f"has no room at batch {batch} in the GPU's memory, or in a worker's share of it ({message})",
+            f"has no room at batch {batch} in the GPU's memory, or in a worker's share of it ({detail})",
             "give a smaller --batch, or each worker more with --gpus-per-worker, or use --device cpu",
         )
     said = _NOT_SAID.sub("", message)
     if not _NAMES.search(said):
         return None
     fault = next(fault for fault in _FAULTS if fault.words.search(said))
-    return no_cuda(f"{fault.problem}: {message}", fault.fix, clash)
+    return no_cuda(f"{fault.problem}: {detail}", fault.fix, clash)
 
 
 def no_cuda(why: str, fix: str = _INSTALL, clash: str | None = None) -> NoCudaError:

@@ -70,6 +70,8 @@ def open_session(
         not_loaded = preload_cuda()
         settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         providers = [(Device.CUDA.provider, _cuda_options(gpu_memory, tuning)), *providers]
+        # With a pattern a run asks for all its memory at once: new memory while a graph is captured would be an error.
+        settings.enable_mem_pattern = not tuning.graph
     try:
         # By way of a file: the runtime keeps bytes that it is given for as long as the session lives.
         with tempfile.NamedTemporaryFile(prefix="mouthpiece-loading-", suffix=".onnx") as file:

@@ -68,7 +68,7 @@ def environment(folder: Path, **settings: object) -> dict[str, str]:
 
 
 def sessions(log: Path) -> list[dict[str, Any]]:
-    """What was told of each session: ``pid``, ``environment``, ``provider_options``, ``entries``, ``threads``."""
+    """What was told of each session: ``pid``, ``environment``, ``provider_options``, ``entries`` and more."""
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
 
@@ -158,6 +158,7 @@ def _equip(ort: Any) -> None:  # noqa: ANN401, C901 - one subject, many small pa
                     "provider_options": given,
                     "entries": entries,
                     "threads": options.intra_op_num_threads if options else 0,
+                    "memory_pattern": options.enable_mem_pattern if options else True,
                 }
                 with Path(settings.log).open("a") as file:
                     file.write(json.dumps(line) + "\n")
