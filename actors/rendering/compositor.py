@@ -10,6 +10,7 @@ import time
 from collections import deque
 from dataclasses import replace
 from functools import partial
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import cv2
@@ -29,7 +30,10 @@ from actors.rendering.network_stage import InlineNetwork, NetworkThreads
 from actors.rendering.worker_config import ClipConfig, NetworkConfig
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from concurrent.futures import Executor, Future
+
+    from ray import ObjectRef
 
     from actors.rendering.network_stage import Answered, Gathered
 
@@ -58,6 +62,8 @@ class Compositor:
         self._network = NetworkThreads() if config.compositing_threads else InlineNetwork()
         self._compositing = executor(config.compositing_threads)
         self._calls = Calls()
+        # Held while a clip is opened: calls may overlap.
+        self._opening = Lock()
         # Frames of the largest batch, once there is a session.
         self._batch = 0
 
@@ -72,6 +78,10 @@ class Compositor:
             raise RuntimeError(f"a clip {clip.id} is open already")
         check_clip(clip.check)
         self._clips[clip.id] = clip
+
+    def close_clip(self, clip_id: str) -> None:
+        """Forgets a clip; no range of it may be rendering."""
+        self._clips.pop(clip_id, None)
 
     def prepare(self, clip: ClipConfig) -> WorkerReport:
         """Checks the node, opens a first clip, builds and warms the session.
@@ -118,29 +128,43 @@ class Compositor:
             tuning=session.tuning,
         )
 
-    def render(self, clip_id: str, start: int, stop: int, *blocks: Block) -> RangeReport:
+    def render(
+        self, clip_id: str, start: int, stop: int, *blocks: Block, opening: Sequence[ObjectRef[ClipConfig]] = ()
+    ) -> RangeReport:
         """Renders one range; every delivered file stands under its final name when this returns.
 
         With compositing threads the network runs one batch while the next is gathered and earlier ones are composited,
         and calls may overlap: frames of the earliest go through the network first.
 
         Args:
-            clip_id: of a clip that was opened.
+            clip_id: of the clip.
             start: the first output frame.
             stop: end of the output frames.
             blocks: blocks that together hold the backgrounds of these frames and, where colours are matched, of those
                 within `ClipConfig.reach` before and after them, as far as there are any.
+            opening: a reference to the clip, where it may not be open yet; in a list, so that Ray leaves it as it is.
 
         Raises:
+            InputError: as `open_clip` does.
             OSError: a file cannot be written.
             RuntimeError: `prepare` was not called, or the clip was not opened.
         """
-        clip = self._clips.get(clip_id)
+        clip = self._clips.get(clip_id) or self._opened(clip_id, opening)
         if not self._batch or clip is None:
             raise RuntimeError("render was called before prepare, or of a clip that was not opened")
         with self._calls.one() as call:
             report = self._render(call.order, clip, FrameRange(start, stop), blocks)
         return replace(report, seconds=call.seconds)
+
+    def _opened(self, clip_id: str, opening: Sequence[ObjectRef[ClipConfig]]) -> ClipConfig | None:
+        """A clip that may have to be opened first; ``None`` where nothing is known of it."""
+        # Only where there is Ray there are references.
+        import ray  # noqa: PLC0415
+
+        with self._opening:
+            if opening and clip_id not in self._clips:
+                self.open_clip(ray.get(opening[0]))
+            return self._clips.get(clip_id)
 
     def _render(self, order: int, clip: ClipConfig, frames: FrameRange, blocks: tuple[Block, ...]) -> RangeReport:
         """All frames of a range through all stages, in order; the network runs for their neighbours too."""

@@ -26,7 +26,7 @@ from jobs.planning.range_plan import plan_ranges
 from jobs.process.temporary_folders import scratch_folder
 from jobs.run.ledger import Ledger
 from jobs.scheduling.dispatcher import Dispatcher
-from jobs.scheduling.job_spec import JobSpec
+from jobs.scheduling.job_spec import ClipSpec, JobSpec
 from jobs.scheduling.milestones import Milestones
 from jobs.scheduling.open_clip import ClipJob
 from jobs.scheduling.scheduler import Patience, Scheduler
@@ -77,7 +77,7 @@ class Sleeper:
             self._worker, node, host, os.getpid(), "none", "none", "none", 1, 1, (), 0.0, 0.0, 0.0, notes=()
         )
 
-    def render(self, clip_id: str, start: int, stop: int, *_blocks: object) -> RangeReport:
+    def render(self, clip_id: str, start: int, stop: int, *_blocks: object, opening: object = ()) -> RangeReport:  # noqa: ARG002 - as the real one
         """Takes exactly as long as the range's frames would: makes its report, and sleeps for the rest of the time.
 
         Many workers share the cores of one machine here, so what a report costs them must not count.
@@ -195,9 +195,8 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
         job = JobSpec(
             worker_class=Sleeper,
             worker_config=latency,
-            clip=gate,
+            clips={CLIP: ClipSpec(gate, lambda _: ())},
             loader=load_nothing,
-            loader_arguments=lambda _: (),
             nodes=cluster.resources().rendering,
             worker_resources={"num_cpus": 0},
             calls=1,

@@ -33,7 +33,7 @@ from jobs.run.record import RunRecord
 from jobs.run.record_file import write_record
 from jobs.run.resume import Remaining
 from jobs.scheduling.dispatcher import Dispatcher
-from jobs.scheduling.job_spec import JobSpec
+from jobs.scheduling.job_spec import ClipSpec, JobSpec
 from jobs.scheduling.milestones import Milestones
 from jobs.scheduling.open_clip import ClipJob, OpenClip
 from jobs.scheduling.scheduler import Patience, Scheduler
@@ -201,9 +201,8 @@ def _render(
     job = JobSpec(
         worker_class=Compositor,
         worker_config=plan.network,
-        clip=clip,
+        clips={plan.clip_id: ClipSpec(clip, lambda block: (plan.block(block), plan.inputs.kind))},
         loader=load_block,
-        loader_arguments=lambda block: (plan.block(block), plan.inputs.kind),
         nodes=decision.resources.rendering,
         worker_resources=placement.resources,
         calls=plan.calls,

@@ -21,6 +21,7 @@ from jobs.scheduling.block_loading import BlockLoading
 from jobs.scheduling.deaths import brief_reason, recorded_text
 from jobs.scheduling.job_spec import JobSpec
 from jobs.scheduling.milestones import Milestones
+from jobs.scheduling.open_clip import OpenClip
 from jobs.scheduling.pending_calls import PendingCalls, PendingLoad, PendingRender, PendingStart
 from jobs.scheduling.ray_errors import needed_block_gone, raise_if_run_must_stop, remote_error
 from jobs.scheduling.scheduler import Scheduler
@@ -85,7 +86,7 @@ class Dispatcher:
         self.milestones = milestones
         self.calls = PendingCalls()
         self.actors: dict[int, Any] = {}
-        self.blocks = BlockLoading(job.loader, job.loader_arguments, job.nodes)
+        self.blocks = BlockLoading(job.loader, self._loader_arguments, job.nodes)
         self._on_range = on_range
         self._on_tick = on_tick
         self._stop = stop
@@ -93,12 +94,29 @@ class Dispatcher:
             max_restarts=0, max_task_retries=0, max_concurrency=job.calls, **job.worker_resources
         )
         self._started_at: dict[int, float] = {}
+        # The clips that each slot's worker is known to have, and those of them that were closed since.
+        self._opened: dict[int, set[str]] = {}
+        self._closed: dict[int, set[str]] = {}
         # Blocks that no node can load yet.
         self._postponed: list[ClipBlock] = []
         self._deaths_told = 0
         self._clock = AwakeClock()
         self._idle_since = time.perf_counter()
         self._looked = time.perf_counter()
+
+    def close(self, clip_id: str) -> OpenClip:
+        """Lets a clip go, complete or not; workers forget it once they have nothing of it left."""
+        clip = self.scheduler.close(clip_id)
+        del self.job.clips[clip_id]
+        for block in [block for block in self._postponed if self._owner(block) is None]:
+            self._postponed.remove(block)
+            self.scheduler.block_lost(block, "nobody needs it")
+        for slot, opened in self._opened.items():
+            if clip_id in opened:
+                opened.remove(clip_id)
+                self._closed[slot].add(clip_id)
+                self._tell_closed(slot)
+        return clip
 
     def run(self) -> None:
         """Renders everything the scheduler holds, or until it is stopped.
@@ -153,7 +171,9 @@ class Dispatcher:
         self._started_at[slot] = time.perf_counter()
         actor = self._actor.remote(slot, self.job.worker_config)
         self.actors[slot] = actor
-        self.calls.add(actor.prepare.remote(self.job.clip), PendingStart(slot))
+        first = next(iter(self.scheduler.clips))
+        self._opened[slot], self._closed[slot] = {first}, set()
+        self.calls.add(actor.prepare.remote(self.job.clips[first].config), PendingStart(slot))
 
     def _load_block(self, block: ClipBlock) -> None:
         if self.blocks.nodes:
@@ -174,8 +194,10 @@ class Dispatcher:
 
     def _render(self, slot: int, given: ClipRange, blocks: tuple[ClipBlock, ...]) -> None:
         refs = self.blocks.refs(blocks)
-        # A name and two numbers: whatever else Ray would pickle, which takes as long as the call itself.
-        ref = self.actors[slot].render.remote(given.clip, given.frames.start, given.frames.stop, *refs.values())
+        # A name and two numbers: whatever else Ray would pickle, which takes as long as the call itself. Until it has
+        # answered, a worker may not have the clip: calls to it may overlap.
+        told = {} if given.clip in self._opened[slot] else {"opening": [self.job.clips[given.clip].config]}
+        ref = self.actors[slot].render.remote(given.clip, given.frames.start, given.frames.stop, *refs.values(), **told)
         self.calls.add(ref, PendingRender(slot, given, refs))
         if self.milestones.first_dispatch is None:
             self.milestones.first_dispatch = time.perf_counter()
@@ -188,8 +210,9 @@ class Dispatcher:
                     self._started(slot, ref)
                 case PendingLoad(block):
                     self._loaded(block, ref)
-                case PendingRender():
+                case PendingRender(slot):
                     self._rendered(call, ref)
+                    self._tell_closed(slot)
 
     def _started(self, slot: int, ref: Any) -> None:  # noqa: ANN401 - Ray's references are generic
         try:
@@ -240,6 +263,8 @@ class Dispatcher:
                 # Dead, or failed in an unforeseen way: not trusted again.
                 self._died(call.slot, error)
             return
+        opened = self._opened if call.range.clip in self.job.clips else self._closed
+        opened[call.slot].add(call.range.clip)
         self._on_range(report)
         self.milestones.last_file = time.perf_counter()
         self.milestones.rendered.append(call.range.frames.id)
@@ -250,6 +275,26 @@ class Dispatcher:
         self._drop_load(block)
         self.scheduler.block_lost(block, brief_reason(recorded_text(error)))
 
+    def _tell_closed(self, slot: int) -> None:
+        """Lets a worker forget clips that were closed and of which it has nothing to render any more."""
+        closed = self._closed.get(slot)
+        if not closed:
+            return
+        busy = {call.range.clip for call in self.calls if isinstance(call, PendingRender) and call.slot == slot}
+        for clip_id in closed - busy:
+            closed.remove(clip_id)
+            self.actors[slot].close_clip.remote(clip_id)
+
+    def _owner(self, block: ClipBlock) -> str | None:
+        """A clip that needs a block; ``None`` where it was closed."""
+        return next((name for name, clip in self.scheduler.clips.items() if block in clip.needed), None)
+
+    def _loader_arguments(self, block: ClipBlock) -> tuple[Any, ...]:
+        owner = self._owner(block)
+        if owner is None:
+            raise ValueError(f"no open clip needs {block!r}")
+        return self.job.clips[owner].loader_arguments(block)
+
     def _died(self, slot: int, error: Exception) -> None:
         self._forget(slot)
         self.scheduler.worker_died(slot, recorded_text(error))
@@ -257,6 +302,7 @@ class Dispatcher:
     def _forget(self, slot: int) -> None:
         """Ends a worker and drops its outstanding calls; the scheduler has put its ranges back, or is about to."""
         ray.kill(self.actors.pop(slot))
+        del self._opened[slot], self._closed[slot]
         self.calls.drop(lambda call: isinstance(call, (PendingStart, PendingRender)) and call.slot == slot)
 
     def _check_idle(self) -> None:

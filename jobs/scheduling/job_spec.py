@@ -12,16 +12,28 @@ from jobs.scheduling.deaths import Death
 
 
 @dataclass(frozen=True, slots=True)
+class ClipSpec:
+    """What workers and loaders are told of a clip.
+
+    Attributes:
+        config: for workers, in the object store.
+        loader_arguments: what the loader is called with for a block.
+    """
+
+    config: Any
+    loader_arguments: Callable[[ClipBlock], tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """What the dispatcher needs besides the scheduler.
 
     Attributes:
         worker_class: made with a slot's number and ``worker_config``; it has ``prepare`` and ``render`` as
-            `actors.rendering.compositor.Compositor` has them.
+            `actors.rendering.compositor.Compositor` has them, and ``close_clip`` where clips are closed.
         worker_config: what workers are told of the network.
-        clip: what they are told of the clip, in the object store.
+        clips: what is told of each clip that the scheduler has open, by its id.
         loader: loads a block, as `actors.rendering.blocks.load_block` does.
-        loader_arguments: what it is called with for a block.
         nodes: ids of the nodes that can render now, where blocks are loaded until workers say where they are.
         worker_resources: Ray's resources for one worker, as keyword arguments of `options`.
         calls: how many ranges a worker renders at once; its methods are then called on as many threads.
@@ -34,9 +46,8 @@ class JobSpec:
 
     worker_class: type
     worker_config: Any
-    clip: Any
+    clips: dict[str, ClipSpec]
     loader: Callable[..., tuple[Any, Any]]
-    loader_arguments: Callable[[ClipBlock], tuple[Any, ...]]
     nodes: tuple[str, ...]
     worker_resources: dict[str, Any]
     calls: int

@@ -23,7 +23,7 @@ from jobs.cluster.connection import Cluster
 from jobs.planning.block_plan import BlockPlan
 from jobs.planning.render_plan import RenderPlan
 from jobs.scheduling.dispatcher import Dispatcher
-from jobs.scheduling.job_spec import JobSpec
+from jobs.scheduling.job_spec import ClipSpec, JobSpec
 from jobs.scheduling.milestones import Milestones
 from jobs.scheduling.open_clip import ClipJob
 from jobs.scheduling.scheduler import Patience, Scheduler
@@ -117,9 +117,13 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
     job = JobSpec(
         worker_class=Compositor,
         worker_config=plan.network,
-        clip=ray.put(replace(clip, pairing=pairing, samples=samples)),
+        clips={
+            plan.clip_id: ClipSpec(
+                ray.put(replace(clip, pairing=pairing, samples=samples)),
+                lambda block: (trial.block(block), inputs.kind),
+            )
+        },
         loader=load_block,
-        loader_arguments=lambda block: (trial.block(block), inputs.kind),
         nodes=resources.rendering,
         worker_resources=placement.resources,
         calls=plan.calls,

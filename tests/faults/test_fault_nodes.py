@@ -16,7 +16,7 @@ import faulty
 import psutil
 import pytest
 import ray
-from disturbance import Disturbance
+from disturbance import Disturbance, before_loads
 from ray._common.utils import get_system_memory
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from stage import Nodes, Stage
@@ -54,11 +54,7 @@ def test_lost_blocks_are_loaded_again(stage_on_nodes: Stage, nodes: Nodes, monke
         lost = False
 
         def change(self, job: JobSpec) -> JobSpec:
-            def arguments(block: ClipBlock) -> tuple[Any, ...]:
-                asked.add(block)
-                return job.loader_arguments(block)
-
-            return replace(job, loader_arguments=arguments, nodes=(holder.node_id,))
+            return replace(before_loads(job, asked.add), nodes=(holder.node_id,))
 
         def tick(self) -> None:
             loading = any(isinstance(call, PendingLoad) for call in self.dispatcher.calls)
@@ -143,11 +139,7 @@ def test_blocks_are_not_loaded_where_no_worker_has_become_ready(
         grown = looked = False
 
         def change(self, job: JobSpec) -> JobSpec:
-            def arguments(block: ClipBlock) -> tuple[Any, ...]:
-                loaded_on.update(self.dispatcher.blocks.nodes)
-                return job.loader_arguments(block)
-
-            return replace(job, loader_arguments=arguments)
+            return before_loads(job, lambda _: loaded_on.update(self.dispatcher.blocks.nodes))
 
         def tick(self) -> None:
             if self.grown and not self.looked:
@@ -246,11 +238,10 @@ def test_the_object_store_is_full(
         """Lets the later blocks wait until frames are done and the store is full."""
 
         def change(self, job: JobSpec) -> JobSpec:
-            def arguments(block: ClipBlock) -> tuple[Any, ...]:
+            def hold(_: ClipBlock) -> None:
                 self.dispatcher.blocks.nodes = [holder]
-                return job.loader_arguments(block)
 
-            return replace(job, loader=load_later, loader_arguments=arguments)
+            return replace(before_loads(job, hold), loader=load_later)
 
         def tick(self) -> None:
             if not refused and self.done:

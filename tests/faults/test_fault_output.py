@@ -5,13 +5,11 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import unprivileged
-from disturbance import Disturbance
+from disturbance import Disturbance, before_loads
 from small import Result
 from stage import ONE_WORKER, Stage, wait_for
 
@@ -70,14 +68,13 @@ def test_the_source_goes_away(instead: str | None, reason: str, stage: Stage, mo
 
     class Removing(Disturbance):
         def change(self, job: JobSpec) -> JobSpec:
-            def arguments(block: ClipBlock) -> tuple[Any, ...]:
+            def remove(block: ClipBlock) -> None:
                 if block.number == 9:
                     last.rename(away)
                     if instead is not None:
                         shutil.copy(copy / "full_body_img" / instead, last)
-                return job.loader_arguments(block)
 
-            return replace(job, loader_arguments=arguments)
+            return before_loads(job, remove)
 
     with monkeypatch.context() as removing:
         Removing().install(removing)

@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 import jobs.run.execute
+from actors.core.ranges import ClipBlock
 from actors.core.worker_reports import RangeReport
 from jobs.scheduling.dispatcher import Dispatcher
-from jobs.scheduling.job_spec import JobSpec
+from jobs.scheduling.job_spec import ClipSpec, JobSpec
 from jobs.scheduling.milestones import Milestones
 from jobs.scheduling.scheduler import Scheduler
+
+
+def before_loads(job: JobSpec, do: Callable[[ClipBlock], object]) -> JobSpec:
+    """The same job, but something is done before each block is loaded."""
+
+    def disturbed(clip: ClipSpec) -> ClipSpec:
+        def arguments(block: ClipBlock) -> tuple[Any, ...]:
+            do(block)
+            return clip.loader_arguments(block)
+
+        return replace(clip, loader_arguments=arguments)
+
+    return replace(job, clips={name: disturbed(clip) for name, clip in job.clips.items()})
 
 
 class Disturbance:
