@@ -9,7 +9,7 @@ from actors.core.errors import InputError, NoCudaError
 
 # What mouthpiece[cuda] needs of the machine.
 _INSTALL = "install mouthpiece[cuda] and a driver for CUDA 13"
-_LIBRARIES = "install mouthpiece[cuda], or name the folder of CUDA 13 and cuDNN 9 in LD_LIBRARY_PATH"
+LIBRARIES = "install mouthpiece[cuda], or name the folder of CUDA 13 and cuDNN 9 in LD_LIBRARY_PATH"
 _DRIVER = "install NVIDIA's driver 580 or newer"
 
 # Of the arena, of CUDA, and of the libraries that ask CUDA for memory themselves.
@@ -52,11 +52,11 @@ _FAULTS = (
         "see what `nvidia-smi` says",
     ),
     _fault(
-        r"cannot open shared object|load library|load symbol|unable to load|is not available\. Install",
+        r"cannot open shared object|load library|load symbol|unable to load|is not available\. Install|SUBLIBRARY",
         "a library is missing",
-        _LIBRARIES,
+        LIBRARIES,
     ),
-    _fault(r"cudnn", "cuDNN failed", _LIBRARIES),
+    _fault(r"cudnn", "cuDNN failed", LIBRARIES),
     _fault(r"cublas", "cuBLAS failed", _INSTALL),
     _fault("", "CUDA failed", _INSTALL),
 )

@@ -6,6 +6,7 @@ It takes a second to load and threads to keep, so the driver of `composite` neve
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import importlib.metadata
 import io
@@ -23,10 +24,13 @@ from numpy.typing import NDArray
 
 from actors.core.choices import GPU_DEVICES, PLAIN, Device, GpuTuning, Precision
 from actors.core.errors import InputError, StoppedError, error_text
-from actors.network.cuda_faults import device_failure, no_cuda
+from actors.network.cuda_faults import LIBRARIES, device_failure, no_cuda
 
 InferenceSession: TypeAlias = ort.InferenceSession
 RunOptions: TypeAlias = ort.RunOptions
+
+# The part that cuDNN 9 loads at any call. Without it it aborts; without another part it fails with an error.
+CUDNN_GRAPH = "libcudnn_graph.so.9"
 
 # The number by which a run in a session for CUDA graphs is told that it belongs to none.
 UNGRAPHED = -1
@@ -130,7 +134,7 @@ def preload_cuda() -> str:
     Nothing of CUDA is in the process before.
 
     Raises:
-        NoCudaError: the installed runtime is built without CUDA.
+        NoCudaError: the installed runtime is built without CUDA, or a part of cuDNN is missing.
     """
     if not _built_for_cuda():
         raise no_cuda("the installed ONNX Runtime is built without CUDA", clash=runtime_conflict())
@@ -140,7 +144,25 @@ def preload_cuda() -> str:
     ort.set_default_logger_severity(4)
     with contextlib.redirect_stdout(io.StringIO()) as said:
         ort.preload_dlls()
+    if alone := lone_cudnn(Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")):
+        raise no_cuda(f"a library is missing: {alone} has no {CUDNN_GRAPH} beside it", LIBRARIES, runtime_conflict())
     return said.getvalue().partition("\n")[0]
+
+
+def lone_cudnn(maps: str) -> str:
+    """The path of a cuDNN that would end the process when it is first called; empty where there is none.
+
+    Args:
+        maps: what is loaded, as Linux lists it in ``/proc/PID/maps``.
+    """
+    for line in maps.splitlines():
+        path = line.partition("/")[2]
+        if "/libcudnn.so" in path and not Path(f"/{path}").with_name(CUDNN_GRAPH).exists():
+            try:
+                ctypes.CDLL(CUDNN_GRAPH)
+            except OSError:
+                return f"/{path}"
+    return ""
 
 
 def cuda_failure(path: str, message: str, batch: int) -> InputError | None:

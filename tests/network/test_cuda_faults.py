@@ -37,6 +37,7 @@ OLD_DRIVER = "CUDA failure 35: CUDA driver version is insufficient for CUDA runt
         (RUN + "CUDNN_FE failure 8: CUDNN_STATUS_ARCH_MISMATCH", "no kernels for this GPU", "onnxruntime-gpu"),
         (f"CUDA failure 100: no CUDA-capable device is detected {AT}", "no GPU can be used", "nvidia-smi"),
         (f"CUDA failure 46: all CUDA-capable devices are busy or unavailable {AT}", "no GPU can be used", "nvidia-smi"),
+        (RUN + "CUDNN failure 3009: CUDNN_STATUS_SUBLIBRARY_LOADING_FAILED", "a library is", "LD_LIBRARY_PATH"),
         (RUN + "CUDNN failure 1001: CUDNN_STATUS_NOT_INITIALIZED", "cuDNN failed", "LD_LIBRARY_PATH"),
         (RUN + "CUBLAS failure 1: CUBLAS_STATUS_NOT_INITIALIZED", "cuBLAS failed", "driver for CUDA 13"),
         (RUN + f"CUDA failure 700: an illegal memory access was encountered {AT}", "CUDA failed", "driver for CUDA 13"),

@@ -16,6 +16,8 @@ import onnx
 import pytest
 import small
 
+from actors.network.runtime import CUDNN_GRAPH, lone_cudnn
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -44,6 +46,20 @@ def answers(folder: Path, clip: small.SmallClip) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def test_a_cudnn_that_would_end_the_process_is_found_before_it_is_called(tmp_path: Path) -> None:
+    """It aborts at the first call when it does not find its own part."""
+    path = tmp_path / "libcudnn.so.9.1.0"
+    maps = (
+        "7f0000000000-7f0000001000 r--p 00000000 08:01 4096                       /usr/lib/libc.so.6\n"
+        f"7f0000002000-7f0000003000 r-xp 00000000 08:01 4097                       {path}\n"
+        "7f0000004000-7f0000005000 rw-p 00000000 00:00 0\n"
+    )
+    assert lone_cudnn(maps) == str(path)
+    (tmp_path / CUDNN_GRAPH).touch()
+    assert lone_cudnn(maps) == ""
+    assert lone_cudnn("") == ""
 
 
 @pytest.mark.parametrize("case", ["bindings", "graphs", "all options"])
