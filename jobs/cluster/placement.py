@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rich.console import Console
@@ -212,7 +212,7 @@ def place(
 
 def place_layout(resources: ClusterResources, device: Device, layout: Layout, *, frames: int) -> Placement:
     """Places a layout as it is, but for workers that would have no frame."""
-    return place(
+    placed = place(
         resources,
         device,
         workers=layout.workers,
@@ -221,6 +221,7 @@ def place_layout(resources: ClusterResources, device: Device, layout: Layout, *,
         gpus_per_worker=layout.gpus,
         frames=frames,
     )
+    return replace(placed, tuning=layout.tuning)
 
 
 def _round_down(cores: float) -> float:

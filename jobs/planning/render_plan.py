@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from actors.core.audio_track import AudioTrack
-from actors.core.choices import Delivery, Device
+from actors.core.choices import PLAIN, Delivery, Device
 from actors.core.ranges import ClipBlock, ClipRange, FrameRange
 from actors.files.node_check import ClipCheck, ModelCheck
 from actors.files.run_folder import RunFolder
@@ -76,6 +76,7 @@ class RenderPlan:
             faces=self.preparation.faces,
             check=self._model_check,
             code=program_digest(),
+            tuning=placement.tuning,
         )
 
     @property
@@ -90,6 +91,7 @@ class RenderPlan:
         """What every worker is told of the clip; ``audio`` is what drives the mouth."""
         options, inputs = self.options, self.inputs
         several = self.placement.batch > 1 or inputs.tensors.batch not in {None, 1}
+        compared = several or self.placement.tuning != PLAIN
         return ClipConfig(
             id=self.clip_id,
             audio=audio,
@@ -98,7 +100,7 @@ class RenderPlan:
             colour_match=options.colour_match,
             delivery=self._delivery,
             folder=self.folder,
-            samples=self.samples(COMPARED) if several else (),
+            samples=self.samples(COMPARED) if compared else (),
             check=ClipCheck(sources(inputs.clip), self.folder, self.mark),
         )
 

@@ -61,6 +61,7 @@ class RecordedPlan(RecordPart):
         batch: frames per inference.
         gpus: share of a GPU of each worker.
         compositing_threads: a worker's threads that composite, encode and write frames beside its network.
+        tuning: options of each session on a GPU.
         resources: what each worker asked Ray for.
     """
 
@@ -74,6 +75,7 @@ class RecordedPlan(RecordPart):
     gpus: Rate = 0.0
     # The other name stands in records of earlier versions.
     compositing_threads: Count = Field(default=0, validation_alias=AliasChoices("compositing_threads", "finishers"))
+    tuning: GpuTuning = PLAIN
     resources: dict[str, Rate] = Field(default_factory=dict)
 
 

@@ -11,6 +11,9 @@ from jobs.cluster.tuned_layout import LayoutTrial
 BATCHES = (16, 4, 8, 32, 64)
 SHARES = (0.125, 0.25, 0.5, 1.0)
 
+# A graph spares the host its launches, which count where a batch is small.
+GRAPH_BATCHES = (4, 8)
+
 # Two layouts nearer than this are equal within what a machine drifts; the one that was tried first is kept.
 WORTH = 1.02
 
@@ -36,10 +39,21 @@ def _shares(best: Layout, gpus: int) -> Sequence[Layout]:
     return [replace(best, gpus=share, workers=int(gpus / share)) for share in SHARES]
 
 
+def _sessions(**options: bool) -> Callable[[Layout, int], Sequence[Layout]]:
+    return lambda best, _gpus: [replace(best, tuning=replace(best.tuning, **options))]
+
+
+def _graphs(best: Layout, _gpus: int) -> Sequence[Layout]:
+    return [replace(best, batch=size, tuning=replace(best.tuning, graph=True)) for size in GRAPH_BATCHES]
+
+
 # In the order in which they are searched. The batch comes first, because it decides what launches cost.
 DIMENSIONS = (
     Dimension("batch", _batches),
     Dimension("share of a GPU", _shares),
+    Dimension("NHWC with fused bias", _sessions(fused_nhwc=True)),
+    Dimension("heuristic search", _sessions(heuristic_search=True)),
+    Dimension("CUDA graph", _graphs),
 )
 
 
@@ -48,7 +62,7 @@ def search(
     gpus: int,
     measure: Callable[[Layout], LayoutTrial | None],
     tell: Callable[[str], None],
-    dimensions: Sequence[Dimension] = DIMENSIONS,
+    dimensions: Sequence[Dimension],
 ) -> list[LayoutTrial]:
     """Tries a layout, then others, one dimension at a time.
 

@@ -9,7 +9,7 @@ import numpy as np
 import ray
 
 from actors.core.audio_track import AudioTrack
-from actors.core.choices import Loop
+from actors.core.choices import GpuTuning, Loop
 from actors.core.errors import InputError, NoCudaError, StoppedError
 from actors.core.kind import ModelKind
 from actors.core.pairing import Pairing
@@ -53,13 +53,15 @@ class _Watch:
     seconds: float
     deadline: float
     batch: int
+    tuning: GpuTuning
     milestones: Milestones = field(default_factory=Milestones)
     timings: dict[int, list[FrameTiming]] = field(default_factory=dict)
 
     @property
     def skipped(self) -> str:
-        """Why workers run smaller batches than those that were to be tried; empty where they do not."""
-        return next(("; ".join(report.notes) for report in self.milestones.workers if report.batch < self.batch), "")
+        """Why workers run smaller batches or other sessions than were to be tried; empty where they do not."""
+        others = (one for one in self.milestones.workers if one.batch < self.batch or one.tuning != self.tuning)
+        return next(("; ".join(report.notes) for report in others), "")
 
     def see(self, report: RangeReport) -> None:
         """Counts a range that is done."""
@@ -112,7 +114,7 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
     trial = replace(plan, preparation=replace(plan.preparation, blocks=blocks))
     clip = plan.clip(audio)
     samples = tuple((frame % len(audio), request) for frame, request in clip.samples)
-    watch = _Watch(placement.workers, seconds, time.time() + limit, placement.batch)
+    watch = _Watch(placement.workers, seconds, time.time() + limit, placement.batch, placement.tuning)
     resources = cluster.resources()
     job = JobSpec(
         worker_class=Compositor,

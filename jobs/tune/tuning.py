@@ -27,7 +27,7 @@ from jobs.inputs.options import CompositeOptions, DeviceChoice
 from jobs.planning.preparation import plan_preparation
 from jobs.planning.render_plan import RenderPlan
 from jobs.process.temporary_folders import scratch_folder
-from jobs.tune.search import best_of, explain, search
+from jobs.tune.search import DIMENSIONS, best_of, explain, search
 from jobs.tune.trial import measure
 
 # One trial renders this long, and is given up after several times as long: starting its workers counts.
@@ -95,7 +95,7 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
             # As `composite` has it by itself.
             sharing = workers_per_gpu(resources.gpu_memory, resources.gpu_node_cpus, resources.gpus)
             first = Layout(workers=gpus * sharing, threads=1, batch=CUDA_BATCH, gpus=1 / sharing)
-            trials = search(first, gpus, attempt, partial(say, console))
+            trials = search(first, gpus, attempt, partial(say, console), DIMENSIONS)
         except NoCudaError as error:
             if options.device is not DeviceChoice.AUTO:
                 raise
@@ -160,12 +160,12 @@ def _scratch(folder: str | None) -> Iterator[tuple[RunFolder, str]]:
 
 def _print(console: Console, profile: Profile) -> None:
     table = Table(title="tuning", title_justify="left")
-    for column in ("workers", "threads", "batch", "share of a GPU", "fps"):
+    for column in ("workers", "threads", "batch", "share of a GPU", "session", "fps"):
         table.add_column(column, justify="right")
     for trial in profile.trials:
         layout = trial.layout
         share = f"{layout.gpus:g}" if layout.gpus else ""
         mark = "bold" if layout == profile.best else None
-        row = (str(layout.workers), str(layout.threads), str(layout.batch), share, f"{trial.fps:.1f}")
-        table.add_row(*row, style=mark)
+        numbers = (str(layout.workers), str(layout.threads), str(layout.batch))
+        table.add_row(*numbers, share, str(layout.tuning), f"{trial.fps:.1f}", style=mark)
     show(console, table)

@@ -85,9 +85,9 @@ def test_a_share_of_a_gpu_that_may_be_too_small_is_told(
 
 def test_the_record_says_how_workers_were_laid_out(clip: SmallClip, model: Path, tmp_path: Path) -> None:
     decision = case_of(clip, model, tmp_path).decide([*range(45)], device=ChosenDevice(Device.CUDA, "asked for"))
-    laid_out, written = asdict(decision.plan.placement), decision.record.plan
+    laid_out, written = asdict(decision.plan.placement), decision.record.plan.model_dump()
     assert laid_out["compositing_threads"] >= 1
-    assert {name: getattr(written, name) for name in laid_out} == laid_out
+    assert {name: written[name] for name in laid_out} == laid_out
 
 
 def test_a_run_is_gone_on_with_on_its_own_device(clip: SmallClip, model: Path, tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.core.choices import PLAIN, GpuTuning
 from jobs.cluster.layout import Layout
 from jobs.cluster.tuned_layout import LayoutTrial
 from jobs.tune.search import BATCHES, DIMENSIONS, SHARES, WORTH, best_of, explain, search
@@ -24,7 +27,7 @@ def run(
         return LayoutTrial(layout=layout, fps=fps) if count <= most else None
 
     first = Layout(workers=4 * gpus, threads=1, batch=BATCHES[0], gpus=0.25)
-    return search(first, gpus, measure, lambda line: None if said is None else said.append(line))
+    return search(first, gpus, measure, lambda line: None if said is None else said.append(line), DIMENSIONS)
 
 
 def test_the_batch_comes_first_then_how_many_share_a_gpu() -> None:
@@ -37,7 +40,33 @@ def test_the_batch_comes_first_then_how_many_share_a_gpu() -> None:
     assert said == [
         "batch: best so far: 8 workers x 1 threads, batch 8, 0.25 of a GPU each, 5.0 fps",
         "share of a GPU: best so far: 16 workers x 1 threads, batch 8, 0.125 of a GPU each, 7.0 fps",
+        *(
+            f"{name}: nothing better than 16 workers x 1 threads, batch 8, 0.125 of a GPU each, 7.0 fps"
+            for name in ("NHWC with fused bias", "heuristic search", "CUDA graph")
+        ),
     ]
+
+
+def test_options_of_sessions_are_tried_one_by_one_from_the_best_so_far() -> None:
+    fused, graph = GpuTuning(fused_nhwc=True), GpuTuning(fused_nhwc=True, graph=True)
+    first = Layout(workers=8, threads=1, batch=16, gpus=0.125)
+    speeds = {replace(first, tuning=fused): 5.0, replace(first, tuning=graph, batch=4): 9.0}
+    trials = search(first, 1, lambda one: LayoutTrial(layout=one, fps=speeds.get(one, 1.0)), lambda _: None, DIMENSIONS)
+    tried = [(one.layout.batch, one.layout.tuning) for one in trials if one.layout.tuning != PLAIN]
+    assert tried == [
+        (16, fused),
+        (16, GpuTuning(fused_nhwc=True, heuristic_search=True)),
+        (4, graph),
+        (8, graph),
+    ]
+    best = best_of(trials).layout
+    assert best.tuning == graph
+    assert str(best) == "8 workers x 1 threads, batch 4, 0.125 of a GPU each, NHWC with fused bias, CUDA graph"
+    # What is kept comes back as it was, and what was kept before there were such options is plain.
+    kept = LayoutTrial.model_validate_json(LayoutTrial(layout=best, fps=9.0).model_dump_json())
+    assert kept.layout == best
+    earlier = {"layout": {"workers": 8, "threads": 1, "batch": 16, "gpus": 0.125}, "fps": 1.0}
+    assert LayoutTrial.model_validate(earlier).layout == first
 
 
 def test_a_step_that_finds_nothing_or_is_not_ended_says_so() -> None:
@@ -45,7 +74,7 @@ def test_a_step_that_finds_nothing_or_is_not_ended_says_so() -> None:
     run(1, {(4, 16): 9.0}, most=len(BATCHES) + 1, said=said)
     assert said == [
         "batch: nothing better than 4 workers x 1 threads, batch 16, 0.25 of a GPU each, 9.0 fps",
-        "time is up; not searched to the end: share of a GPU",
+        "time is up; not searched to the end: share of a GPU, NHWC with fused bias, heuristic search, CUDA graph",
     ]
     said.clear()
     run(1, {}, most=2, said=said)
