@@ -11,14 +11,14 @@ demo: .venv/installed
 
 install: .venv/installed
 
-# Everything that starts no Ray. Compiled modules are kept, whatever the shell says: without them every process that a
+# What starts neither Ray nor a browser, on small networks. Compiled modules are kept, whatever the shell says: without them every process that a
 # test starts compiles the repository, and pytest all tests.
 check test: export PYTHONDONTWRITEBYTECODE =
 # Networks of 48 MB come and go: memory is kept, where it would go back to the system and be cleared again each time.
 check: export MALLOC_MMAP_THRESHOLD_ = 268435456
 check: export MALLOC_TRIM_THRESHOLD_ = 536870912
 check: .venv/installed-dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not cluster and not slow" --hypothesis-profile quick -p no:logging --durations 10
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not (cluster or slow or browser or full_network)" --hypothesis-profile quick -p no:logging --durations 10
 
 # In two processes, each with a cluster of its own. Where nodes are killed, Ray takes a slow one for a dead one: these run
 # in one process, beside the tests that start no Ray (tests/support/grouping.py).

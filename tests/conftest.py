@@ -85,7 +85,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what uses fixtures of a cluster or a browser, and puts it into the order in which `make test` wants it.
+    """Marks what uses a cluster, a browser or a full network, and puts it into the order in which `make test` wants it.
 
     Faults come first, in one process, nodes before others; the other process runs what starts no Ray meanwhile. What is
     left is for both, first what joins a cluster by itself.
@@ -97,6 +97,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("cluster")
         if "browser" in fixtures:
             item.add_marker("browser")
+        if item.nodeid.startswith(grouping.STAND_INS):
+            item.add_marker("full_network")
         if fixtures & FAULTS and not item.nodeid.startswith(grouping.FAULTS):
             raise pytest.UsageError(
                 f"{item.nodeid} disturbs nodes or workers: its place is in one of {grouping.FAULTS}"

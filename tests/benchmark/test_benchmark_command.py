@@ -60,6 +60,7 @@ def test_a_small_benchmark_measures_and_compares(tmp_path: Path, clip: small.Sma
     assert {path.name for path in out.iterdir()} == {"benchmark.json", "benchmark.md"}
 
 
+@pytest.mark.full_network
 def test_of_the_bare_heavy_network_the_better_of_two_settings_counts(tmp_path: Path, clip: small.SmallClip) -> None:
     out = tmp_path / "out"
     # Fixed to its batch, so that few settings are tried: each is a process.
