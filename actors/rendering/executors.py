@@ -52,7 +52,8 @@ class Share(Executor):
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
-        self._given: list[Future[Any]] = []
+        # What is done is forgotten: a range's pictures would stay until its end.
+        self._given: set[Future[Any]] = set()
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """As the executor does."""
@@ -60,13 +61,15 @@ class Share(Executor):
 
     def including(self, future: Future[T]) -> Future[T]:
         """Waits for what runs elsewhere in the same way."""
-        self._given.append(future)
+        if not future.done():
+            self._given.add(future)
+            future.add_done_callback(self._given.discard)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002 - as its base has it
         """Gives up what has not begun, and waits for the rest."""
         # What is given up is never waited for: it may stand in the queue behind the work of others.
-        wait_for([future for future in self._given if not future.cancel()])
+        wait_for([future for future in list(self._given) if not future.cancel()])
 
 
 def executor(threads: int) -> Executor:

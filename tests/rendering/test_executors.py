@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from functools import partial
 
@@ -65,3 +66,19 @@ def test_what_is_done_at_once_raises_where_it_is_asked_for() -> None:
         assert share.submit(int, "3").result() == 3
     with pytest.raises(ValueError, match="three"):
         failed.result()
+
+
+def test_what_is_done_is_not_kept() -> None:
+    """A range has as many pictures as frames."""
+    with ThreadPoolExecutor(1) as pool, Share(pool) as threaded, Share(InlineExecutor()) as inline:
+        for share in (threaded, inline):
+            future = share.submit(Picture)
+            kept = weakref.ref(future.result())
+            del future
+            # The thread itself has let go of it once it has gone on to something else.
+            share.submit(int).result()
+            assert kept() is None
+
+
+class Picture:
+    """What a call made."""
