@@ -151,10 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except PackError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
-    cuda = (
-        ", ".join(map(str, linked)) or "no package of NVIDIA's; the system's own libraries are taken, if there are any"
-    )
-    sys.stdout.write(f"unpacked into {folder}\nCUDA: {cuda}\n")
+    sys.stdout.write(f"unpacked into {folder}\nlinked from {sys.prefix}: {', '.join(linked) or 'nothing'}\n")
 
 
 if __name__ == "__main__":
