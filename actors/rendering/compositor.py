@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import socket
+import sys
 import time
 from collections import deque
 from dataclasses import replace
@@ -38,6 +39,11 @@ if TYPE_CHECKING:
     from actors.rendering.network_stage import Answered, Gathered
 
 
+# The thread that runs the network waits so long for threads that composite, each time it comes back from the GPU. By
+# Python's own choice, 5 ms, the network would stand still for a tenth of its time.
+SWITCH_SECONDS = 0.001
+
+
 class Compositor:
     """Renders ranges of clips. One per Ray actor; nothing in it is shared with another.
 
@@ -55,6 +61,8 @@ class Compositor:
             config: which network to run, and how.
         """
         cv2.setNumThreads(1)
+        if config.compositing_threads:
+            sys.setswitchinterval(SWITCH_SECONDS)
         self._config = config
         self._clips: dict[str, ClipConfig] = {}
         self._device = device = own_device(config.gpus)
