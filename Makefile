@@ -38,11 +38,10 @@ format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# On a machine with a GPU: the tests that need CUDA, then the benchmark with it.
-gpu: .venv/installed-dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[cuda]'
-	$(BIN)/python -m pytest -m cuda
-	$(BIN)/python -m jobs benchmark --device cuda --out gpu-run/benchmark
+# On a machine with a GPU, in less than ten minutes: what is there, then what it gives (docs/gpu.md). With what is
+# installed: such a host may have no package index.
+gpu:
+	$(BIN)/python -m jobs doctor --device cuda --out gpu-run
 
 clean:
 	rm -rf .venv demo-run gpu-run .mypy_cache .ruff_cache .pytest_cache

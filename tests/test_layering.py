@@ -34,13 +34,14 @@ ALLOWED = {
     "jobs.report": {
         *{"jobs.number_format", "jobs.run", "jobs.faces", "jobs.inputs", "jobs.clip", "actors.files", "actors.core"},
     },
+    "jobs.doctor": {
+        *{"jobs.benchmark", "jobs.diagnostics", "jobs.faces", "jobs.planning", "jobs.cluster", "jobs.inputs"},
+        *{"jobs.process", "jobs.console", "actors", "actors.rendering", "actors.network", "actors.files"},
+        "actors.core",
+    },
     "jobs.diagnostics": {
         *{"jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.process", "jobs.console"},
         *{"actors.rendering", "actors.files", "actors.core"},
-    },
-    "jobs.doctor": {
-        *{"jobs.faces", "jobs.cluster", "jobs.inputs", "jobs.process", "jobs.console"},
-        *{"actors", "actors.files", "actors.core"},
     },
     "jobs.benchmark": {
         *{"jobs.demo", "jobs.models", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.clip", "jobs.console"},

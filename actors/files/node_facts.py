@@ -136,13 +136,19 @@ def node_facts(packages: Sequence[str], folder: str) -> NodeFacts:
         packages={name: version for name in packages if (version := _version(name))},
         gpu_shown=any(Path(device).exists() for device in GPU_DEVICES),
         cards=_cards(),
-        libraries=find_libraries(_site_folder(), os.environ.get("LD_LIBRARY_PATH", ""), _loader_cache()),
+        libraries=find_libraries(runtime_folder(), os.environ.get("LD_LIBRARY_PATH", ""), _loader_cache()),
         mps=any((process.info["name"] or "").startswith(MPS) for process in psutil.process_iter(["name"])),
         memory=psutil.virtual_memory().total,
         shared_memory=shutil.disk_usage(shm).free if shm.is_dir() else None,
         disk=try_disk(folder),
         open_files=resource.getrlimit(resource.RLIMIT_NOFILE)[1],
     )
+
+
+def find_here(name: str) -> Library:
+    """One of `LIBRARIES`, as this process would find it."""
+    found = find_libraries(runtime_folder(), os.environ.get("LD_LIBRARY_PATH", ""), _loader_cache())
+    return next(one for one in found if one.name == name)
 
 
 def find_libraries(site: Path | None, search: str, cache: Mapping[str, str]) -> tuple[Library, ...]:
@@ -237,7 +243,8 @@ def _version(package: str) -> str:
         return ""
 
 
-def _site_folder() -> Path | None:
+def runtime_folder() -> Path | None:
+    """The folder that ONNX Runtime's package lies in, without importing it."""
     spec = importlib.util.find_spec("onnxruntime")
     folders: Iterable[str] = (spec.submodule_search_locations or ()) if spec else ()
     return next((Path(folder).parent for folder in folders), None)

@@ -12,7 +12,7 @@ import importlib.metadata
 import io
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -118,6 +118,69 @@ def cpu_session(model: onnx.ModelProto, *, threads: int = 0, fused: bool = True)
     if not fused:
         settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
     return ort.InferenceSession(model.SerializeToString(), settings, providers=[Device.CPU.provider])
+
+
+class ExportedNetwork:
+    """A network as it was exported, on a device with options of one's own: what these give is measured by it.
+
+    Inputs and outputs stay on the device, in places that are given before the first run: a graph that CUDA captures
+    keeps them.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        device: Device,
+        inputs: Mapping[str, NDArray[Any]],
+        outputs: Mapping[str, NDArray[Any]],
+        options: Mapping[str, str],
+        *,
+        profile: str = "",
+    ) -> None:
+        """Opens the session.
+
+        Args:
+            path: the file.
+            device: what to run it on.
+            inputs: by name, as they are run.
+            outputs: by name, of the shape and type that the network gives.
+            options: of the CUDA provider, beside its device.
+            profile: what the name of the file begins with in which times by node are kept; empty to keep none.
+
+        Raises:
+            NoCudaError: CUDA was asked for and the runtime is built without.
+            Exception: what the runtime raises.
+        """
+        settings = _settings(1, spinning=False)
+        if profile:
+            settings.enable_profiling, settings.profile_file_prefix = True, profile
+        providers: list[Any] = [Device.CPU.provider]
+        if device is Device.CUDA:
+            preload_cuda()
+            providers = [(device.provider, {"device_id": "0", **options}), *providers]
+        self._session = ort.InferenceSession(path, settings, providers=providers, enable_fallback=0)
+        if self._session.get_providers()[0] != device.provider:
+            raise no_cuda("the CUDA provider did not load", clash=runtime_conflict())
+        self._binding = self._session.io_binding()
+        self._outputs = [ort.OrtValue.ortvalue_from_numpy(array, device.value, 0) for array in outputs.values()]
+        for name, array in inputs.items():
+            value = ort.OrtValue.ortvalue_from_numpy(array, device.value, 0)
+            self._binding.bind_ortvalue_input(name, value)
+        for name, value in zip(outputs, self._outputs, strict=True):
+            self._binding.bind_ortvalue_output(name, value)
+
+    def run(self) -> None:
+        """Runs it once, to the end."""
+        self._session.run_with_iobinding(self._binding)
+        self._binding.synchronize_outputs()
+
+    def answer(self) -> list[NDArray[Any]]:
+        """The outputs of the last run."""
+        return [np.array(value.numpy()) for value in self._outputs]
+
+    def end_profiling(self) -> str:
+        """The file of times by node, which is whole from now on."""
+        return str(self._session.end_profiling())
 
 
 def cpu_nodes(session: InferenceSession) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ class BenchmarkPlan:
     repeats: int
     seconds: float
     full: bool
+    only: Setting | None = None  # the one setting of everybody; none finds each its own
 
 
 def run_benchmark(plan: BenchmarkPlan, out: Path, report: Report, console: Console) -> None:
@@ -173,12 +174,13 @@ class _Regime:
             if fps is not None:
                 rates.setdefault(setting, []).append(fps)
 
-        for setting in candidates(self._plan.device, self._cores, self._fixed):
+        only = self._plan.only
+        for setting in (only,) if only else candidates(self._plan.device, self._cores, self._fixed):
             run(setting)
         if not rates:
             fault = self._report.sweep[-1].fault
             raise StoppedError(f"the bare {self._regime} network could not be run ({fault})", "mend it and run again")
-        for setting in sorted(rates, key=lambda setting: -rates[setting][0])[:FINALISTS]:
+        for setting in sorted(rates, key=lambda setting: -rates[setting][0])[: 0 if only else FINALISTS]:
             run(setting)
         return {setting: statistics.median(measured) for setting, measured in rates.items()}
 
@@ -188,9 +190,11 @@ class _Regime:
         Ours is tried for as long as it counts for, because the ends of a run are a part of it.
         """
         base = setting_for(system, rates, self._cores, self._fixed)
-        choices = alternatives(system, base, self._plan.device, self._regime, self._fixed)
+        choices = (
+            alternatives(system, base, self._plan.device, self._regime, self._fixed) if not self._plan.only else ()
+        )
         ours = system is System.OURS
-        if len(choices) == 1 or not (ours or self._regime is Regime.LIGHT or self._plan.full):
+        if len(choices) <= 1 or not (ours or self._regime is Regime.LIGHT or self._plan.full):
             return base
         cell = Cell(self._regime, Output.JPG, system)
         seconds = trial_seconds(cell, self._plan.seconds) if ours else self._plan.seconds

@@ -79,6 +79,13 @@ def own_settings() -> Settings:
     return Settings(**given)
 
 
+def cudnn_is_spoilt() -> bool:
+    """Whether the loader would meet an empty cuDNN before any other, and refuse it."""
+    folders = os.environ.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    found = next((path for folder in folders if (path := Path(folder, "libcudnn.so.9")).is_file()), None)
+    return found is not None and not found.stat().st_size
+
+
 def on_import() -> None:
     """Lets ONNX Runtime have the card once it is imported."""
     sys.meta_path.insert(0, _Finder())
@@ -180,6 +187,8 @@ def _equip(ort: Any) -> None:  # noqa: ANN401, C901 - one subject, many small pa
             """What a run does before it calculates."""
             settings = self.settings
             first, self.has_run = not self.has_run, True
+            if first and cudnn_is_spoilt():
+                raise errors.Fail(NO_CUDNN)
             if first and settings.fails_at_first_run:
                 raise errors.Fail(settings.fails_at_first_run)
             if settings.memory_above_batch and batch > settings.memory_above_batch:
