@@ -88,3 +88,17 @@ def test_every_session_of_a_run_forbids_tf32_and_keeps_to_its_share(
         assert session["environment"]["NVIDIA_TF32_OVERRIDE"] == "0"
         assert "use_tf32" not in session["provider_options"]
         assert session["provider_options"]["gpu_mem_limit"] == str(arena_limit(24576 << 20, 0.25))
+
+
+def test_ranges_that_overlap_on_a_card_give_the_frames_of_a_cpu(
+    clip: SmallClip, model: Path, tmp_path: Path, card: Callable[..., Command]
+) -> None:
+    """By two bindings that are loaded, run and fetched in threads of their own."""
+    command = card(seconds_per_frame=0.002)
+    base = ["composite", clip.folder, "--model", model, "--colour-match", "--workers", 1, "--batch", 2, "--out"]
+    result = command(*base, tmp_path / "card", "--video", "--device", "cuda")
+    assert result.code == 0, result.output
+    assert command(*base, tmp_path / "cpu", "--device", "cpu").code == 0
+    made, wanted = small.read_frames(tmp_path / "card"), small.read_frames(tmp_path / "cpu")
+    assert made.keys() == wanted.keys() == set(range(small.ROWS))
+    assert all(np.array_equal(made[frame], wanted[frame]) for frame in made)
