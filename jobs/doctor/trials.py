@@ -48,7 +48,12 @@ def _rounded(value: object) -> object:
 def main() -> None:
     """``... SPEC``: runs the trials, each with a line of JSON on standard output as soon as it is done."""
     told = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    run_all(TrialSpec(**told), Path(sys.argv[1]).parent, lambda line: print(line, flush=True))  # noqa: T201
+    run_all(TrialSpec(**told), Path(sys.argv[1]).parent, _say)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def run_all(spec: TrialSpec, scratch: Path, say: Callable[[str], None]) -> None:
