@@ -28,6 +28,11 @@ def terminal(*, stderr: bool = False, width: int | None = None) -> Console:
     return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False)
 
 
+def silent() -> Console:
+    """Where nobody is told anything."""
+    return Console(quiet=True)
+
+
 def say(console: Console, line: str, style: str | None = None) -> None:
     """Prints one line as it is; of names and words from outside nothing takes effect."""
     console.print(printable(line), style=style, soft_wrap=True, highlight=False, markup=False, emoji=False)

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
-
 from actors.core.choices import Precision
 from actors.core.ranges import ClipBlock
 from actors.rendering.blocks import load_block
@@ -27,6 +25,7 @@ from jobs.benchmark.measurement import Answer, Assignment
 from jobs.benchmark.results import summarise
 from jobs.benchmark.settings import Setting
 from jobs.benchmark.systems import Runner
+from jobs.console import silent, terminal
 from jobs.diagnostics.simulation import simulate
 from jobs.doctor.rig import Rig, clip_of
 from jobs.doctor.steps import BATCH, BEST, PROCESSES, Figures, best_workers
@@ -103,7 +102,7 @@ def memory(rig: Rig) -> Figures:
 
 def driver(rig: Rig) -> Figures:
     """Processor time of the driver for a range, with workers that sleep."""
-    found = simulate(WORKERS, LATENCY, rig.seconds * DRIVER_LONGER, None, Console(quiet=True))
+    found = simulate(WORKERS, LATENCY, rig.seconds * DRIVER_LONGER, None, silent())
     return {"ms": found.schedule_ms + found.ledger_ms, "ray_ms": found.ray_ms, "ranges": found.ranges}
 
 
@@ -175,7 +174,7 @@ def benchmark_row(rig: Rig) -> Figures:
     )
     command = "python -m jobs doctor --device cuda"
     report = Report(time.strftime("%Y-%m-%d", time.gmtime()), command, this_machine(), rig.device, plan.seconds)
-    run_benchmark(plan, folder, report, Console(stderr=True))
+    run_benchmark(plan, folder, report, terminal(stderr=True))
     rates = {result.cell.system: result for result in summarise(report.trials)}
     ours, bare = (rates[system].fps for system in (System.OURS, System.BARE))
     if ours is None or bare is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import settings
 
 # What a test tries that asks for no number of its own.
-FULL, QUICK = 100, 30
+FULL, QUICK = 100, 20
 
 
 def examples(count: int) -> int:
