@@ -25,9 +25,9 @@ check: .venv/installed-dev lint
 test: .venv/installed-dev lint
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --durations 25
 
-# What takes minutes by its nature: soaks, thousands of frames, every damaged input.
+# What takes minutes by its nature: soaks, thousands of frames, every damaged input, all examples of Hypothesis.
 test-long: .venv/installed-dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m "slow or hypothesis" --hypothesis-profile all
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -39,7 +39,7 @@ from typing import TYPE_CHECKING
 import grouping
 import hypothesis
 import pytest
-from examples import FULL, QUICK
+from examples import ALL, FEW, MANY
 from xdist.remote import Producer
 
 if TYPE_CHECKING:
@@ -54,9 +54,10 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda *_: None)
 
 # A busy machine is slow now and then; pytest's own time limit catches what hangs.
-hypothesis.settings.register_profile("suite", deadline=None, max_examples=FULL)
-# That of `make check`.
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=QUICK)
+hypothesis.settings.register_profile("suite", deadline=None, max_examples=MANY)
+# Those of `make check` and `make test-long`.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=FEW)
+hypothesis.settings.register_profile("all", deadline=None, max_examples=ALL)
 hypothesis.settings.load_profile("suite")
 
 
@@ -79,7 +80,7 @@ _numbers = count()
 def pytest_configure(config: pytest.Config) -> None:
     """Brings the fixtures of `tests/support` into the processes that run tests."""
     if hasattr(config, "workerinput") or not config.getoption("numprocesses", None):
-        for name in ("stage", "face_networks"):
+        for name in ("stage", "face_networks", "card"):
             config.pluginmanager.import_plugin(name)
 
 

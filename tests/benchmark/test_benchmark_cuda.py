@@ -13,6 +13,7 @@ import small
 from jobs.benchmark import settings
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_a_row_on_a_gpu(tmp_path: Path, clip: small.SmallClip, monkeypatch: pytest.MonkeyPatch) -> None:
     log, out = tmp_path / "log", tmp_path / "out"

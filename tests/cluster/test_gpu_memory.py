@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import cuda_stand_in
 import pytest
 import ray
 import small
+from card import Command
 
 from actors.network.device import arena_limit
 from jobs.cluster.gpu_memory import least_memory
@@ -17,23 +19,19 @@ from jobs.cluster.gpu_memory import least_memory
 MEMORY = 24576 << 20
 
 
-@pytest.mark.cluster
-def test_a_run_is_laid_out_for_the_gpu_that_its_node_has(clip: small.SmallClip, model: Path, tmp_path: Path) -> None:
+def test_a_run_is_laid_out_for_the_gpu_that_its_node_has(
+    clip: small.SmallClip, model: Path, tmp_path: Path, card: Callable[..., Command]
+) -> None:
     log, out = tmp_path / "log", tmp_path / "run"
-    environment = cuda_stand_in.environment(tmp_path, log=str(log))
-    # What Ray would find on the machine.
-    environment["RAY_OVERRIDE_RESOURCES"] = json.dumps({"CPU": 4, "GPU": 1})
-    result = small.command(
-        *("composite", clip.folder, "--model", model, "--out", out, "--device", "cuda", "--format", "none"),
-        environment=environment,
-    )
+    command = card(log=str(log))
+    result = command("composite", clip.folder, "--model", model, "--out", out, "--device", "cuda", "--format", "none")
     assert result.code == 0, result.output
     record = json.loads((out / "run.json").read_text())
     assert record["cluster"]["gpu_memory"] == MEMORY
     plan = record["plan"]
-    assert (plan["workers"], plan["gpus"], plan["batch"], plan["compositing_threads"]) == (2, 0.5, 16, 2)
+    assert (plan["workers"], plan["gpus"], plan["batch"], plan["compositing_threads"]) == (1, 1.0, 16, 1)
     limits = [session["provider_options"]["gpu_mem_limit"] for session in cuda_stand_in.sessions(log)]
-    assert set(limits) == {str(arena_limit(MEMORY, 0.5))}
+    assert set(limits) == {str(arena_limit(MEMORY, 1.0))}
 
 
 @pytest.mark.usefixtures("on_cluster")

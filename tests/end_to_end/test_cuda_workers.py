@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import cuda_stand_in
-import in_process
 import numpy as np
-import pytest
-import ray
 import small
+from card import Command
 from encoders import write_encoder
-from ray.cluster_utils import Cluster
-from small import Result, SmallClip
+from small import SmallClip
 
 from actors.network.device import arena_limit
-
-Command = Callable[..., Result]
-
-
-@pytest.fixture
-def card(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Command]]:
-    """Joins the cluster with workers that have a card which behaves as told; gives what runs commands there."""
-
-    def join(**settings: object) -> Command:
-        ray.shutdown()
-        environment = cuda_stand_in.environment(tmp_path, **settings)
-        runtime = {"env_vars": environment}
-        ray.init(cluster.address, runtime_env=runtime, log_to_driver=False, logging_level=logging.ERROR)
-        return lambda *arguments: in_process.command(*arguments, "--address", cluster.address)
-
-    yield join
-    ray.shutdown()
 
 
 def frames_on_cpu(clip: SmallClip, model: Path, folder: Path, command: Command) -> dict[int, np.ndarray]:

@@ -13,9 +13,8 @@ from jobs.diagnostics.endurance import soak
 
 # A soak goes on until a worker and a driver were killed; the short one's seed gives each driver a single worker.
 @pytest.mark.cluster
-@pytest.mark.parametrize(
-    ("minutes", "seed"), [(0.01, 15), pytest.param(2, 0, marks=[pytest.mark.slow, pytest.mark.timeout(900)])]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("minutes", "seed"), [(0.01, 15), pytest.param(2, 0, marks=pytest.mark.timeout(900))])
 def test_a_soak_loses_nothing(minutes: float, seed: int, clip: small.SmallClip, model: Path, tmp_path: Path) -> None:
     with (tmp_path / "said").open("w+") as said:
         tally = soak(

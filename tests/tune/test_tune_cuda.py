@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
-import cuda_stand_in
-import in_process
 import pytest
 import small
+from card import Command
 
 from jobs.tune import search, tuning
 from jobs.tune.search import DIMENSIONS
 
 
-@pytest.mark.cluster
 def test_the_best_layout_is_found_kept_and_used(
-    clip: small.SmallClip, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    clip: small.SmallClip,
+    model: Path,
+    tmp_path: Path,
+    card: Callable[..., Command],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Every run takes as long, whatever its batch; larger batches than 8 have no room, and one option is not taken.
-    card = cuda_stand_in.environment(
-        tmp_path, seconds_per_run=0.1, memory_above_batch=8, refuses=["cudnn_conv_algo_search"]
-    )
-    for name, value in (card | {"XDG_CACHE_HOME": str(tmp_path / "cache")}).items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("RAY_OVERRIDE_RESOURCES", json.dumps({"CPU": 2, "GPU": 1}))
+    command = card(seconds_per_run=0.1, memory_above_batch=8, refuses=["cudnn_conv_algo_search"])
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(search, "BATCHES", (4, 8))
     monkeypatch.setattr(tuning, "DIMENSIONS", [one for one in DIMENSIONS if one.name in {"batch", "heuristic search"}])
-    monkeypatch.setattr(tuning, "TRIAL_SECONDS", 1.0)
+    monkeypatch.setattr(tuning, "TRIAL_SECONDS", 0.6)
     base = (clip.folder, "--model", model, "--device", "cuda")
-    result = in_process.command("tune", *base)
+    result = command("tune", *base)
     assert result.code == 0, result.output
     lines = result.output.splitlines()
     first, second, third = (f"1 workers x 1 threads, batch {batch}, 1 of a GPU each" for batch in (16, 4, 8))
@@ -42,7 +41,7 @@ def test_the_best_layout_is_found_kept_and_used(
     assert any(line.startswith(f"{third}: ") and line.endswith(f"above {second}") for line in lines)
     (kept,) = (tmp_path / "cache" / "mouthpiece" / "tuned").iterdir()
     assert json.loads(kept.read_text())["key"]["gpu_memory"] == 24576 << 20
-    done = in_process.command("composite", *base, "--out", tmp_path / "run", "--frames", ":8", "--format", "none")
+    done = command("composite", *base, "--out", tmp_path / "run", "--frames", ":8", "--format", "none")
     assert done.code == 0, done.output
     assert f"tuned: {third}" in done.output
     assert json.loads((tmp_path / "run" / "run.json").read_text())["plan"]["batch"] == 8
