@@ -10,7 +10,6 @@ import re
 import resource
 import shutil
 import socket
-import subprocess
 import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,6 +22,7 @@ import psutil
 from actors.core.choices import GPU_DEVICES
 from actors.core.errors import error_text
 from actors.files import storage
+from actors.files.program_output import program_output
 
 # What the CUDA provider of ONNX Runtime is linked with or loads, each with the registry package that has it.
 LIBRARIES: dict[str, str] = {
@@ -37,8 +37,6 @@ LIBRARIES: dict[str, str] = {
 # Where `onnxruntime.preload_dlls` looks first, from the folder that its package lies in.
 NVIDIA_FOLDERS = ("nvidia/cu13/lib", "nvidia/cudnn/lib")
 
-# Seconds that NVIDIA's own tool may take; a driver that is broken lets it hang.
-TOOL_SECONDS = 20.0
 # Files of the size of a frame, as a run writes them: at most so many, and none is begun after so many seconds.
 TRIAL_FILES, TRIAL_BYTES, TRIAL_SECONDS = 2_000, 150_000, 0.5
 # What processes of NVIDIA's multi-process service are called, as far as the system keeps names.
@@ -214,22 +212,11 @@ def parse_loader_cache(listed: str) -> dict[str, str]:
 
 
 def _cards() -> tuple[Card, ...]:
-    return parse_cards(_said("nvidia-smi", *CARD_QUERY))
+    return parse_cards(program_output("nvidia-smi", *CARD_QUERY))
 
 
 def _loader_cache() -> dict[str, str]:
-    return parse_loader_cache(_said("ldconfig", "-p") or _said("/sbin/ldconfig", "-p"))
-
-
-def _said(tool: str, *arguments: str) -> str:
-    """What a program prints; nothing where there is none, or where it fails or hangs."""
-    path = shutil.which(tool)
-    if path is None:
-        return ""
-    with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run([path, *arguments], capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)
-        return done.stdout if done.returncode == 0 else ""
-    return ""
+    return parse_loader_cache(program_output("ldconfig", "-p") or program_output("/sbin/ldconfig", "-p"))
 
 
 def _bytes(mebibytes: str) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from dataclasses import dataclass
+
+from actors.files.program_output import program_output
 
 # What CUDA and its libraries take of a GPU's memory in each process, whatever the network: reckoned, not measured.
 CONTEXT_BYTES = 600_000_000
@@ -71,13 +71,6 @@ def _gpu(index: str) -> tuple[str, int]:
 
 def _ask(query: str, *flags: str) -> str:
     """What NVIDIA's own tool says, one line for each GPU; nothing where there is no answer."""
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return ""
-    command = [tool, *flags, f"--query-gpu={query}", "--format=csv,noheader,nounits"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=TOOL_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        # Names and limits are made without it.
-        return ""
-    return answer.stdout.strip() if answer.returncode == 0 else ""
+    # Names and limits are made without it.
+    command = (*flags, f"--query-gpu={query}", "--format=csv,noheader,nounits")
+    return program_output("nvidia-smi", *command, seconds=TOOL_SECONDS).strip()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import re
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from actors.files.program_output import program_output
 from jobs.cluster.environment import versions
 
 # Where a container's control group (version 2) says how much processor time it has.
@@ -58,10 +57,6 @@ def cpu_model(cpuinfo: str) -> str:
 
 
 def _gpu() -> str | None:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return None
-    query = [tool, "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
-    first = answer.stdout.strip().partition("\n")[0]
-    return first.replace(", ", ", driver ") if answer.returncode == 0 and first else None
+    told = program_output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader")
+    first = told.strip().partition("\n")[0]
+    return first.replace(", ", ", driver ") or None

@@ -8,13 +8,13 @@ from functools import partial
 
 import ray
 from ray.exceptions import GetTimeoutError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.console import Console
 
 import actors
 from actors.core.errors import InputError, StoppedError, error_text
 from actors.files.node_facts import NodeFacts, node_facts
 from jobs.cluster.connection import connect
+from jobs.cluster.node_tasks import on_each_node
 from jobs.doctor.finding import Finding, error, ok
 from jobs.process.time_limits import within
 
@@ -59,17 +59,10 @@ def ask_cluster(
 
 
 def _ask_nodes(nodes: Sequence[str], packages: Sequence[str], folder: str, seconds: float) -> Answers:
-    """A task on each node, which takes no resources of it."""
-    task = ray.remote(num_cpus=0, max_retries=0)(node_facts)
+    """What each node says, or why it does not; all together have so many seconds."""
     until = time.monotonic() + seconds
-    asked = {
-        node: task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False)).remote(
-            packages, folder
-        )
-        for node in nodes
-    }
     answers: Answers = {}
-    for node, answer in asked.items():
+    for node, answer in on_each_node(nodes, node_facts, packages, folder).items():
         try:
             facts: NodeFacts = ray.get(answer, timeout=max(0.0, until - time.monotonic()))
         except GetTimeoutError:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 import threading
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from actors.core.choices import Precision
 from actors.core.ranges import ClipBlock
+from actors.files.program_output import program_output
 from actors.rendering.blocks import load_block
 from actors.rendering.compositor import Compositor
 from jobs.benchmark.benchmark_file import Report
@@ -132,24 +132,21 @@ def _answered(answer: Answer) -> Answer:
 @contextmanager
 def most_memory(pause: float = 1.0) -> Iterator[list[int]]:
     """MiB of each process on the device, as seen once in a while until the block ends; empty without NVIDIA's tool."""
-    tool, done = shutil.which("nvidia-smi"), threading.Event()
+    done = threading.Event()
     seen: list[int] = []
 
     def watch() -> None:
-        query = [str(tool), "--query-compute-apps=used_memory", "--format=csv,noheader,nounits"]
         while not done.wait(pause):
-            said = subprocess.run(query, capture_output=True, text=True, check=False).stdout
+            said = program_output("nvidia-smi", "--query-compute-apps=used_memory", "--format=csv,noheader,nounits")
             seen.extend(int(line) for line in said.split() if line.isdecimal())
 
     watcher = threading.Thread(target=watch, name="memory", daemon=True)
-    if tool is not None:
-        watcher.start()
+    watcher.start()
     try:
         yield seen
     finally:
         done.set()
-        if tool is not None:
-            watcher.join()
+        watcher.join()
 
 
 def benchmark_row(rig: Rig) -> Figures:

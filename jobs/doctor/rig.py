@@ -50,7 +50,8 @@ class Rig:
         earlier: figures of earlier steps, by the step's name.
     """
 
-    scratch: Path
+    # Each trial has another; what is the same apart from it need not be calculated again.
+    scratch: Path = field(compare=False)
     made: Path
     out: Path
     device: Device
