@@ -334,12 +334,17 @@ class Scheduler:
 
         These only where the store holds all blocks, so that nobody waits for what a long range holds.
         """
-        queued = sum(len(one.range) for other in self._workers for one in other.queue if one.range.clip in self.clips)
-        share = (self.remaining - queued) * CALL_SHARE / self.ready_workers
         most = worker.pace * CALL_SECONDS
-        longest = min(most, MAX_RANGE, max(worker.pace * LEAST_CALL_SECONDS, share)) if self._blocks.fits else 0
+        joining = most > len(clip.pending[position]) and self._blocks.fits
+        longest = min(most, MAX_RANGE, self._share(worker)) if joining else 0.0
         taken = clip.take(position, most, longest, lambda after: self._blocks.holds(clip.job.blocks_of(after)))
         return _Given(taken, clip.job.blocks_of(taken))
+
+    def _share(self, worker: _Worker) -> float:
+        """Frames that a worker gets at the most of what nobody has; towards the end that is what decides."""
+        queued = sum(len(one.range) for other in self._workers for one in other.queue if one.range.clip in self.clips)
+        share = (self.remaining - queued) * CALL_SHARE / self.ready_workers
+        return max(worker.pace * LEAST_CALL_SECONDS, share)
 
     def _next_renderable(self) -> tuple[OpenClip, int] | None:
         for clip, position, pending in islice(self._pending(), LOOKAHEAD):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import small
 
+from actors.network.runtime import ExportedNetwork
 from jobs.doctor import device_trials, render_trials
 from jobs.doctor.device_trials import slowest_nodes
 from jobs.doctor.render_trials import most_memory
@@ -70,6 +72,20 @@ def test_each_option_has_its_time_and_its_distance(spec: TrialSpec, tmp_path: Pa
     for one in found.values():
         assert one["ms"] > 0
         assert one["levels"] == 0
+
+
+def test_the_network_without_options_is_run_once_for_all_that_are_compared_with_it(
+    spec: TrialSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+
+    def counted(*given: Any, **named: Any) -> ExportedNetwork:  # noqa: ANN401
+        opened.append(given)
+        return ExportedNetwork(*given, **named)
+
+    monkeypatch.setattr(device_trials, "ExportedNetwork", counted)
+    assert len(of_step(spec, 3, tmp_path, "heuristic search", "nhwc", "graph")) == 3
+    assert len(opened) == 3 + 1
 
 
 def test_a_trial_that_fails_leaves_the_others(spec: TrialSpec, tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from examples import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from observer import PATIENCE, Layout, ManyClips, layouts
+from layouts import Layout, layouts
+from observer import PATIENCE, ManyClips
 
 from actors.core.ranges import ClipBlock
 from jobs.scheduling.actions import KillWorker

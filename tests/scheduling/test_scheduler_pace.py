@@ -5,7 +5,8 @@ from __future__ import annotations
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observer import Cluster, Layout, blocks_by, layouts, running
+from layouts import Layout, layouts
+from observer import Cluster, blocks_by, running
 
 from actors.core.ranges import FrameRange, divide
 from jobs.scheduling.actions import Render
