@@ -19,7 +19,7 @@ import numpy as np
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Device
-from actors.core.ranges import ClipBlock, FrameRange
+from actors.core.ranges import FrameRange
 from actors.core.timings import STAGES, FrameTiming
 from actors.files import storage
 from actors.files.run_folder import RunFolder, new_driver_mark
@@ -108,7 +108,7 @@ class _Mode:
         preparation = Preparation(BlockPlan(max(shown) + 1, 1, 1, 1), 0, prepare=True, faces=False)
         plan = RenderPlan(options, inputs, Device.CPU, placement, preparation, folder, mark)
         self._clip = plan.clip(inputs.audio)
-        self._block = load_block(plan.block(ClipBlock(plan.clip_id, 0)), inputs.kind)[0]
+        self._block = load_block(plan.block(0), inputs.kind)[0]
         self._worker = Compositor(0, plan.network)
         self._worker.prepare(self._clip)
 

@@ -13,7 +13,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from actors.core.choices import Precision
-from actors.core.ranges import ClipBlock
 from actors.files.program_output import program_output
 from actors.rendering.blocks import load_block
 from actors.rendering.compositor import Compositor
@@ -48,7 +47,7 @@ def worker(rig: Rig, threads: int) -> Figures:
     """One worker without Ray, with so many threads that finish frames."""
     plan = rig.plan(Precision.FP16, frames=2 * RANGE_FRAMES, batch=BATCH, threads=threads)
     clip = clip_of(plan)
-    block = load_block(plan.block(ClipBlock(plan.clip_id, 0)), plan.inputs.kind)[0]
+    block = load_block(plan.block(0), plan.inputs.kind)[0]
     compositor = Compositor(0, plan.network)
     compositor.prepare(clip)
 

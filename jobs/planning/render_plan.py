@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import PLAIN, Delivery, Device
+from actors.core.pairing import Pairing
 from actors.core.ranges import ClipBlock, ClipRange, FrameRange
 from actors.files.node_check import ClipCheck, ModelCheck
 from actors.files.run_folder import RunFolder
@@ -32,8 +33,33 @@ SAMPLES = 8
 
 
 @dataclass(frozen=True, slots=True)
+class BlockNeeds:
+    """Which blocks of backgrounds each range of a clip needs.
+
+    Attributes:
+        backgrounds: names them among those in the object store.
+        pairing: which background each output frame is drawn on.
+        reach: output frames before and after a range for which the network runs too.
+        length: output frames of the clip.
+        blocks: how the backgrounds are divided.
+    """
+
+    backgrounds: str
+    pairing: Pairing
+    reach: int
+    length: int
+    blocks: BlockPlan
+
+    def __call__(self, rendered: ClipRange) -> tuple[ClipBlock, ...]:
+        """The blocks that must be there to render a range, ascending."""
+        seen = self.pairing.around(rendered.frames, self.reach, self.length)
+        shown = self.pairing.backgrounds_of(seen)
+        return tuple(ClipBlock(self.backgrounds, number) for number in self.blocks.holding(shown))
+
+
+@dataclass(frozen=True, slots=True)
 class RenderPlan:
-    """One clip's rendering.
+    """One clip's rendering, and the parts of it that workers and loaders are told.
 
     Attributes:
         options: what was asked for.
@@ -43,6 +69,8 @@ class RenderPlan:
         preparation: how backgrounds are loaded.
         folder: the folder that frames are written into.
         mark: name of the driver's file there by which a node knows the folder.
+        backgrounds: names the backgrounds among those in the object store; clips that share them say the same;
+            empty where none does.
     """
 
     options: CompositeOptions
@@ -52,6 +80,7 @@ class RenderPlan:
     preparation: Preparation
     folder: RunFolder
     mark: str
+    backgrounds: str = ""
 
     @property
     def clip_id(self) -> str:
@@ -81,11 +110,8 @@ class RenderPlan:
 
     @property
     def calls(self) -> int:
-        """How many ranges a worker renders at once: one where network and compositing share the cores."""
-        threads = self.placement.compositing_threads
-        if not threads:
-            return 1
-        return max(CALLS, min(threads, MOST_VIDEO_CALLS)) if self.options.video else CALLS
+        """How many ranges a worker renders at once."""
+        return calls_at_once(self.placement, video=self.options.video)
 
     def clip(self, audio: AudioTrack) -> ClipConfig:
         """What every worker is told of the clip; ``audio`` is what drives the mouth."""
@@ -104,18 +130,20 @@ class RenderPlan:
             check=ClipCheck(sources(inputs.clip), self.folder, self.mark),
         )
 
-    def blocks_of(self, rendered: ClipRange) -> tuple[ClipBlock, ...]:
-        """The blocks that must be there to render a range, ascending."""
+    @property
+    def blocks_of(self) -> BlockNeeds:
+        """Gives the blocks that must be there to render a range."""
         inputs = self.inputs
-        backgrounds = inputs.pairing.backgrounds_of(inputs.around(rendered.frames))
-        return tuple(ClipBlock(rendered.clip, number) for number in self.preparation.blocks.holding(backgrounds))
+        return BlockNeeds(
+            self.backgrounds or self.clip_id, inputs.pairing, inputs.reach, len(inputs.audio), self.preparation.blocks
+        )
 
-    def block(self, block: ClipBlock) -> BlockRequest:
+    def block(self, number: int) -> BlockRequest:
         """What to load for one block, what to prepare it for, and whose face encoder to run on it."""
         preparation = self.preparation
         return self._request(
             preparation.blocks,
-            block.number,
+            number,
             prepare=preparation.prepare,
             faces=FaceRequest(self.inputs.tensors, self._model_check) if preparation.faces else None,
         )
@@ -162,6 +190,19 @@ class RenderPlan:
             faces=faces,
             code=program_digest(),
         )
+
+
+def calls_at_once(placement: Placement, *, video: bool) -> int:
+    """How many ranges a worker renders at once: one where network and compositing share the cores.
+
+    Args:
+        placement: how the workers are laid out.
+        video: whether they may encode videos.
+    """
+    threads = placement.compositing_threads
+    if not threads:
+        return 1
+    return max(CALLS, min(threads, MOST_VIDEO_CALLS)) if video else CALLS
 
 
 def spread(frames: Sequence[int], most: int) -> tuple[int, ...]:

@@ -201,7 +201,7 @@ def _render(
     job = JobSpec(
         worker_class=Compositor,
         worker_config=plan.network,
-        clips={plan.clip_id: ClipSpec(clip, lambda block: (plan.block(block), plan.inputs.kind))},
+        clips={plan.clip_id: ClipSpec(clip, lambda block: (plan.block(block.number), plan.inputs.kind))},
         loader=load_block,
         nodes=decision.resources.rendering,
         worker_resources=placement.resources,

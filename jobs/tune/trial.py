@@ -122,7 +122,7 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
         clips={
             plan.clip_id: ClipSpec(
                 ray.put(replace(clip, pairing=pairing, samples=samples)),
-                lambda block: (trial.block(block), inputs.kind),
+                lambda block: (trial.block(block.number), inputs.kind),
             )
         },
         loader=load_block,

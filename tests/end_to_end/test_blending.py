@@ -22,7 +22,7 @@ from small import Result, SmallClip
 import jobs.inputs.inputs
 from actors.core.errors import InputError
 from actors.core.pixels import Image
-from actors.core.ranges import ClipBlock, FrameRange
+from actors.core.ranges import FrameRange
 from actors.core.timings import FrameTiming
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.rendering.blocks import PictureBlock, load_block
@@ -265,7 +265,7 @@ def test_what_finishing_needs_outlives_the_full_frames_and_is_planned_for(
 ) -> None:
     options = avatar.options(tmp_path, {**given, "format": "jpg"})
     inputs = read_inputs(options)
-    block = load_block(plan_of(options, inputs, tmp_path, prepare=True).block(ClipBlock("", 0)), inputs.kind)[0]
+    block = load_block(plan_of(options, inputs, tmp_path, prepare=True).block(0), inputs.kind)[0]
     assert isinstance(block, PictureBlock)
     assert block.canvases is not None
     assert isinstance(block.canvases.files, tuple)

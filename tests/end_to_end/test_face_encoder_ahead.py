@@ -18,7 +18,7 @@ from small import Result, SmallClip
 
 from actors.core.choices import Device
 from actors.core.errors import InputError
-from actors.core.ranges import ClipBlock, FrameRange
+from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.recognition import read_model
@@ -129,7 +129,7 @@ def test_faces_come_from_the_frames_own_backgrounds(
 def test_a_node_that_sees_another_model_says_so(clip: SmallClip, network: Path, features: Path, tmp_path: Path) -> None:
     options = options_of(clip, network, features, tmp_path)
     inputs = replace(read_inputs(options), digest="0" * 64)
-    request = plan_of(options, inputs, tmp_path, faces=True).block(ClipBlock("", 0))
+    request = plan_of(options, inputs, tmp_path, faces=True).block(0)
     with pytest.raises(InputError, match="does not see the same model"):
         load_block(request, inputs.kind)
 

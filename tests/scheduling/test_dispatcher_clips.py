@@ -78,7 +78,7 @@ class Clips:
 
         def load(_: ClipBlock) -> tuple[object, ...]:
             self.loads += 1
-            return plan.block(ClipBlock(plan.clip_id, 0)), plan.inputs.kind
+            return plan.block(0), plan.inputs.kind
 
         ranges = tuple(ClipRange(plan.clip_id, part) for part in RANGES)
         self.dispatcher.job.clips[plan.clip_id] = ClipSpec(config, load)

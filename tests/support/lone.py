@@ -11,7 +11,7 @@ from made_run import NODE
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Device
-from actors.core.ranges import ClipBlock, FrameRange
+from actors.core.ranges import FrameRange
 from actors.core.timings import FrameTiming
 from actors.files import storage
 from actors.files.run_folder import RunFolder
@@ -87,4 +87,4 @@ def _clip(plan: RenderPlan, name: str) -> ClipConfig:
 
 
 def _block(plan: RenderPlan) -> Block:
-    return load_block(plan.block(ClipBlock(plan.clip_id, 0)), plan.inputs.kind)[0]
+    return load_block(plan.block(0), plan.inputs.kind)[0]
