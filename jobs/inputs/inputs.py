@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -34,6 +35,7 @@ from jobs.clip.files import as_input_errors
 from jobs.clip.identity import backgrounds_digest, images_digest, with_digests
 from jobs.clip.notes import Notes
 from jobs.inputs.options import CompositeOptions
+from jobs.inputs.shared_reads import SharedReads
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,25 +126,27 @@ class Inputs:
 FaceSearch: TypeAlias = Callable[[Clip, FrameSource, ModelKind], FaceBoxes]
 
 
-def read_inputs(options: CompositeOptions, find_faces: FaceSearch | None = None) -> Inputs:
+def read_inputs(
+    options: CompositeOptions, find_faces: FaceSearch | None = None, shared: SharedReads | None = None
+) -> Inputs:
     """Reads and checks what the options name.
 
     Args:
-        options: of the command.
+        options: of the clip.
         find_faces: called where full frames have no face boxes, once everything else is known to be usable; ``None``
             where boxes must be given.
+        shared: what was read for other clips before, and is read for others after.
 
     Raises:
         InputError: something cannot be used.
     """
-    model = storage.absolute(options.model)
-    kind, tensors = recognise_model(model, kinds_named(options.kind), options.output)
-    if not tensors.plain:
-        try_network(model, tensors, kind, batch=tensors.batch or 1)
+    shared = shared or SharedReads()
+    named = options.model, options.kind, options.output
+    model, digest, kind, tensors = shared.once(("network", *named), partial(_read_network, *named))
     if options.precision is Precision.FP16 and tensors.quantised:
         problem = f"the model is quantised already ({', '.join(tensors.quantised)})"
         raise InputError("--precision fp16", problem, "use --precision fp32")
-    clip = _read_clip(options, kind, faces_follow=find_faces is not None)
+    clip = _read_clip(options, kind, shared, faces_follow=find_faces is not None)
     raw = clip.frames is not None and clip.boxes is None
     retime = options.retime or (raw and needs_retiming(clip.frames, kind))
     audio, pairing = _audio(options, clip, kind, retime=retime)
@@ -162,7 +166,10 @@ def read_inputs(options: CompositeOptions, find_faces: FaceSearch | None = None)
     parsing = _parsing(options, clip, kind)
     silence = _mouth_opacities(options, recording, len(audio), kind)
     if find_faces is not None and clip.frames is not None and raw:
-        clip = _with_faces(clip, clip.frames, find_faces(clip, clip.frames, kind), kind)
+        clip = shared.once(
+            ("faces", kind.name, options.smooth_crops, options.face_flags, *options.face_options),
+            partial(_with_faces, clip, clip.frames, kind, find_faces),
+        )
     if tensors.batch is not None:
         change = (
             "" if options.batch in {None, tensors.batch} else f": it is rewritten for {options.batch}, if that can be"
@@ -170,15 +177,15 @@ def read_inputs(options: CompositeOptions, find_faces: FaceSearch | None = None)
         warnings.append(f"{options.model} is fixed to batch {tensors.batch}{change}")
     return Inputs(
         model=model,
-        digest=model_digest(model, tensors.external),
+        digest=digest,
         tensors=tensors,
         kind=kind,
-        clip=_with_stamps(clip),
+        clip=_with_stamps(clip, shared),
         audio=audio,
         pairing=pairing,
         frames=FrameRange(start, stop),
         exact_boxes=_exact_boxes(options, clip),
-        parsing=None if parsing is None else with_digests(parsing),
+        parsing=None if parsing is None else _with_digests(parsing, shared),
         reach=REACH if options.colour_match else 0,
         silence=silence,
         presence=_face_opacities(clip, pairing, len(audio), kind),
@@ -187,14 +194,26 @@ def read_inputs(options: CompositeOptions, find_faces: FaceSearch | None = None)
     )
 
 
-def _read_clip(options: CompositeOptions, kind: ModelKind, *, faces_follow: bool) -> Clip:
+def _read_network(model: str, kind: str | None, output: str | None) -> tuple[str, str, ModelKind, ModelTensors]:
+    """Absolute path of the model, its digest, and what it is."""
+    path = storage.absolute(model)
+    recognised, tensors = recognise_model(path, kinds_named(kind), output)
+    if not tensors.plain:
+        try_network(path, tensors, recognised, batch=tensors.batch or 1)
+    return path, model_digest(path, tensors.external), recognised, tensors
+
+
+def _read_clip(options: CompositeOptions, kind: ModelKind, shared: SharedReads, *, faces_follow: bool) -> Clip:
     """The clip, of which everything can be had that the options want.
 
     Raises:
         InputError: it has no frames to composite into, none of even sides for a video, or boxes of its own where the
             options are about faces that are to be found.
     """
-    clip = read_clip(options.clip, boxes=options.rects, box=options.face_box, kind=kind, faces_follow=faces_follow)
+    read = partial(
+        read_clip, options.clip, boxes=options.rects, box=options.face_box, kind=kind, faces_follow=faces_follow
+    )
+    clip = shared.once(("clip", options.clip, options.rects, options.rect, kind.name, faces_follow), read)
     if clip.frames is None and options.composite:
         raise InputError(
             options.clip,
@@ -221,9 +240,9 @@ def _clock(options: CompositeOptions, clip: Clip, kind: ModelKind, *, retime: bo
     return [] if options.retime else [paired]
 
 
-def _with_faces(clip: Clip, frames: FrameSource, found: FaceBoxes, kind: ModelKind) -> Clip:
-    """The clip with the boxes that were found on its frames."""
-    laid = found.for_frames(len(frames), clip.path)
+def _with_faces(clip: Clip, frames: FrameSource, kind: ModelKind, find_faces: FaceSearch) -> Clip:
+    """The clip with the boxes that are found on its frames."""
+    laid = find_faces(clip, frames, kind).for_frames(len(frames), clip.path)
     laid = laid.checked_inside(frames.width, frames.height, Notes(), square=kind.square)
     return replace(clip, boxes=laid.boxes, origins=laid.origins)
 
@@ -248,11 +267,15 @@ def _exact_boxes(options: CompositeOptions, clip: Clip) -> tuple[SubpixelBox | N
     return smooth_boxes(clip.boxes, clip.frames.width, clip.frames.height)
 
 
-def _with_stamps(clip: Clip) -> Clip:
-    """The clip with what the driver sees of its files, with which loaders compare what they read."""
+def _with_digests(images: ImageFrames, shared: SharedReads) -> ImageFrames:
+    return shared.once(("digests", images.paths), partial(with_digests, images))
+
+
+def _with_stamps(clip: Clip, shared: SharedReads) -> Clip:
+    """The clip with what this process sees of its files, with which loaders compare what they read."""
     frames, planes = clip.frames, clip.planes
     if isinstance(frames, ImageFrames):
-        frames = with_digests(frames)
+        frames = _with_digests(frames, shared)
     if planes is not None:
         with as_input_errors(planes.path):
             planes = replace(planes, stamp=storage.stamp(planes.path))

@@ -152,6 +152,14 @@ class CompositeOptions(BaseModel):
         return tuple(f"--{name.replace('_', '-')}" for name in given)
 
     @property
+    def face_options(self) -> tuple[object, ...]:
+        """The values of all options that decide which face boxes are found on which footage."""
+        return (
+            *(self.clip, self.faces, self.face, self.face_at, self.face_gap, self.covered),
+            *(self.detector, self.pads, self.like),
+        )
+
+    @property
     def face_box(self) -> FaceBox | None:
         """``--rect X,Y,W,H`` as a half-open rectangle."""
         if self.rect is None:
