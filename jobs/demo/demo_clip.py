@@ -1,8 +1,9 @@
-"""The demo on disk: a clip folder in the SyncTalk dataset form, and the model that goes with it."""
+"""The demo on disk: a clip folder in the SyncTalk dataset form, a second recording, and the model for both."""
 
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import tempfile
@@ -18,7 +19,7 @@ from actors.kinds import all_kinds
 from jobs.audio.feature_making import feature_rows, local_encoder, write_features
 from jobs.audio.feature_source import read_encoder_source
 from jobs.demo.presenter import FRAMES, Presenter, landmarks
-from jobs.demo.voice import FPS, make_voice, write_wav
+from jobs.demo.voice import FPS, SECOND, make_voice, write_wav
 from jobs.models import mouth
 from jobs.models.demo_encoder import build_demo_encoder
 from jobs.models.mouth import build_mouth_model, save_model
@@ -27,7 +28,10 @@ from jobs.run.folder import check_folder_name
 
 # More than there are backgrounds, so that the clip runs back as well as forth.
 OUTPUT_FRAMES = 150
+SECOND_FRAMES = 120
 JPEG_QUALITY = 95
+# The batch of two: the rows' ids, and the recording of each, relative to the manifest.
+DEMO_BATCH = {"first": "clip/aud.wav", "second": "second.wav"}
 
 
 def demo_kind() -> ModelKind:
@@ -106,6 +110,20 @@ def _write_features(recording: Path, path: Path) -> None:
         kind = demo_kind()
         source = read_encoder_source(str(recording), str(encoder), kind)
         write_features(str(path), feature_rows(source, kind, local_encoder(source, threads=1)), source.frames)
+
+
+def write_demo_batch(folder: Path) -> None:
+    """Writes a second recording, ``second.wav``, and the manifest of a batch of two, ``clips.jsonl``.
+
+    Both rows show the clip ``clip/`` of the same folder: one with its own recording, one with the second.
+
+    Args:
+        folder: the demo's, which exists.
+    """
+    write_wav(folder / "second.wav", make_voice(SECOND_FRAMES / FPS, SECOND))
+    rows = [{"id": name, "clip": "clip", "audio": audio} for name, audio in DEMO_BATCH.items()]
+    lines = "".join(f"{json.dumps(row)}\n" for row in rows)
+    storage.write_atomic(str(folder / "clips.jsonl"), lines.encode())
 
 
 def write_demo_encoder(path: Path) -> None:

@@ -1,8 +1,10 @@
-"""What the demo says, as a list of speech sounds with the formants that make them."""
+"""What the demo's two speakers say, as lists of speech sounds with the formants that make them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,9 @@ class Segment:
     seconds: float
     pitch: float
 
+
+# The pause before it in milliseconds, its first and last pitch in Hz, its sounds as name:milliseconds.
+Phrase: TypeAlias = tuple[int, int, int, str]
 
 # Vowel formants after Peterson and Barney (1952), men's averages; consonants by common phonetic description.
 SOUNDS = {
@@ -67,9 +72,8 @@ SOUNDS = {
     "t!": Sound((400, 1700, 2600), breath=0.15, hiss=(0.25, 4200)),
 }
 
-# What it says is: Hello. I am not a real person: I was drawn by code, and my mouth follows this sound.
-# Each phrase: the pause before it in milliseconds, its first and last pitch in Hz, its sounds as name:milliseconds.
-PHRASES = (
+# Hello. I am not a real person: I was drawn by code, and my mouth follows this sound.
+PRESENTATION: tuple[Phrase, ...] = (
     (240, 138, 104, "h:60 eh:85 l:65 ao:120 uw:110"),
     (
         330,
@@ -97,11 +101,26 @@ PHRASES = (
     ),
 )
 
+# The same mouth, another sound: it opens as wide as I am loud.
+REPLY: tuple[Phrase, ...] = (
+    (220, 134, 112, "dh:55 ah:55 s:100 eh:95 ih:60 m:75 aa:110 uh:70 th:110"),
+    (260, 128, 96, "ah:70 n:60 ah:100 dh:50 er:110 s:105 aa:120 uh:80 n:80 d.:45 d!:12"),
+    (
+        380,
+        130,
+        86,
+        (
+            "ih:75 t.:50 t!:18 ao:110 uh:60 p.:60 p!:16 ah:60 n:60 z:80 ah:60 z:70 w:65 aa:120 ih:70 d.:45 d!:12 "
+            "ah:65 z:70 aa:110 ih:60 eh:75 m:75 l:65 aa:140 uh:95 d.:50 d!:12"
+        ),
+    ),
+)
 
-def segments() -> list[Segment]:
+
+def segments(phrases: Sequence[Phrase]) -> list[Segment]:
     """What is said, in order, with a falling and gently accented pitch; begins with silence."""
     out: list[Segment] = []
-    for pause, first, last, text in PHRASES:
+    for pause, first, last, text in phrases:
         names = [item.split(":") for item in text.split()]
         out.append(Segment(SOUNDS["_"], pause / 1000, first))
         for place, (name, milliseconds) in enumerate(names):

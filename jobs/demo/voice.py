@@ -1,15 +1,17 @@
-"""The demo's voice: a small formant synthesiser."""
+"""The demo's voices: a small formant synthesiser."""
 
 from __future__ import annotations
 
 import math
 import wave
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from jobs.demo.phonemes import segments
+from jobs.demo.phonemes import PRESENTATION, REPLY, Phrase, segments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,9 +30,25 @@ _STEP = 80
 _GLIDE = 9
 _BANDWIDTHS = (80.0, 110.0, 160.0, 220.0, 260.0)
 _HIGH_FORMANTS = (3900.0, 5000.0)
-# A woman's vocal tract is shorter and her voice higher than those the tables of `phonemes` give.
-_TRACT = 1.13
-_PITCH = 1.65
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """A voice and what it says.
+
+    Attributes:
+        phrases: what it says.
+        tract: factor on the formants of `jobs.demo.phonemes`, which are men's; a shorter vocal tract has higher ones.
+        pitch: factor on the phrases' pitches.
+    """
+
+    phrases: Sequence[Phrase]
+    tract: float = 1.0
+    pitch: float = 1.0
+
+
+PRESENTER = Speaker(PRESENTATION, tract=1.13, pitch=1.65)
+SECOND = Speaker(REPLY)
 
 
 def _glide(values: Curve, width: int) -> Curve:
@@ -39,10 +57,10 @@ def _glide(values: Curve, width: int) -> Curve:
     return np.convolve(padded, kernel / kernel.sum(), mode="valid")
 
 
-def _controls(seconds: float) -> dict[str, Curve]:
+def _controls(speaker: Speaker, seconds: float) -> dict[str, Curve]:
     """The synthesiser's control curves, one value per `_STEP` samples."""
     steps = math.ceil(seconds * RATE / _STEP)
-    spoken = segments()
+    spoken = segments(speaker.phrases)
     ends = np.cumsum([s.seconds for s in spoken]) * RATE / _STEP
     which = np.minimum(np.searchsorted(ends, np.arange(steps), side="right"), len(spoken))
     sounds = [*(s.sound for s in spoken), spoken[0].sound]
@@ -51,13 +69,13 @@ def _controls(seconds: float) -> dict[str, Curve]:
     def curve(values: list[float], width: int) -> Curve:
         return _glide(np.array(values, np.float64)[which], width)
 
-    curves = {f"f{i + 1}": curve([_TRACT * s.formants[i] for s in sounds], _GLIDE) for i in range(3)}
+    curves = {f"f{i + 1}": curve([speaker.tract * s.formants[i] for s in sounds], _GLIDE) for i in range(3)}
     curves |= {f"f{i + 4}": np.full(steps, hertz) for i, hertz in enumerate(_HIGH_FORMANTS)}
     curves["voice"] = curve([s.voice for s in sounds], 7)
     curves["breath"] = curve([s.breath for s in sounds], 5)
     curves["hiss"] = curve([s.hiss[0] for s in sounds], 5)
     curves["hiss_at"] = curve([s.hiss[1] for s in sounds], 3)
-    curves["pitch"] = _PITCH * curve(pitch, 31)
+    curves["pitch"] = speaker.pitch * curve(pitch, 31)
     return curves
 
 
@@ -93,17 +111,18 @@ def _resonate(signal: Curve, centres: Curve, bandwidth: float) -> Curve:
     return np.array(out)
 
 
-def make_voice(seconds: float = 6.0) -> Samples:
-    """Speaks the demo's sentence.
+def make_voice(seconds: float = 6.0, speaker: Speaker = PRESENTER) -> Samples:
+    """Has a speaker say its phrases.
 
     Args:
-        seconds: length of the result; the sentence takes about six and what is over is silence.
+        seconds: length of the result; the presenter speaks for about six, and what is over is silence.
+        speaker: who speaks.
 
     Returns:
         Mono samples at 16 kHz in [-1, 1]; the same every time.
     """
     count = round(seconds * RATE)
-    curves = _controls(seconds)
+    curves = _controls(speaker, seconds)
     at = np.arange(count) / _STEP
     steps = np.arange(len(curves["pitch"]))
     noise = np.random.default_rng(SEED).standard_normal(count)

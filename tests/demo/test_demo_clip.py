@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 import wave
@@ -15,7 +16,14 @@ import numpy.typing as npt
 import onnxruntime as ort
 import pytest
 
-from jobs.demo.demo_clip import OUTPUT_FRAMES, demo_folder, write_demo_clip, write_demo_model
+from jobs.demo.demo_clip import (
+    OUTPUT_FRAMES,
+    SECOND_FRAMES,
+    demo_folder,
+    write_demo_batch,
+    write_demo_clip,
+    write_demo_model,
+)
 from jobs.demo.presenter import FRAMES, face_box, landmarks
 
 if TYPE_CHECKING:
@@ -142,6 +150,18 @@ def test_the_mouth_opens_with_the_sound(demo_clip: Path, tmp_path: Path) -> None
     assert np.corrcoef(areas, envelope[some])[0, 1] > 0.9
     assert max(areas) > 800
     assert min(areas) < 30
+
+
+def test_the_batch_of_two_names_both_recordings(tmp_path: Path) -> None:
+    write_demo_batch(tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "clips.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert rows == [
+        {"id": "first", "clip": "clip", "audio": "clip/aud.wav"},
+        {"id": "second", "clip": "clip", "audio": "second.wav"},
+    ]
+    with wave.open(str(tmp_path / "second.wav"), "rb") as file:
+        assert file.getnframes() / file.getframerate() == SECOND_FRAMES / 25
+    assert {path.name for path in tmp_path.iterdir()} == {"clips.jsonl", "second.wav"}
 
 
 @pytest.mark.parametrize("command", ["demo", "soak"])

@@ -12,7 +12,7 @@ from actors.core.audio_track import audio_windows
 from actors.core.mel import RATE, mel_windows
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from jobs.audio.feature_making import sequence
-from jobs.demo.voice import frame_loudness, make_voice
+from jobs.demo.voice import PRESENTER, SECOND, frame_loudness, make_voice
 from jobs.models import feature_channels
 from jobs.models.demo_encoder import build_demo_encoder
 from jobs.models.mouth import build_mouth_model
@@ -26,9 +26,9 @@ def session() -> ort.InferenceSession:
     return open_session(build_demo_encoder())
 
 
-@pytest.fixture(scope="module")
-def voice() -> Floats:
-    return make_voice(FRAMES / 25)
+@pytest.fixture(scope="module", params=[PRESENTER, SECOND], ids=["presenter", "second"])
+def voice(request: pytest.FixtureRequest) -> Floats:
+    return make_voice(FRAMES / 25, request.param)
 
 
 def features(session: ort.InferenceSession, samples: Floats) -> Floats:
