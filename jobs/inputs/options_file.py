@@ -34,20 +34,27 @@ def read_config(path: str, fields: Mapping[str, FieldInfo]) -> dict[str, Any]:
     """
     values: dict[str, Any] = {}
     for key, value in _parsed(path).items():
-        name, given = key.replace("-", "_"), value
-        switch = fields.get(name.removeprefix("no_"))
-        if name.startswith("no_") and switch is not None and switch.annotation is bool:
-            if not isinstance(value, bool):
-                raise InputError(f"{path}: {key}", "must be true or false", "mend it there")
-            name, given = name.removeprefix("no_"), not value
+        name, turned = option_named(key, fields)
         if name not in fields:
             raise InputError(f"{path}: {key}", "there is no such option", "see --help for all of them")
         if name in values:
             raise InputError(f"{path}: {key}", "is given twice", "leave one of them out")
-        if not is_of_kind(fields[name], given):
+        if not is_of_kind(fields[name], value):
             raise InputError(f"{path}: {key}", must_be(name, fields[name]), "mend it there")
-        values[name] = _beside(path, given) if name in PATHS else given
+        values[name] = not value if turned else _beside(path, value) if name in PATHS else value
     return values
+
+
+def option_named(key: str, fields: Mapping[str, FieldInfo]) -> tuple[str, bool]:
+    """The field that a key of a file stands for, in the flags' spelling or the fields', and whether it is turned round.
+
+    ``no-`` before the name of a switch turns its value round. A name that no field has comes back as it is.
+    """
+    name = key.replace("-", "_")
+    switch = name.removeprefix("no_")
+    if switch != name and switch in fields and fields[switch].annotation is bool:
+        return switch, True
+    return name, False
 
 
 def _beside(path: str, given: str) -> str:
