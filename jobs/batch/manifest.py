@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from jobs.batch.manifest_file import RawRow, read_rows, row_name
 from jobs.inputs.option_words import is_of_kind, must_be
 from jobs.inputs.options import CompositeOptions, load_options
 from jobs.inputs.options_file import PATHS, option_named
+from jobs.run.clip_ids import LONGEST_ID, NO_NAME, can_be_folder, folded, is_clip_id
 from jobs.run.folder import FILES
 
 # Options of the whole command: where and by whom clips are rendered, not which or how.
@@ -31,14 +30,6 @@ ID, PRIORITY = "id", "priority"
 
 # Rows of several priorities that are in memory at once, to be put in order.
 SORTED_ROWS = 1024
-
-# What stands beside the clips' folders.
-RESERVED = frozenset({"clips.parquet", "clips.jsonl", "report.html", "faces"})
-
-# Bytes of a file's name on common file systems, less what a temporary name adds.
-LONGEST_ID = 200
-
-NO_NAME = re.compile(r"[\x00-\x1f\x7f/\\\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +139,7 @@ class Manifest:
         seen: dict[str, int] = {}
         number = 0
         for number, row in enumerate(self.rows(), 1):
-            same = seen.setdefault(_folded(row.id), number)
+            same = seen.setdefault(folded(row.id), number)
             if same != number:
                 problem = f"{row.id} is the id of row {same} as well, or differs in case alone"
                 raise InputError(f"{row.name}: {ID}", problem, f"give each clip an {ID} of its own in a manifest")
@@ -237,10 +228,6 @@ def _stem(path: str) -> str:
     return NO_NAME.sub("_", stem).lstrip(".")
 
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
-
-
 def _check_id(subject: str, name: str) -> None:
     """Sees that an id can be the name of a folder.
 
@@ -250,9 +237,9 @@ def _check_id(subject: str, name: str) -> None:
     fix = f"give an {ID} that can be the name of a folder"
     if not name:
         raise InputError(subject, "is empty, and neither a clip nor a sound is named in the row", fix)
-    if NO_NAME.search(name) or name != name.strip() or name.startswith(".") or len(name.encode()) > LONGEST_ID:
+    if not can_be_folder(name):
         raise InputError(subject, f"{name[:LONGEST_ID]} cannot be the name of a folder", fix)
-    if _folded(name) in RESERVED:
+    if not is_clip_id(name):
         raise InputError(subject, f"{name} belongs to the batch itself", fix)
 
 

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from actors.core.choices import Blend
 from actors.core.errors import InputError
-from jobs.batch.manifest import COMMAND, LONGEST_ID, SORTED_ROWS, Manifest, Row, grouped, made_id
+from jobs.batch.manifest import COMMAND, SORTED_ROWS, Manifest, Row, grouped, made_id
 from jobs.batch.manifest_file import LONGEST_LINE, read_rows
 from jobs.inputs.options import CompositeOptions, Decides
+from jobs.run.clip_ids import LONGEST_ID
 
 ROWS: list[dict[str, Any]] = [
     {"id": "a", "clip": "avatar", "audio": "one.wav", "blend": "feather", "quality": 90, "format": "jpg"},
