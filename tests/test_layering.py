@@ -31,7 +31,10 @@ ALLOWED = {
         *{"jobs.faces", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip"},
         *{"actors.kinds", "actors.network", "actors.files", "actors.core", "jobs.console", "jobs.progress_meter"},
     },
-    "jobs.batch": {"jobs.run", "jobs.inputs", "jobs.process", "actors.files", "actors.core"},
+    "jobs.batch": {
+        *{"jobs.run", "jobs.inputs", "jobs.process", "jobs.console", "jobs.progress_meter", "jobs.number_format"},
+        *{"actors.files", "actors.core"},
+    },
     "jobs.report": {
         *{"jobs.number_format", "jobs.run", "jobs.faces", "jobs.inputs", "jobs.clip", "actors.files", "actors.core"},
     },
