@@ -68,6 +68,14 @@ class InputError(Exception):
         return f"{one_line(self.subject)}: {one_line(self.problem)}; {printable(self.fix)}"
 
 
+class ClipError(InputError):
+    """Files or the folder of a clip cannot be used on a node; what clips have in common is not concerned."""
+
+
+class ProgramError(InputError):
+    """A process runs other files of this program than the driver, so nothing that it makes can be used."""
+
+
 class NoCudaError(InputError):
     """A CUDA session was asked for and could not be had."""
 

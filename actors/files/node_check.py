@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import actors
-from actors.core.errors import InputError
+from actors.core.errors import InputError, ProgramError
 from actors.files import storage
 from actors.files.digests import code_digest, model_digest
 from actors.files.run_folder import RunFolder, new_node_mark
@@ -85,13 +85,13 @@ def check_code(code: str, patience: float = UNPACKING_SECONDS) -> None:
         patience: seconds in which files that are being unpacked may become the same.
 
     Raises:
-        InputError: naming this node and where its files are.
+        ProgramError: naming this node and where its files are.
     """
     until = time.monotonic() + patience
     while not (same := _same_code(code)) and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)
     if not same:
-        raise InputError(
+        raise ProgramError(
             str(Path(actors.__file__).parent),
             f"node {socket.gethostname()} runs these files, and they are not the driver's",
             "install the same mouthpiece on every node, and take other copies of it out of PYTHONPATH",

@@ -194,8 +194,8 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
         gate: Any = ray.remote(num_cpus=0)(Gate).options(max_concurrency=workers + 1).remote(workers)
         job = JobSpec(
             worker_class=Sleeper,
-            worker_config=latency,
-            clips={CLIP: ClipSpec(gate, lambda _: ())},
+            networks={"": latency},
+            clips={CLIP: ClipSpec(gate, lambda _: (), milestones)},
             loader=load_nothing,
             nodes=cluster.resources().rendering,
             worker_resources={"num_cpus": 0},
@@ -207,7 +207,7 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
             on_death=lambda _: None,
         )
         costs = _Costs(scheduler, Ledger(folder, ImageFormat.NONE, None), workers)
-        Dispatcher(scheduler, job, milestones, costs.record, costs.look).run()
+        Dispatcher(scheduler, job, costs.record, costs.look).run()
         thread_ended, process_ended = time.thread_time(), time.process_time()
     first, last = milestones.first_dispatch, milestones.last_file
     if scheduler.deaths or first is None or last is None or costs.thread_began is None:

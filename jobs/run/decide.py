@@ -75,6 +75,21 @@ class RenderRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class SharedPlan:
+    """What a clip has in common with others that are rendered beside it.
+
+    Attributes:
+        placement: of the workers; the batch is that of the clip's own network.
+        preparation: of its backgrounds.
+        backgrounds: names these among those in the object store.
+    """
+
+    placement: Placement
+    preparation: Preparation
+    backgrounds: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What is rendered, how and where.
 
@@ -108,6 +123,7 @@ def decide(
     choice: ChosenDevice,
     tuned: Layout | None,
     console: Console,
+    shared: SharedPlan | None = None,
 ) -> Decision:
     """Lays out a run.
 
@@ -118,6 +134,7 @@ def decide(
         choice: what the network is to run on, and why.
         tuned: the layout that `tune` found for this, if it is to be used.
         console: where to say what is decided.
+        shared: what is decided already, where the clip is one of several.
 
     Raises:
         InputError: the earlier run is one of other pixels, or the cluster cannot hold what one worker needs.
@@ -130,16 +147,14 @@ def decide(
     options, inputs = request.options, request.inputs
     _say_untouched("silence", inputs.silence, inputs.frames, console)
     _say_untouched("no face", inputs.presence, inputs.frames, console)
-    preparation = plan_preparation(options, inputs, choice.device, missing, resources.store)
-    _say_backgrounds(inputs, preparation, resources, console)
-    if tuned is not None:
-        say(console, f"tuned: {tuned} (as `tune` found; --no-tuned ignores it)")
-    placement = _place(request, resources, choice, tuned, len(missing))
-    share = options.gpus_per_worker if choice.device is Device.CUDA and tuned is None else None
-    if share is not None and (tight := check_share(resources.gpu_memory, share, placement.batch)):
-        say(console, f"warning: {tight}", style="yellow")
-    plan = RenderPlan(options, inputs, choice.device, placement, preparation, request.folder, request.mark)
-    blocks = preparation.blocks
+    if shared is None:
+        preparation = plan_preparation(options, inputs, choice.device, missing, resources.store)
+        _say_backgrounds(inputs, preparation, resources, console)
+        placement = place_workers(options, inputs.tensors.batch, resources, choice, tuned, len(missing), console)
+        shared = SharedPlan(placement, preparation, "")
+    placement, blocks = shared.placement, shared.preparation.blocks
+    place = request.folder, request.mark, shared.backgrounds
+    plan = RenderPlan(options, inputs, choice.device, placement, shared.preparation, *place)
     # A range needs only those blocks at once that can be held at once.
     longest = MAX_RANGE if blocks.fits else max(1, blocks.frames // inputs.pairing.step)
     ranges = plan_ranges(missing, placement.workers, placement.batch, longest, inputs.reach)
@@ -174,23 +189,46 @@ def _say_backgrounds(inputs: Inputs, preparation: Preparation, resources: Cluste
     )
 
 
-def _place(
-    request: RenderRequest, resources: ClusterResources, choice: ChosenDevice, tuned: Layout | None, frames: int
+def place_workers(
+    options: CompositeOptions,
+    own_batch: int | None,
+    resources: ClusterResources,
+    choice: ChosenDevice,
+    tuned: Layout | None,
+    frames: int,
+    console: Console,
 ) -> Placement:
+    """How workers are laid out on a cluster.
+
+    Args:
+        options: of the command.
+        own_batch: the batch to which the network's export is fixed, if it is.
+        resources: what the cluster has.
+        choice: what the network is to run on.
+        tuned: the layout that `tune` found for this, if it is to be used.
+        frames: to be rendered; more workers are useless.
+        console: where to say what is decided.
+
+    Raises:
+        InputError: the share of a GPU that the user gave has no room for CUDA.
+    """
     if tuned is not None:
+        say(console, f"tuned: {tuned} (as `tune` found; --no-tuned ignores it)")
         return place_layout(resources, choice.device, tuned, frames=frames)
-    options = request.options
-    # On CPUs another batch than the export's own gains nothing: it is rewritten only when that is asked for.
-    own = request.inputs.tensors.batch if choice.device is Device.CPU else None
-    return place(
+    placement = place(
         resources,
         choice.device,
         workers=options.workers,
         threads=options.threads,
-        batch=options.batch or own,
+        # On CPUs another batch than the export's own gains nothing: it is rewritten only when that is asked for.
+        batch=options.batch or (own_batch if choice.device is Device.CPU else None),
         gpus_per_worker=options.gpus_per_worker,
         frames=frames,
     )
+    share = options.gpus_per_worker if choice.device is Device.CUDA else None
+    if share is not None and (tight := check_share(resources.gpu_memory, share, placement.batch)):
+        say(console, f"warning: {tight}", style="yellow")
+    return placement
 
 
 def _new_record(

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import partial
 
 import ray
 import ray.exceptions
 from rich.console import Console
 
-from actors.core.choices import ImageFormat, Precision
+from actors.core.choices import Precision
 from actors.core.errors import InputError, NoCudaError, StoppedError, error_text
-from actors.core.ranges import ClipRange
 from actors.core.worker_reports import FrameFailure
-from actors.files import storage
 from actors.rendering.blocks import load_block
-from actors.rendering.compositor import Compositor
 from jobs.cluster.connection import Cluster, ClusterResources
 from jobs.cluster.layout import Layout
 from jobs.cluster.local_ray import LONGEST_MESSAGE
-from jobs.cluster.placement import ChosenDevice, wait_for_resources, worker_capacity
+from jobs.cluster.placement import ChosenDevice, wait_for_resources
 from jobs.cluster.tuned_layout import profile_key, read_profile
 from jobs.console import say
 from jobs.inputs.options import DeviceChoice
 from jobs.progress_meter import Meter, meter
 from jobs.run.audio_features import load_audio
 from jobs.run.decide import Decision, RenderRequest, choose_run_device, decide
-from jobs.run.failures import hopeless
-from jobs.run.folder import clear_data, sweep
+from jobs.run.engine import Crew, Engine
 from jobs.run.half_precision import check_precision, recorded
+from jobs.run.opening import Opening, prepare_folder
 from jobs.run.record import RunRecord
-from jobs.run.record_file import write_record
 from jobs.run.resume import Remaining
-from jobs.scheduling.dispatcher import Dispatcher
-from jobs.scheduling.job_spec import ClipSpec, JobSpec
 from jobs.scheduling.milestones import Milestones
-from jobs.scheduling.open_clip import ClipJob, OpenClip
-from jobs.scheduling.scheduler import Patience, Scheduler
+from jobs.scheduling.open_clip import OpenClip
 
 # What ends a run early, besides inputs that cannot be used.
 ENDINGS = (KeyboardInterrupt, StoppedError, ray.exceptions.RayError, OSError)
@@ -113,11 +105,11 @@ def _attempt(
         # It never came to rendering: an earlier run's record stays, and a new one would lack its plan.
         ending = _ending(error, cluster)
         raise ending from (None if ending is error else error)
-    scheduler = _schedule(decision)
-    outcome = Outcome(decision.record, scheduler.clips[decision.plan.clip_id])
+    opening = Opening.of(request, decision)
+    outcome = Outcome(decision.record, OpenClip.of(opening.job(), opening.capacity))
     try:
-        _prepare_folder(request, decision.record)
-        _render(request, decision, scheduler, outcome, cluster, console)
+        prepare_folder(request, decision.record)
+        _render(request, decision, opening, outcome, cluster, console)
     except InputError as error:
         if outcome.clip.done == 0 and request.earlier is None:
             raise
@@ -152,42 +144,21 @@ def _tuned_layout(request: RenderRequest, resources: ClusterResources, choice: C
     return None if profile is None else profile.best
 
 
-def _schedule(decision: Decision) -> Scheduler:
-    plan, blocks = decision.plan, decision.plan.preparation.blocks
-    ranges = tuple(ClipRange(plan.clip_id, frames) for frames in decision.ranges)
-    return Scheduler(
-        [ClipJob(plan.clip_id, ranges, plan.blocks_of, blocks.bytes)],
-        workers=plan.placement.workers,
-        capacity=blocks.capacity * blocks.bytes,
-        loaders=max(2, int(decision.resources.cpus)),
-        patience=Patience(),
-        calls=plan.calls,
-    )
-
-
-def _prepare_folder(request: RenderRequest, record: RunRecord) -> None:
-    folder, options = request.folder, request.options
-    sweep(folder, request.mark)
-    if options.restart:
-        clear_data(folder)
-    if options.video:
-        # What stands there was joined of other frames than those this run will have.
-        storage.remove_file(folder.video)
-    # The record comes before anything that only makes sense with it.
-    write_record(folder, record)
-    folder.make_folders(frames=options.image_format is not ImageFormat.NONE, segments=options.video)
-
-
 def _render(
     request: RenderRequest,
     decision: Decision,
-    scheduler: Scheduler,
+    opening: Opening,
     outcome: Outcome,
     cluster: Cluster,
     console: Console,
 ) -> None:
-    plan = decision.plan
-    options, placement = request.options, plan.placement
+    """Renders the clip; what is known of it comes into the outcome.
+
+    Raises:
+        InputError: something given cannot be used.
+        StoppedError: it cannot go on.
+    """
+    plan, options = decision.plan, request.options
     track, warnings = load_audio(plan, decision.resources, console)
     if warnings:
         outcome.record = outcome.record.model_copy(update={"warnings": (*outcome.record.warnings, *warnings)})
@@ -198,36 +169,24 @@ def _render(
         report = check_precision(plan, clip, samples)
         outcome.record = outcome.record.model_copy(update={"precision": recorded(report)})
         say(console, f"precision: {options.precision.value}, at most {report.worst} levels from fp32")
-    job = JobSpec(
-        worker_class=Compositor,
-        worker_config=plan.network,
-        clips={plan.clip_id: ClipSpec(clip, lambda block: (plan.block(block.number), plan.inputs.kind))},
-        loader=load_block,
-        nodes=decision.resources.rendering,
-        worker_resources=placement.resources,
-        calls=plan.calls,
-        wait=options.wait,
-        cluster_resources=cluster.resources,
-        capacity=None
-        if options.workers
-        else lambda now: min(worker_capacity(now, plan.device, placement.gpus, placement.threads), scheduler.remaining),
-        device_flag=decision.choice.asked,
-        on_death=lambda death: say(console, death.line, style="yellow"),
-    )
+    crew = Crew(decision.resources, decision.choice, plan.placement, plan.calls, opening.capacity)
     with meter(console, outcome.clip.total) as shown:
-        tick = partial(_tick, request, scheduler, outcome.clip, shown)
-        Dispatcher(scheduler, job, outcome.milestones, request.ledger.record, tick).run()
+        engine = Engine(crew, cluster, options, load_block, console, lambda: _tick(opening, engine, outcome, shown))
+        outcome.clip = engine.open(opening, clip, lambda block: (plan.block(block.number), plan.inputs.kind))
+        outcome.milestones = engine.milestones(opening.clip)
+        engine.run()
+    if outcome.clip.fault is not None:
+        raise outcome.clip.fault
 
 
-def _tick(request: RenderRequest, scheduler: Scheduler, clip: OpenClip, shown: Meter) -> None:
+def _tick(opening: Opening, engine: Engine, outcome: Outcome, shown: Meter) -> None:
     """Shows how far the run is.
 
     Raises:
         StoppedError: there is no frame yet that could be delivered, and no hope of one.
     """
+    clip, scheduler = outcome.clip, engine.scheduler
     waiting = f"{scheduler.ready_workers} of {scheduler.open_slots} workers ready"
     shown.update(clip.done + len(clip.failures), waiting)
-    first = clip.done == 0 and clip.total == len(request.inputs.frames)
-    value_range = request.inputs.kind.value_range
-    if first and (error := hopeless(clip.failures, clip.remaining, value_range)):
+    if error := opening.hopeless(clip):
         raise error

@@ -10,7 +10,15 @@ from actors.core.ranges import ClipBlock, ClipRange
 
 @dataclass(frozen=True, slots=True)
 class StartWorker:
-    """Create the actor of a slot."""
+    """Create the actor of a slot, with a network."""
+
+    slot: int
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndWorker:
+    """End the idle actor of a slot, whose place one with another network takes."""
 
     slot: int
 
@@ -53,4 +61,4 @@ class Render:
     blocks: tuple[ClipBlock, ...]
 
 
-Action: TypeAlias = StartWorker | KillWorker | LoadBlock | CancelLoad | DropBlock | Render
+Action: TypeAlias = StartWorker | EndWorker | KillWorker | LoadBlock | CancelLoad | DropBlock | Render

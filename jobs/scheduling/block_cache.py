@@ -113,7 +113,8 @@ class BlockCache:
         held = self._size(self._ready) + self._size(self._loading)
         spare = sorted(self._ready - wanted.keys())
         for block in wanted:
-            if block in self._ready or block in self._loading:
+            # What a closed clip still uses is not loaded again.
+            if block in self._ready or block in self._loading or block not in self._users:
                 continue
             if len(self._loading) >= self._loaders:
                 break

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from actors.core.ranges import ClipBlock
 from jobs.cluster.connection import ClusterResources
 from jobs.scheduling.deaths import Death
+from jobs.scheduling.milestones import Milestones
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +19,12 @@ class ClipSpec:
     Attributes:
         config: for workers, in the object store.
         loader_arguments: what the loader is called with for a block.
+        milestones: filled with when things happened.
     """
 
     config: Any
     loader_arguments: Callable[[ClipBlock], tuple[Any, ...]]
+    milestones: Milestones = field(default_factory=Milestones)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +32,9 @@ class JobSpec:
     """What the dispatcher needs besides the scheduler.
 
     Attributes:
-        worker_class: made with a slot's number and ``worker_config``; it has ``prepare`` and ``render`` as
+        worker_class: made with a slot's number and its network; it has ``prepare`` and ``render`` as
             `actors.rendering.compositor.Compositor` has them, and ``close_clip`` where clips are closed.
-        worker_config: what workers are told of the network.
+        networks: what workers are told of each network, by its name; of every network that a clip needs.
         clips: what is told of each clip that the scheduler has open, by its id.
         loader: loads a block, as `actors.rendering.blocks.load_block` does.
         nodes: ids of the nodes that can render now, where blocks are loaded until workers say where they are.
@@ -45,7 +48,7 @@ class JobSpec:
     """
 
     worker_class: type
-    worker_config: Any
+    networks: dict[str, Any]
     clips: dict[str, ClipSpec]
     loader: Callable[..., tuple[Any, Any]]
     nodes: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""When the steps of a run were reached, and by which workers."""
+"""When the steps of a clip's rendering were reached, and by which workers."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ class Milestones:
     """When things happened, on `time.perf_counter`, and who took part.
 
     Attributes:
-        loaded_bytes: size of all blocks loaded.
+        loaded_bytes: size of the blocks that were loaded on its behalf.
         load_seconds: time spent in loading tasks, summed over tasks.
         prepare_seconds: processor time in which they prepared encodings and ran the face encoder.
         first_dispatch: the first range was given out.
         last_file: the latest range's files stood under their names, and the driver knew.
         rendered: ids of the ranges that were rendered, in the order of their ends.
-        workers: every worker that became ready, in order.
+        workers: every worker of its network that was ready while it was open, in the order in which they became so.
         place_seconds: how long the first of them waited for its place on the cluster, and for its process.
     """
 

@@ -6,6 +6,7 @@ import bisect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from actors.core.errors import InputError, StoppedError
 from actors.core.ranges import ClipBlock, ClipRange
 from actors.core.worker_reports import FrameFailure
 from jobs.scheduling.deaths import brief_reason
@@ -33,6 +34,7 @@ class ClipJob:
             the same blocks.
         block_bytes: what each of its blocks takes in the object store.
         priority: clips of a greater one come first; of equal ones, that which was opened first.
+        network: names the network that renders it.
     """
 
     id: str
@@ -40,6 +42,7 @@ class ClipJob:
     blocks_of: Callable[[ClipRange], tuple[ClipBlock, ...]]
     block_bytes: int
     priority: int = 0
+    network: str = ""
 
 
 @dataclass(slots=True)
@@ -66,7 +69,7 @@ class OpenClip:
     done: int = 0
     failures: list[FrameFailure] = field(default_factory=list)
     incidents: Incidents = field(default_factory=Incidents)
-    fault: str | None = None
+    fault: InputError | StoppedError | None = None
     planned: int = 0
     needed: frozenset[ClipBlock] = frozenset()
     _deaths: dict[ClipRange, int] = field(default_factory=dict)
@@ -105,6 +108,11 @@ class OpenClip:
     def complete(self) -> bool:
         """Whether every frame is done or failed."""
         return not self.pending and not self.in_flight
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of it is to be given out any more, and nothing is awaited that decides its end."""
+        return self.fault is not None or self.complete
 
     def finish(self, done: ClipRange, failures: tuple[FrameFailure, ...]) -> None:
         """A range has been rendered, but for some of its frames."""

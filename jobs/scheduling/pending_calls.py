@@ -43,7 +43,14 @@ class PendingRender:
     blocks: dict[ClipBlock, Any]
 
 
-PendingCall: TypeAlias = PendingStart | PendingLoad | PendingRender
+@dataclass(frozen=True, slots=True)
+class PendingOther:
+    """A call that the dispatcher's user has made, who is told of its answer."""
+
+    on_answer: Callable[[Any], None]
+
+
+PendingCall: TypeAlias = PendingStart | PendingLoad | PendingRender | PendingOther
 
 
 class PendingCalls:

@@ -7,20 +7,25 @@ flight, done, failed. `jobs.scheduling.dispatcher` turns actions into Ray calls 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
 from itertools import islice
 
+from actors.core.errors import InputError, StoppedError
 from actors.core.ranges import ClipBlock, ClipRange
 from actors.core.worker_reports import FrameFailure
-from jobs.scheduling.actions import Action, CancelLoad, KillWorker, Render, StartWorker
+from jobs.scheduling.actions import Action, CancelLoad, EndWorker, KillWorker, Render, StartWorker
 from jobs.scheduling.block_cache import MAX_BLOCK_LOSSES, BlockCache
 from jobs.scheduling.deaths import Death, brief_reason
 from jobs.scheduling.open_clip import MAX_RANGE, ClipJob, OpenClip
+from jobs.scheduling.worker_state import Given, Status, WorkerState
 
 # While a worker renders what it can at once, Ray brings the next range's blocks to it. More only lengthens the tail.
 RANGES_WAITING = 1
+
+# What to do about a run that cannot go on.
+MENDED = "run the same command again once it is mended"
 
 # More than a poison frame costs (see `jobs.scheduling.open_clip.MAX_RANGE`).
 MAX_DEATHS_IN_A_ROW = 16
@@ -33,6 +38,10 @@ MAX_START_DEATHS = 3
 # more waiting than they spare.
 CALL_SECONDS, LEAST_CALL_SECONDS, CALL_SHARE = 0.5, 0.04, 0.5
 
+# A worker with nothing to do takes another network where that network's own workers have work left for more than
+# so many seconds: about what a process and a session cost.
+CHANGE_SECONDS = 5.0
+
 # How far past the first pending range an idle worker looks for one whose blocks are there.
 LOOKAHEAD = 256
 
@@ -43,48 +52,6 @@ class Patience:
 
     least: float = 600.0
     factor: float = 20.0
-
-
-class _Status(Enum):
-    WANTED = auto()
-    STARTING = auto()
-    READY = auto()
-    ABANDONED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    """A range that a worker has, and its blocks."""
-
-    range: ClipRange
-    blocks: tuple[ClipBlock, ...]
-
-
-@dataclass(slots=True)
-class _Worker:
-    status: _Status = _Status.WANTED
-    # The process while it is ready, so that a death names what died.
-    pid: int | None = None
-    # In the order given. The actor begins them in this order, or nearly so where it renders several at once.
-    queue: list[_Given] = field(default_factory=list)
-    # When the first of them was given out or became the first.
-    running_since: float = 0.0
-    # Frames per second over its latest range, by its own clock: answers may lie about until the driver looks.
-    pace: float = 0.0
-    deaths_in_a_row: int = 0
-    start_deaths: int = 0
-
-    def take_back(self, answered: ClipRange, now: float) -> float:
-        """Takes a range out of the queue, and gives the seconds for which it was the first there.
-
-        Later ones may be answered before the first: that says nothing of whether the first one hangs.
-        """
-        place = next(place for place, given in enumerate(self.queue) if given.range == answered)
-        del self.queue[place]
-        if place:
-            return 0.0
-        since, self.running_since = self.running_since, now
-        return now - since
 
 
 class Scheduler:
@@ -118,11 +85,12 @@ class Scheduler:
         self.clips: dict[str, OpenClip] = {}
         self.deaths: list[Death] = []
         self.abandoned: list[int] = []
-        self._workers = [_Worker() for _ in range(workers)]
+        self._workers = [WorkerState() for _ in range(workers)]
         self._blocks = BlockCache(capacity, loaders)
         self._patience = patience
         self._slowest = 0.0
-        self._stop: str | None = None
+        # Why the last slot was abandoned.
+        self._last_death: StoppedError | None = None
         for clip in clips:
             self.open(clip)
 
@@ -149,8 +117,8 @@ class Scheduler:
 
     @property
     def finished(self) -> bool:
-        """Whether every frame of every open clip is done or failed."""
-        return all(clip.complete for clip in self.clips.values())
+        """Whether nothing of any open clip is left to be done."""
+        return all(clip.settled for clip in self.clips.values())
 
     @property
     def in_flight(self) -> int:
@@ -159,50 +127,57 @@ class Scheduler:
 
     @property
     def remaining(self) -> int:
-        """Frames of open clips that are neither delivered nor failed."""
-        return sum(clip.remaining for clip in self.clips.values())
+        """Frames of open clips that are neither delivered nor failed, and may yet be."""
+        return sum(clip.remaining for clip in self.clips.values() if clip.fault is None)
 
     @property
-    def stop_reason(self) -> str | None:
-        """Why no open clip can go on, or ``None``."""
-        if self.finished:
-            return None
-        faults = [clip.fault for clip in self.clips.values() if not clip.complete]
-        return self._stop or (faults[0] if all(faults) else None)
+    def stop_error(self) -> StoppedError | None:
+        """Why no clip can go on, or ``None``."""
+        return None if self._last_death is None or self.open_slots or self.finished else self._last_death
 
     @property
     def ready_workers(self) -> int:
         """Workers that can render."""
-        return sum(worker.status is _Status.READY for worker in self._workers)
+        return sum(worker.status is Status.READY for worker in self._workers)
 
     @property
     def open_slots(self) -> int:
         """Slots that are in use or will be."""
-        return sum(worker.status is not _Status.ABANDONED for worker in self._workers)
+        return sum(worker.status is not Status.ABANDONED for worker in self._workers)
 
     def grow(self, capacity: int) -> None:
         """The cluster has capacity for so many workers: opens slots up to that many, abandoned ones counted.
 
         An abandoned slot is not replaced by a new one, or a run whose workers all die would never end.
         """
-        self._workers.extend(_Worker() for _ in range(capacity - len(self._workers)))
+        self._workers.extend(WorkerState() for _ in range(capacity - len(self._workers)))
 
     def worker_ready(self, slot: int, pid: int) -> None:
         """The worker of a slot can render; ``pid`` is its process, on its own node."""
         worker = self._workers[slot]
-        worker.status = _Status.READY
+        worker.status = Status.READY
         worker.pid = pid
         worker.start_deaths = 0
+
+    def worker_refused(self, slot: int) -> None:
+        """The worker of a slot could not begin, which is neither its fault nor that of its slot."""
+        worker = self._workers[slot]
+        worker.status, worker.network = Status.WANTED, None
+
+    def fail(self, clip_id: str, error: InputError | StoppedError) -> None:
+        """A clip cannot go on; what workers have of it may still be done. Of several faults the first is kept."""
+        clip = self.clips[clip_id]
+        clip.fault = clip.fault or error
 
     def worker_died(self, slot: int, reason: str) -> None:
         """The worker of a slot is gone; what it had goes back, and the slot is started anew unless it keeps dying."""
         worker = self._workers[slot]
-        was_ready = worker.status is _Status.READY
+        was_ready = worker.status is Status.READY
         queue, worker.queue = worker.queue, []
         worker.deaths_in_a_row += 1
         worker.start_deaths += not was_ready
         replaced = worker.deaths_in_a_row < MAX_DEATHS_IN_A_ROW and worker.start_deaths < MAX_START_DEATHS
-        worker.status = _Status.WANTED if replaced else _Status.ABANDONED
+        worker.status = Status.WANTED if replaced else Status.ABANDONED
         if not replaced:
             self.abandoned.append(slot)
         death = Death(slot, worker.pid, reason, len(queue), replaced)
@@ -220,10 +195,11 @@ class Scheduler:
                 owner.blame(given.range, reason)
             else:
                 owner.give_back(given.range, suspect=not told)
-        worker.pid, worker.pace = None, 0.0
+        worker.pid, worker.pace, worker.network = None, 0.0, None
         if self.open_slots == 0:
             last = brief_reason(reason)
-            self._stop = f"no worker is left: the last one died {worker.deaths_in_a_row} times in a row ({last})"
+            reason = f"no worker is left: the last one died {worker.deaths_in_a_row} times in a row ({last})"
+            self._last_death = StoppedError(reason, MENDED)
 
     def range_done(
         self, slot: int, done: ClipRange, failures: tuple[FrameFailure, ...], seconds: float, now: float
@@ -265,17 +241,18 @@ class Scheduler:
             if block in clip.needed:
                 clip.incidents.blocks_lost += 1
                 if self._blocks.hopeless(block):
-                    clip.fault = f"background block {block} was lost {MAX_BLOCK_LOSSES} times ({reason})"
+                    lost = f"background block {block} was lost {MAX_BLOCK_LOSSES} times ({reason})"
+                    self.fail(clip.job.id, StoppedError(lost, MENDED))
 
     def actions(self, now: float) -> list[Action]:
         """What to do now, given all events so far; each action is given once."""
-        if self.finished or self.stop_reason:
+        if self.finished or self.stop_error is not None:
             return []
         ended = self._end_hung(now)
         used = (block for worker in self._workers for given in worker.queue for block in given.blocks)
         upcoming = (clip.job.blocks_of(pending) for clip, _, pending in self._pending())
         blocks = self._blocks.actions(used, upcoming, now)
-        return [*ended, *self._start_workers(), *blocks, *self._hand_out(now)]
+        return [*ended, *self._start_workers(), *blocks, *self._hand_out(now), *self._change_networks()]
 
     def _pending(self) -> Iterator[tuple[OpenClip, int, ClipRange]]:
         """The ranges that nobody has, each with its clip and its place there, in the order in which they are wanted."""
@@ -285,10 +262,63 @@ class Scheduler:
                     yield clip, position, pending
 
     def _start_workers(self) -> list[Action]:
-        wanted = [slot for slot, worker in enumerate(self._workers) if worker.status is _Status.WANTED]
+        """Starts a worker in each slot that wants one, with the network of which most is left for each that has it."""
+        wanted = [slot for slot, worker in enumerate(self._workers) if worker.status is Status.WANTED]
+        left = self._frames_left() if wanted else None
+        if not left:
+            return []
+        holders = self._holders()
+        actions: list[Action] = []
         for slot in wanted:
-            self._workers[slot].status = _Status.STARTING
-        return [StartWorker(slot) for slot in wanted]
+            network = max(left, key=lambda name: left[name] / (holders[name] + 1))
+            holders[network] += 1
+            actions.append(self._begin(slot, network))
+        return actions
+
+    def _begin(self, slot: int, network: str) -> StartWorker:
+        worker = self._workers[slot]
+        worker.status, worker.network, worker.pid, worker.pace = Status.STARTING, network, None, 0.0
+        return StartWorker(slot, network)
+
+    def _frames_left(self) -> Counter[str]:
+        """Frames that nobody has, by network, in the order of clips; networks without any are absent."""
+        left: Counter[str] = Counter()
+        for clip in self.clips.values():
+            if clip.fault is None and clip.pending:
+                left[clip.job.network] += sum(map(len, clip.pending))
+        return left
+
+    def _holders(self) -> Counter[str | None]:
+        """How many workers have each network, or are being started with it."""
+        return Counter(worker.network for worker in self._workers if worker.status in {Status.STARTING, Status.READY})
+
+    def _change_networks(self) -> list[Action]:
+        """Gives workers whose network has nothing left one that has too much for its own."""
+        several = len({clip.job.network for clip in self.clips.values()}) > 1
+        idle = [
+            slot
+            for slot, worker in enumerate(self._workers)
+            if worker.status is Status.READY and not worker.queue and several
+        ]
+        actions: list[Action] = []
+        left = self._frames_left() if idle else Counter[str]()
+        for slot in idle:
+            if self._workers[slot].network in left:
+                continue
+            needy = next((name for name in left if self._needs_worker(name, left[name])), None)
+            if needy is None:
+                break
+            actions += [EndWorker(slot), self._begin(slot, needy)]
+        return actions
+
+    def _needs_worker(self, network: str, frames: int) -> bool:
+        own = [
+            worker
+            for worker in self._workers
+            if worker.network == network and worker.status in {Status.STARTING, Status.READY}
+        ]
+        pace = max((worker.pace for worker in own), default=0.0)
+        return not own or bool(pace and frames > CHANGE_SECONDS * pace * len(own))
 
     def _end_hung(self, now: float) -> list[Action]:
         ended: list[Action] = []
@@ -305,13 +335,16 @@ class Scheduler:
 
     def _hand_out(self, now: float) -> list[Action]:
         actions: list[Action] = []
+        # Networks of which nothing can be rendered now.
+        without: set[str | None] = set()
         for depth in range(self._calls + RANGES_WAITING):
             for slot, worker in enumerate(self._workers):
-                if worker.status is not _Status.READY or len(worker.queue) != depth:
+                if worker.status is not Status.READY or len(worker.queue) != depth or worker.network in without:
                     continue
-                found = self._next_renderable()
+                found = self._next_renderable(worker.network)
                 if found is None:
-                    return actions
+                    without.add(worker.network)
+                    continue
                 if not self._may_join(*found, worker):
                     continue
                 taken = self._take(*found, worker)
@@ -321,7 +354,7 @@ class Scheduler:
                 actions.append(Render(slot, taken.range, taken.blocks))
         return actions
 
-    def _may_join(self, clip: OpenClip, position: int, worker: _Worker) -> bool:
+    def _may_join(self, clip: OpenClip, position: int, worker: WorkerState) -> bool:
         """Whether a range can be given to a worker now: where ranges overlap, a suspect is rendered alone."""
         if self._calls == 1 or not worker.queue:
             return True
@@ -329,7 +362,7 @@ class Scheduler:
         together = [(clip, clip.pending[position]), *with_it]
         return not any(owner is not None and owner.suspects(part) for owner, part in together)
 
-    def _take(self, clip: OpenClip, position: int, worker: _Worker) -> _Given:
+    def _take(self, clip: OpenClip, position: int, worker: WorkerState) -> Given:
         """A pending range, together with those behind it that the worker renders within `CALL_SECONDS`.
 
         These only where the store holds all blocks, so that nobody waits for what a long range holds.
@@ -338,16 +371,17 @@ class Scheduler:
         joining = most > len(clip.pending[position]) and self._blocks.fits
         longest = min(most, MAX_RANGE, self._share(worker)) if joining else 0.0
         taken = clip.take(position, most, longest, lambda after: self._blocks.holds(clip.job.blocks_of(after)))
-        return _Given(taken, clip.job.blocks_of(taken))
+        return Given(taken, clip.job.blocks_of(taken))
 
-    def _share(self, worker: _Worker) -> float:
+    def _share(self, worker: WorkerState) -> float:
         """Frames that a worker gets at the most of what nobody has; towards the end that is what decides."""
         queued = sum(len(one.range) for other in self._workers for one in other.queue if one.range.clip in self.clips)
         share = (self.remaining - queued) * CALL_SHARE / self.ready_workers
         return max(worker.pace * LEAST_CALL_SECONDS, share)
 
-    def _next_renderable(self) -> tuple[OpenClip, int] | None:
-        for clip, position, pending in islice(self._pending(), LOOKAHEAD):
+    def _next_renderable(self, network: str | None) -> tuple[OpenClip, int] | None:
+        of_network = (found for found in self._pending() if found[0].job.network == network)
+        for clip, position, pending in islice(of_network, LOOKAHEAD):
             if self._blocks.holds(clip.job.blocks_of(pending)):
                 return clip, position
         return None

@@ -118,11 +118,12 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
     resources = cluster.resources()
     job = JobSpec(
         worker_class=Compositor,
-        worker_config=plan.network,
+        networks={"": plan.network},
         clips={
             plan.clip_id: ClipSpec(
                 ray.put(replace(clip, pairing=pairing, samples=samples)),
                 lambda block: (trial.block(block.number), inputs.kind),
+                watch.milestones,
             )
         },
         loader=load_block,
@@ -152,7 +153,9 @@ def measure(plan: RenderPlan, cluster: Cluster, *, seconds: float, limit: float)
         calls=plan.calls,
     )
     try:
-        Dispatcher(scheduler, job, watch.milestones, watch.see, lambda: None, stop=watch.ended).run()
+        Dispatcher(scheduler, job, watch.see, lambda: None, stop=watch.ended).run()
+        if (fault := scheduler.clips[plan.clip_id].fault) is not None:
+            raise fault
     except NoCudaError:
         raise
     except (InputError, StoppedError) as error:

@@ -22,14 +22,14 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from stage import Nodes, Stage
 
 import jobs.planning.preparation
-import jobs.run.execute
+import jobs.run.engine
 import jobs.scheduling.block_loading
 import jobs.scheduling.dispatcher
 from actors.core.kind import ModelKind
 from actors.core.ranges import ClipBlock
 from actors.rendering.blocks import Block, BlockReceipt, BlockRequest, load_block
 from jobs.planning.block_plan import BlockPlan
-from jobs.scheduling.dispatcher import AwakeClock
+from jobs.scheduling.awake_clock import AwakeClock
 from jobs.scheduling.job_spec import JobSpec
 from jobs.scheduling.pending_calls import PendingLoad
 from jobs.scheduling.scheduler import Patience

@@ -14,7 +14,7 @@ from small import Result
 from stage import ONE_WORKER, Stage, wait_for
 
 import jobs.planning.preparation
-import jobs.run.execute
+import jobs.run.engine
 from actors.core.ranges import ClipBlock
 from jobs.planning.block_plan import BlockPlan
 from jobs.scheduling.job_spec import JobSpec

@@ -90,12 +90,12 @@ def test_workers_are_killed_as_they_work(kill: Kill, stage: Stage, monkeypatch: 
         def tick(self) -> None:
             dispatcher = self.dispatcher
             busy = {call.slot for call in dispatcher.calls if isinstance(call, PendingRender)}
-            pids = {worker.worker: worker.pid for worker in dispatcher.milestones.workers}
+            pids = {worker.worker: worker.pid for worker in dispatcher.workers}
             alive = sorted(slot for slot in busy if pids[slot] not in killed)
             # While that much is left, a dead worker is given something to do, so that its death is seen.
             if alive and 10 * (len(killed) + 1) <= self.done < ROWS // 2:
                 slot = chance.choice(alive)
-                kill(pids[slot], dispatcher.actors[slot])
+                kill(pids[slot], dispatcher.slots[slot].actor)
                 killed.append(pids[slot])
 
     Killing().install(monkeypatch)

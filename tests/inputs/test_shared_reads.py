@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_each_is_read_once_and_refused_each_time() -> None:
 def test_the_ones_used_last_are_remembered() -> None:
     shared, counted = SharedReads(), Counted()
     for key in range(MOST + 1):
-        shared.once(key, lambda key=key: counted.read(key))
+        shared.once(key, partial(counted.read, key))
         shared.once(0, lambda: counted.read(0))
     shared.once(1, lambda: counted.read(1))
     assert counted.reads == [*range(MOST + 1), 1]

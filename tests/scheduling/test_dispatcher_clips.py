@@ -28,7 +28,6 @@ from jobs.inputs.options import CompositeOptions
 from jobs.planning.render_plan import RenderPlan
 from jobs.scheduling.dispatcher import Dispatcher
 from jobs.scheduling.job_spec import ClipSpec, JobSpec
-from jobs.scheduling.milestones import Milestones
 from jobs.scheduling.open_clip import ClipJob
 from jobs.scheduling.scheduler import Patience, Scheduler
 
@@ -51,7 +50,7 @@ class Clips:
         network = replace(plan("0").network, compositing_threads=calls - 1)
         job = JobSpec(
             worker_class=Compositor,
-            worker_config=network,
+            networks={"": network},
             clips={},
             loader=load_block,
             nodes=nodes,
@@ -63,7 +62,7 @@ class Clips:
             device_flag="test",
             on_death=lambda death: pytest.fail(death.line),
         )
-        self.dispatcher = Dispatcher(self.scheduler, job, Milestones(), self.reports.append, self.tick)
+        self.dispatcher = Dispatcher(self.scheduler, job, self.reports.append, self.tick)
         self.tick_once: Callable[[], None] = lambda: None
 
     def tick(self) -> None:
@@ -81,8 +80,8 @@ class Clips:
             return plan.block(0), plan.inputs.kind
 
         ranges = tuple(ClipRange(plan.clip_id, part) for part in RANGES)
-        self.dispatcher.job.clips[plan.clip_id] = ClipSpec(config, load)
-        self.scheduler.open(ClipJob(plan.clip_id, ranges, lambda _: (ClipBlock(AVATAR, 0),), 1))
+        job = ClipJob(plan.clip_id, ranges, lambda _: (ClipBlock(AVATAR, 0),), 1)
+        self.dispatcher.open(job, ClipSpec(config, load))
 
     def complete(self) -> list[str]:
         return [name for name, clip in self.scheduler.clips.items() if clip.complete]

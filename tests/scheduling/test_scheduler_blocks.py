@@ -69,10 +69,10 @@ def test_a_lost_block_is_loaded_again() -> None:
 def test_a_block_that_is_lost_again_and_again_ends_the_run() -> None:
     cluster = Cluster(range(10), [FrameRange(0, 10)], blocks_by(10), workers=1, capacity=1)
     for _ in range(MAX_BLOCK_LOSSES):
-        assert cluster.scheduler.stop_reason is None
+        assert cluster.stopped is None
         cluster.act()
         cluster.lose(0)
-    assert "block 0 was lost" in str(cluster.scheduler.stop_reason)
+    assert "block 0 was lost" in str(cluster.stopped)
     assert cluster.act() == []
 
 
@@ -85,5 +85,5 @@ def test_one_loss_reported_by_many_ranges_is_one_loss() -> None:
     for slot in list(cluster.queues):
         cluster.give_back(slot)
         cluster.give_back(slot)
-    assert cluster.scheduler.stop_reason is None
+    assert cluster.stopped is None
     assert cluster.incidents.blocks_lost == 1

@@ -118,12 +118,12 @@ def test_a_clip_whose_blocks_are_lost_again_and_again_fails_alone() -> None:
         clips.act()
         clips.vanish(ClipBlock("bad", 0))
     assert "was lost" in str(clips.open["bad"].fault)
-    assert clips.scheduler.stop_reason is None
+    assert clips.stopped is None
     while not clips.open["good"].complete:
         clips.act()
         clips.answer_all()
         clips.check()
-    assert "was lost" in str(clips.scheduler.stop_reason)
+    assert "was lost" in str(clips.stopped)
     assert clips.open["good"].incidents.blocks_lost == 0
     clips.end_clip("bad")
     assert clips.scheduler.finished

@@ -55,7 +55,7 @@ def test_several_poison_frames_cost_only_themselves(workers: int, size: int, poi
         assert failed == poison
         assert len(cluster.delivered) == 100 - len(poison)
     else:
-        assert "no worker is left" in str(cluster.scheduler.stop_reason)
+        assert "no worker is left" in str(cluster.stopped)
 
 
 def test_a_range_that_kills_once_is_tried_again_whole() -> None:
@@ -79,12 +79,12 @@ def test_only_the_range_being_rendered_is_blamed() -> None:
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_workers_that_never_start_end_the_run(workers: int) -> None:
     cluster = Cluster(range(100), divide(range(100), 10), blocks_by(10), workers=workers, capacity=10)
-    while not cluster.scheduler.stop_reason:
+    while not cluster.stopped:
         assert cluster.act()
         for slot in sorted(cluster.starting):
             cluster.die(slot, "no such library")
         cluster.check()
-    assert "no such library" in cluster.scheduler.stop_reason
+    assert "no such library" in cluster.stopped
     assert set(cluster.starts.values()) == {MAX_START_DEATHS}
     assert not cluster.delivered
     assert not cluster.failures
@@ -95,7 +95,7 @@ def test_workers_that_never_start_end_the_run(workers: int) -> None:
 def test_workers_that_die_of_everything_end_the_run(workers: int) -> None:
     cluster = Cluster(range(200), divide(range(200), 64), blocks_by(64), workers=workers, capacity=4)
     cluster.drain(kills=lambda _: True)
-    assert "no worker is left" in str(cluster.scheduler.stop_reason)
+    assert "no worker is left" in str(cluster.stopped)
     assert not cluster.delivered
     assert cluster.deaths <= workers * MAX_DEATHS_IN_A_ROW
     assert cluster.scheduler.open_slots == 0

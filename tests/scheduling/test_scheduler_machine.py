@@ -102,10 +102,10 @@ class Run(RuleBasedStateMachine):
         self.clips.now += 10 * PATIENCE.least + PATIENCE.factor * self.clips.now
         killed = {action.slot for action in self.clips.act() if isinstance(action, KillWorker)}
         scheduler = self.clips.scheduler
-        if not scheduler.stop_reason and not scheduler.finished:
+        if not self.clips.stopped and not scheduler.finished:
             assert killed.issuperset(hung)
 
-    @precondition(lambda self: self.growths < 3 and not self.clips.scheduler.stop_reason)
+    @precondition(lambda self: self.growths < 3 and not self.clips.stopped)
     @rule(room=st.integers(0, 6))
     def grow(self, room: int) -> None:
         self.growths += 1
@@ -125,7 +125,7 @@ class Run(RuleBasedStateMachine):
         for name, clip in self.clips.open.items():
             if clip.fault:
                 assert any(lost[block] >= MAX_BLOCK_LOSSES for block in self.clips.blocks_of(name))
-        if scheduler.stop_reason:
+        if self.clips.stopped:
             unfinished = [clip for clip in self.clips.open.values() if not clip.complete]
             assert scheduler.open_slots == 0 or all(clip.fault for clip in unfinished)
             assert scheduler.actions(self.clips.now) == []

@@ -90,4 +90,4 @@ def test_a_load_that_does_not_end_is_given_up_and_tried_again() -> None:
         cluster.act()
         assert cluster.incidents.blocks_lost == lost
         cluster.act()
-    assert "block 0 was lost" in str(cluster.scheduler.stop_reason)
+    assert "block 0 was lost" in str(cluster.stopped)

@@ -8,26 +8,32 @@ from typing import Any
 
 import pytest
 
-import jobs.run.execute
+import jobs.run.engine
 from actors.core.ranges import ClipBlock
 from actors.core.worker_reports import RangeReport
 from jobs.scheduling.dispatcher import Dispatcher
 from jobs.scheduling.job_spec import ClipSpec, JobSpec
-from jobs.scheduling.milestones import Milestones
 from jobs.scheduling.scheduler import Scheduler
+
+
+class _DisturbedClips(dict[str, ClipSpec]):
+    """Clips of which something is done before a block is loaded, also of those that come later."""
+
+    def __init__(self, do: Callable[[ClipBlock], object]) -> None:
+        super().__init__()
+        self._do = do
+
+    def __setitem__(self, name: str, clip: ClipSpec) -> None:
+        def arguments(block: ClipBlock) -> tuple[Any, ...]:
+            self._do(block)
+            return clip.loader_arguments(block)
+
+        super().__setitem__(name, replace(clip, loader_arguments=arguments))
 
 
 def before_loads(job: JobSpec, do: Callable[[ClipBlock], object]) -> JobSpec:
     """The same job, but something is done before each block is loaded."""
-
-    def disturbed(clip: ClipSpec) -> ClipSpec:
-        def arguments(block: ClipBlock) -> tuple[Any, ...]:
-            do(block)
-            return clip.loader_arguments(block)
-
-        return replace(clip, loader_arguments=arguments)
-
-    return replace(job, clips={name: disturbed(clip) for name, clip in job.clips.items()})
+    return replace(job, clips=_DisturbedClips(do))
 
 
 class Disturbance:
@@ -48,19 +54,19 @@ class Disturbance:
         """Called each time round the dispatcher's loop, after answers have been collected."""
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(jobs.run.execute, "Dispatcher", self._dispatcher)
+        monkeypatch.setattr(jobs.run.engine, "Dispatcher", self._dispatcher)
 
     def _dispatcher(
         self,
         scheduler: Scheduler,
         job: JobSpec,
-        milestones: Milestones,
         on_range: Callable[[RangeReport], None],
         on_tick: Callable[[], None],
+        more: Callable[[], bool],
     ) -> Dispatcher:
         def tick() -> None:
             on_tick()
             self.tick()
 
-        self.dispatcher = Dispatcher(scheduler, self.change(job), milestones, on_range, tick)
+        self.dispatcher = Dispatcher(scheduler, self.change(job), on_range, tick, more)
         return self.dispatcher

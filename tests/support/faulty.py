@@ -125,10 +125,10 @@ def main() -> None:
     import faulty
 
     import jobs.__main__
-    import jobs.run.execute
+    import jobs.run.engine
 
     # By its import name: a class of the main module would be sent to the workers as code.
-    vars(jobs.run.execute)["Compositor"] = faulty.FaultyCompositor
+    vars(jobs.run.engine)["Compositor"] = faulty.FaultyCompositor
     jobs.__main__.main()
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable
 
 from actors.core.ranges import ClipBlock, ClipRange, FrameRange, divide
 from actors.core.worker_reports import FrameFailure
-from jobs.scheduling.actions import Action, CancelLoad, DropBlock, KillWorker, LoadBlock, Render, StartWorker
+from jobs.scheduling.actions import Action, CancelLoad, DropBlock, EndWorker, KillWorker, LoadBlock, Render, StartWorker
 from jobs.scheduling.incidents import Incidents
 from jobs.scheduling.open_clip import MAX_RANGE, ClipJob, OpenClip
 from jobs.scheduling.scheduler import RANGES_WAITING, Patience, Scheduler
@@ -44,7 +44,7 @@ def frames_in(given: ClipRange) -> list[Frame]:
 
 
 def job_of(
-    name: str, ranges: Iterable[FrameRange], blocks_of: BlocksOf, backgrounds: str, priority: int = 0
+    name: str, ranges: Iterable[FrameRange], blocks_of: BlocksOf, backgrounds: str, priority: int = 0, network: str = ""
 ) -> ClipJob:
     """A clip whose blocks, of one byte each, are called after its backgrounds."""
     return ClipJob(
@@ -53,6 +53,7 @@ def job_of(
         lambda given: tuple(ClipBlock(backgrounds, number) for number in blocks_of(given.frames)),
         1,
         priority,
+        network,
     )
 
 
@@ -74,6 +75,8 @@ class ManyClips:
         self.starting: set[int] = set()
         self.given: dict[int, list[ClipRange]] = {}
         self.since: dict[int, float] = {}
+        # The network of each slot's worker.
+        self.networks: dict[int, str] = {}
         self.coming: set[ClipBlock] = set()
         self.asked: dict[ClipBlock, float] = {}
         self.cancelled: Counter[ClipBlock] = Counter()
@@ -97,11 +100,18 @@ class ManyClips:
         actions = self.scheduler.actions(self.now)
         for action in actions:
             match action:
-                case StartWorker(slot):
+                case StartWorker(slot, network):
                     assert slot not in self.starting
                     assert slot not in self.given
+                    assert network in self.unsettled
                     self.starting.add(slot)
                     self.starts[slot] += 1
+                    self.networks[slot] = network
+                case EndWorker(slot):
+                    # An idle worker, of whose network nothing is left.
+                    assert self.given.pop(slot) == []
+                    assert self.networks[slot] not in self.pending
+                    del self.pids[slot]
                 case KillWorker(slot, reason):
                     # Only a worker that was given something and took too long.
                     assert self.given[slot]
@@ -134,6 +144,8 @@ class ManyClips:
 
     def _take(self, slot: int, given: ClipRange, blocks: tuple[ClipBlock, ...]) -> None:
         assert given.clip in self.open
+        assert not self.open[given.clip].fault
+        assert self.jobs[given.clip].network == self.networks[slot]
         assert blocks == self.jobs[given.clip].blocks_of(given)
         assert self.held.issuperset(blocks)
         queue = self.given[slot]
@@ -154,6 +166,16 @@ class ManyClips:
             for given in queue
             for block in self.jobs[given.clip].blocks_of(given)
         }
+
+    @property
+    def pending(self) -> set[str]:
+        """Networks of which something is left that nobody has."""
+        return {clip.job.network for clip in self.open.values() if clip.pending and not clip.fault}
+
+    @property
+    def unsettled(self) -> set[str]:
+        """Networks of clips of which something is left."""
+        return {clip.job.network for clip in self.open.values() if not clip.settled}
 
     @property
     def wanted(self) -> set[ClipBlock]:
@@ -186,8 +208,8 @@ class ManyClips:
             told = [failure for failure in clip.failures if "died" not in failure.reason]
             assert told == [failure for owner, failure in self.reported if owner == name]
         assert scheduler.in_flight == sum(map(len, self.given.values()))
-        assert scheduler.finished == all(clip.complete for clip in self.open.values())
-        assert not (scheduler.finished and scheduler.stop_reason)
+        assert scheduler.finished == all(clip.complete or clip.fault for clip in self.open.values())
+        assert not (scheduler.finished and scheduler.stop_error)
         assert scheduler.ready_workers == len(self.given)
         assert [(death.worker, death.pid) for death in scheduler.deaths] == self.dead
 
@@ -264,6 +286,14 @@ class ManyClips:
         self.scheduler.block_lost(block, "its node is gone")
 
     @property
+    def stopped(self) -> str | None:
+        """Why nothing goes on that is not finished, or ``None``."""
+        faults = [str(clip.fault or "") for clip in self.open.values() if not clip.complete]
+        if self.scheduler.stop_error is not None:
+            return str(self.scheduler.stop_error)
+        return faults[0] if faults and all(faults) else None
+
+    @property
     def busy(self) -> list[int]:
         return sorted(slot for slot, queue in self.given.items() if queue)
 
@@ -286,7 +316,7 @@ class ManyClips:
     def drain(self, *, kills: Callable[[FrameRange], bool] = lambda _: False) -> None:
         """Answers everything until the end. A round without any effect would be a hang."""
         most = 40 * sum(len(part) for job in self.jobs.values() for part in job.ranges) + 1000
-        while not self.scheduler.finished and not self.scheduler.stop_reason:
+        while not self.scheduler.finished and not self.stopped:
             self.now += 1.0
             actions = self.act()
             assert actions or self.starting or self.coming or self.busy, "nothing outstanding, and yet not finished"

@@ -25,7 +25,7 @@ from clusters import CONFIG, join, start_head
 from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
-import jobs.run.execute
+import jobs.run.engine
 from jobs.run.verification import verify_run
 
 ROWS = 120
@@ -249,7 +249,7 @@ def stage(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Stage:
     """A run on the suite's cluster."""
-    monkeypatch.setattr(jobs.run.execute, "Compositor", faulty.FaultyCompositor)
+    monkeypatch.setattr(jobs.run.engine, "Compositor", faulty.FaultyCompositor)
     return Stage(tmp_path, long_clip, model, undisturbed, cluster.address)
 
 
