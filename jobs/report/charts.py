@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from jobs.number_format import number, seconds
 from jobs.report.frame_rate import Bucket
 from jobs.report.scale import Axis, tick, time_axis, value_axis
-from jobs.report.worker_lanes import Bar, Lane
+from jobs.report.worker_lanes import Bar, DeathMark, Lane
 from jobs.run.figures import StageStats
 
 TIME_TICKS = 6
@@ -108,21 +108,30 @@ def draw_lane(lane: Lane, length: float, *, name_node: bool) -> DrawnLane:
     axis = Axis(length, ())
     where = f", node {lane.node[:8]}" if name_node else ""
     rendered = f"{lane.frames:,} {'frame' if lane.frames == 1 else 'frames'}, busy {lane.busy:.0%} of the time"
-    died = [f"process {death.pid} died between {death.after:.2f} and {death.until:.2f} s" for death in lane.deaths]
+    died = [draw_death(death, axis) for death in lane.deaths]
     return DrawnLane(
         label=f"worker {lane.worker}{where}",
-        text="; ".join([rendered, *died]),
+        text="; ".join([rendered, *(death.text for death in died)]),
         bars=tuple(_draw_bar(bar, axis) for bar in lane.bars),
-        deaths=tuple(
-            DrawnDeath(axis.percent(death.after), round(axis.percent(death.until) - axis.percent(death.after), 2), text)
-            for death, text in zip(lane.deaths, died, strict=True)
-        ),
+        deaths=tuple(died),
     )
 
 
+def draw_death(death: DeathMark, axis: Axis) -> DrawnDeath:
+    """A death on the axis of its lane."""
+    left = axis.percent(death.after)
+    text = f"process {death.pid} died between {death.after:.2f} and {death.until:.2f} s"
+    return DrawnDeath(left, round(axis.percent(death.until) - left, 2), text)
+
+
+def across(start: float, end: float, axis: Axis) -> tuple[float, float]:
+    """Left side and width of a bar in thousandths; never too thin to be seen."""
+    left = axis.percent(start) * 10
+    return left, max(axis.percent(end) * 10 - left, 0.1)
+
+
 def _draw_bar(bar: Bar, axis: Axis) -> DrawnBar:
-    left = axis.percent(bar.start) * 10
-    width = max(axis.percent(bar.end) * 10 - left, 0.1)
+    left, width = across(bar.start, bar.end, axis)
     boxes, top = [], 100.0
     for stage, part in bar.parts:
         top -= part * 100
@@ -136,12 +145,12 @@ def _draw_bar(bar: Bar, axis: Axis) -> DrawnBar:
 def draw_rate(buckets: Sequence[Bucket]) -> Curve:
     """The curve, as steps: a bucket's frames are known, not their order inside of it."""
     length = buckets[-1].stop
-    across = Axis(length, ())
+    along = Axis(length, ())
     up = value_axis(max(bucket.fps for bucket in buckets), FPS_TICKS)
     path: list[str] = []
     parts: list[tuple[Box, str]] = []
     for bucket in buckets:
-        left, right = across.percent(bucket.start) * 10, across.percent(bucket.stop) * 10
+        left, right = along.percent(bucket.start) * 10, along.percent(bucket.stop) * 10
         top = 100 - up.percent(bucket.fps)
         path.append(f"{'L' if path else 'M'}{left:.1f},{top:.1f}H{right:.1f}")
         when = f"{bucket.start:.2f} to {bucket.stop:.2f} s"

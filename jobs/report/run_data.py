@@ -59,22 +59,12 @@ def read_run(out: str) -> Run:
     folder = RunFolder.at(out)
     record = find_run(folder)
     image_format = record.image_format
-    try:
-        # Which frames a video needs does not matter here: nothing is compared.
-        frames = Ledger(folder, image_format, None).table().to_pandas().drop_duplicates("frame")
-    except OSError as error:
-        raise InputError(str(folder.timings), f"cannot be read ({error})", "mend it") from error
-    times = frames[["started_at", *STAGES]].to_numpy()
-    if not ((times >= 0) & (times <= 4e9)).all():
-        raise InputError(str(folder.timings), "holds times that are no times", "render the clip again")
-    seams = frames["seam"].to_numpy()
-    if not (((seams >= 0) & (seams <= 1e9)).all() and set(frames["seam_at"][seams > 0]) <= set(EDGES)):
-        raise InputError(str(folder.timings), "holds seams that are no seams", "render the clip again")
+    frames = read_timings(folder, image_format)
     first, stop = record.frames
     asked = frames[(frames["frame"] >= first) & (frames["frame"] < stop)]
     shown, session = _last_attempt(record, frames)
     return Run(
-        name="/".join(PurePosixPath(out).parts[-2:]).lstrip("/"),
+        name=short_name(out),
         record=record,
         shown=shown,
         image_format=image_format,
@@ -85,6 +75,31 @@ def read_run(out: str) -> Run:
         strip=read_strip(folder, image_format, [int(frame) for frame in asked["frame"]], first),
         faces=f"{FACES}/{PAGE}" if storage.is_file(PreparedFolder(folder.faces).page) else None,
     )
+
+
+def read_timings(folder: RunFolder, image_format: ImageFormat) -> pd.DataFrame:
+    """The timing table of a run, one row for each frame, ascending.
+
+    Raises:
+        InputError: it cannot be read, or holds values that cannot be.
+    """
+    try:
+        # Which frames a video needs does not matter here: nothing is compared.
+        frames: pd.DataFrame = Ledger(folder, image_format, None).table().to_pandas().drop_duplicates("frame")
+    except OSError as error:
+        raise InputError(str(folder.timings), f"cannot be read ({error})", "mend it") from error
+    times = frames[["started_at", *STAGES]].to_numpy()
+    if not ((times >= 0) & (times <= 4e9)).all():
+        raise InputError(str(folder.timings), "holds times that are no times", "render the clip again")
+    seams = frames["seam"].to_numpy()
+    if not (((seams >= 0) & (seams <= 1e9)).all() and set(frames["seam_at"][seams > 0]) <= set(EDGES)):
+        raise InputError(str(folder.timings), "holds seams that are no seams", "render the clip again")
+    return frames
+
+
+def short_name(folder: str) -> str:
+    """The last two parts of a folder's path, to tell it from others."""
+    return "/".join(PurePosixPath(folder).parts[-2:]).lstrip("/")
 
 
 def _last_attempt(record: RunRecord, frames: pd.DataFrame) -> tuple[Attempt, CommandFrames]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -105,7 +105,7 @@ def lanes(ranges: pd.DataFrame, deaths: Iterable[WorkerDeath], length: float) ->
                 frames=int(group["frames"].sum()),
                 busy=min(1.0, float((group["end"] - group["start"]).sum()) / length),
                 bars=tuple(sorted(bars, key=lambda bar: bar.start)),
-                deaths=tuple(_deaths(processes, dead, began, length)),
+                deaths=tuple(death_marks(processes, dead, began, length)),
             )
         )
     return found
@@ -142,10 +142,17 @@ def _bars(rows: pd.DataFrame, began: float, each: int) -> list[Bar]:
     return found
 
 
-def _deaths(
-    processes: list[pd.DataFrame], dead: set[tuple[int, int]], began: float, length: float
+def death_marks(
+    processes: list[pd.DataFrame], dead: Collection[tuple[int, int]], began: float, length: float
 ) -> Iterable[DeathMark]:
-    """Where a lane's processes died: somewhere between their own last range and the next process's first."""
+    """Where a lane's processes died: somewhere between their own last range and the next process's first.
+
+    Args:
+        processes: the rows of each, in order.
+        dead: workers and processes that died.
+        began: Unix seconds that the lane begins with.
+        length: seconds shown.
+    """
     starts = [float(rows["start"].min()) - began for rows in processes[1:]]
     for rows, until in zip(processes, [*starts, length], strict=True):
         worker, _, pid = (rows[name].iloc[0] for name in PROCESS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from actors.core.errors import InputError
 from actors.files import storage
 from actors.files.run_folder import RunFolder
+from actors.files.storage import StoragePath
 from jobs.faces.dubbing import DubbedFace, follow_faces
 from jobs.faces.faces_table import read_times
 from jobs.faces.found_so_far import read_faces
@@ -20,8 +21,15 @@ def write_report(out: str) -> str:
     Raises:
         InputError: there is no run, it cannot be read, or the page cannot be written.
     """
-    page = render_page(read_run(out))
-    path = RunFolder.at(out).report
+    return write_page(RunFolder.at(out).report, render_page(read_run(out)))
+
+
+def write_page(path: StoragePath, page: str) -> str:
+    """Writes a page beside what it is about, and says where it is.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     try:
         storage.write_atomic(path, page.encode())
     except OSError as error:

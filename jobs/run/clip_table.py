@@ -20,7 +20,7 @@ from actors.core.errors import InputError, error_text, one_line
 from actors.core.timings import column
 from actors.files import storage
 from actors.files.storage import StoragePath
-from jobs.clip.files import show
+from jobs.clip.files import is_file, show
 from jobs.run.clip_ids import JSON_LINES, PARQUET, folded, is_clip_id
 
 SCHEMA = pa.schema(
@@ -112,6 +112,15 @@ class ClipTable:
         self._states = {state.id: state for state in states}
         self._counts = Counter(state.state for state in self._states.values())
         self._frames = sum(state.frames for state in self._states.values())
+
+    @staticmethod
+    def stands_in(folder: StoragePath) -> bool:
+        """Whether a folder is a batch's: it has one of the table's files.
+
+        Raises:
+            InputError: the folder cannot be read.
+        """
+        return any(is_file(folder / name) for name in (PARQUET, JSON_LINES))
 
     @classmethod
     def read(cls, folder: StoragePath) -> ClipTable:

@@ -14,7 +14,10 @@ from found_faces import followed, steady, together
 from made_run import BEGAN, DIED, one_range, opening, record, timing, with_a_death, write_run
 from numpy.typing import NDArray
 
+from actors.files import storage
+from jobs.report.batch_page import write_batch_report
 from jobs.report.write import remake_faces_page, write_report
+from jobs.run.clip_table import ClipState, ClipStatus, ClipTable
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: the page is not looked at")
 
@@ -50,13 +53,17 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "empty": ([], opening(60)),
         "lone": (one_range(0, 1, BEGAN), record(1)),
     }
-    return {
+    written = {
         name: Path(write_report(str(write_run(folder / name, rows, said, pictures=name != "many"))))
         for name, (rows, said) in runs.items()
     }
+    clips = [ClipState(name, ClipStatus.DONE, 60, 1, 12.0, 5.0, BEGAN, BEGAN + 9.0, EVIL) for name in runs]
+    clips.append(ClipState(f"long-{'name' * 40}", ClipStatus.FAILED, error="reason" * 80))
+    ClipTable(storage.locate(str(folder)), clips).write()
+    return {**written, "batch": Path(write_batch_report(str(folder)))}
 
 
-@pytest.mark.parametrize("name", ["death", "hostile", "many", "empty", "lone"])
+@pytest.mark.parametrize("name", ["death", "hostile", "many", "empty", "lone", "batch"])
 @pytest.mark.parametrize("width", [DESK, HAND])
 def test_every_page_fits_and_is_quiet(browser: Browser, pages: dict[str, Path], name: str, width: int) -> None:
     browser.open(pages[name], width)
@@ -67,6 +74,19 @@ def test_every_page_fits_and_is_quiet(browser: Browser, pages: dict[str, Path], 
     # Opened details are a part of the page, and must fit too.
     browser.evaluate("document.querySelectorAll('details').forEach(e => e.open = true)")
     assert browser.evaluate(REACH) <= width
+
+
+def test_a_batch_leads_to_its_clips(browser: Browser, pages: dict[str, Path]) -> None:
+    browser.open(pages["batch"], DESK)
+    links = browser.evaluate("[...document.querySelectorAll('#clips a')].map(a => a.href)")
+    assert links == [pages[name].as_uri() for name in ("death", "hostile", "many", "empty", "lone")]
+    bars = "[...document.querySelectorAll('#timeline g.bar')]"
+    assert browser.evaluate(f"{bars}.length") > 2
+    assert browser.evaluate(f"{bars}.every(g => g.getBBox().width > 0 && g.getBBox().height > 99)")
+    # On a phone each figure of the table has its name beside it.
+    browser.open(pages["batch"], HAND)
+    named = "getComputedStyle(document.querySelector('#clips td[data-name=frames]'), '::after').content"
+    assert "frames" in browser.evaluate(named)
 
 
 def test_a_reader_sees_the_run(browser: Browser, pages: dict[str, Path]) -> None:
