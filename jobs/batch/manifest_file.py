@@ -10,10 +10,10 @@ from pathlib import PurePath
 from typing import IO, Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from actors.core.errors import InputError, error_text
 from actors.files import storage
+from jobs.inputs.parquet_rows import parquet_batches
 
 # Values by column; a column that a row leaves empty is absent.
 RawRow: TypeAlias = "dict[str, Any]"
@@ -57,7 +57,7 @@ def read_rows(path: str, name: str) -> Iterator[RawRow]:
                 yield from (_csv if form == ".csv" else _json_lines)(text, name)
     except FileNotFoundError as error:
         raise InputError(name, "there is no such file", "check the path") from error
-    except (OSError, UnicodeDecodeError, pa.ArrowException, csv.Error) as error:
+    except (OSError, ValueError, pa.ArrowException, csv.Error) as error:
         problem = f"cannot be read as {FORMS[form]} ({error_text(error)})"
         raise InputError(name, problem, "mend it") from error
 
@@ -103,6 +103,6 @@ def _csv(file: IO[str], name: str) -> Iterator[RawRow]:
 
 
 def _parquet(file: IO[bytes]) -> Iterator[RawRow]:
-    for batch in pq.ParquetFile(file).iter_batches(PARQUET_ROWS):
+    for batch in parquet_batches(file, rows=PARQUET_ROWS, longest=LONGEST_LINE):
         for row in batch.to_pylist():
             yield {column: value for column, value in row.items() if value is not None}

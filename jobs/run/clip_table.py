@@ -13,7 +13,6 @@ from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from actors.core.errors import InputError, error_text, one_line
@@ -21,6 +20,7 @@ from actors.core.timings import column
 from actors.files import storage
 from actors.files.storage import StoragePath
 from jobs.clip.files import is_file, show
+from jobs.inputs.parquet_rows import parquet_batches
 from jobs.run.clip_ids import JSON_LINES, PARQUET, folded, is_clip_id
 
 SCHEMA = pa.schema(
@@ -41,14 +41,12 @@ SCHEMA = pa.schema(
 # The same with times in microseconds since 1970.
 PLAIN = pa.schema([(field.name, pa.int64() if pa.types.is_timestamp(field.type) else field.type) for field in SCHEMA])
 TIMES = [field.name for field in SCHEMA if pa.types.is_timestamp(field.type)]
-TEXTS = [field.name for field in SCHEMA if pa.types.is_string(field.type)]
 
 # Rows that are written, and read, at once.
 ROWS = 8192
 
 # What a table that is read may hold, so that memory stays in proportion to it whatever its file claims.
 MOST_ROWS = 1 << 20
-MOST_BYTES = 1 << 30
 LONGEST_TEXT = 4096
 MOST_FRAMES = 1 << 40
 LARGEST, LAST_MOMENT = 1e12, 4e9
@@ -249,33 +247,18 @@ def _moments(values: Sequence[float | None]) -> pa.Array:
 
 
 def _parquet_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """The rows of a table's file, times in seconds.
-
-    Texts stay in their dictionaries until their lengths are known: a few bytes can repeat a long text a million times.
-    """
-    parquet = pq.ParquetFile(file, read_dictionary=TEXTS, page_checksum_verification=True)
-    facts = parquet.metadata
-    size = sum(facts.row_group(group).total_byte_size for group in range(facts.num_row_groups))
-    if not (0 <= facts.num_rows <= MOST_ROWS and 0 <= size <= MOST_BYTES):
-        raise ValueError("it is larger than any table")
-    for batch in parquet.iter_batches(ROWS, columns=SCHEMA.names, use_threads=False):
-        for name in TEXTS:
-            texts = batch[name].dictionary
-            if len(texts) and pc.max(pc.binary_length(texts)).as_py() > LONGEST_TEXT:
-                raise ValueError("it holds a very long text")
-        for row in pa.Table.from_batches([batch]).cast(SCHEMA).cast(PLAIN).to_pylist():
+    """The rows of a table's file, times in seconds."""
+    for batch in parquet_batches(file, rows=ROWS, longest=LONGEST_TEXT):
+        for row in pa.Table.from_batches([batch]).select(SCHEMA.names).cast(SCHEMA).cast(PLAIN).to_pylist():
             yield row | {name: None if row[name] is None else row[name] / 1e6 for name in TIMES}
 
 
 def _json_rows(file: IO[bytes]) -> Iterator[dict[str, Any]]:
     text = io.TextIOWrapper(file, encoding="utf-8")
-    for number in range(1, MOST_ROWS + 2):
-        line = text.readline(LONGEST_LINE)
-        if not line:
-            return
+    while line := text.readline(LONGEST_LINE):
         row = json.loads(line)
-        if number > MOST_ROWS or not isinstance(row, dict):
-            raise ValueError(f"line {number} is no row of a table")
+        if not isinstance(row, dict):
+            raise ValueError(f"{show(row)} is no row of a table")  # noqa: TRY004 - what stands in a file
         times = {name: row.get(name) for name in TIMES}
         yield row | {name: _moment(text) for name, text in times.items() if text is not None}
 
@@ -292,6 +275,8 @@ def _checked(rows: Iterable[dict[str, Any]]) -> Iterator[ClipState]:
     """
     seen: set[str] = set()
     for row in rows:
+        if len(seen) == MOST_ROWS:
+            raise ValueError(f"it has more than {MOST_ROWS:,} rows")
         name = _text(row, "id")
         if not is_clip_id(name):
             raise ValueError(f"{show(name)} can be no id")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     else:
         pq.write_table(pa.table({name: [row.get(name) for row in rows] for name in columns}), path)
     return path
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("manifests")
 
 
 @pytest.fixture(params=[".jsonl", ".csv", ".parquet"])
@@ -203,6 +209,20 @@ def test_files_that_are_none_are_refused(tmp_path: Path, name: str, content: byt
         Manifest.of_file(str(path)).check()
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_columns_of_lists_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"clip": [["a"]]}), tmp_path / "m.parquet")
+    with pytest.raises(InputError, match="column clip holds list"):
+        Manifest.of_file(str(tmp_path / "m.parquet")).check()
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(st.binary(max_size=60), st.sampled_from(["m.jsonl", "m.csv", "m.parquet"]))
+def test_any_content_gives_rows_or_one_line(scratch: Path, content: bytes, name: str) -> None:
+    (scratch / name).write_bytes(content)
+    with suppress(InputError):
+        assert Manifest.of_file(str(scratch / name)).check() == len(list(Manifest.of_file(str(scratch / name)).rows()))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

@@ -13,9 +13,11 @@ import pytest
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import fs
 
 from actors.core.errors import InputError
 from actors.files import storage
+from actors.files.storage import StoragePath
 from jobs.run.clip_ids import LONGEST_ID, is_clip_id
 from jobs.run.clip_table import LONGEST_ERROR, SCHEMA, ClipState, ClipStatus, ClipTable
 
@@ -197,6 +199,17 @@ def test_other_parquet_is_refused(tmp_path: Path) -> None:
     )
     pq.write_table(long, path)
     refused(tmp_path, "clips.parquet")
+
+
+def test_a_table_may_lie_on_an_object_store(tmp_path: Path) -> None:
+    # A part of a file system is handled as a store that is not here.
+    there = StoragePath("memory://bucket", fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "")
+    table = ClipTable(there, [ClipState("a", ClipStatus.DONE, 5)])
+    assert not ClipTable.stands_in(there)
+    table.write()
+    assert ClipTable.stands_in(there)
+    assert list(ClipTable.read(there)) == list(table) == list(read(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"clips.parquet", "clips.jsonl"}
 
 
 def test_a_damaged_file_is_not_covered_up_by_the_other(tmp_path: Path) -> None:
