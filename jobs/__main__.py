@@ -21,6 +21,7 @@ from jobs.process.refusals import refusal
 # In the order of the help. Each is the function of its own name in the module of that name in `jobs.commands`.
 COMMANDS = (
     "composite",
+    "batch",
     "prepare",
     "inspect",
     "kinds",

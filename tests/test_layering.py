@@ -28,12 +28,13 @@ ALLOWED = {
     "jobs.__main__": {"actors.core", "jobs.clock", "jobs.console", "jobs.inputs", "jobs.process"},
     "jobs.commands": {
         *{"jobs.report", "jobs.diagnostics", "jobs.doctor", "jobs.benchmark", "jobs.run", "jobs.tune", "jobs.demo"},
-        *{"jobs.faces", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip"},
+        *{"jobs.batch", "jobs.faces", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip"},
         *{"actors.kinds", "actors.network", "actors.files", "actors.core", "jobs.console", "jobs.progress_meter"},
     },
     "jobs.batch": {
-        *{"jobs.run", "jobs.inputs", "jobs.process", "jobs.console", "jobs.progress_meter", "jobs.number_format"},
-        *{"actors.files", "actors.core"},
+        *{"jobs", "jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio"},
+        *{"jobs.process", "jobs.console", "jobs.progress_meter", "jobs.number_format"},
+        *{"actors", "actors.rendering", "actors.files", "actors.core"},
     },
     "jobs.report": {
         *{"jobs.number_format", "jobs.run", "jobs.faces", "jobs.inputs", "jobs.clip", "actors.files", "actors.core"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -234,6 +235,11 @@ def load_block(request: BlockRequest, kind: ModelKind) -> tuple[Block, BlockRece
         block = replace(block, face_tensors=_encode_faces(block, request.faces, kind))
     prepared = time.thread_time() - loaded
     return block, BlockReceipt(block.nbytes, time.perf_counter() - began, prepared)
+
+
+def load_one_of(requests: Sequence[BlockRequest], place: int, kind: ModelKind) -> tuple[Block, BlockReceipt]:
+    """Loads the block that one of some requests asks for; see `load_block`."""
+    return load_block(requests[place], kind)
 
 
 def _canvases(

@@ -12,6 +12,7 @@ import ray.exceptions
 
 from actors.core.choices import Device
 from actors.core.errors import InputError, StoppedError
+from actors.files.digests import text_digest
 from actors.network.audio_encoder import Encoder, EncoderConfig
 from jobs.audio.feature_making import Rows
 from jobs.audio.feature_source import EncoderSource
@@ -72,6 +73,31 @@ def encoder_actor(config: EncoderConfig, *, cpus: float, wait: float) -> Iterato
         yield RemoteEncoder(actor)
     finally:
         ray.kill(actor)
+
+
+@contextmanager
+def shared_encoder(config: EncoderConfig, *, wait: float) -> Iterator[RemoteEncoder]:
+    """The encoder of a configuration that all clips of a command use, started by the first; it stays.
+
+    It takes no cores of Ray's books: workers have them for as long as the command runs.
+
+    Args:
+        config: the encoder's.
+        wait: seconds to wait for it to become ready.
+
+    Yields:
+        What encodes batches.
+
+    Raises:
+        InputError: the encoder or its device cannot be used.
+        StoppedError: no node had room for it.
+        RayError: it is lost for good.
+    """
+    named: dict[str, Any] = {"name": f"encoder {text_digest(repr(config))}", "get_if_exists": True}
+    options = {"num_cpus": 0, "num_gpus": config.gpus, "max_restarts": 3, "max_task_retries": 3}
+    actor: Any = ray.remote(Encoder).options(**named, **options).remote(config)
+    _answer(actor.prepare.remote(), wait)
+    yield RemoteEncoder(actor)
 
 
 def _answer(reference: Any, wait: float | None = None) -> Any:  # noqa: ANN401 - an answer may be anything

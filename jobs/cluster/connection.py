@@ -6,7 +6,7 @@ import logging
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -173,15 +173,15 @@ def inside_job() -> bool:
 
 
 @contextmanager
-def connect(address: str | None, package: ModuleType | None, console: Console) -> Iterator[Cluster]:
+def connect(address: str | None, packages: Sequence[ModuleType], console: Console) -> Iterator[Cluster]:
     """Joins the cluster at ``address`` (or the one that Ray's environment names), else starts one for this process.
 
     Where the program has called `ray.init` already, that Ray is used, and left as it is.
 
     Args:
         address: ``host:port``, ``auto``, ``local`` or ``None``.
-        package: the package that workers run; shipped to a cluster that this process joins from outside of a job.
-            ``None`` where this process starts no workers itself.
+        packages: what processes of the cluster run of this program; shipped to a cluster that this process joins from
+            outside of a job. None where it starts no processes itself.
         console: where it is said what was done to make Ray safe.
 
     Yields:
@@ -202,7 +202,7 @@ def connect(address: str | None, package: ModuleType | None, console: Console) -
         say(console, f"warning: {note}", style="yellow")
     # Ray prints before it reads the level that it is given.
     logging.getLogger("ray").setLevel(logging.ERROR)
-    with _local_cluster() if target.address == "local" else _remote_cluster(target, package) as cluster:
+    with _local_cluster() if target.address == "local" else _remote_cluster(target, packages) as cluster:
         yield cluster
 
 
@@ -220,14 +220,14 @@ def _local_cluster() -> Iterator[Cluster]:
 
 
 @contextmanager
-def _remote_cluster(target: Target, package: ModuleType | None) -> Iterator[Cluster]:
+def _remote_cluster(target: Target, packages: Sequence[ModuleType]) -> Iterator[Cluster]:
     """Somebody's cluster."""
     until = time.monotonic() + JOIN_SECONDS
     problem = f"the cluster there could not be joined within {JOIN_SECONDS:g} s"
     with _environment({}):
         target = find_cluster(target)
         late = InputError(target.asked, problem, "check it by `ray status`")
-        start = partial(_join, target, None if inside_job() else package)
+        start = partial(_join, target, () if inside_job() else packages)
         with closing(check_cluster(target)) as gcs:
             servers = _HeadServer(target.address, gcs)
             with connected(
@@ -255,12 +255,12 @@ def _initialised(target: Target) -> Iterator[Cluster]:
         yield Cluster(connection, started_here=False)
 
 
-def _join(target: Target, package: ModuleType | None) -> None:
+def _join(target: Target, packages: Sequence[ModuleType]) -> None:
     try:
         ray.init(
             target.address,
-            runtime_env=None if package is None else {"py_modules": [package]},
-            job_config=job_config(shipped=package is not None),
+            runtime_env={"py_modules": list(packages)} if packages else None,
+            job_config=job_config(shipped=bool(packages)),
             logging_level=logging.ERROR,
             log_to_driver=False,
         )

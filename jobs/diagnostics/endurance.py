@@ -78,7 +78,7 @@ def soak(
         StoppedError: the undisturbed run that all others are compared with did not come about.
     """
     rng = random.Random(seed)  # noqa: S311 - victims need no secrecy
-    with connect("local", None, console):
+    with connect("local", (), console):
         address = ray.get_runtime_context().gcs_address
         command = [*program_command(), "composite", str(clip), "--model", str(model), "--format", "jpg"]
         command += ["--device", "cpu", "--address", address]

@@ -188,7 +188,7 @@ def simulate(workers: int, latency: float, seconds: float, address: str | None, 
         patience=Patience(),
     )
     milestones = Milestones()
-    with connect(address, None, console) as cluster, scratch_folder() as scratch:
+    with connect(address, (), console) as cluster, scratch_folder() as scratch:
         folder = RunFolder.at(scratch)
         folder.make_folders(frames=False, segments=False)
         gate: Any = ray.remote(num_cpus=0)(Gate).options(max_concurrency=workers + 1).remote(workers)

@@ -47,7 +47,7 @@ def ask_cluster(
         seconds: which all nodes together have.
     """
     try:
-        with connect(address, actors, console) as cluster:
+        with connect(address, (actors,), console) as cluster:
             nodes = cluster.resources().nodes
             answers = _ask_nodes(nodes, packages, folder, seconds)
     except (InputError, StoppedError) as refused:

@@ -31,6 +31,7 @@ def prepare_faces(
     console: Console,
     *,
     replace: bool,
+    share: float = 1.0,
 ) -> SeenFaces:
     """Finds the faces on every frame of some footage; what an earlier command found there stays.
 
@@ -42,6 +43,7 @@ def prepare_faces(
         wait: seconds that a node may take to join a cluster that has none.
         console: where to say how far it is.
         replace: whether faces of other footage, or by other weights, are removed instead of refused.
+        share: CPUs that each task asks for; none where workers have all of them for long.
 
     Raises:
         InputError: the folder holds faces of other footage or by other weights, or a frame cannot be read.
@@ -59,11 +61,11 @@ def prepare_faces(
             folder.begin(record)
         folder.sweep()
         storage.make_folder(folder.detections)
-        seen = _searched(footage, folder, weights, join, wait, console)
+        seen = _searched(footage, folder, weights, join, wait, console, share)
         if not looked_alike(folder) and needs_closer_looks(seen):
             say(console, "faces: there are smaller ones beside the first; all frames are searched more closely")
             folder.begin_thorough()
-            seen = _searched(footage, folder, weights, join, wait, console)
+            seen = _searched(footage, folder, weights, join, wait, console, share)
     return believed(folder, seen)
 
 
@@ -74,6 +76,7 @@ def _searched(
     join: Callable[[], Cluster],
     wait: float,
     console: Console,
+    share: float,
 ) -> SeenFaces:
     """Everything that is found; searches the frames that no whole file stands for."""
     gathered, useless = gather(folder)
@@ -103,6 +106,7 @@ def _searched(
             folder.keep,
             lambda count: shown.update(count, "looking for faces"),
             thorough=record.thorough,
+            share=share,
         )
     return all_found(folder)
 

@@ -36,6 +36,7 @@ def search(
     tick: Callable[[int], None],
     *,
     thorough: bool,
+    share: float = 1.0,
 ) -> None:
     """Finds the faces of some ranges on the connected cluster.
 
@@ -47,12 +48,13 @@ def search(
         keep: called with what was found on each range, in any order.
         tick: called with the number of frames that are done, several times a second.
         thorough: whether to look closer at all frames for smaller faces.
+        share: CPUs that each task asks for.
 
     Raises:
         InputError: a frame cannot be read, or a node runs other files than this process.
         StoppedError: the footage is not what it was, or ranges fail again and again.
     """
-    find = ray.remote(find_range).options(num_cpus=1, max_retries=RETRIES)
+    find = ray.remote(find_range).options(num_cpus=share, max_retries=RETRIES)
     shared, code = ray.put(weights), program_digest()
     waiting = deque(ranges)
     pending: dict[ray.ObjectRef[FoundFaces], FrameRange] = {}

@@ -147,7 +147,7 @@ def plan_preparation(
     return plan_shared(background_sizes(options, inputs, device), demand_of(inputs, todo), store)
 
 
-def plan_shared(sizes: BackgroundSizes, demand: Demand, store: int) -> Preparation:
+def plan_shared(sizes: BackgroundSizes, demand: Demand, store: int, *, faces: bool | None = None) -> Preparation:
     """Lays out backgrounds, and decides what doing ahead pays.
 
     The face encoder runs ahead only where the store holds all backgrounds with what it makes.
@@ -156,6 +156,7 @@ def plan_shared(sizes: BackgroundSizes, demand: Demand, store: int) -> Preparati
         sizes: what the backgrounds take.
         demand: what is drawn on them.
         store: bytes of the smallest node's object store.
+        faces: whether the face encoder runs ahead, where that is decided already; ``None`` where it pays.
 
     Raises:
         InputError: the store cannot even hold single frames.
@@ -163,7 +164,11 @@ def plan_shared(sizes: BackgroundSizes, demand: Demand, store: int) -> Preparati
     prepare = preparing_pays(demand.frames, demand.backgrounds)
     each = sizes.prepared if prepare else sizes.plain
     with_faces = each + sizes.faces
-    whole = plan_whole(sizes.count, with_faces, store) if sizes.faces else None
+    if faces:
+        return Preparation(
+            plan_blocks(sizes.count, with_faces, store), sizes.count * with_faces, prepare, faces=bool(sizes.faces)
+        )
+    whole = plan_whole(sizes.count, with_faces, store) if sizes.faces and faces is None else None
     if whole is not None:
         blocks = whole.holding(background for part in demand.shown for background in part)
         loaded = [whole.bounds(block, sizes.count) for block in blocks]

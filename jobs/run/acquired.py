@@ -77,5 +77,5 @@ class Acquired:
             StoppedError: Ray could not be started.
         """
         if self._cluster is None:
-            self._cluster = self._clusters.enter_context(connect(self._address, actors, self._console))
+            self._cluster = self._clusters.enter_context(connect(self._address, (actors,), self._console))
         return self._cluster

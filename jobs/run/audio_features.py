@@ -8,7 +8,7 @@ from rich.console import Console
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Device
-from jobs.audio.encoder_actor import encoder_actor, encoder_config
+from jobs.audio.encoder_actor import encoder_actor, encoder_config, shared_encoder
 from jobs.audio.feature_making import (
     feature_rows,
     load_features,
@@ -22,13 +22,16 @@ from jobs.console import say
 from jobs.planning.render_plan import RenderPlan
 
 
-def load_audio(plan: RenderPlan, resources: ClusterResources, console: Console) -> tuple[AudioTrack, tuple[str, ...]]:
+def load_audio(
+    plan: RenderPlan, resources: ClusterResources, console: Console, *, shared: bool = False
+) -> tuple[AudioTrack, tuple[str, ...]]:
     """The track that drives the mouth, and warnings about how it was made, for the record.
 
     Args:
         plan: what is rendered.
         resources: what the cluster has; an encoder runs there while nothing is rendered yet.
         console: where to say where the features come from.
+        shared: whether other clips are rendered meanwhile, and use the same encoder.
 
     Raises:
         InputError: the recording or the encoder cannot be used.
@@ -50,7 +53,8 @@ def load_audio(plan: RenderPlan, resources: ClusterResources, console: Console) 
         threads = max(1, int(resources.smallest_node_cpus)) if on_cpu else 1
         cpus = float(threads) if resources.cpus and on_cpu else placement.resources["num_cpus"]
         config = encoder_config(audio, plan.device, threads, placement.gpus, program_digest())
-        with encoder_actor(config, cpus=cpus, wait=plan.options.wait) as encode:
+        wait = plan.options.wait
+        with shared_encoder(config, wait=wait) if shared else encoder_actor(config, cpus=cpus, wait=wait) as encode:
             rows = make_features(folder, audio, kind, feature_rows(audio, kind, encode))
             if remark := encode.remark():
                 warnings = (remark,)

@@ -16,6 +16,7 @@ from actors.core.faces import FaceOrigin
 from actors.core.kind import ModelKind
 from actors.files import storage
 from actors.files.run_folder import RunFolder
+from actors.files.storage import StoragePath
 from jobs.clip.face_boxes import FaceBoxes, no_boxes
 from jobs.clip.files import is_file
 from jobs.clip.footage import Footage
@@ -52,6 +53,8 @@ class ClipFaces:
         lock: locks that folder, before anything is written there.
         join: joins the cluster; called where something is to be searched.
         console: where to say what is done.
+        found: where faces that are found now are kept; ``None`` for the run's own folder.
+        share: CPUs that each task of the search asks for.
         keep: writes the files about the face that was chosen, once it is known that the run is of it.
     """
 
@@ -60,6 +63,8 @@ class ClipFaces:
     lock: Callable[[], object]
     join: Callable[[], Cluster]
     console: Console
+    found: StoragePath | None = None
+    share: float = 1.0
     keep: Callable[[], None] = lambda: None
 
     def boxes(self, clip: Clip, frames: FrameSource, kind: ModelKind) -> FaceBoxes:
@@ -80,7 +85,7 @@ class ClipFaces:
         footage = _footage(clip.path, clip.id, frames)
         prepared = self._prepared(clip)
         if prepared is None:
-            prepared = PreparedFolder(self.folder.faces)
+            prepared = PreparedFolder(self.found or self.folder.faces)
             rules = self._rules(None)
             say(self.console, f"faces: {clip.path} has no face boxes; they are found now and kept in {prepared}")
             self._check_earlier(footage)
@@ -132,7 +137,7 @@ class ClipFaces:
 
     def _likeness(self, avatar: Clip, frames: FrameSource) -> Likeness:
         """What is learned from the avatar's own boxes."""
-        folder = PreparedFolder(self.folder.faces / LIKE)
+        folder = PreparedFolder((self.found or self.folder.faces) / LIKE)
         found = self._found(folder, _footage(avatar.path, avatar.id, frames))
         path = dubbed_face(found, frames, FaceRules(FaceRule.LARGEST, 0.0, self.options.covered), avatar.path).path
         likeness = fit_likeness(path, avatar.boxes or (), avatar.path)
@@ -165,7 +170,8 @@ class ClipFaces:
         weights = read_weights(None if options.detector is None else storage.resolve(options.detector))
         self.lock()
         # What stands there is kept to save time: which faces a run is of, its identity says.
-        return prepare_faces(footage, folder, weights, self.join, options.wait, self.console, replace=True)
+        where = self.join, options.wait, self.console
+        return prepare_faces(footage, folder, weights, *where, replace=True, share=self.share)
 
     def _check_earlier(self, footage: Footage) -> None:
         """Makes sure that a command that is going to be refused does not replace the faces of an earlier run.

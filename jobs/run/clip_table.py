@@ -103,10 +103,13 @@ class ClipTable:
     Args:
         folder: the batch's.
         states: with ids that differ.
+
+    Attributes:
+        folder: as given.
     """
 
     def __init__(self, folder: StoragePath, states: Iterable[ClipState] = ()) -> None:
-        self._folder = folder
+        self.folder = folder
         self._states = {state.id: state for state in states}
         self._counts = Counter(state.state for state in self._states.values())
         self._frames = sum(state.frames for state in self._states.values())
@@ -182,11 +185,11 @@ class ClipTable:
         """
         states = list(self._states.values())
         parts = [states[first : first + ROWS] for first in range(0, len(states), ROWS)]
-        with storage.written_in_parts(self._folder / JSON_LINES) as file:
+        with storage.written_in_parts(self.folder / JSON_LINES) as file:
             for part in parts:
                 file.write("".join(json.dumps(_row(state)) + "\n" for state in part).encode())
         with (
-            storage.written_in_parts(self._folder / PARQUET) as file,
+            storage.written_in_parts(self.folder / PARQUET) as file,
             pq.ParquetWriter(file, SCHEMA, compression="zstd", write_page_checksum=True) as writer,
         ):
             for part in parts:

@@ -103,8 +103,8 @@ def _attempt(
             request.ledger.mend(remaining.audit)
     except ENDINGS as error:
         # It never came to rendering: an earlier run's record stays, and a new one would lack its plan.
-        ending = _ending(error, cluster)
-        raise ending from (None if ending is error else error)
+        told = ending(error, cluster)
+        raise told from (None if told is error else error)
     opening = Opening.of(request, decision)
     outcome = Outcome(decision.record, OpenClip.of(opening.job(), opening.capacity))
     try:
@@ -116,11 +116,11 @@ def _attempt(
         # Frames have been delivered, so this is no longer a run that never began.
         outcome.error = StoppedError(str(error), "then run the same command again")
     except ENDINGS as error:
-        outcome.error = _ending(error, cluster)
+        outcome.error = ending(error, cluster)
     return outcome
 
 
-def _ending(error: BaseException, cluster: Cluster) -> StoppedError | KeyboardInterrupt:
+def ending(error: BaseException, cluster: Cluster) -> StoppedError | KeyboardInterrupt:
     """Why a run ended early, in words for users; what was lost with the cluster says more than what followed."""
     if isinstance(error, KeyboardInterrupt):
         cluster.hurry()

@@ -66,6 +66,11 @@ class PendingCalls:
         """Expects an answer by a reference."""
         self._calls[ref] = call
 
+    def take(self, others: PendingCalls) -> None:
+        """Expects what others expected, who do so no more."""
+        self._calls.update(others._calls)
+        others._calls = {}
+
     def drop(self, given_up: Callable[[PendingCall], bool]) -> None:
         """Forgets calls of which nothing is expected any more."""
         self._calls = {ref: call for ref, call in self._calls.items() if not given_up(call)}

@@ -59,7 +59,7 @@ def tune(options: CompositeOptions, *, seconds: float, scratch: str | None, cons
     """
     inputs = read_inputs(options)
     until = time.monotonic() + seconds
-    with _scratch(scratch) as (folder, mark), connect(options.address, actors, console) as cluster:
+    with _scratch(scratch) as (folder, mark), connect(options.address, (actors,), console) as cluster:
         resources = wait_for_resources(cluster, options.device, options.wait, console)
         choice = choose_device(options.device, resources, started_here=cluster.started_here)
 

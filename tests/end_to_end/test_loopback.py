@@ -19,7 +19,7 @@ PROGRAM = """
 import sys
 from rich.console import Console
 from jobs.cluster.connection import connect
-with connect(None, None, Console()):
+with connect(None, (), Console()):
     print("up", flush=True)
     sys.stdin.read()
 """

@@ -52,7 +52,7 @@ def test_a_clip_larger_than_the_object_store(model: Path, nodes: Nodes, tmp_path
 def test_the_device_is_decided_when_the_first_node_comes(nodes: Nodes) -> None:
     said = io.StringIO()
     console = Console(file=said)
-    with connect(nodes.address, None, console) as cluster:
+    with connect(nodes.address, (), console) as cluster:
         with pytest.raises(StoppedError, match="no node that can render joined the cluster within 0 s"):
             wait_for_resources(cluster, DeviceChoice.AUTO, 0.0, console)
         there: list[ClusterResources] = []

@@ -38,7 +38,7 @@ class Worker:
     def infer(self, model):
         return infer(model)
 
-with connect(None, None, Console()):
+with connect(None, (), Console()):
     worker = ray.remote(Worker).remote()
     print(infer(sys.argv[1]) + ray.get(worker.infer.remote(sys.argv[1])), flush=True)
     sys.stdin.read()

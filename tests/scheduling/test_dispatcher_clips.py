@@ -116,7 +116,7 @@ def plan(clip: SmallClip, model: Path, tmp_path: Path) -> PlanOf:
 @pytest.fixture(params=[1, 2])
 def clips(request: pytest.FixtureRequest, cluster: Cluster, plan: PlanOf) -> Iterator[Clips]:
     join(cluster.address)
-    with connect(cluster.address, None, terminal()) as joined:
+    with connect(cluster.address, (), terminal()) as joined:
         yield Clips(plan, joined.resources().rendering, request.param)
 
 

@@ -42,7 +42,7 @@ def trial(nodes: Nodes, folder: Path, layout: Layout, **flags: object) -> tuple[
     inputs = read_inputs(options)
     mark = new_driver_mark()
     storage.write_atomic(RunFolder.at(folder).path / mark, b"")
-    with connect(nodes.address, actors, Console(file=io.StringIO())) as cluster:
+    with connect(nodes.address, (actors,), Console(file=io.StringIO())) as cluster:
         resources = cluster.resources()
         placement = place_layout(resources, Device.CPU, layout, frames=layout.workers)
         preparation = plan_preparation(options, inputs, Device.CPU, list(inputs.frames), resources.store)
@@ -82,7 +82,7 @@ def test_what_is_kept_is_used_until_told_otherwise(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     options = load_options({"clip": str(clip.folder), "model": str(model), "out": "unused"}, None)
-    with connect(cluster.address, None, Console(file=io.StringIO())) as joined:
+    with connect(cluster.address, (), Console(file=io.StringIO())) as joined:
         key = profile_key(read_inputs(options), options, joined.resources(), Device.CPU)
     kept = Path(write_profile(Profile(best=Layout(1, 1, 3), fps=1.0, trials=(), key=key)))
     base = ["composite", clip.folder, "--model", model, "--device", "cpu", "--frames", ":6", "--format", "none"]

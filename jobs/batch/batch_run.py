@@ -1,0 +1,464 @@
+"""A batch from its rows to its exit code: what is read, begun, rendered and ended when.
+
+Clips go through `jobs.batch.clip_steps` in desks, and through one `jobs.run.engine.Engine` that renders all of them.
+This process keeps little of each: an id and a state of every row, and something more of the few that are open.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+import ray
+import ray.exceptions
+
+from actors.core.choices import Device
+from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError, error_text, one_line
+from actors.core.ranges import ClipBlock
+from jobs.batch.background_sets import BackgroundSets
+from jobs.batch.clip_steps import CHUNK, Ended, Rendered, Site, Start, Verdict
+from jobs.batch.desk import Desks
+from jobs.batch.manifest import Row
+from jobs.cluster.placement import Placement
+from jobs.inputs.options import CompositeOptions
+from jobs.process.time_limits import within
+from jobs.run.clip_table import ClipState, ClipStatus, ClipTable
+from jobs.run.decide import SharedPlan
+from jobs.run.engine import Engine
+from jobs.run.execute import Outcome
+from jobs.run.finish import StartTimes
+from jobs.run.folder import clear
+from jobs.run.folder_lock import lock_folder
+from jobs.run.opening import Opening
+from jobs.scheduling.open_clip import OpenClip
+from jobs.scheduling.pending_calls import PendingCalls, PendingOther
+from jobs.scheduling.ray_errors import remote_error
+
+# So many rows are all read before the first frame; of more, so many ahead of those that are rendered.
+READ_FIRST, READ_AHEAD = 500, 64
+
+# Clips are opened until so many frames for each worker are left of those that are open: that is a second's work or so,
+# and the next clips' backgrounds are loaded meanwhile. At least, and at most, so many clips.
+AHEAD_FRAMES, LEAST_OPEN, MOST_OPEN = 256, 2, 64
+
+# So many clips are being begun beside those that are open: their features take longer than their frames may.
+MOST_BEGINNING = 4
+
+# How often the table is written.
+TABLE_SECONDS = 10.0
+
+# How long the records of open clips may take when the batch is ended early.
+LEAVE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When a batch is given up because of clips that fail.
+
+    Attributes:
+        most_failed: clips that may fail; ``None``: any number.
+    """
+
+    most_failed: int | None = None
+
+    def reason(self, failed: int) -> str | None:
+        """Why the batch stops when so many have failed; ``None`` where it goes on."""
+        if self.most_failed is None or failed <= self.most_failed:
+            return None
+        return f"{failed} clips have failed, and {self.most_failed} may"
+
+
+@dataclass(slots=True)
+class _Clip:
+    """A row that has been taken up and has not ended."""
+
+    row: Row
+    digest: str
+    options: CompositeOptions
+    read: Any = None
+    verdict: Verdict | None = None
+    # Gives its folder back.
+    lock: ExitStack = field(default_factory=ExitStack)
+    start: Start | None = None
+    turn: float = 0.0
+    opening: Opening | None = None
+    config: Any = None
+    chunks: list[Any] | None = None
+    open: OpenClip | None = None
+
+
+class BatchRun:
+    """The rows of a batch on a cluster.
+
+    Args:
+        rows: those that are not done, in the order in which they are to be rendered.
+        count: how many these are.
+        make: the options of a row, and their digest.
+        table: of the batch's clips.
+        policy: when to give up.
+        site: where clips are rendered.
+        desks: read, begin and end clips.
+        lay_out: how workers are laid out, by the first verdict.
+        hire: makes the engine, of a placement, what is called each time round, and whether clips may still come.
+        told: told of a clip that failed, with its error.
+        shown: called now and then, to show how far the batch is.
+        endings: errors that end the batch early.
+        ending: what such an error means, in words for users.
+    """
+
+    def __init__(
+        self,
+        rows: Iterator[Row],
+        count: int,
+        make: Callable[[Row], tuple[CompositeOptions, str]],
+        table: ClipTable,
+        policy: Policy,
+        site: Site,
+        desks: Desks,
+        lay_out: Callable[[CompositeOptions, Verdict, int], Placement],
+        hire: Callable[[Placement, CompositeOptions, Callable[[], None], Callable[[], bool]], Engine],
+        told: Callable[[str, str], None],
+        shown: Callable[[BatchRun], None],
+        endings: tuple[type[BaseException], ...],
+        ending: Callable[[BaseException], StoppedError | KeyboardInterrupt],
+    ) -> None:
+        self.table = table
+        self.engine: Engine | None = None
+        self.reading: dict[str, _Clip] = {}
+        self.waiting: OrderedDict[str, _Clip] = OrderedDict()
+        self.beginning: dict[str, _Clip] = {}
+        self.opened: dict[str, _Clip] = {}
+        self.ending: dict[str, _Clip] = {}
+        self.stopped: StoppedError | KeyboardInterrupt | None = None
+        self._endings, self._ending = endings, ending
+        self._rows = rows
+        self._left = count
+        self._first = count <= READ_FIRST
+        self._make = make
+        self._policy = policy
+        self._site, self._desks = site, desks
+        self._lay_out, self._hire = lay_out, hire
+        self._placement: Placement | None = None
+        self._told, self._shown = told, shown
+        self._sets = BackgroundSets(site.resources.store)
+        self._calls = PendingCalls()
+        # Footage that somebody is reading for the first time, and the rows that wait for that.
+        self._known: set[str] = set()
+        self._behind: dict[str, list[_Clip]] = {}
+        self._failed = 0
+        self._wrote = time.monotonic()
+
+    @property
+    def unread(self) -> int:
+        """Rows that have not been read."""
+        return self._left + len(self.reading) + sum(map(len, self._behind.values()))
+
+    @property
+    def more(self) -> bool:
+        """Whether clips may still be opened, or are being ended."""
+        if self.ending or self.beginning:
+            return True
+        return self.stopped is None and bool(self.unread or self.waiting)
+
+    def check(self) -> None:
+        """Reads rows before anything is rendered: all of a few, of many the first.
+
+        Returns when there is something to render, or nothing left to read.
+        """
+        while self.unread and (self._first or not self.waiting) and self.stopped is None:
+            self._read_ahead()
+            for ref, call in self._calls.answers():
+                if isinstance(call, PendingOther):
+                    call.on_answer(ref)
+            self._tick()
+
+    def run(self) -> ExitCode:
+        """Renders what `check` has found, and what comes behind it.
+
+        Raises:
+            StoppedError: the batch cannot go on.
+            NoCudaError: CUDA was chosen, and cannot be had.
+        """
+        first = next(iter(self.waiting.values()), None)
+        if first is not None and first.verdict is not None:
+            frames = sum(clip.verdict.frames for clip in self.waiting.values() if clip.verdict is not None)
+            enough = frames if self._first else 1 << 30
+            self._placement = self._lay_out(first.options, first.verdict, enough)
+            self.engine = self._hire(self._placement, first.options, self._advance, lambda: self.more)
+            self.engine.dispatcher.calls.take(self._calls)
+            try:
+                self._advance()
+                self.engine.run()
+            except NoCudaError:
+                self._withdraw()
+                raise
+            except self._endings as error:
+                self._leave(self._ending(error))
+        self.table.write()
+        if self.stopped is not None:
+            raise self.stopped
+        counts = self.table.counts()
+        bad = counts[ClipStatus.FAILED] + counts[ClipStatus.STOPPED]
+        return ExitCode.FRAMES_FAILED if bad else ExitCode.COMPLETE
+
+    def _expect(self, ref: Any, on_answer: Callable[[Any], None]) -> None:  # noqa: ANN401 - Ray's references
+        if self.engine is None:
+            self._calls.add(ref, PendingOther(on_answer))
+        else:
+            self.engine.dispatcher.expect(ref, on_answer)
+
+    def _advance(self) -> None:
+        """Does everything that can be done now."""
+        if self.engine is None:
+            return
+        for name, clip in list(self.opened.items()):
+            state = clip.open
+            if state is None or clip.opening is None:
+                continue
+            if state.fault is None and not state.complete and (error := clip.opening.hopeless(state)):
+                self.engine.scheduler.fail(clip.opening.clip, error)
+            if state.settled and not state.in_flight:
+                self._end(name, clip, state.fault)
+        self._read_ahead()
+        while self._wants_more() and self.waiting and len(self.beginning) < MOST_BEGINNING and self.stopped is None:
+            name, clip = self.waiting.popitem(last=False)
+            self._begin(name, clip)
+        self._tick()
+
+    def _tick(self) -> None:
+        self._shown(self)
+        now = time.monotonic()
+        if now - self._wrote > TABLE_SECONDS:
+            self._wrote = now
+            self.table.write()
+
+    def _wants_more(self) -> bool:
+        """Whether workers will soon have nothing left of the clips that are open, or about to be."""
+        if self.engine is None:
+            return False
+        scheduler = self.engine.scheduler
+        count = len(self.opened) + len(self.beginning)
+        coming = sum(clip.verdict.frames for clip in self.beginning.values() if clip.verdict is not None)
+        enough = scheduler.remaining + coming > AHEAD_FRAMES * scheduler.open_slots
+        return count < LEAST_OPEN or (count < MOST_OPEN and not enough)
+
+    # Reading
+
+    def _read_ahead(self) -> None:
+        most = READ_FIRST if self._first else READ_AHEAD
+        while self._left and self.stopped is None and self._taken < most:
+            row = next(self._rows)
+            self._left -= 1
+            try:
+                options, digest = self._make(row)
+            except InputError as error:
+                self._fail(row.id, "", error)
+                continue
+            clip = _Clip(row, digest, options)
+            footage = repr((options.clip, options.detector, options.like))
+            if footage in self._behind:
+                self._behind[footage].append(clip)
+                continue
+            if footage not in self._known:
+                self._behind[footage] = []
+            self._read(clip, footage)
+
+    @property
+    def _taken(self) -> int:
+        return len(self.reading) + len(self.waiting) + sum(map(len, self._behind.values()))
+
+    def _read(self, clip: _Clip, footage: str) -> None:
+        self.reading[clip.row.id] = clip
+        verdict, clip.read = self._desks.read(clip.options)
+        self._expect(verdict, partial(self._was_read, clip, footage))
+
+    def _was_read(self, clip: _Clip, footage: str, ref: Any) -> None:  # noqa: ANN401
+        del self.reading[clip.row.id]
+        # What is the same for all rows of a clip is known by now: its faces, say.
+        self._known.add(footage)
+        for waited in self._behind.pop(footage, []):
+            self._read(waited, footage)
+        try:
+            clip.verdict = verdict = self._answer(ref)
+        except (InputError, StoppedError) as error:
+            self._fail(clip.row.id, clip.digest, error)
+            return
+        self._sets.expect(verdict.backgrounds, verdict.network, verdict.sizes, verdict.demand)
+        self.waiting[clip.row.id] = clip
+
+    # Beginning
+
+    def _begin(self, name: str, clip: _Clip) -> None:
+        verdict, placement = clip.verdict, self._placement
+        if verdict is None or placement is None:
+            raise RuntimeError("a clip begins before it has been read")
+        clip.turn = time.perf_counter() - verdict.seconds
+        try:
+            preparation, backgrounds = self._sets.plan(verdict.backgrounds)
+            lock = clip.lock.enter_context(lock_folder(self._folder(clip)))
+        except InputError as error:
+            self._drop(clip, error)
+            return
+        # On CPUs another batch than the export's own gains nothing.
+        own = verdict.own_batch if clip.options.batch is None and self._site.choice.device is Device.CPU else None
+        shared = SharedPlan(replace(placement, batch=own or placement.batch), preparation, backgrounds)
+        clip.start = Start(lock.mark, shared, time.time())
+        self.beginning[name] = clip
+        self._expect(self._desks.begin(clip.read, clip.start), partial(self._has_begun, name, clip))
+
+    def _folder(self, clip: _Clip) -> Any:  # noqa: ANN401
+        return self.table.folder / clip.row.id
+
+    def _has_begun(self, name: str, clip: _Clip, ref: Any) -> None:  # noqa: ANN401
+        try:
+            opening = self._answer(ref)
+        except (InputError, StoppedError) as error:
+            del self.beginning[name]
+            self._drop(clip, error)
+            return
+        if isinstance(opening, Rendered):
+            del self.beginning[name]
+            self._let_go(clip)
+            before = self.table.get(name) or ClipState(name)
+            ended = replace(before, state=ClipStatus.DONE, frames=opening.frames, failed_frames=0, error="")
+            self.table.put(replace(ended, options=clip.digest))
+            return
+        clip.opening = opening
+        described, clip.config = self._desks.describe(clip.read, clip.start)  # type: ignore[arg-type]
+        self._expect(described, partial(self._is_described, name, clip))
+
+    def _is_described(self, name: str, clip: _Clip, ref: Any) -> None:  # noqa: ANN401
+        del self.beginning[name]
+        if clip.opening is None or clip.start is None or self.engine is None:
+            raise RuntimeError("a clip is described before it has begun")
+        try:
+            self._answer(ref)
+        except (InputError, StoppedError) as error:
+            self._drop(clip, error)
+            return
+        if self.stopped is not None:
+            self._let_go(clip)
+            return
+        clip.open = self.engine.open(clip.opening, clip.config, partial(self._request, clip), clip.row.priority)
+        self.opened[name] = clip
+
+    def _request(self, clip: _Clip, block: ClipBlock) -> tuple[Any, ...]:
+        """What the loader is called with for a block that the clip needs."""
+        if clip.start is None or clip.opening is None:
+            raise RuntimeError("blocks are loaded of clips that are open")
+        if clip.chunks is None:
+            clip.chunks = self._desks.requests(clip.read, clip.start)
+        return clip.chunks[block.number // CHUNK], block.number % CHUNK, clip.opening.network.kind
+
+    # Ending
+
+    def _end(self, name: str, clip: _Clip, fault: InputError | StoppedError | KeyboardInterrupt | None) -> None:
+        if self.engine is None or clip.opening is None or clip.start is None:
+            raise RuntimeError("a clip ends before it was opened")
+        if isinstance(fault, NoCudaError):
+            raise fault
+        milestones = self.engine.milestones(clip.opening.clip)
+        state = self.engine.close(clip.opening.clip)
+        del self.opened[name]
+        error = StoppedError(str(fault), "then run the same command again") if isinstance(fault, InputError) else fault
+        outcome = Outcome(clip.opening.record, state, milestones, error)
+        times = StartTimes(clip.turn, imported=clip.turn, read=clip.turn, joined=clip.turn)
+        ref = self._desks.end(clip.read, clip.start, outcome, times, time.perf_counter())
+        self.ending[name] = clip
+        self._expect(ref, partial(self._has_ended, name, clip, fault))
+
+    def _has_ended(self, name: str, clip: _Clip, fault: BaseException | None, ref: Any) -> None:  # noqa: ANN401
+        del self.ending[name]
+        self._let_go(clip)
+        try:
+            ended: Ended = self._answer(ref)
+        except (InputError, StoppedError) as error:
+            self._fail(name, clip.digest, error)
+            return
+        status = {"complete": ClipStatus.DONE, "frames_failed": ClipStatus.FAILED}.get(ended.status, ClipStatus.STOPPED)
+        if isinstance(fault, InputError):
+            status = ClipStatus.FAILED
+        began = clip.start.started_at if clip.start is not None else None
+        state = ClipState(
+            id=name,
+            state=status,
+            frames=ended.frames,
+            failed_frames=ended.failed,
+            seconds=ended.seconds,
+            fps=ended.fps,
+            started=began,
+            ended=time.time(),
+            error=one_line(ended.error),
+            options=clip.digest,
+        )
+        self.table.put(state)
+        if status is not ClipStatus.DONE and fault is not self.stopped:
+            self._count_failure(name, state.error)
+
+    def _drop(self, clip: _Clip, error: InputError | StoppedError) -> None:
+        """A clip that was read will not be rendered."""
+        self._let_go(clip)
+        self._fail(clip.row.id, clip.digest, error)
+
+    def _let_go(self, clip: _Clip) -> None:
+        clip.lock.close()
+        if clip.verdict is not None:
+            self._sets.leave(clip.verdict.backgrounds)
+
+    def _fail(self, name: str, digest: str, error: InputError | StoppedError) -> None:
+        status = ClipStatus.FAILED if isinstance(error, InputError) else ClipStatus.STOPPED
+        self.table.put(ClipState(name, status, error=one_line(str(error)), options=digest, ended=time.time()))
+        self._count_failure(name, str(error))
+
+    def _count_failure(self, name: str, error: str) -> None:
+        self._failed += 1
+        self._told(name, error)
+        reason = self._policy.reason(self._failed)
+        if reason is not None and self.stopped is None:
+            self.stopped = StoppedError(reason, "mend them and run the same command again")
+
+    def _answer(self, ref: Any) -> Any:  # noqa: ANN401
+        """What a step gave.
+
+        Raises:
+            InputError: the clip cannot be rendered.
+            StoppedError: the step failed otherwise.
+        """
+        try:
+            return ray.get(ref)
+        except ray.exceptions.RayError as error:
+            cause = remote_error(error)
+            if isinstance(cause, (InputError, StoppedError)):
+                raise cause from error
+            text = error_text(cause, 400)
+            raise StoppedError(f"{type(cause).__name__}: {text}", "run the same command again") from error
+
+    def _leave(self, ending: StoppedError | KeyboardInterrupt) -> None:
+        """Ends what is still open, as far as there is time."""
+        self.stopped = ending
+        for name, clip in list(self.opened.items()):
+            fault = clip.open.fault if clip.open is not None else None
+            self._end(name, clip, fault or ending)
+        for clip in self.beginning.values():
+            self._let_go(clip)
+        with suppress(TimeoutError):
+            within(LEAVE_SECONDS, self._await_ends)
+
+    def _await_ends(self) -> None:
+        while self.ending and self.engine is not None:
+            for ref, call in self.engine.dispatcher.calls.answers():
+                if isinstance(call, PendingOther) and self.ending:
+                    call.on_answer(ref)
+
+    def _withdraw(self) -> None:
+        """Takes back what was begun of clips: nothing of them is rendered yet."""
+        for clip in (*self.beginning.values(), *self.opened.values()):
+            if clip.opening is not None and not clip.opening.record.attempts:
+                with suppress(OSError):
+                    clear(clip.opening.folder)
+            self._let_go(clip)
