@@ -196,7 +196,13 @@ class _Batch:
             InputError: every row of a new batch is wrong.
         """
         counts = self._table.counts()
-        if self._earlier or batch.waiting or batch.unread or counts[ClipStatus.DONE] or counts[ClipStatus.WAITING]:
+        if (
+            self._earlier
+            or batch.reads.waiting
+            or batch.reads.unread
+            or counts[ClipStatus.DONE]
+            or counts[ClipStatus.WAITING]
+        ):
             return
         first = next(iter(self._table))
         problem = f"none of {len(self._table)} clips can be rendered; {first.id}: {first.error}"
@@ -228,17 +234,17 @@ def _show(progress: BatchProgress, batch: BatchRun) -> None:
     clips = [(name, clip.open.done, clip.open.total) for name, clip in batch.opened.items() if clip.open is not None]
     done = batch.table.frames() + sum(frames for _, frames, _ in clips)
     ready, slots = (engine.scheduler.ready_workers, engine.scheduler.open_slots) if engine is not None else (0, 0)
-    note = f"checking rows, {batch.unread} left" if batch.unread else ""
+    note = f"checking rows, {batch.reads.unread} left" if batch.reads.unread else ""
     progress.update(batch.table.counts(), done, clips, ready, slots, note)
 
 
 def _say_end(table: ClipTable, folder: StoragePath, console: Console) -> None:
     counts = table.counts()
-    bad = [state for state in table if state.state in {ClipStatus.FAILED, ClipStatus.STOPPED}]
-    for state in bad[:MOST_NAMED]:
-        say(console, f"{state.state}: {state.id}: {state.error}")
-    if len(bad) > MOST_NAMED:
-        say(console, f"and {len(bad) - MOST_NAMED} more of these")
+    for status in (ClipStatus.FAILED, ClipStatus.STOPPED):
+        names = [state.id for state in table if state.state is status]
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        if names:
+            say(console, f"{status}: {', '.join(names[:MOST_NAMED])}{more} (the table says why)")
     parts = ", ".join(f"{counts[state]} {state}" for state in ClipStatus if counts[state])
     say(console, f"clips: {parts}; {table.frames()} frames")
     say(console, f"table: {folder / PARQUET}")

@@ -7,10 +7,9 @@ This process keeps little of each: an id and a state of every row, and something
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,9 +20,11 @@ from actors.core.choices import Device
 from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError, error_text, one_line
 from actors.core.ranges import ClipBlock
 from jobs.batch.background_sets import BackgroundSets
+from jobs.batch.batch_clip import BatchClip
 from jobs.batch.clip_steps import CHUNK, Ended, Rendered, Site, Start, Verdict
 from jobs.batch.desk import Desks
 from jobs.batch.manifest import Row
+from jobs.batch.read_ahead import ReadAhead
 from jobs.cluster.placement import Placement
 from jobs.inputs.options import CompositeOptions
 from jobs.process.time_limits import within
@@ -34,13 +35,11 @@ from jobs.run.execute import Outcome
 from jobs.run.finish import StartTimes
 from jobs.run.folder import clear
 from jobs.run.folder_lock import lock_folder
-from jobs.run.opening import Opening
-from jobs.scheduling.open_clip import OpenClip
 from jobs.scheduling.pending_calls import PendingCalls, PendingOther
 from jobs.scheduling.ray_errors import remote_error
 
-# So many rows are all read before the first frame; of more, so many ahead of those that are rendered.
-READ_FIRST, READ_AHEAD = 500, 64
+# What is laid out for where nobody knows how many frames there will be.
+UNKNOWN_FRAMES = 1 << 40
 
 # Clips are opened until so many frames for each worker are left of those that are open: that is a second's work or so,
 # and the next clips' backgrounds are loaded meanwhile. At least, and at most, so many clips.
@@ -49,8 +48,8 @@ AHEAD_FRAMES, LEAST_OPEN, MOST_OPEN = 256, 2, 64
 # So many clips are being begun beside those that are open: their features take longer than their frames may.
 MOST_BEGINNING = 4
 
-# How often the table is written.
-TABLE_SECONDS = 10.0
+# How often the table is written; less often where that takes more than a part of the time.
+TABLE_SECONDS, TABLE_PARTS = 10.0, 50
 
 # How long the records of open clips may take when the batch is ended early.
 LEAVE_SECONDS = 5.0
@@ -71,25 +70,6 @@ class Policy:
         if self.most_failed is None or failed <= self.most_failed:
             return None
         return f"{failed} clips have failed, and {self.most_failed} may"
-
-
-@dataclass(slots=True)
-class _Clip:
-    """A row that has been taken up and has not ended."""
-
-    row: Row
-    digest: str
-    options: CompositeOptions
-    read: Any = None
-    verdict: Verdict | None = None
-    # Gives its folder back.
-    lock: ExitStack = field(default_factory=ExitStack)
-    start: Start | None = None
-    turn: float = 0.0
-    opening: Opening | None = None
-    config: Any = None
-    chunks: list[Any] | None = None
-    open: OpenClip | None = None
 
 
 class BatchRun:
@@ -129,17 +109,21 @@ class BatchRun:
     ) -> None:
         self.table = table
         self.engine: Engine | None = None
-        self.reading: dict[str, _Clip] = {}
-        self.waiting: OrderedDict[str, _Clip] = OrderedDict()
-        self.beginning: dict[str, _Clip] = {}
-        self.opened: dict[str, _Clip] = {}
-        self.ending: dict[str, _Clip] = {}
+        self.reads = ReadAhead(
+            rows,
+            count,
+            make=make,
+            ask=desks.read,
+            expect=self._expect,
+            answer=self._answer,
+            on_read=self._was_read,
+            on_failed=self._fail,
+        )
+        self.beginning: dict[str, BatchClip] = {}
+        self.opened: dict[str, BatchClip] = {}
+        self.ending: dict[str, BatchClip] = {}
         self.stopped: StoppedError | KeyboardInterrupt | None = None
         self._endings, self._ending = endings, ending
-        self._rows = rows
-        self._left = count
-        self._first = count <= READ_FIRST
-        self._make = make
         self._policy = policy
         self._site, self._desks = site, desks
         self._lay_out, self._hire = lay_out, hire
@@ -147,31 +131,24 @@ class BatchRun:
         self._told, self._shown = told, shown
         self._sets = BackgroundSets(site.resources.store)
         self._calls = PendingCalls()
-        # Footage that somebody is reading for the first time, and the rows that wait for that.
-        self._known: set[str] = set()
-        self._behind: dict[str, list[_Clip]] = {}
         self._failed = 0
-        self._wrote = time.monotonic()
-
-    @property
-    def unread(self) -> int:
-        """Rows that have not been read."""
-        return self._left + len(self.reading) + sum(map(len, self._behind.values()))
+        self._writes_at = time.monotonic() + TABLE_SECONDS
 
     @property
     def more(self) -> bool:
         """Whether clips may still be opened, or are being ended."""
         if self.ending or self.beginning:
             return True
-        return self.stopped is None and bool(self.unread or self.waiting)
+        return self.stopped is None and bool(self.reads.unread or self.reads.waiting)
 
     def check(self) -> None:
         """Reads rows before anything is rendered: all of a few, of many the first.
 
         Returns when there is something to render, or nothing left to read.
         """
-        while self.unread and (self._first or not self.waiting) and self.stopped is None:
-            self._read_ahead()
+        reads = self.reads
+        while reads.unread and (reads.all_first or not reads.waiting) and self.stopped is None:
+            reads.advance()
             for ref, call in self._calls.answers():
                 if isinstance(call, PendingOther):
                     call.on_answer(ref)
@@ -184,11 +161,10 @@ class BatchRun:
             StoppedError: the batch cannot go on.
             NoCudaError: CUDA was chosen, and cannot be had.
         """
-        first = next(iter(self.waiting.values()), None)
-        if first is not None and first.verdict is not None:
-            frames = sum(clip.verdict.frames for clip in self.waiting.values() if clip.verdict is not None)
-            enough = frames if self._first else 1 << 30
-            self._placement = self._lay_out(first.options, first.verdict, enough)
+        first = self.reads.first
+        if first is not None and first.verdict is not None and self.stopped is None:
+            frames = self.reads.frames if self.reads.all_first else UNKNOWN_FRAMES
+            self._placement = self._lay_out(first.options, first.verdict, frames)
             self.engine = self._hire(self._placement, first.options, self._advance, lambda: self.more)
             self.engine.dispatcher.calls.take(self._calls)
             try:
@@ -224,18 +200,19 @@ class BatchRun:
                 self.engine.scheduler.fail(clip.opening.clip, error)
             if state.settled and not state.in_flight:
                 self._end(name, clip, state.fault)
-        self._read_ahead()
-        while self._wants_more() and self.waiting and len(self.beginning) < MOST_BEGINNING and self.stopped is None:
-            name, clip = self.waiting.popitem(last=False)
-            self._begin(name, clip)
+        if self.stopped is None:
+            self.reads.advance()
+            while self._wants_more() and self.reads.waiting and len(self.beginning) < MOST_BEGINNING:
+                self._begin(self.reads.take())
         self._tick()
 
     def _tick(self) -> None:
         self._shown(self)
         now = time.monotonic()
-        if now - self._wrote > TABLE_SECONDS:
-            self._wrote = now
+        if now > self._writes_at:
             self.table.write()
+            after = time.monotonic()
+            self._writes_at = after + max(TABLE_SECONDS, TABLE_PARTS * (after - now))
 
     def _wants_more(self) -> bool:
         """Whether workers will soon have nothing left of the clips that are open, or about to be."""
@@ -247,54 +224,13 @@ class BatchRun:
         enough = scheduler.remaining + coming > AHEAD_FRAMES * scheduler.open_slots
         return count < LEAST_OPEN or (count < MOST_OPEN and not enough)
 
-    # Reading
-
-    def _read_ahead(self) -> None:
-        most = READ_FIRST if self._first else READ_AHEAD
-        while self._left and self.stopped is None and self._taken < most:
-            row = next(self._rows)
-            self._left -= 1
-            try:
-                options, digest = self._make(row)
-            except InputError as error:
-                self._fail(row.id, "", error)
-                continue
-            clip = _Clip(row, digest, options)
-            footage = repr((options.clip, options.detector, options.like))
-            if footage in self._behind:
-                self._behind[footage].append(clip)
-                continue
-            if footage not in self._known:
-                self._behind[footage] = []
-            self._read(clip, footage)
-
-    @property
-    def _taken(self) -> int:
-        return len(self.reading) + len(self.waiting) + sum(map(len, self._behind.values()))
-
-    def _read(self, clip: _Clip, footage: str) -> None:
-        self.reading[clip.row.id] = clip
-        verdict, clip.read = self._desks.read(clip.options)
-        self._expect(verdict, partial(self._was_read, clip, footage))
-
-    def _was_read(self, clip: _Clip, footage: str, ref: Any) -> None:  # noqa: ANN401
-        del self.reading[clip.row.id]
-        # What is the same for all rows of a clip is known by now: its faces, say.
-        self._known.add(footage)
-        for waited in self._behind.pop(footage, []):
-            self._read(waited, footage)
-        try:
-            clip.verdict = verdict = self._answer(ref)
-        except (InputError, StoppedError) as error:
-            self._fail(clip.row.id, clip.digest, error)
-            return
+    def _was_read(self, verdict: Verdict) -> None:
         self._sets.expect(verdict.backgrounds, verdict.network, verdict.sizes, verdict.demand)
-        self.waiting[clip.row.id] = clip
 
     # Beginning
 
-    def _begin(self, name: str, clip: _Clip) -> None:
-        verdict, placement = clip.verdict, self._placement
+    def _begin(self, clip: BatchClip) -> None:
+        name, verdict, placement = clip.row.id, clip.verdict, self._placement
         if verdict is None or placement is None:
             raise RuntimeError("a clip begins before it has been read")
         clip.turn = time.perf_counter() - verdict.seconds
@@ -311,10 +247,10 @@ class BatchRun:
         self.beginning[name] = clip
         self._expect(self._desks.begin(clip.read, clip.start), partial(self._has_begun, name, clip))
 
-    def _folder(self, clip: _Clip) -> Any:  # noqa: ANN401
+    def _folder(self, clip: BatchClip) -> Any:  # noqa: ANN401
         return self.table.folder / clip.row.id
 
-    def _has_begun(self, name: str, clip: _Clip, ref: Any) -> None:  # noqa: ANN401
+    def _has_begun(self, name: str, clip: BatchClip, ref: Any) -> None:  # noqa: ANN401
         try:
             opening = self._answer(ref)
         except (InputError, StoppedError) as error:
@@ -332,7 +268,7 @@ class BatchRun:
         described, clip.config = self._desks.describe(clip.read, clip.start)  # type: ignore[arg-type]
         self._expect(described, partial(self._is_described, name, clip))
 
-    def _is_described(self, name: str, clip: _Clip, ref: Any) -> None:  # noqa: ANN401
+    def _is_described(self, name: str, clip: BatchClip, ref: Any) -> None:  # noqa: ANN401
         del self.beginning[name]
         if clip.opening is None or clip.start is None or self.engine is None:
             raise RuntimeError("a clip is described before it has begun")
@@ -347,7 +283,7 @@ class BatchRun:
         clip.open = self.engine.open(clip.opening, clip.config, partial(self._request, clip), clip.row.priority)
         self.opened[name] = clip
 
-    def _request(self, clip: _Clip, block: ClipBlock) -> tuple[Any, ...]:
+    def _request(self, clip: BatchClip, block: ClipBlock) -> tuple[Any, ...]:
         """What the loader is called with for a block that the clip needs."""
         if clip.start is None or clip.opening is None:
             raise RuntimeError("blocks are loaded of clips that are open")
@@ -357,7 +293,7 @@ class BatchRun:
 
     # Ending
 
-    def _end(self, name: str, clip: _Clip, fault: InputError | StoppedError | KeyboardInterrupt | None) -> None:
+    def _end(self, name: str, clip: BatchClip, fault: InputError | StoppedError | KeyboardInterrupt | None) -> None:
         if self.engine is None or clip.opening is None or clip.start is None:
             raise RuntimeError("a clip ends before it was opened")
         if isinstance(fault, NoCudaError):
@@ -372,13 +308,13 @@ class BatchRun:
         self.ending[name] = clip
         self._expect(ref, partial(self._has_ended, name, clip, fault))
 
-    def _has_ended(self, name: str, clip: _Clip, fault: BaseException | None, ref: Any) -> None:  # noqa: ANN401
+    def _has_ended(self, name: str, clip: BatchClip, fault: BaseException | None, ref: Any) -> None:  # noqa: ANN401
         del self.ending[name]
         self._let_go(clip)
         try:
             ended: Ended = self._answer(ref)
         except (InputError, StoppedError) as error:
-            self._fail(name, clip.digest, error)
+            self._fail(clip.row, clip.digest, error)
             return
         status = {"complete": ClipStatus.DONE, "frames_failed": ClipStatus.FAILED}.get(ended.status, ClipStatus.STOPPED)
         if isinstance(fault, InputError):
@@ -400,20 +336,20 @@ class BatchRun:
         if status is not ClipStatus.DONE and fault is not self.stopped:
             self._count_failure(name, state.error)
 
-    def _drop(self, clip: _Clip, error: InputError | StoppedError) -> None:
+    def _drop(self, clip: BatchClip, error: InputError | StoppedError) -> None:
         """A clip that was read will not be rendered."""
         self._let_go(clip)
-        self._fail(clip.row.id, clip.digest, error)
+        self._fail(clip.row, clip.digest, error)
 
-    def _let_go(self, clip: _Clip) -> None:
+    def _let_go(self, clip: BatchClip) -> None:
         clip.lock.close()
         if clip.verdict is not None:
             self._sets.leave(clip.verdict.backgrounds)
 
-    def _fail(self, name: str, digest: str, error: InputError | StoppedError) -> None:
+    def _fail(self, row: Row, digest: str, error: InputError | StoppedError) -> None:
         status = ClipStatus.FAILED if isinstance(error, InputError) else ClipStatus.STOPPED
-        self.table.put(ClipState(name, status, error=one_line(str(error)), options=digest, ended=time.time()))
-        self._count_failure(name, str(error))
+        self.table.put(ClipState(row.id, status, error=one_line(str(error)), options=digest, ended=time.time()))
+        self._count_failure(row.id, str(error))
 
     def _count_failure(self, name: str, error: str) -> None:
         self._failed += 1
@@ -430,13 +366,16 @@ class BatchRun:
             StoppedError: the step failed otherwise.
         """
         try:
-            return ray.get(ref)
+            answer = ray.get(ref)
         except ray.exceptions.RayError as error:
             cause = remote_error(error)
             if isinstance(cause, (InputError, StoppedError)):
                 raise cause from error
             text = error_text(cause, 400)
             raise StoppedError(f"{type(cause).__name__}: {text}", "run the same command again") from error
+        if isinstance(answer, (InputError, StoppedError)):
+            raise answer
+        return answer
 
     def _leave(self, ending: StoppedError | KeyboardInterrupt) -> None:
         """Ends what is still open, as far as there is time."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import cycle
-from typing import Any
+from typing import Any, TypeAlias
 
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from actors.core.errors import InputError, StoppedError
 from actors.rendering.blocks import BlockRequest
 from actors.rendering.worker_config import ClipConfig
 from jobs.batch import clip_steps
@@ -18,6 +19,9 @@ from jobs.inputs.shared_reads import SharedReads
 from jobs.run.execute import Outcome
 from jobs.run.finish import StartTimes
 from jobs.run.opening import Opening
+
+# Why a step could not be done.
+Refusal: TypeAlias = InputError | StoppedError
 
 # A step whose process or node is gone is tried again elsewhere so often.
 RETRIES = 3
@@ -34,17 +38,23 @@ class Desk:
         self._site = site
         self._shared = SharedReads()
 
-    def read(self, options: CompositeOptions) -> tuple[Verdict, ReadClip]:
-        """As `clip_steps.read`."""
-        return clip_steps.read(options, self._site, self._shared)
+    def read(self, options: CompositeOptions) -> tuple[Verdict | Refusal, ReadClip | None]:
+        """As `clip_steps.read`; or why not, as Ray would tell of what is raised once for each reference."""
+        try:
+            return clip_steps.read(options, self._site, self._shared)
+        except (InputError, StoppedError) as error:
+            return error, None
 
     def begin(self, clip: ReadClip, start: Start) -> Opening | Rendered:
         """As `clip_steps.begin`."""
         return clip_steps.begin(clip, start, self._site)
 
-    def describe(self, clip: ReadClip, start: Start) -> tuple[None, ClipConfig]:
-        """Nothing, of which the driver learns that it is done, and what `clip_steps.describe` gives."""
-        return None, clip_steps.describe(clip, start, self._site)
+    def describe(self, clip: ReadClip, start: Start) -> tuple[Refusal | None, ClipConfig | None]:
+        """Nothing, by which the driver knows that it is done, or why not; and what `clip_steps.describe` gives."""
+        try:
+            return None, clip_steps.describe(clip, start, self._site)
+        except (InputError, StoppedError) as error:
+            return error, None
 
     def requests(self, clip: ReadClip, start: Start) -> tuple[tuple[BlockRequest, ...], ...]:
         """As `clip_steps.requests`; not in a tuple where there is but one chunk, as Ray has it."""
