@@ -70,8 +70,13 @@ class BatchOptions:
     verify: bool
 
 
-def render_batch(options: BatchOptions, console: Console) -> ExitCode:
+def render_batch(options: BatchOptions, console: Console, conclude: Callable[[str], str]) -> ExitCode:
     """Renders the rows of a manifest; see `ExitCode` for what the answer means.
+
+    Args:
+        options: what to render.
+        console: where to say how far it is.
+        conclude: writes what is made of a batch's folder that has changed, and says where.
 
     Raises:
         InputError: the manifest cannot be used, or every row is wrong; nothing has been written.
@@ -92,7 +97,11 @@ def render_batch(options: BatchOptions, console: Console) -> ExitCode:
         if not todo:
             table.write()
             return ExitCode.COMPLETE
-        return batch.render(todo, total, console)
+        try:
+            return batch.render(todo, total, console)
+        finally:
+            if storage.is_file(folder / PARQUET) and not isinstance(sys.exception(), KeyboardInterrupt):
+                say(console, f"report: {conclude(str(folder))}")
 
 
 class _Batch:

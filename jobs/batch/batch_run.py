@@ -158,8 +158,8 @@ class BatchRun:
         """Renders what `check` has found, and what comes behind it.
 
         Raises:
+            InputError: what was asked for cannot be had; nothing is rendered, and nothing of what was begun stays.
             StoppedError: the batch cannot go on.
-            NoCudaError: CUDA was chosen, and cannot be had.
         """
         first = self.reads.first
         if first is not None and first.verdict is not None and self.stopped is None:
@@ -170,9 +170,13 @@ class BatchRun:
             try:
                 self._advance()
                 self.engine.run()
-            except NoCudaError:
-                self._withdraw()
-                raise
+            except InputError as error:
+                if self._has_frames:
+                    # Something has been delivered, so this is no longer a batch that never began.
+                    self._leave(StoppedError(str(error), "then run the same command again"))
+                else:
+                    self._withdraw()
+                    raise
             except self._endings as error:
                 self._leave(self._ending(error))
         self.table.write()
@@ -387,6 +391,11 @@ class BatchRun:
             self._let_go(clip)
         with suppress(TimeoutError):
             within(LEAVE_SECONDS, self._await_ends)
+
+    @property
+    def _has_frames(self) -> bool:
+        ended = self.table.counts()[ClipStatus.DONE] or self.table.frames()
+        return bool(ended or any(clip.open is not None and clip.open.done for clip in self.opened.values()))
 
     def _await_ends(self) -> None:
         while self.ending and self.engine is not None:

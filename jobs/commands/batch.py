@@ -14,6 +14,7 @@ from jobs.commands.composite import INPUT, composite, given_flags
 from jobs.console import terminal
 from jobs.inputs.options import CompositeOptions
 from jobs.inputs.options_file import read_config
+from jobs.report.batch_page import write_batch_report
 
 BATCH = "Batch"
 
@@ -55,7 +56,7 @@ def batch(context: typer.Context, **_: Any) -> int:  # noqa: ANN401 - its parame
         raise typer.BadParameter("must be given", context, param_hint="--out")
     most = 0 if own["on_error"] == "stop" else own["max_failed"]
     options = BatchOptions(named, out, values, Policy(most), frozenset(own["restart"] or ()), own["verify"])
-    return int(render_batch(options, terminal()))
+    return int(render_batch(options, terminal(), write_batch_report))
 
 
 def _parameters() -> list[inspect.Parameter]:

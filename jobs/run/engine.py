@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from actors.core.errors import StoppedError
 from actors.core.ranges import ClipBlock
 from actors.core.worker_reports import RangeReport
 from actors.rendering.compositor import Compositor
@@ -15,6 +16,7 @@ from jobs.cluster.connection import Cluster, ClusterResources
 from jobs.cluster.placement import ChosenDevice, Placement, worker_capacity
 from jobs.console import say
 from jobs.inputs.options import CompositeOptions
+from jobs.process.refusals import EXHAUSTED
 from jobs.run.ledger import Ledger
 from jobs.run.opening import Opening
 from jobs.scheduling.dispatcher import Dispatcher
@@ -133,4 +135,16 @@ class Engine:
         self.dispatcher.run()
 
     def _record(self, report: RangeReport) -> None:
-        self._ledgers[report.range.clip].record(report)
+        """Writes a range into the ledger of its clip.
+
+        Raises:
+            OSError: there is no room for it, nor for anything else.
+        """
+        name = report.range.clip
+        try:
+            self._ledgers[name].record(report)
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                raise
+            fault = StoppedError(f"the output cannot be written ({error})", "mend it and run the same command again")
+            self.scheduler.fail(name, fault)
