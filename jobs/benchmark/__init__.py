@@ -21,6 +21,8 @@ compared with the same reference. DIR gets ``benchmark.md``, all tables, and ``b
     ``headline``         ours over every other system: ``regime``, ``format``, ``over``, ``ratio`` (of the medians),
                          ``goal`` (or null), ``met`` (or null)
     ``modes``            rows of `jobs.benchmark.modes.ModeCost`: ours, light network, jpg, without Ray on the CPU
+    ``many_clips``       many clips in one command, rows of `jobs.benchmark.many_clips.ClipsResult`
+    ``clips_trials``     of these every trial, rows of `jobs.benchmark.many_clips.ClipsTrial`
     ``trials``           every counted trial: ``regime``, ``format``, ``system``, ``repeat``, the setting it was told
                          (`jobs.benchmark.settings.Setting`), what it answered (`jobs.benchmark.measurement.Answer`;
                          ``cold`` are the parts in run.json's ``totals.cold``), ``frames_checked``, ``worst_level``

@@ -7,6 +7,7 @@ from typing import Any
 
 from actors.core.choices import Device
 from jobs.benchmark.machine import Machine
+from jobs.benchmark.many_clips import ClipsTrial, compare_clips
 from jobs.benchmark.matrix import Regime
 from jobs.benchmark.measurement import Measurement
 from jobs.benchmark.modes import ModeCost
@@ -33,6 +34,7 @@ class Report:
     long_run: list[Measurement] = field(default_factory=list)
     modes: list[ModeCost] = field(default_factory=list)
     modes_fault: str = ""
+    many_clips: list[ClipsTrial] = field(default_factory=list)
     complete: bool = False
     took_s: float = 0.0
 
@@ -45,6 +47,7 @@ class Report:
             what = f"workers {one.workers}, batch {one.batch}, {trial.task.frames} frames"
             found.append((trial.task.cell, what, trial.fault))
         lines = [f"{cell.system} ({cell.regime}, {what}): {fault}" for cell, what, fault in found if fault]
+        lines += [f"{one.run.label} ({one.regime}): {one.fault}" for one in self.many_clips if one.fault]
         return list(dict.fromkeys(lines + [f"modes of blending: {self.modes_fault}"] * bool(self.modes_fault)))
 
     def as_record(self) -> dict[str, Any]:
@@ -61,5 +64,7 @@ class Report:
             "results": [one.pop("cell") | one for one in results],
             "headline": [one.pop("cell") | one for one in headline],
             "modes": [asdict(cost) for cost in self.modes],
+            "many_clips": [asdict(one) for one in compare_clips(self.many_clips)],
+            "clips_trials": [asdict(trial) for trial in self.many_clips],
             **{name: [trial.as_record() for trial in getattr(self, name)] for name in trials},
         }

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import os
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from actors.core.choices import Device
+from actors.core.choices import Device, Precision
 from actors.core.errors import StoppedError
 from actors.files.run_folder import RunFolder
 from jobs.benchmark.benchmark_file import Report
+from jobs.benchmark.clip_rows import Rows
+from jobs.benchmark.clips_run import ClipsRun
+from jobs.benchmark.emptied_folder import emptied
 from jobs.benchmark.frame_check import FrameVerdict, Reference, check_frames, check_video, tolerance
 from jobs.benchmark.material import prepare
 from jobs.benchmark.matrix import (
@@ -56,7 +57,11 @@ MODE_ROUNDS = 2
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkPlan:
-    """What to measure: the command's flags; ``full`` is all cells, the sweep over workers and batch, the long run."""
+    """What to measure: the command's flags.
+
+    ``full`` is all cells, the sweep over workers and batch, the long run, and many clips in one command. ``many_clips``
+    is the last of these alone, of so many ``rows``.
+    """
 
     clip: str | None  # the demo's
     boxes: str | None
@@ -70,6 +75,8 @@ class BenchmarkPlan:
     repeats: int
     seconds: float
     full: bool
+    many_clips: bool = False
+    rows: int = 0
     only: Setting | None = None  # the one setting of everybody; none finds each its own
 
 
@@ -86,11 +93,11 @@ def run_benchmark(plan: BenchmarkPlan, out: Path, report: Report, console: Conso
 
     def keep() -> None:
         report.took_s = time.perf_counter() - began
-        if report.trials:
+        if report.trials or report.many_clips:
             write_report(report, out)
 
-    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=out) as folder:
-        scratch = Path(folder).resolve()
+    with tempfile.TemporaryDirectory(prefix=".scratch-", dir=out) as made:
+        scratch = Path(made).resolve()
         say(console, "preparing the clip")
         material = prepare(scratch, plan.clip, plan.boxes, plan.box, networks_kind(plan.model, plan.kind))
         size = {"backgrounds": len(material.backgrounds), "width": material.width, "height": material.height}
@@ -101,9 +108,18 @@ def run_benchmark(plan: BenchmarkPlan, out: Path, report: Report, console: Conso
                 say(console, f"{regime}: building the network")
                 half = plan.device is Device.CUDA
                 network = make_network(regime, plan.model, material.kind, scratch, half=half)
-                runner = Runner(material, network, plan.device, scratch, limit)
-                for _ in _Regime(plan, regime, runner, report, console).steps():
-                    keep()
+                report.networks[regime] = {"name": network.name, "precision": Precision.FP32.value}
+                if not plan.many_clips:
+                    runner = Runner(material, network, plan.device, scratch, limit)
+                    for _ in _Regime(plan, regime, runner, report, console).steps():
+                        keep()
+                if plan.many_clips or plan.full:
+                    folder = scratch / f"rows-{regime}"
+                    folder.mkdir()
+                    rows = Rows(material, network.path, plan.device, plan.rows, folder)
+                    for trial in ClipsRun(regime, rows, plan.repeats, folder, LIMIT_SECONDS, console).trials():
+                        report.many_clips.append(trial)
+                        keep()
             report.complete = True
         finally:
             keep()
@@ -240,7 +256,7 @@ class _Regime:
         return replace(task, frames=frames)
 
     def _trial(self, task: Assignment, reference: Reference | None, repeat: int = 0) -> Measurement:
-        with _emptied(self._runner.scratch / f"{self._regime}-{next(self._turns)}") as out:
+        with emptied(self._runner.scratch / f"{self._regime}-{next(self._turns)}") as out:
             answer, verdict = self._runner.run(task, out), FrameVerdict()
             if reference is not None and not answer.fault:
                 verdict = self._check(task, out, reference)
@@ -271,20 +287,3 @@ class _Regime:
     def _tell(self, what: str, trial: Measurement) -> None:
         outcome = trial.fault if trial.fps is None else f"{trial.fps:.2f} fps over {trial.answer.steady_s:.1f} s"
         say(self._console, f"{self._regime} {what}: {outcome}")
-
-
-@contextmanager
-def _emptied(path: Path) -> Iterator[Path]:
-    """A path for a system's files; afterwards they take no room, and nothing is left to be written out under the next.
-
-    They are removed at the very end only: ext4 does not use an inode again within minutes after it was freed, and looks
-    at every such one whenever it makes a file. After a few thousand removals a new file takes 0.7 ms instead of 0.02,
-    which would be charged to whoever comes next.
-    """
-    try:
-        yield path
-    finally:
-        for file in path.rglob("*"):
-            if file.is_file():
-                os.truncate(file, 0)
-        os.sync()

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from actors.files import storage
 from jobs.benchmark.benchmark_file import Report
+from jobs.benchmark.many_clips import Run, compare_clips, looped
 from jobs.benchmark.matrix import Cell, Output, System
 from jobs.benchmark.measurement import Measurement
 from jobs.benchmark.memory import Memory
@@ -64,7 +65,7 @@ def mebibytes(*sizes: int) -> tuple[str, ...]:
 def grids(report: Report) -> list[Grid]:
     """All tables for which there is something to show."""
     found = [_speed(report), _headline(report), _modes(report), _memory(report), _cold(report)]
-    found += [_workers_batch(report), _long(report)]
+    found += [_workers_batch(report), _long(report), _many_clips(report)]
     return [grid for grid in found if grid.rows]
 
 
@@ -155,6 +156,25 @@ def _modes(report: Report) -> Grid:
     return Grid("Blending: ms per frame of one worker, and how visible the edges are", head, rows)
 
 
+def _many_clips(report: Report) -> Grid:
+    rows = []
+    for one in compare_clips(report.many_clips):
+        met = "met" if one.met else "missed"
+        if one.over is None or one.other is None or one.ratio is None:
+            gap = f"{number(one.figure.median)} ms ({number(one.figure.low)}-{number(one.figure.high)})"
+            rows.append(
+                (f"gap between two clips, {one.run.label}", one.regime, gap, "", f"(goal under {one.goal:g}: {met})")
+            )
+            continue
+        unit = "s a clip" if one.over is Run.LOOP else "fps"
+        goal = "" if one.goal is None else f" (goal {one.goal:g}: {met})"
+        sides = [f"{ranged(side)} {unit}" for side in (one.figure, one.other)]
+        rows.append((one.run.label, one.regime, sides[0], f"{one.over.label}: {sides[1]}", f"{one.ratio:.2f}{goal}"))
+    count = max((trial.rows for trial in report.many_clips), default=0)
+    title = f"{count} clips of 2 s in one command, jpg (the loop: {looped(count)} of them)"
+    return Grid(title, ("batch", "network", "batch's figure", "beside", "how many times as fast"), rows)
+
+
 def caption(report: Report) -> list[str]:
     """Where the figures come from, and what is wrong with them, one line each."""
     machine, clip = report.machine, report.clip
@@ -173,7 +193,7 @@ def caption(report: Report) -> list[str]:
     lines += [f"No figure for {fault}." for fault in report.faults]
     if not report.complete:
         lines.append("Interrupted: not everything that was planned is in these tables.")
-    if not _memories(report.trials):
+    if report.trials and not _memories(report.trials):
         lines.append("Memory is left out: this system does not tell proportional set sizes.")
     return lines
 

@@ -19,6 +19,8 @@ from jobs.run.folder import check_folder_name
 # Repeats, and seconds of rendering in the shortest trials.
 BRIEF = (3, 2.0)
 FULL = (5, 5.0)
+# Clips of one command.
+ROWS = 40
 # Values of these are places on the user's machine, which are nobody's business.
 PATHS = frozenset({"out", "clip", "model", "rects"})
 
@@ -53,6 +55,10 @@ def benchmark(
     format_: Annotated[
         list[Written] | None, typer.Option("--format", help="Only these. \\[default: jpg and png, with --full all]")
     ] = None,
+    many_clips: Annotated[
+        bool, typer.Option("--many-clips", help="Many clips in one command, and nothing else; --full measures it too.")
+    ] = False,
+    rows: Annotated[int | None, typer.Option(min=1, help="Clips of that command, 2 s each. \\[default: 40]")] = None,
     repeats: Annotated[int | None, typer.Option(min=1, help="Of each trial. \\[default: 3, with --full 5]")] = None,
     seconds: Annotated[
         float | None,
@@ -85,11 +91,13 @@ def benchmark(
         repeats=repeats or default_repeats,
         seconds=seconds or default_seconds,
         full=full,
+        many_clips=many_clips,
+        rows=rows or ROWS,
     )
     machine = this_machine()
     if device is Device.CUDA and machine.gpu is None:
         raise InputError("--device cuda", "NVIDIA's driver finds no GPU here", "leave it out, or use a GPU machine")
-    if not any(cells(one, plan.outputs, plan.systems, full=full) for one in plan.regimes):
+    if not many_clips and not any(cells(one, plan.outputs, plan.systems, full=full) for one in plan.regimes):
         raise InputError("--system", "none of these writes such a --format", "name others, or leave one of the two out")
     check_folder_name(str(out), f"give --out {out.with_suffix('')}")
     out = Path(storage.resolve(str(out)))
@@ -109,7 +117,7 @@ def command_line(context: typer.Context) -> str:
     """The command as it was given, with placeholders for paths."""
     words = ["python -m jobs benchmark"]
     for name, value in context.params.items():
-        flag = f"--{name.removesuffix('_')}"
+        flag = f"--{name.removesuffix('_').replace('_', '-')}"
         if value is None or value is False or value == Device.CPU:
             continue
         if name in PATHS:

@@ -60,6 +60,30 @@ def test_a_small_benchmark_measures_and_compares(tmp_path: Path, clip: small.Sma
     assert {path.name for path in out.iterdir()} == {"benchmark.json", "benchmark.md"}
 
 
+@pytest.mark.cluster
+def test_many_clips_in_one_command_are_measured_and_compared(tmp_path: Path, clip: small.SmallClip) -> None:
+    out = tmp_path / "results"
+    result = small.command(
+        *("benchmark", "--out", out, "--clip", clip.folder, "--many-clips", "--rows", 2, "--regime", "light"),
+        *("--repeats", 1),
+    )
+    assert result.code == 0, result.output
+    record = json.loads((out / "benchmark.json").read_text())
+    assert record["complete"] is True
+    assert record["trials"] == []
+    trials = {trial["run"]: trial for trial in record["clips_trials"]}
+    assert set(trials) == {"one", "features", "recordings", "loop", "clips", "one_long"}
+    assert {run: trial["frames"] for run, trial in trials.items()} == dict.fromkeys(trials, 100) | {"loop": 50}
+    assert all(0 < trial["rendering_s"] < trial["command_s"] for trial in trials.values())
+    assert all(0 < trials[run]["start_s"] < trials[run]["command_s"] for run in ("one", "clips", "one_long"))
+    figures = {(row["run"], row["over"]): row for row in record["many_clips"]}
+    assert figures["features", "loop"]["ratio"] > 0
+    assert set(figures) >= {("features", "one"), ("recordings", "one"), ("clips", "one_long")}
+    text = (out / "benchmark.md").read_text()
+    assert "**2 clips of 2 s in one command, jpg (the loop: 1 of them)**" in text
+    assert str(tmp_path) not in text
+
+
 @pytest.mark.full_network
 def test_of_the_bare_heavy_network_the_better_of_two_settings_counts(tmp_path: Path, clip: small.SmallClip) -> None:
     out = tmp_path / "out"

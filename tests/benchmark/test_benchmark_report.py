@@ -17,6 +17,7 @@ import jobs.benchmark
 from actors.core.choices import Device
 from jobs.benchmark.benchmark_file import Report
 from jobs.benchmark.machine import Machine, cpu_model, quota_cores, this_machine, usable_cores
+from jobs.benchmark.many_clips import ClipsTrial, Run
 from jobs.benchmark.matrix import Output, Regime, System
 from jobs.benchmark.memory import Memory
 from jobs.benchmark.settings import Setting
@@ -119,6 +120,27 @@ def test_the_terminal_shows_the_same(report: Report) -> None:
     text = console.export_text()
     for words in ("Mouthpiece", "130 (120-140)", "goal 1.2: met", "No figure for ray_data", "on 2 cores of"):
         assert words in text
+
+
+def test_many_clips_have_a_table_of_their_own(report: Report) -> None:
+    assert "in one command" not in markdown(report)
+    report.many_clips = [
+        *(ClipsTrial(Regime.LIGHT, Run.ONE, i, 40, 2000, seconds, 9.0, 4.0) for i, seconds in enumerate((2.0, 2.5))),
+        *(ClipsTrial(Regime.LIGHT, Run.FEATURES, i, 40, 2000, 2.5, 20.0, 4.0, gap) for i, gap in enumerate((3.0, 5.0))),
+        ClipsTrial(Regime.LIGHT, Run.LOOP, 0, 4, 200, 0.4, 36.0),
+        ClipsTrial(Regime.HEAVY, Run.FEATURES, 0, 40, fault="ended with 2: x"),
+    ]
+    text = markdown(report)
+    assert "**40 clips of 2 s in one command, jpg (the loop: 4 of them)**" in text
+    one, loop, gap = (line for line in text.splitlines() if "one avatar, feature files" in line and "light" in line)
+    beside = "one clip of as many frames: 900 (800-1,000) fps"
+    assert one == f"| one avatar, feature files | light | 800 (800-800) fps | {beside} | 0.89 (goal 0.75: met) |"
+    assert "0.50 (0.50-0.50) s a clip | a loop of `composite`: 9.00 s a clip | 18.00 (goal 15: met) |" in loop
+    assert gap.startswith("| gap between two clips, one avatar, feature files | light | 4.00 ms (3.00-5.00) |")
+    assert "No figure for one avatar, feature files (heavy): ended with 2: x." in text
+    record = report.as_record()
+    assert [row["over"] for row in record["many_clips"]] == ["one", "loop", None]
+    assert len(record["clips_trials"]) == 6
 
 
 def test_an_interrupted_benchmark_says_so(report: Report) -> None:
