@@ -75,29 +75,48 @@ def encoder_actor(config: EncoderConfig, *, cpus: float, wait: float) -> Iterato
         ray.kill(actor)
 
 
-@contextmanager
-def shared_encoder(config: EncoderConfig, *, wait: float) -> Iterator[RemoteEncoder]:
-    """The encoder of a configuration that all clips of a command use, started by the first; it stays.
+class SharedEncoders:
+    """The encoders that all clips of a command use, each started by whoever needs it first; they stay while this does.
 
-    It takes no cores of Ray's books: workers have them for as long as the command runs.
-
-    Args:
-        config: the encoder's.
-        wait: seconds to wait for it to become ready.
-
-    Yields:
-        What encodes batches.
-
-    Raises:
-        InputError: the encoder or its device cannot be used.
-        StoppedError: no node had room for it.
-        RayError: it is lost for good.
+    They take no cores of Ray's books: workers have them for as long as the command runs. One that another process has
+    started ends with that process; then it is started anew.
     """
-    named: dict[str, Any] = {"name": f"encoder {text_digest(repr(config))}", "get_if_exists": True}
-    options = {"num_cpus": 0, "num_gpus": config.gpus, "max_restarts": 3, "max_task_retries": 3}
-    actor: Any = ray.remote(Encoder).options(**named, **options).remote(config)
-    _answer(actor.prepare.remote(), wait)
-    yield RemoteEncoder(actor)
+
+    def __init__(self) -> None:
+        # Ray ends an actor once the process that started it has let go of it, whoever else knows it by its name.
+        self._actors: dict[str, Any] = {}
+
+    @contextmanager
+    def encoder(self, config: EncoderConfig, *, wait: float) -> Iterator[RemoteEncoder]:
+        """The encoder of a configuration, which stays.
+
+        Args:
+            config: the encoder's.
+            wait: seconds to wait for it to become ready.
+
+        Yields:
+            What encodes batches.
+
+        Raises:
+            InputError: the encoder or its device cannot be used.
+            StoppedError: no node had room for it.
+            RayError: it is lost for good.
+        """
+        name = f"encoder {text_digest(repr(config))}"
+        try:
+            actor = self._actors.get(name) or self._started(name, config)
+            _answer(actor.prepare.remote(), wait)
+        except ray.exceptions.RayActorError:
+            actor = self._started(name, config)
+            _answer(actor.prepare.remote(), wait)
+        self._actors[name] = actor
+        yield RemoteEncoder(actor)
+
+    @staticmethod
+    def _started(name: str, config: EncoderConfig) -> Any:  # noqa: ANN401
+        options = {"num_cpus": 0, "num_gpus": config.gpus, "max_restarts": 3, "max_task_retries": 3}
+        named: dict[str, Any] = {"name": name, "get_if_exists": True}
+        return ray.remote(Encoder).options(**named, **options).remote(config)
 
 
 def _answer(reference: Any, wait: float | None = None) -> Any:  # noqa: ANN401 - an answer may be anything

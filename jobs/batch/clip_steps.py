@@ -15,6 +15,7 @@ from actors.files.run_folder import FACES, RECORD, RunFolder
 from actors.files.storage import StoragePath
 from actors.rendering.blocks import BlockRequest
 from actors.rendering.worker_config import ClipConfig
+from jobs.audio.encoder_actor import SharedEncoders
 from jobs.audio.feature_making import load_features
 from jobs.audio.feature_source import FeatureSource
 from jobs.cluster.connection import Cluster, ClusterResources
@@ -183,8 +184,14 @@ def _faces_name(options: CompositeOptions) -> str:
     return f"{PurePosixPath(path).stem[:80]}-{text_digest(repr((path, finder)))[:12]}"
 
 
-def begin(clip: ReadClip, start: Start, site: Site) -> Opening | Rendered:
+def begin(clip: ReadClip, start: Start, site: Site, encoders: SharedEncoders) -> Opening | Rendered:
     """Takes up what an earlier command left, makes the folder ready, and the features of the recording.
+
+    Args:
+        clip: it.
+        start: what is decided of it.
+        site: where it is rendered.
+        encoders: make features of its recording.
 
     Raises:
         InputError: it cannot be rendered; of a new run nothing stays.
@@ -193,7 +200,7 @@ def begin(clip: ReadClip, start: Start, site: Site) -> Opening | Rendered:
     """
     new = not holds_record(clip.folder.path, RECORD, "run", {FACES})
     try:
-        return _begin(clip, start, site, new=new)
+        return _begin(clip, start, site, encoders, new=new)
     except InputError:
         if new:
             with suppress(OSError):
@@ -201,7 +208,7 @@ def begin(clip: ReadClip, start: Start, site: Site) -> Opening | Rendered:
         raise
 
 
-def _begin(clip: ReadClip, start: Start, site: Site, *, new: bool) -> Opening | Rendered:
+def _begin(clip: ReadClip, start: Start, site: Site, encoders: SharedEncoders, *, new: bool) -> Opening | Rendered:
     options, folder, console = clip.options, clip.folder, silent()
     earlier = None if new or options.restart else read_run_record(folder)
     request = RenderRequest(options, clip.inputs, folder, start.mark, start.started_at, earlier)
@@ -216,7 +223,7 @@ def _begin(clip: ReadClip, start: Start, site: Site, *, new: bool) -> Opening | 
     if remaining.audit is not None:
         request.ledger.mend(remaining.audit)
     prepare_folder(request, decision.record)
-    _, warnings = load_audio(decision.plan, site.resources, console, shared=True)
+    _, warnings = load_audio(decision.plan, site.resources, console, encoders)
     opening = Opening.of(request, decision)
     if warnings:
         record = opening.record.model_copy(update={"warnings": (*opening.record.warnings, *warnings)})

@@ -12,6 +12,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from actors.core.errors import InputError, StoppedError
 from actors.rendering.blocks import BlockRequest
 from actors.rendering.worker_config import ClipConfig
+from jobs.audio.encoder_actor import SharedEncoders
 from jobs.batch import clip_steps
 from jobs.batch.clip_steps import Ended, ReadClip, Rendered, Site, Start, Verdict
 from jobs.inputs.options import CompositeOptions
@@ -37,6 +38,7 @@ class Desk:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._shared = SharedReads()
+        self._encoders = SharedEncoders()
 
     def read(self, options: CompositeOptions) -> tuple[Verdict | Refusal, ReadClip | None]:
         """As `clip_steps.read`; or why not, as Ray would tell of what is raised once for each reference."""
@@ -47,7 +49,7 @@ class Desk:
 
     def begin(self, clip: ReadClip, start: Start) -> Opening | Rendered:
         """As `clip_steps.begin`."""
-        return clip_steps.begin(clip, start, self._site)
+        return clip_steps.begin(clip, start, self._site, self._encoders)
 
     def describe(self, clip: ReadClip, start: Start) -> tuple[Refusal | None, ClipConfig | None]:
         """Nothing, by which the driver knows that it is done, or why not; and what `clip_steps.describe` gives."""

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from actors.core.audio_track import AudioTrack
 from actors.core.choices import Device
-from jobs.audio.encoder_actor import encoder_actor, encoder_config, shared_encoder
+from jobs.audio.encoder_actor import SharedEncoders, encoder_actor, encoder_config
 from jobs.audio.feature_making import (
     feature_rows,
     load_features,
@@ -23,7 +23,7 @@ from jobs.planning.render_plan import RenderPlan
 
 
 def load_audio(
-    plan: RenderPlan, resources: ClusterResources, console: Console, *, shared: bool = False
+    plan: RenderPlan, resources: ClusterResources, console: Console, encoders: SharedEncoders | None = None
 ) -> tuple[AudioTrack, tuple[str, ...]]:
     """The track that drives the mouth, and warnings about how it was made, for the record.
 
@@ -31,7 +31,7 @@ def load_audio(
         plan: what is rendered.
         resources: what the cluster has; an encoder runs there while nothing is rendered yet.
         console: where to say where the features come from.
-        shared: whether other clips are rendered meanwhile, and use the same encoder.
+        encoders: those that other clips use, which are rendered meanwhile; without any the encoder is gone afterwards.
 
     Raises:
         InputError: the recording or the encoder cannot be used.
@@ -54,7 +54,8 @@ def load_audio(
         cpus = float(threads) if resources.cpus and on_cpu else placement.resources["num_cpus"]
         config = encoder_config(audio, plan.device, threads, placement.gpus, program_digest())
         wait = plan.options.wait
-        with shared_encoder(config, wait=wait) if shared else encoder_actor(config, cpus=cpus, wait=wait) as encode:
+        own = encoder_actor(config, cpus=cpus, wait=wait)
+        with own if encoders is None else encoders.encoder(config, wait=wait) as encode:
             rows = make_features(folder, audio, kind, feature_rows(audio, kind, encode))
             if remark := encode.remark():
                 warnings = (remark,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,9 +27,9 @@ from actors.core.mel import RATE
 from actors.files.digests import code_digest
 from actors.kinds.unet_328_ave import KIND as UNET_328
 from actors.network.audio_encoder import Encoder, EncoderConfig, read_encoder
-from jobs.audio.encoder_actor import encoder_actor, encoder_config
+from jobs.audio.encoder_actor import SharedEncoders, encoder_actor, encoder_config
 from jobs.audio.feature_making import feature_rows, local_encoder
-from jobs.audio.feature_source import encoders_kind, read_encoder_source
+from jobs.audio.feature_source import EncoderSource, encoders_kind, read_encoder_source
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,34 @@ def test_the_actor_gives_what_the_process_itself_would(cluster: Cluster, recordi
     with connected(cluster), encoder_actor(config, cpus=1, wait=60) as encode:
         rows = np.concatenate(list(feature_rows(source, UNET_328, encode)))
     assert np.array_equal(rows, rows_of(source))
+
+
+def test_processes_share_an_encoder_that_stays_as_long_as_the_first_of_them(
+    cluster: Cluster, recording: Path, encoder: Path
+) -> None:
+    class Desk:
+        def __init__(self) -> None:
+            self._encoders = SharedEncoders()
+
+        def rows(self, source: EncoderSource, config: EncoderConfig) -> Any:  # noqa: ANN401 - as Ray sends it
+            with self._encoders.encoder(config, wait=60) as encode:
+                return np.concatenate(list(feature_rows(source, UNET_328, encode)))
+
+    source = read_encoder_source(str(recording), str(encoder), UNET_328)
+    config = encoder_config(source, Device.CPU, 1, 0, code_digest())
+    with connected(cluster):
+        desk: Any = ray.remote(num_cpus=0)(Desk)
+        first, second = desk.remote(), desk.remote()
+        for each in (first, second, first):
+            assert np.array_equal(ray.get(each.rows.remote(source, config)), rows_of(source))
+        (name,) = ray.util.list_named_actors()
+        # With the process that started it it goes, and the next one has another.
+        ray.kill(first)
+        until = time.monotonic() + 60
+        while ray.util.list_named_actors() and time.monotonic() < until:
+            time.sleep(0.1)
+        assert np.array_equal(ray.get(second.rows.remote(source, config)), rows_of(source))
+        assert ray.util.list_named_actors() == [name]
 
 
 def test_an_actor_that_finds_another_encoder_refuses_it(cluster: Cluster, recording: Path, encoder: Path) -> None:
