@@ -1,5 +1,7 @@
 """The errors that are meant for the person at the terminal, and the exit codes they become."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 
 
@@ -95,3 +97,23 @@ class StoppedError(Exception):
 
     def __str__(self) -> str:
         return printable(f"{self.reason}; {self.fix}")
+
+
+class ClipStoppedError(StoppedError):
+    """Files of a clip are not what they were; what clips have in common is not concerned."""
+
+
+@contextmanager
+def of_clip() -> Iterator[None]:
+    """Whatever users are told from within belongs to the clip alone.
+
+    Raises:
+        ClipError: in place of an `InputError`.
+        ClipStoppedError: in place of a `StoppedError`.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise ClipError(error.subject, error.problem, error.fix) from error
+    except StoppedError as error:
+        raise ClipStoppedError(error.reason, error.fix) from error

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import cv2
 
+from actors.core.errors import of_clip
 from actors.core.ranges import FrameRange
 from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.files.node_check import check_clip, check_code, check_model
@@ -79,12 +80,13 @@ class Compositor:
         """Takes a clip, of which ranges can be rendered from now on.
 
         Raises:
-            InputError: this node does not see a file of the clip, or cannot write its folder.
+            ClipError: this node does not see a file of the clip, or cannot write its folder.
             RuntimeError: a clip of that id is open already.
         """
         if clip.id in self._clips:
             raise RuntimeError(f"a clip {clip.id} is open already")
-        check_clip(clip.check)
+        with of_clip():
+            check_clip(clip.check)
         self._clips[clip.id] = clip
 
     def close_clip(self, clip_id: str) -> None:
@@ -98,7 +100,9 @@ class Compositor:
             clip: one that will be rendered; whether answers depend on their batch is seen by its frames.
 
         Raises:
-            InputError: the node lacks a file, cannot write the clip's folder, the session cannot be had, or the network
+            ClipError: as `open_clip` does, or a frame to compare cannot be read.
+            ClipStoppedError: a frame to compare is not what it was.
+            InputError: the node lacks the model or has other program files, the session cannot be had, or the network
                 answers differently each time.
         """
         # Imported here so that its cost is measured, and so that a driver never loads the runtime.
@@ -153,7 +157,7 @@ class Compositor:
             opening: a reference to the clip, where it may not be open yet; in a list, so that Ray leaves it as it is.
 
         Raises:
-            InputError: as `open_clip` does.
+            ClipError: as `open_clip` does.
             OSError: a file cannot be written.
             RuntimeError: `prepare` was not called, or the clip was not opened.
         """

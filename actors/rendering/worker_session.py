@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.choices import PLAIN, Device, Precision
+from actors.core.errors import of_clip
 from actors.network.batch_check import Sample, session_with_safe_batch
 from actors.network.device import arena_limit
 from actors.network.runtime import runtime_conflict
@@ -59,7 +60,9 @@ def ready_session(config: NetworkConfig, memory: int, clip: ClipConfig) -> Ready
         clip: whose frames are compared.
 
     Raises:
-        InputError: a session cannot be had, a background cannot be read, or the network cannot be run.
+        ClipError: a background cannot be read.
+        ClipStoppedError: a background is not what it was.
+        InputError: a session cannot be had, or the network cannot be run.
     """
     options = SessionOptions(
         device=config.device,
@@ -170,12 +173,14 @@ def load_samples(
         encode: what the network's face encoder makes of an image; ``None`` where the whole network is run.
 
     Raises:
-        InputError: a background cannot be read.
+        ClipError: a background cannot be read.
+        ClipStoppedError: a background is not what it was.
     """
     samples = []
     for frame, request in requests:
         # Of a background the network alone is asked here.
-        block, _ = load_block(replace(request, delivery=None), kind)
+        with of_clip():
+            block, _ = load_block(replace(request, delivery=None), kind)
         image = network_view(block, 0, kind)[None]
         samples.append(Sample(image, audio.tensors(frame, frame + 1, kind), tuple(encode(image) if encode else ())))
     return samples

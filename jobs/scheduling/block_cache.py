@@ -31,7 +31,7 @@ class BlockCache:
         # How many open clips need each block.
         self._users: Counter[ClipBlock] = Counter()
         self._needed_bytes = 0
-        # What each block takes that is needed or held.
+        # What each block takes that is needed, held or on its way.
         self._bytes: dict[ClipBlock, int] = {}
         # Blocks on their way, with the time at which they were asked for.
         self._loading: dict[ClipBlock, float] = {}
@@ -59,6 +59,7 @@ class BlockCache:
                 del self._users[block]
                 self._losses.pop(block, None)
                 self._needed_bytes -= self._bytes[block]
+                self._forget(block)
 
     def holds(self, blocks: Iterable[ClipBlock]) -> bool:
         """Whether all of these are there."""
@@ -78,7 +79,9 @@ class BlockCache:
             return False
         self._loading.pop(block, None)
         self._ready.discard(block)
-        self._losses[block] += 1
+        if block in self._users:
+            self._losses[block] += 1
+        self._forget(block)
         return True
 
     def hopeless(self, block: ClipBlock) -> bool:
@@ -97,7 +100,8 @@ class BlockCache:
             upcoming: the blocks of each range that nobody has yet, in the order in which they will be given out.
             now: the time.
         """
-        wanted = dict.fromkeys(used)
+        # Of what is gone and needed by nobody there is nothing to keep.
+        wanted = dict.fromkeys(block for block in used if block in self._bytes)
         actions: list[Action] = [
             self._drop(block) for block in sorted(self._ready - self._users.keys() - wanted.keys())
         ]
@@ -113,8 +117,7 @@ class BlockCache:
         held = self._size(self._ready) + self._size(self._loading)
         spare = sorted(self._ready - wanted.keys())
         for block in wanted:
-            # What a closed clip still uses is not loaded again.
-            if block in self._ready or block in self._loading or block not in self._users:
+            if block in self._ready or block in self._loading:
                 continue
             if len(self._loading) >= self._loaders:
                 break
@@ -131,9 +134,13 @@ class BlockCache:
 
     def _drop(self, block: ClipBlock) -> DropBlock:
         self._ready.discard(block)
-        if block not in self._users:
-            del self._bytes[block]
+        self._forget(block)
         return DropBlock(block)
+
+    def _forget(self, block: ClipBlock) -> None:
+        """Nothing is known of a block any more that nobody needs and that is neither held nor on its way."""
+        if block not in self._users and block not in self._ready and block not in self._loading:
+            self._bytes.pop(block, None)
 
     def _size(self, blocks: Iterable[ClipBlock]) -> int:
         return sum(self._bytes[block] for block in blocks)

@@ -10,7 +10,7 @@ from typing import Any
 import ray
 import ray.exceptions
 
-from actors.core.errors import ClipError, InputError, StoppedError
+from actors.core.errors import ClipError, ClipStoppedError, InputError, StoppedError
 from actors.core.ranges import ClipBlock, ClipRange
 from actors.core.worker_reports import RangeReport, WorkerReport
 from actors.rendering.blocks import BlockReceipt
@@ -243,6 +243,8 @@ class Dispatcher:
                 return
             self._forget(number)
             self.scheduler.worker_refused(number)
+            # It had a place, and so will the next one.
+            self._idle_since = time.perf_counter()
             return
         specs = [
             self.job.clips[name] for name, clip in self.scheduler.clips.items() if clip.job.network == slot.network
@@ -270,7 +272,7 @@ class Dispatcher:
         What the first worker cannot use, none can. One that comes later is alone with its trouble.
         """
         clips = self.scheduler.clips
-        if isinstance(raised, ClipError):
+        if isinstance(raised, (ClipError, ClipStoppedError)):
             used = any(slot.first in other.opened for other in self.slots.values())
             if used or (slot.first in clips and clips[slot.first].done):
                 return False

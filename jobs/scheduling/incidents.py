@@ -13,7 +13,7 @@ class Incidents:
     """What happened besides rendering, for the run's record.
 
     Attributes:
-        deaths: of workers that had ranges of the clip, or nothing yet, in order.
+        deaths: of workers that had ranges of the clip, or its network and nothing yet, in order.
         retried: ranges given out again, in order.
         split: ranges cut in two after killing twice.
         blocks_lost: how often a block had to be loaded again.

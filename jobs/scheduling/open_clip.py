@@ -34,7 +34,7 @@ class ClipJob:
             the same blocks.
         block_bytes: what each of its blocks takes in the object store.
         priority: clips of a greater one come first; of equal ones, that which was opened first.
-        network: names the network that renders it.
+        network: key of the network that renders it.
     """
 
     id: str
@@ -51,7 +51,8 @@ class OpenClip:
 
     Attributes:
         job: what is to be rendered.
-        pending: ranges that nobody has, ascending.
+        pending: ranges that nobody has, ascending; those of a clip that has a fault are never given out again.
+        waiting: frames of these.
         in_flight: how many ranges are with workers.
         total: frames to render.
         done: frames delivered.
@@ -64,6 +65,7 @@ class OpenClip:
 
     job: ClipJob
     pending: list[ClipRange] = field(default_factory=list)
+    waiting: int = 0
     in_flight: int = 0
     total: int = 0
     done: int = 0
@@ -94,6 +96,7 @@ class OpenClip:
         return cls(
             job,
             pending=sorted(job.ranges),
+            waiting=sum(map(len, job.ranges)),
             total=sum(map(len, job.ranges)),
             planned=max(map(len, job.ranges), default=0),
             needed=frozenset(block for blocks in needed for block in blocks),
@@ -111,7 +114,7 @@ class OpenClip:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing of it is to be given out any more, and nothing is awaited that decides its end."""
+        """Whether nothing more becomes of it: it is complete, or has a fault."""
         return self.fault is not None or self.complete
 
     def finish(self, done: ClipRange, failures: tuple[FrameFailure, ...]) -> None:
@@ -157,7 +160,12 @@ class OpenClip:
             longest: up to so many frames ranges are joined.
             renderable: whether a range could be given out now.
         """
+        taken = self._taken(position, most, longest, renderable)
         self.in_flight += 1
+        self.waiting -= len(taken)
+        return taken
+
+    def _taken(self, position: int, most: float, longest: float, renderable: Callable[[ClipRange], bool]) -> ClipRange:
         taken = self.pending.pop(position)
         if self.suspects(taken):
             return taken
@@ -176,5 +184,7 @@ class OpenClip:
 
     def _try_again(self, ranges: Iterable[ClipRange]) -> None:
         for returned in ranges:
-            self.incidents.retried.append(returned)
+            if self.fault is None:
+                self.incidents.retried.append(returned)
+            self.waiting += len(returned)
             bisect.insort(self.pending, returned)

@@ -7,8 +7,7 @@ flight, done, failed. `jobs.scheduling.dispatcher` turns actions into Ray calls 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
@@ -18,29 +17,20 @@ from actors.core.worker_reports import FrameFailure
 from jobs.scheduling.actions import Action, CancelLoad, EndWorker, KillWorker, Render, StartWorker
 from jobs.scheduling.block_cache import MAX_BLOCK_LOSSES, BlockCache
 from jobs.scheduling.deaths import Death, brief_reason
+from jobs.scheduling.networks import NetworkShare, most_wanted, shares, upcoming
 from jobs.scheduling.open_clip import MAX_RANGE, ClipJob, OpenClip
 from jobs.scheduling.worker_state import Given, Status, WorkerState
 
 # While a worker renders what it can at once, Ray brings the next range's blocks to it. More only lengthens the tail.
 RANGES_WAITING = 1
 
-# What to do about a run that cannot go on.
-MENDED = "run the same command again once it is mended"
-
-# More than a poison frame costs (see `jobs.scheduling.open_clip.MAX_RANGE`).
-MAX_DEATHS_IN_A_ROW = 16
-
-# A worker that dies before it is ready will not get better; a busy cluster may need a second try.
-MAX_START_DEATHS = 3
-
 # A fast worker gets about so many seconds' work at once: between two ranges it spends a hundredth of one on its report
 # and on Ray. Towards the end half of its share of what is left, but no less than the second: shorter ranges would cost
 # more waiting than they spare.
 CALL_SECONDS, LEAST_CALL_SECONDS, CALL_SHARE = 0.5, 0.04, 0.5
 
-# A worker with nothing to do takes another network where that network's own workers have work left for more than
-# so many seconds: about what a process and a session cost.
-CHANGE_SECONDS = 5.0
+# What is to be done where clips cannot go on.
+MENDED = "run the same command again once it is mended"
 
 # How far past the first pending range an idle worker looks for one whose blocks are there.
 LOOKAHEAD = 256
@@ -89,8 +79,9 @@ class Scheduler:
         self._blocks = BlockCache(capacity, loaders)
         self._patience = patience
         self._slowest = 0.0
-        # Why the last slot was abandoned.
-        self._last_death: StoppedError | None = None
+        # By network, the last death after which none of it was started in that slot; and the last of all.
+        self._given_up: dict[str, str] = {}
+        self._stop: str | None = None
         for clip in clips:
             self.open(clip)
 
@@ -112,12 +103,20 @@ class Scheduler:
     def close(self, clip_id: str) -> OpenClip:
         """Lets a clip go, complete or not; what workers still have of it counts no more."""
         clip = self.clips.pop(clip_id)
-        self._blocks.leave(clip.needed)
+        if clip.fault is None:
+            self._blocks.leave(clip.needed)
         return clip
+
+    def fail(self, clip_id: str, error: InputError | StoppedError) -> None:
+        """A clip cannot go on, unless it has come to its end; what nobody has of it is never given out again."""
+        clip = self.clips.get(clip_id)
+        if clip is not None and not clip.settled:
+            clip.fault = error
+            self._blocks.leave(clip.needed)
 
     @property
     def finished(self) -> bool:
-        """Whether nothing of any open clip is left to be done."""
+        """Whether every open clip is settled."""
         return all(clip.settled for clip in self.clips.values())
 
     @property
@@ -127,13 +126,13 @@ class Scheduler:
 
     @property
     def remaining(self) -> int:
-        """Frames of open clips that are neither delivered nor failed, and may yet be."""
+        """Frames that are neither delivered nor failed, of open clips that can go on."""
         return sum(clip.remaining for clip in self.clips.values() if clip.fault is None)
 
     @property
     def stop_error(self) -> StoppedError | None:
-        """Why no clip can go on, or ``None``."""
-        return None if self._last_death is None or self.open_slots or self.finished else self._last_death
+        """Why nobody can work any more, ``None`` where somebody can or there is nothing to do."""
+        return None if self._stop is None or self.finished else StoppedError(self._stop, MENDED)
 
     @property
     def ready_workers(self) -> int:
@@ -142,8 +141,10 @@ class Scheduler:
 
     @property
     def open_slots(self) -> int:
-        """Slots that are in use or will be."""
-        return sum(worker.status is not Status.ABANDONED for worker in self._workers)
+        """Slots that are in use or will be, as far as the networks of the open clips are concerned."""
+        # Without open clips any network may come.
+        networks = {clip.job.network for clip in self.clips.values()} or {""}
+        return sum(worker.manned or any(map(worker.may_have, networks)) for worker in self._workers)
 
     def grow(self, capacity: int) -> None:
         """The cluster has capacity for so many workers: opens slots up to that many, abandoned ones counted.
@@ -154,35 +155,24 @@ class Scheduler:
 
     def worker_ready(self, slot: int, pid: int) -> None:
         """The worker of a slot can render; ``pid`` is its process, on its own node."""
-        worker = self._workers[slot]
-        worker.status = Status.READY
-        worker.pid = pid
-        worker.start_deaths = 0
+        self._workers[slot].ready(pid)
 
     def worker_refused(self, slot: int) -> None:
-        """The worker of a slot could not begin, which is neither its fault nor that of its slot."""
-        worker = self._workers[slot]
-        worker.status, worker.network = Status.WANTED, None
-
-    def fail(self, clip_id: str, error: InputError | StoppedError) -> None:
-        """A clip cannot go on; what workers have of it may still be done. Of several faults the first is kept."""
-        clip = self.clips[clip_id]
-        clip.fault = clip.fault or error
+        """The worker of a slot could not begin, through no fault of its own: the slot is free again."""
+        self._workers[slot].status = Status.WANTED
 
     def worker_died(self, slot: int, reason: str) -> None:
         """The worker of a slot is gone; what it had goes back, and the slot is started anew unless it keeps dying."""
         worker = self._workers[slot]
-        was_ready = worker.status is Status.READY
+        pid = worker.pid
         queue, worker.queue = worker.queue, []
-        worker.deaths_in_a_row += 1
-        worker.start_deaths += not was_ready
-        replaced = worker.deaths_in_a_row < MAX_DEATHS_IN_A_ROW and worker.start_deaths < MAX_START_DEATHS
-        worker.status = Status.WANTED if replaced else Status.ABANDONED
-        if not replaced:
+        replaced = worker.died()
+        if worker.status is Status.ABANDONED:
             self.abandoned.append(slot)
-        death = Death(slot, worker.pid, reason, len(queue), replaced)
+        death = Death(slot, pid, reason, len(queue), replaced)
         self.deaths.append(death)
-        touched = {given.range.clip for given in queue} or self.clips.keys()
+        its = (name for name, clip in self.clips.items() if clip.job.network == worker.network)
+        touched = {given.range.clip for given in queue} or set(its)
         for name in touched & self.clips.keys():
             self.clips[name].incidents.deaths.append(death)
         # Which of several that are rendered at once it was cannot be told: each is rendered alone from now on, and the
@@ -195,11 +185,12 @@ class Scheduler:
                 owner.blame(given.range, reason)
             else:
                 owner.give_back(given.range, suspect=not told)
-        worker.pid, worker.pace, worker.network = None, 0.0, None
-        if self.open_slots == 0:
-            last = brief_reason(reason)
-            reason = f"no worker is left: the last one died {worker.deaths_in_a_row} times in a row ({last})"
-            self._last_death = StoppedError(reason, MENDED)
+        if not replaced:
+            times = worker.deaths_in_a_row
+            said = f"no worker is left: the last one died {times} times in a row ({brief_reason(reason)})"
+            self._given_up[worker.network] = said
+            if all(other.status is Status.ABANDONED for other in self._workers):
+                self._stop = said
 
     def range_done(
         self, slot: int, done: ClipRange, failures: tuple[FrameFailure, ...], seconds: float, now: float
@@ -237,88 +228,63 @@ class Scheduler:
         """
         if not self._blocks.lost(block):
             return
+        hopeless = self._blocks.hopeless(block)
         for clip in self.clips.values():
-            if block in clip.needed:
-                clip.incidents.blocks_lost += 1
-                if self._blocks.hopeless(block):
-                    lost = f"background block {block} was lost {MAX_BLOCK_LOSSES} times ({reason})"
-                    self.fail(clip.job.id, StoppedError(lost, MENDED))
+            if clip.fault is not None or block not in clip.needed:
+                continue
+            clip.incidents.blocks_lost += 1
+            if hopeless:
+                said = f"background block {block} was lost {MAX_BLOCK_LOSSES} times ({reason})"
+                self.fail(clip.job.id, StoppedError(said, MENDED))
 
     def actions(self, now: float) -> list[Action]:
         """What to do now, given all events so far; each action is given once."""
-        if self.finished or self.stop_error is not None:
+        if self.finished or self._stop is not None:
             return []
         ended = self._end_hung(now)
-        used = (block for worker in self._workers for given in worker.queue for block in given.blocks)
-        upcoming = (clip.job.blocks_of(pending) for clip, _, pending in self._pending())
-        blocks = self._blocks.actions(used, upcoming, now)
-        return [*ended, *self._start_workers(), *blocks, *self._hand_out(now), *self._change_networks()]
-
-    def _pending(self) -> Iterator[tuple[OpenClip, int, ClipRange]]:
-        """The ranges that nobody has, each with its clip and its place there, in the order in which they are wanted."""
-        for clip in self.clips.values():
-            if clip.fault is None:
-                for position, pending in enumerate(clip.pending):
-                    yield clip, position, pending
-
-    def _start_workers(self) -> list[Action]:
-        """Starts a worker in each slot that wants one, with the network of which most is left for each that has it."""
+        networks = self._networks(now)
         wanted = [slot for slot, worker in enumerate(self._workers) if worker.status is Status.WANTED]
-        left = self._frames_left() if wanted else None
-        if not left:
-            return []
-        holders = self._holders()
-        actions: list[Action] = []
-        for slot in wanted:
-            network = max(left, key=lambda name: left[name] / (holders[name] + 1))
-            holders[network] += 1
-            actions.append(self._begin(slot, network))
-        return actions
+        started = [start for slot in wanted for start in self._begin(slot, networks, now)]
+        used = (block for worker in self._workers for one in worker.queue for block in one.blocks)
+        blocks = self._blocks.actions(
+            used, (clip.job.blocks_of(part) for clip, part in upcoming(networks.values())), now
+        )
+        given = self._hand_out(networks, now)
+        changed = self._change_networks(self._networks(now) if given else networks, now)
+        return [*ended, *started, *blocks, *given, *changed]
 
-    def _begin(self, slot: int, network: str) -> StartWorker:
+    def _networks(self, now: float) -> dict[str, NetworkShare]:
+        """Those of which something is pending; clips of one that no worker has, nor could have, cannot go on."""
+        found = shares(self.clips.values(), self._workers, now)
+        if self._stop is not None:
+            return found
+        for name, share in list(found.items()):
+            if not share.workers and not any(worker.may_have(name) for worker in self._workers):
+                for clip in share.clips:
+                    self.fail(clip.job.id, StoppedError(self._given_up[name], MENDED))
+                del found[name]
+        return found
+
+    def _begin(self, slot: int, networks: dict[str, NetworkShare], now: float) -> list[Action]:
+        """Starts a worker in a slot with one of these networks, if there is one for it."""
         worker = self._workers[slot]
-        worker.status, worker.network, worker.pid, worker.pace = Status.STARTING, network, None, 0.0
-        return StartWorker(slot, network)
+        name = most_wanted({name: share for name, share in networks.items() if worker.may_have(name)})
+        if name is None:
+            return []
+        worker.start(name, now)
+        networks[name].add(worker, now)
+        return [StartWorker(slot, name)]
 
-    def _frames_left(self) -> Counter[str]:
-        """Frames that nobody has, by network, in the order of clips; networks without any are absent."""
-        left: Counter[str] = Counter()
-        for clip in self.clips.values():
-            if clip.fault is None and clip.pending:
-                left[clip.job.network] += sum(map(len, clip.pending))
-        return left
-
-    def _holders(self) -> Counter[str | None]:
-        """How many workers have each network, or are being started with it."""
-        return Counter(worker.network for worker in self._workers if worker.status in {Status.STARTING, Status.READY})
-
-    def _change_networks(self) -> list[Action]:
-        """Gives workers whose network has nothing left one that has too much for its own."""
-        several = len({clip.job.network for clip in self.clips.values()}) > 1
-        idle = [
-            slot
-            for slot, worker in enumerate(self._workers)
-            if worker.status is Status.READY and not worker.queue and several
-        ]
+    def _change_networks(self, networks: dict[str, NetworkShare], now: float) -> list[Action]:
+        """Gives workers whose network has nothing left one for which that is worth its while."""
         actions: list[Action] = []
-        left = self._frames_left() if idle else Counter[str]()
-        for slot in idle:
-            if self._workers[slot].network in left:
+        for slot, worker in enumerate(self._workers):
+            if worker.status is not Status.READY or worker.queue or worker.network in networks or not networks:
                 continue
-            needy = next((name for name in left if self._needs_worker(name, left[name])), None)
-            if needy is None:
-                break
-            actions += [EndWorker(slot), self._begin(slot, needy)]
+            begun = self._begin(slot, {name: share for name, share in networks.items() if share.worth_a_change}, now)
+            if begun:
+                actions += [EndWorker(slot), *begun]
         return actions
-
-    def _needs_worker(self, network: str, frames: int) -> bool:
-        own = [
-            worker
-            for worker in self._workers
-            if worker.network == network and worker.status in {Status.STARTING, Status.READY}
-        ]
-        pace = max((worker.pace for worker in own), default=0.0)
-        return not own or bool(pace and frames > CHANGE_SECONDS * pace * len(own))
 
     def _end_hung(self, now: float) -> list[Action]:
         ended: list[Action] = []
@@ -333,21 +299,24 @@ class Scheduler:
             self.block_lost(block, f"loading it took more than {self._patience.least:.0f} s")
         return ended
 
-    def _hand_out(self, now: float) -> list[Action]:
+    def _hand_out(self, networks: dict[str, NetworkShare], now: float) -> list[Action]:
         actions: list[Action] = []
         # Networks of which nothing can be rendered now.
-        without: set[str | None] = set()
+        without: set[str] = set()
         for depth in range(self._calls + RANGES_WAITING):
             for slot, worker in enumerate(self._workers):
-                if worker.status is not Status.READY or len(worker.queue) != depth or worker.network in without:
+                if worker.status is not Status.READY or len(worker.queue) != depth:
                     continue
-                found = self._next_renderable(worker.network)
+                share = networks.get(worker.network)
+                if share is None or worker.network in without:
+                    continue
+                found = self._next_renderable(share)
                 if found is None:
                     without.add(worker.network)
                     continue
                 if not self._may_join(*found, worker):
                     continue
-                taken = self._take(*found, worker)
+                taken = self._take(*found, worker, share)
                 if not worker.queue:
                     worker.running_since = now
                 worker.queue.append(taken)
@@ -362,26 +331,24 @@ class Scheduler:
         together = [(clip, clip.pending[position]), *with_it]
         return not any(owner is not None and owner.suspects(part) for owner, part in together)
 
-    def _take(self, clip: OpenClip, position: int, worker: WorkerState) -> Given:
+    def _take(self, clip: OpenClip, position: int, worker: WorkerState, share: NetworkShare) -> Given:
         """A pending range, together with those behind it that the worker renders within `CALL_SECONDS`.
 
         These only where the store holds all blocks, so that nobody waits for what a long range holds.
         """
         most = worker.pace * CALL_SECONDS
         joining = most > len(clip.pending[position]) and self._blocks.fits
-        longest = min(most, MAX_RANGE, self._share(worker)) if joining else 0.0
+        longest = min(most, MAX_RANGE, self._longest(worker, share)) if joining else 0.0
         taken = clip.take(position, most, longest, lambda after: self._blocks.holds(clip.job.blocks_of(after)))
         return Given(taken, clip.job.blocks_of(taken))
 
-    def _share(self, worker: WorkerState) -> float:
+    def _longest(self, worker: WorkerState, share: NetworkShare) -> float:
         """Frames that a worker gets at the most of what nobody has; towards the end that is what decides."""
-        queued = sum(len(one.range) for other in self._workers for one in other.queue if one.range.clip in self.clips)
-        share = (self.remaining - queued) * CALL_SHARE / self.ready_workers
-        return max(worker.pace * LEAST_CALL_SECONDS, share)
+        left = sum(clip.waiting for clip in share.clips)
+        return max(worker.pace * LEAST_CALL_SECONDS, left * CALL_SHARE / share.ready)
 
-    def _next_renderable(self, network: str | None) -> tuple[OpenClip, int] | None:
-        of_network = (found for found in self._pending() if found[0].job.network == network)
-        for clip, position, pending in islice(of_network, LOOKAHEAD):
+    def _next_renderable(self, share: NetworkShare) -> tuple[OpenClip, int] | None:
+        for clip, position, pending in islice(share.pending(), LOOKAHEAD):
             if self._blocks.holds(clip.job.blocks_of(pending)):
                 return clip, position
         return None

@@ -11,7 +11,8 @@ from observer import PATIENCE, Cluster, isolate, running
 from actors.core.ranges import FrameRange
 from jobs.scheduling.actions import KillWorker, Render
 from jobs.scheduling.open_clip import DEATHS_TO_FAIL, MAX_RANGE
-from jobs.scheduling.scheduler import MAX_DEATHS_IN_A_ROW, RANGES_WAITING
+from jobs.scheduling.scheduler import RANGES_WAITING
+from jobs.scheduling.worker_state import MAX_DEATHS_IN_A_ROW
 
 
 def hung(cluster: Cluster) -> bool:

@@ -9,7 +9,8 @@ from observer import Cluster, blocks_by, running
 
 from actors.core.ranges import FrameRange, divide
 from jobs.scheduling.open_clip import MAX_RANGE
-from jobs.scheduling.scheduler import MAX_START_DEATHS, RANGES_WAITING
+from jobs.scheduling.scheduler import RANGES_WAITING
+from jobs.scheduling.worker_state import MAX_START_DEATHS
 
 
 def test_growing_does_not_bring_back_workers_that_never_start() -> None:

@@ -27,8 +27,8 @@ class Layout:
     loaders: int
     calls: int
 
-    def job(self, name: str, backgrounds: str, priority: int = 0) -> ClipJob:
-        return job_of(name, self.ranges, self.blocks_of, backgrounds, priority)
+    def job(self, name: str, backgrounds: str, priority: int = 0, network: str = "") -> ClipJob:
+        return job_of(name, self.ranges, self.blocks_of, backgrounds, priority, network)
 
     def start(self) -> Cluster:
         return Cluster(

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
+from actors.core.errors import InputError
 from actors.core.ranges import ClipBlock, ClipRange, FrameRange, divide
 from actors.core.worker_reports import FrameFailure
 from jobs.scheduling.actions import Action, CancelLoad, DropBlock, EndWorker, KillWorker, LoadBlock, Render, StartWorker
 from jobs.scheduling.incidents import Incidents
 from jobs.scheduling.open_clip import MAX_RANGE, ClipJob, OpenClip
 from jobs.scheduling.scheduler import RANGES_WAITING, Patience, Scheduler
+from jobs.scheduling.worker_state import MAX_START_DEATHS
 
 BlocksOf = Callable[[FrameRange], tuple[int, ...]]
 
@@ -44,7 +46,12 @@ def frames_in(given: ClipRange) -> list[Frame]:
 
 
 def job_of(
-    name: str, ranges: Iterable[FrameRange], blocks_of: BlocksOf, backgrounds: str, priority: int = 0, network: str = ""
+    name: str,
+    ranges: Iterable[FrameRange],
+    blocks_of: BlocksOf,
+    backgrounds: str,
+    priority: int = 0,
+    network: str = "",
 ) -> ClipJob:
     """A clip whose blocks, of one byte each, are called after its backgrounds."""
     return ClipJob(
@@ -64,6 +71,8 @@ class ManyClips:
         self.capacity = capacity
         self.loaders = loaders
         self.calls = calls
+        # How many there have ever been.
+        self.slots = workers
         # What was with a worker of several ranges when that died.
         self.suspects: set[ClipRange] = set()
         self.now = 0.0
@@ -71,12 +80,11 @@ class ManyClips:
         # Of every clip that was ever opened, what it consists of, and whether it is open.
         self.jobs: dict[str, ClipJob] = {}
         self.open: dict[str, OpenClip] = {}
-        # Workers by slot: those being started, and what the ready ones were given, oldest first.
+        # Workers by slot: their networks, those being started, and what the ready ones were given, oldest first.
+        self.networks: dict[int, str] = {}
         self.starting: set[int] = set()
         self.given: dict[int, list[ClipRange]] = {}
         self.since: dict[int, float] = {}
-        # The network of each slot's worker.
-        self.networks: dict[int, str] = {}
         self.coming: set[ClipBlock] = set()
         self.asked: dict[ClipBlock, float] = {}
         self.cancelled: Counter[ClipBlock] = Counter()
@@ -84,6 +92,8 @@ class ManyClips:
         self.done: list[Frame] = []
         self.reported: list[tuple[str, FrameFailure]] = []
         self.starts: Counter[int] = Counter()
+        # How often workers that were not ready died in a row, by slot and network.
+        self.start_deaths: Counter[tuple[int, str]] = Counter()
         # The process of each ready worker, and how the record is to name each one that died.
         self.pids: dict[int, int] = {}
         self.dead: list[tuple[int, int | None]] = []
@@ -97,20 +107,17 @@ class ManyClips:
         assert self.scheduler.close(name) is self.open.pop(name)
 
     def act(self) -> list[Action]:
+        faulted = self._faulted
         actions = self.scheduler.actions(self.now)
         for action in actions:
             match action:
                 case StartWorker(slot, network):
-                    assert slot not in self.starting
-                    assert slot not in self.given
-                    assert network in self.unsettled
-                    self.starting.add(slot)
-                    self.starts[slot] += 1
-                    self.networks[slot] = network
+                    self._start(slot, network)
                 case EndWorker(slot):
-                    # An idle worker, of whose network nothing is left.
+                    # Only one that has nothing and whose network has nothing left, and for another.
                     assert self.given.pop(slot) == []
-                    assert self.networks[slot] not in self.pending
+                    assert self.networks[slot] not in self.pending_networks()
+                    assert any(isinstance(other, StartWorker) and other.slot == slot for other in actions)
                     del self.pids[slot]
                 case KillWorker(slot, reason):
                     # Only a worker that was given something and took too long.
@@ -138,14 +145,36 @@ class ManyClips:
                 case Render(slot, given, blocks):
                     self._take(slot, given, blocks)
             assert len(self.coming | self.held) <= self.capacity
+        self._check_given_up(self._faulted - faulted)
         # Each action is given once: asking again at once brings nothing.
         assert self.scheduler.actions(self.now) == []
         return actions
 
+    def _start(self, slot: int, network: str) -> None:
+        assert slot not in self.starting
+        assert slot not in self.given
+        # For nothing nobody is started, nor for what nothing can come of.
+        assert network in self.pending_networks()
+        assert not self.barred(slot, network)
+        self.networks[slot] = network
+        self.starting.add(slot)
+        self.starts[slot] += 1
+
+    @property
+    def _faulted(self) -> set[str]:
+        return {name for name, clip in self.open.items() if clip.fault is not None}
+
+    def _check_given_up(self, names: set[str]) -> None:
+        """Of clips that have a fault since now: where there is no worker for them, there could be none."""
+        for name in names:
+            if "no worker is left" in str(self.open[name].fault):
+                tried = {slot for slot in range(self.slots) if self.barred(slot, self.jobs[name].network)}
+                assert tried | {*self.scheduler.abandoned} == {*range(self.slots)}
+
     def _take(self, slot: int, given: ClipRange, blocks: tuple[ClipBlock, ...]) -> None:
         assert given.clip in self.open
-        assert not self.open[given.clip].fault
-        assert self.jobs[given.clip].network == self.networks[slot]
+        assert self.open[given.clip].fault is None
+        assert self.networks[slot] == self.jobs[given.clip].network
         assert blocks == self.jobs[given.clip].blocks_of(given)
         assert self.held.issuperset(blocks)
         queue = self.given[slot]
@@ -168,19 +197,18 @@ class ManyClips:
         }
 
     @property
-    def pending(self) -> set[str]:
-        """Networks of which something is left that nobody has."""
-        return {clip.job.network for clip in self.open.values() if clip.pending and not clip.fault}
-
-    @property
-    def unsettled(self) -> set[str]:
-        """Networks of clips of which something is left."""
-        return {clip.job.network for clip in self.open.values() if not clip.settled}
-
-    @property
     def wanted(self) -> set[ClipBlock]:
         """What open clips need."""
         return {block for name in self.open for block in self.blocks_of(name)}
+
+    def pending_networks(self) -> set[str]:
+        """Those of open clips that can go on and have frames that nobody has."""
+        in_flight = Counter(given.clip for queue in self.given.values() for given in queue for _ in given.frames)
+        return {
+            self.jobs[name].network
+            for name, clip in self.open.items()
+            if clip.fault is None and clip.remaining > in_flight[name]
+        }
 
     def blocks_of(self, name: str) -> set[ClipBlock]:
         """What a clip needs."""
@@ -207,8 +235,10 @@ class ManyClips:
             assert clip.complete == (clip.done + len(clip.failures) == clip.total)
             told = [failure for failure in clip.failures if "died" not in failure.reason]
             assert told == [failure for owner, failure in self.reported if owner == name]
+            assert clip.waiting == sum(map(len, clip.pending))
+            assert clip.settled == (clip.complete or clip.fault is not None)
         assert scheduler.in_flight == sum(map(len, self.given.values()))
-        assert scheduler.finished == all(clip.complete or clip.fault for clip in self.open.values())
+        assert scheduler.finished == all(clip.settled for clip in self.open.values())
         assert not (scheduler.finished and scheduler.stop_error)
         assert scheduler.ready_workers == len(self.given)
         assert [(death.worker, death.pid) for death in scheduler.deaths] == self.dead
@@ -217,31 +247,62 @@ class ManyClips:
         self.starting.remove(slot)
         self.given[slot] = []
         self.pids[slot] = 1000 * self.starts[slot] + slot
+        del self.start_deaths[slot, self.networks[slot]]
         self.scheduler.worker_ready(slot, self.pids[slot])
+
+    def barred(self, slot: int, network: str) -> bool:
+        """Whether workers with a network were started so often in vain in a slot that none is any more."""
+        return self.start_deaths[slot, network] >= MAX_START_DEATHS
+
+    def grow(self, room: int) -> None:
+        """The cluster has room for so many workers."""
+        before, added = self.scheduler.open_slots, max(0, room - self.slots)
+        self.slots += added
+        self.scheduler.grow(room)
+        assert self.scheduler.open_slots == before + added
+
+    def refuse(self, slot: int, name: str) -> None:
+        """The worker of a slot cannot begin, because of the clip by which it was to begin."""
+        self.starting.remove(slot)
+        self.fail(name)
+        self.scheduler.worker_refused(slot)
+
+    def fail(self, name: str) -> None:
+        """A clip cannot go on."""
+        fault = self.open[name].fault
+        error = InputError(name, "cannot be read", "write it again")
+        self.scheduler.fail(name, error)
+        # The first fault stays, and what is complete has none any more.
+        assert self.open[name].fault is (None if self.open[name].complete else fault or error)
 
     def die(self, slot: int, reason: str = "killed") -> None:
         self._bury(slot)
-        self.starting.discard(slot)
+        if slot in self.starting:
+            self.starting.remove(slot)
+            self.start_deaths[slot, self.networks[slot]] += 1
         queue = self.given.pop(slot, [])
         self._suspect(queue)
-        left = {frame for given in queue for frame in frames_in(given) if given.clip in self.open}
+        going_on = {name for name, clip in self.open.items() if clip.fault is None}
+        left = {frame for given in queue for frame in frames_in(given) if given.clip in going_on}
         before = {name: self._fates(clip) for name, clip in self.open.items()}
         self.scheduler.worker_died(slot, reason)
         # All that it had is given out again, but for a frame that has killed too often.
         again: set[Frame] = set()
         for name, clip in self.open.items():
-            retried, failed = before[name]
+            retried, failed, died = before[name]
             again |= {frame for part in clip.incidents.retried[retried:] for frame in frames_in(part)}
-            again |= {(name, failure.frame) for failure in clip.failures[failed:]}
-            # Whose frames it had is told; where it had none, everybody.
-            touched = not queue or any(given.clip == name for given in queue)
-            assert (scheduler_death := self.scheduler.deaths[-1]).ranges == len(queue)
-            assert (scheduler_death in clip.incidents.deaths[-1:]) == touched
+            if name in going_on:
+                again |= {(name, failure.frame) for failure in clip.failures[failed:]}
+            # Whose frames it had is told; where it had none, all clips of its network.
+            its = not queue and self.jobs[name].network == self.networks[slot]
+            touched = its or any(given.clip == name for given in queue)
+            assert clip.incidents.deaths[died:] == ([self.scheduler.deaths[-1]] if touched else [])
+        assert self.scheduler.deaths[-1].ranges == len(queue)
         assert left == again
 
     @staticmethod
-    def _fates(clip: OpenClip) -> tuple[int, int]:
-        return len(clip.incidents.retried), len(clip.failures)
+    def _fates(clip: OpenClip) -> tuple[int, int, int]:
+        return len(clip.incidents.retried), len(clip.failures), len(clip.incidents.deaths)
 
     def _suspect(self, queue: list[ClipRange]) -> None:
         if self.calls > 1 and len(queue) > 1:
@@ -316,10 +377,11 @@ class ManyClips:
     def drain(self, *, kills: Callable[[FrameRange], bool] = lambda _: False) -> None:
         """Answers everything until the end. A round without any effect would be a hang."""
         most = 40 * sum(len(part) for job in self.jobs.values() for part in job.ranges) + 1000
-        while not self.scheduler.finished and not self.stopped:
+        while not self.scheduler.finished and not self.scheduler.stop_error:
             self.now += 1.0
             actions = self.act()
-            assert actions or self.starting or self.coming or self.busy, "nothing outstanding, and yet not finished"
+            outstanding = actions or self.starting or self.coming or self.busy or self.scheduler.finished
+            assert outstanding, "nothing outstanding, and yet not finished"
             self.answer_all(kills=kills)
             self.check()
             # Far above what any of the runs here takes; an endless loop ends here.
