@@ -21,7 +21,7 @@ from actors.core.worker_reports import RangeReport
 from actors.files import storage
 from actors.rendering.blocks import load_block
 from actors.rendering.compositor import Compositor
-from jobs.cluster.connection import connect
+from jobs.cluster.connection import ClusterResources, connect
 from jobs.console import terminal
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
@@ -41,7 +41,7 @@ PlanOf = Callable[[str], RenderPlan]
 class Clips:
     """Clips of one avatar with sounds of their own, on two workers that may render several ranges at once."""
 
-    def __init__(self, plan: PlanOf, nodes: tuple[str, ...], calls: int) -> None:
+    def __init__(self, plan: PlanOf, resources: Callable[[], ClusterResources], calls: int) -> None:
         self.plan = plan
         self.scheduler = Scheduler(workers=2, capacity=1, loaders=1, patience=Patience(), calls=calls)
         self.reports: list[RangeReport] = []
@@ -53,11 +53,11 @@ class Clips:
             networks={"": network},
             clips={},
             loader=load_block,
-            nodes=nodes,
+            nodes=resources().rendering,
             worker_resources={"num_cpus": 0.5},
             calls=calls,
             wait=60.0,
-            cluster_resources=lambda: pytest.fail("nothing grows here"),
+            cluster_resources=resources,
             capacity=None,
             device_flag="test",
             on_death=lambda death: pytest.fail(death.line),
@@ -117,7 +117,7 @@ def plan(clip: SmallClip, model: Path, tmp_path: Path) -> PlanOf:
 def clips(request: pytest.FixtureRequest, cluster: Cluster, plan: PlanOf) -> Iterator[Clips]:
     join(cluster.address)
     with connect(cluster.address, (), terminal()) as joined:
-        yield Clips(plan, joined.resources().rendering, request.param)
+        yield Clips(plan, joined.resources, request.param)
 
 
 @pytest.mark.cluster
