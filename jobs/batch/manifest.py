@@ -25,6 +25,9 @@ COMMAND = frozenset(
     {"out", "workers", "threads", "batch", "gpus_per_worker", "tuned", "device", "address", "restart", "wait"}
 )
 
+# Options that say the same in different ways: of these a column beats the other's flag, too.
+EITHER = (("features", "encoder"), ("rects", "rect"), ("face", "face_at"), ("faces", "detector"), ("like", "pads"))
+
 # Columns that are no options.
 ID, PRIORITY = "id", "priority"
 
@@ -59,9 +62,15 @@ class Row:
             InputError: they contradict each other, a value is out of range, or one is missing.
         """
         try:
-            return load_options({**flags, **self.values, "out": out}, None)
+            return load_options({**self._with_flags(flags), "out": out}, None)
         except InputError as error:
             raise InputError(f"{self.name}: {error.subject}", error.problem, "mend it there") from error
+
+    def _with_flags(self, flags: Mapping[str, Any]) -> dict[str, Any]:
+        """Its values, and the flags that they do not beat."""
+        pairs = (*EITHER, *((other, one) for one, other in EITHER))
+        beaten = {other for one, other in pairs if one in self.values}
+        return {**{name: value for name, value in flags.items() if name not in beaten}, **self.values}
 
     def digest(self, flags: Mapping[str, Any]) -> str:
         """What tells whether its options are those of an earlier command, but for those in `COMMAND`.
@@ -72,7 +81,7 @@ class Row:
         Raises:
             InputError: a path of the command can be none.
         """
-        given = {name: value for name, value in {**flags, **self.values}.items() if name not in COMMAND}
+        given = {name: value for name, value in self._with_flags(flags).items() if name not in COMMAND}
         placed = {name: storage.absolute(value) if name in PATHS else value for name, value in given.items()}
         return hashlib.sha256(json.dumps(placed, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from actors.core.choices import Blend
 from actors.core.errors import InputError
-from jobs.batch.manifest import COMMAND, SORTED_ROWS, Manifest, Row, grouped, made_id
+from jobs.batch.manifest import COMMAND, EITHER, SORTED_ROWS, Manifest, Row, grouped, made_id
 from jobs.batch.manifest_file import LONGEST_LINE, read_rows
 from jobs.inputs.options import CompositeOptions, Decides
 from jobs.run.clip_ids import LONGEST_ID
@@ -125,6 +125,18 @@ def test_a_digest_knows_the_options_of_a_clip() -> None:
     for other in (row(clip="/a"), row(clip="/a", quality=91), row(clip="/b", quality=90)):
         assert other.digest(flags) != same
     assert row(clip="/a", quality=90).digest({**flags, "model": "n.onnx"}) != same
+
+
+@pytest.mark.parametrize(("one", "other"), [*EITHER, *((other, one) for one, other in EITHER)])
+def test_a_column_beats_the_flag_that_says_the_same_in_another_way(tmp_path: Path, one: str, other: str) -> None:
+    said = {"rect": "1,2,3,4", "face": "2", "face_at": "3,4", "pads": "0,1,2,3"}
+    path = write(tmp_path / "m.jsonl", [{"id": "a", "clip": "c", one: said.get(one, "x")}])
+    (row,) = Manifest.of_file(str(path)).rows()
+    flags = {"model": "m.onnx", other: said.get(other, "y")}
+    options = row.options(flags, "/out/a")
+    assert getattr(options, other) is None
+    assert getattr(options, one) is not None
+    assert row.digest(flags) == row.digest({"model": "m.onnx"})
 
 
 def test_what_rows_cannot_be_together_is_said_of_the_row(tmp_path: Path) -> None:
