@@ -73,3 +73,21 @@ def test_a_relative_out_inside_a_job_is_refused(dashboard_port: int, code: Path,
     assert "exit code 2" in result.output
     assert "--out run: inside a submitted job" in result.output
     assert "absolute path" in result.output
+
+
+@pytest.mark.cluster
+def test_a_submitted_batch_gives_the_frames_of_a_local_run(
+    dashboard_port: int, code: Path, clip: SmallClip, model: Path, tmp_path: Path
+) -> None:
+    rows = [{"id": "one", "clip": str(clip.folder)}, {"id": "two", "clip": str(clip.folder), "format": "jpg"}]
+    rows += [{"id": "bad", "clip": "nowhere"}]
+    manifest = tmp_path / "clips.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = ["--model", model, "--device", "cpu", "--frames", ":12"]
+    submitted = submit(dashboard_port, code, "batch", manifest, *given, "--out", tmp_path / "batch")
+    assert submitted.code == 1, submitted.output
+    assert "failed: bad: " in submitted.output
+    local = small.command("composite", clip.folder, *given, "--out", tmp_path / "local")
+    assert local.code == 0, local.output
+    assert small.contents(tmp_path / "batch" / "one") == small.contents(tmp_path / "local")
+    assert len(small.contents(tmp_path / "batch" / "two")) == 12
