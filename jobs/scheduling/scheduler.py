@@ -250,7 +250,7 @@ class Scheduler:
             used, (clip.job.blocks_of(part) for clip, part in upcoming(networks.values())), now
         )
         given = self._hand_out(networks, now)
-        changed = self._change_networks(self._networks(now) if given else networks, now)
+        changed = self._change_networks(networks, now) if networks else []
         return [*ended, *started, *blocks, *given, *changed]
 
     def _networks(self, now: float) -> dict[str, NetworkShare]:
@@ -277,9 +277,14 @@ class Scheduler:
 
     def _change_networks(self, networks: dict[str, NetworkShare], now: float) -> list[Action]:
         """Gives workers whose network has nothing left one for which that is worth its while."""
+        idle = [slot for slot, one in enumerate(self._workers) if not one.queue and one.status is Status.READY]
+        if not idle:
+            return []
+        # Since these were counted, ranges have been given out.
+        networks = self._networks(now)
         actions: list[Action] = []
-        for slot, worker in enumerate(self._workers):
-            if worker.status is not Status.READY or worker.queue or worker.network in networks or not networks:
+        for slot in idle:
+            if self._workers[slot].network in networks:
                 continue
             begun = self._begin(slot, {name: share for name, share in networks.items() if share.worth_a_change}, now)
             if begun:

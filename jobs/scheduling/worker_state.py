@@ -61,7 +61,7 @@ class WorkerState:
     @property
     def manned(self) -> bool:
         """Whether a worker stands there, ready or not."""
-        return self.status in {Status.STARTING, Status.READY}
+        return self.status is Status.READY or self.status is Status.STARTING
 
     def may_have(self, network: str) -> bool:
         """Whether a worker can be started here, now or later, that has a network."""
