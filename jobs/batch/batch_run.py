@@ -45,6 +45,10 @@ UNKNOWN_FRAMES = 1 << 40
 # and the next clips' backgrounds are loaded meanwhile. At least, and at most, so many clips.
 AHEAD_FRAMES, LEAST_OPEN, MOST_OPEN = 256, 2, 64
 
+# No clip is opened that stands more than so many rows behind one that has begun and not ended: the network of that one
+# may have no worker yet, and gets one when there is nothing else to do.
+MOST_BEHIND = 64
+
 # So many clips are being begun beside those that are open: their features take longer than their frames may.
 MOST_BEGINNING = 4
 
@@ -224,6 +228,10 @@ class BatchRun:
             return False
         scheduler = self.engine.scheduler
         count = len(self.opened) + len(self.beginning)
+        begun = [clip.number for clips in (self.opened, self.beginning) for clip in clips.values()]
+        first = self.reads.first
+        if first is not None and begun and first.number > min(begun) + MOST_BEHIND:
+            return False
         coming = sum(clip.verdict.frames for clip in self.beginning.values() if clip.verdict is not None)
         enough = scheduler.remaining + coming > AHEAD_FRAMES * scheduler.open_slots
         return count < LEAST_OPEN or (count < MOST_OPEN and not enough)
