@@ -46,6 +46,8 @@ class ClipsRun:
     console: Console
     # Frame files that `composite` gave for single rows: names, and digests of their contents.
     _alone: dict[tuple[Run, int], dict[str, str]] = field(default_factory=dict)
+    # Seconds that each of its commands took to start, and Ray with it: a batch starts in the same way.
+    _starts: list[float] = field(default_factory=list)
 
     def trials(self) -> Iterator[ClipsTrial]:
         """Every trial, when it is done; what is run rotates, so that nothing always comes first."""
@@ -77,6 +79,7 @@ class ClipsRun:
         folder = out / self.rows.id(row)
         fault = self._start(self.rows.row_command(run, row, folder), out, self.rows.frames)
         if not fault:
+            self._starts.append(start_seconds(folder))
             found = frame_files(folder)
             wanted = self._alone.setdefault((run, row), found)
             fault = "gave other frames than before" if found != wanted else ""
@@ -100,11 +103,12 @@ class ClipsRun:
             return replace(trial, command_s=taken, fault=fault)
         try:
             spans = [span for clip, folder in folders.items() for span in read_spans(clip, folder)]
-            started = max(start_seconds(folder) for folder in folders.values())
-            fault = self._wrong_frames(run, out / "batch") if run.is_batch else ""
+            self._starts += [] if run.is_batch else [start_seconds(out / "one")]
+            fault = self.wrong_frames(run, out / "batch") if run.is_batch else ""
         except (OSError, ValueError, KeyError, TypeError) as error:
             return replace(trial, command_s=taken, fault=f"left nothing that can be read ({type(error).__name__})")
-        return replace(timed(trial, spans), command_s=taken, start_s=started, fault=fault or missing(spans, frames))
+        fault = fault or missing(spans, frames)
+        return replace(timed(trial, spans), command_s=taken, start_s=statistics.median(self._starts), fault=fault)
 
     def _loop(self, trial: ClipsTrial, out: Path) -> ClipsTrial:
         """Renders the first rows, each by a command of its own."""
@@ -119,7 +123,7 @@ class ClipsRun:
             seconds += rendering_seconds(read_spans(str(row), out / self.rows.id(row)))
         return replace(trial, rows=rows, frames=rows * self.rows.frames, rendering_s=seconds, command_s=spent)
 
-    def _wrong_frames(self, run: Run, batch: Path) -> str:
+    def wrong_frames(self, run: Run, batch: Path) -> str:
         """Compares the frames of every row that was rendered alone, byte for byte; what differs, or empty."""
         for (what, row), wanted in self._alone.items():
             if what is run and frame_files(batch / self.rows.id(row)) != wanted:

@@ -23,12 +23,12 @@ class Run(StrEnum):
     """What is run: its name, and what tables call it."""
 
     label: str
-    ONE = "one", "one clip of as many frames"
-    FEATURES = "features", "one avatar, feature files"
-    RECORDINGS = "recordings", "one avatar, recordings"
-    LOOP = "loop", "a loop of `composite`"
-    CLIPS = "clips", "as many clips, loading included"
-    ONE_LONG = "one_long", "one clip of all backgrounds"
+    ONE = "one", "one clip"
+    FEATURES = "features", "feature files"
+    RECORDINGS = "recordings", "recordings"
+    LOOP = "loop", "the loop"
+    CLIPS = "clips", "other clips"
+    ONE_LONG = "one_long", "one long clip"
 
     def __new__(cls, value: str, label: str) -> Self:
         """A string like any other, with a label."""
@@ -59,7 +59,7 @@ class ClipsTrial:
         frames: output frames that were rendered.
         rendering_s: first frame's start to last file's end, over all workers, by the tables of timings.
         command_s: the commands' start to their end.
-        start_s: of that, the start of the program and of Ray.
+        start_s: of that, the start of the program and of Ray, the median over the commands of one clip so far.
         gap_ms: median gap between two clips as a worker sees it; ``None`` where no worker changed its clip.
         fault: why it does not count, or empty.
     """

@@ -161,18 +161,17 @@ def _many_clips(report: Report) -> Grid:
     for one in compare_clips(report.many_clips):
         met = "met" if one.met else "missed"
         if one.over is None or one.other is None or one.ratio is None:
-            gap = f"{number(one.figure.median)} ms ({number(one.figure.low)}-{number(one.figure.high)})"
             rows.append(
-                (f"gap between two clips, {one.run.label}", one.regime, gap, "", f"(goal under {one.goal:g}: {met})")
+                (f"{one.regime}: ms between two clips", ranged(one.figure), "", f"(goal below {one.goal:g}: {met})")
             )
             continue
         unit = "s a clip" if one.over is Run.LOOP else "fps"
         goal = "" if one.goal is None else f" (goal {one.goal:g}: {met})"
-        sides = [f"{ranged(side)} {unit}" for side in (one.figure, one.other)]
-        rows.append((one.run.label, one.regime, sides[0], f"{one.over.label}: {sides[1]}", f"{one.ratio:.2f}{goal}"))
+        name = f"{one.regime}, {unit}: {one.run.label} over {one.over.label}"
+        rows.append((name, ranged(one.figure), ranged(one.other), f"{one.ratio:.2f}{goal}"))
     count = max((trial.rows for trial in report.many_clips), default=0)
-    title = f"{count} clips of 2 s in one command, jpg (the loop: {looped(count)} of them)"
-    return Grid(title, ("batch", "network", "batch's figure", "beside", "how many times as fast"), rows)
+    title = f"{count} clips of 2 s in one command, jpg (the loop: {looped(count)} of them by `composite`)"
+    return Grid(title, ("", "batch", "other", "times as fast"), rows)
 
 
 def caption(report: Report) -> list[str]:

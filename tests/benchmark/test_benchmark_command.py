@@ -60,6 +60,7 @@ def test_a_small_benchmark_measures_and_compares(tmp_path: Path, clip: small.Sma
     assert {path.name for path in out.iterdir()} == {"benchmark.json", "benchmark.md"}
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_many_clips_in_one_command_are_measured_and_compared(tmp_path: Path, clip: small.SmallClip) -> None:
     out = tmp_path / "results"
@@ -80,7 +81,7 @@ def test_many_clips_in_one_command_are_measured_and_compared(tmp_path: Path, cli
     assert figures["features", "loop"]["ratio"] > 0
     assert set(figures) >= {("features", "one"), ("recordings", "one"), ("clips", "one_long")}
     text = (out / "benchmark.md").read_text()
-    assert "**2 clips of 2 s in one command, jpg (the loop: 1 of them)**" in text
+    assert "**2 clips of 2 s in one command, jpg (the loop: 1 of them by `composite`)**" in text
     assert str(tmp_path) not in text
 
 

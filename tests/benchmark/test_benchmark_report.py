@@ -131,13 +131,13 @@ def test_many_clips_have_a_table_of_their_own(report: Report) -> None:
         ClipsTrial(Regime.HEAVY, Run.FEATURES, 0, 40, fault="ended with 2: x"),
     ]
     text = markdown(report)
-    assert "**40 clips of 2 s in one command, jpg (the loop: 4 of them)**" in text
-    one, loop, gap = (line for line in text.splitlines() if "one avatar, feature files" in line and "light" in line)
-    beside = "one clip of as many frames: 900 (800-1,000) fps"
-    assert one == f"| one avatar, feature files | light | 800 (800-800) fps | {beside} | 0.89 (goal 0.75: met) |"
-    assert "0.50 (0.50-0.50) s a clip | a loop of `composite`: 9.00 s a clip | 18.00 (goal 15: met) |" in loop
-    assert gap.startswith("| gap between two clips, one avatar, feature files | light | 4.00 ms (3.00-5.00) |")
-    assert "No figure for one avatar, feature files (heavy): ended with 2: x." in text
+    assert "**40 clips of 2 s in one command, jpg (the loop: 4 of them by `composite`)**" in text
+    assert (
+        "| light, fps: feature files over one clip | 800 (800-800) | 900 (800-1,000) | 0.89 (goal 0.75: met) |" in text
+    )
+    assert "| light, s a clip: feature files over the loop | 0.50 (0.50-0.50) | 9.00 | 18.00 (goal 15: met) |" in text
+    assert "| light: ms between two clips | 4.00 (3.00-5.00) |  | (goal below 20: met) |" in text
+    assert "No figure for feature files (heavy): ended with 2: x." in text
     record = report.as_record()
     assert [row["over"] for row in record["many_clips"]] == ["one", "loop", None]
     assert len(record["clips_trials"]) == 6
