@@ -31,11 +31,6 @@ ALLOWED = {
         *{"jobs.batch", "jobs.faces", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio", "jobs.clip"},
         *{"actors.kinds", "actors.network", "actors.files", "actors.core", "jobs.console", "jobs.progress_meter"},
     },
-    "jobs.batch": {
-        *{"jobs", "jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio"},
-        *{"jobs.process", "jobs.console", "jobs.progress_meter", "jobs.number_format"},
-        *{"actors", "actors.rendering", "actors.files", "actors.core"},
-    },
     "jobs.report": {
         *{"jobs.number_format", "jobs.run", "jobs.faces", "jobs.inputs", "jobs.clip", "actors.files", "actors.core"},
     },
@@ -45,8 +40,9 @@ ALLOWED = {
         "actors.core",
     },
     "jobs.diagnostics": {
-        *{"jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.process", "jobs.console"},
-        *{"actors.rendering", "actors.files", "actors.core"},
+        *{"jobs", "jobs.models", "jobs.batch", "jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster"},
+        *{"jobs.inputs", "jobs.process", "jobs.console"},
+        *{"actors", "actors.rendering", "actors.kinds", "actors.files", "actors.core"},
     },
     "jobs.benchmark": {
         *{"jobs.demo", "jobs.models", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.clip", "jobs.console"},
@@ -64,6 +60,11 @@ ALLOWED = {
         "actors.kinds",
         "actors.files",
         "actors.core",
+    },
+    "jobs.batch": {
+        *{"jobs", "jobs.run", "jobs.scheduling", "jobs.planning", "jobs.cluster", "jobs.inputs", "jobs.audio"},
+        *{"jobs.process", "jobs.console", "jobs.progress_meter", "jobs.number_format"},
+        *{"actors", "actors.rendering", "actors.files", "actors.core"},
     },
     "jobs.run": {
         "jobs.faces",

@@ -71,6 +71,13 @@ class Sleeper:
     def prepare(self, gate: Any) -> WorkerReport:  # noqa: ANN401 - handles of Ray's actors are generic
         """Is ready when all others are."""
         ray.get(gate.arrive.remote())
+        return self.ready()
+
+    def close_clip(self, clip_id: str) -> None:
+        """Knows no clips."""
+
+    def ready(self) -> WorkerReport:
+        """Says who it is."""
         node = ray.get_runtime_context().get_node_id()
         host = socket.gethostname()
         return WorkerReport(

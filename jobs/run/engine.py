@@ -56,6 +56,7 @@ class Engine:
         console: where it is said that a worker died.
         tick: called each time round the loop.
         more: whether clips may still be opened.
+        worker_class: what workers are.
 
     Attributes:
         dispatcher: the loop.
@@ -71,6 +72,7 @@ class Engine:
         console: Console,
         tick: Callable[[], None],
         more: Callable[[], bool] = lambda: False,
+        worker_class: type = Compositor,
     ) -> None:
         placement, device = crew.placement, crew.choice.device
         self.scheduler = scheduler = Scheduler(
@@ -83,7 +85,7 @@ class Engine:
         self._ledgers: dict[str, Ledger] = {}
         self._specs: dict[str, ClipSpec] = {}
         self._job = JobSpec(
-            worker_class=Compositor,
+            worker_class=worker_class,
             networks={},
             clips={},
             loader=loader,

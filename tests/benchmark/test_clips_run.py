@@ -40,8 +40,9 @@ def test_a_batch_is_measured_beside_one_clip_and_compared_with_rows_alone(tmp_pa
     (batch,) = folder.glob("heavy-features-0/batch")
     assert run.wrong_frames(Run.FEATURES, batch) == "row 1 has other frames than a run of its own"
     broken = replace(rows, model=str(tmp_path / "none.onnx"))
-    faults = [
-        trial.fault for trial in ClipsRun(Regime.HEAVY, broken, 1, folder, 120, Console(file=io.StringIO())).trials()
-    ]
+    other = tmp_path / "again"
+    other.mkdir()
+    again = ClipsRun(Regime.HEAVY, broken, 1, other, 120, Console(file=io.StringIO()))
+    faults = [trial.fault for trial in again.trials()]
     assert len(faults) == 3
     assert all("ended with 2: " in fault for fault in faults)

@@ -21,3 +21,13 @@ def test_sleeping_workers_are_given_every_frame(on_cluster: Callable[..., Result
     times = re.search(r"driver: ([\d.]+) ms .*?, ([\d.]+) ms for the ledger", result.output, re.DOTALL)
     assert times is not None, result.output
     assert all(float(each) > 0 for each in times.groups())
+
+
+def test_a_batch_of_sleeping_workers_says_what_its_driver_took(on_cluster: Callable[..., Result]) -> None:
+    result = on_cluster("simulate", "--clips", 5, "--workers", 2, "--latency", 1)
+    assert result.code == 0, result.output
+    assert "5 clips of 4 frames, 2 workers, " in result.output
+    times = re.search(r"driver: ([\d.]+) ms of CPU per clip.*? in it ([\d.]+) ms", result.output, re.DOTALL)
+    assert times is not None, result.output
+    assert all(float(each) > 0 for each in times.groups())
+    assert re.search(r"driver: \d+ MiB", result.output), result.output
