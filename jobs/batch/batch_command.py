@@ -36,7 +36,7 @@ from jobs.run.clip_table import ClipState, ClipStatus, ClipTable
 from jobs.run.decide import place_workers
 from jobs.run.engine import Crew, Engine
 from jobs.run.execute import ENDINGS, ending
-from jobs.run.folder import holds_record, lasting
+from jobs.run.folder import holds_record, lasting, sweep_one
 from jobs.run.folder_lock import lock_folder
 
 # What clips have in common in a folder of their own.
@@ -88,7 +88,7 @@ def render_batch(options: BatchOptions, console: Console, conclude: Callable[[st
         total = manifest.check()
         folder = storage.locate(lasting(options.out))
         earlier = holds_record(folder, PARQUET, "batch", {FACES})
-        held.enter_context(lock_folder(folder))
+        sweep_one(folder, held.enter_context(lock_folder(folder)).mark)
         table = ClipTable.read(folder) if earlier else ClipTable(folder)
         batch = _Batch(options, manifest, folder, table, earlier=earlier)
         todo = batch.order()
@@ -122,10 +122,11 @@ class _Batch:
         Raises:
             InputError: a clip that is to begin anew is not in the manifest.
         """
-        self._table.order(row.id for row in self._manifest.rows())
-        for name in self._options.restart:
-            if self._table.get(name) is None:
-                raise InputError(f"--restart {name}", "the manifest has no clip of that id", "see BATCH/clips.jsonl")
+        names = [row.id for row in self._manifest.rows()]
+        self._table.order(names)
+        if unknown := set(self._options.restart).difference(names):
+            name = min(unknown)
+            raise InputError(f"--restart {name}", "the manifest has no clip of that id", "see BATCH/clips.jsonl")
         count = 0
         for row in self._rows():
             count += 1
@@ -168,8 +169,7 @@ class _Batch:
                 if wanted is not DeviceChoice.AUTO:
                     raise
                 site = Site(resources, choice.without_cuda(error), self._folder / FACES)
-                self.order()
-                return self._attempt(todo, total, site, cluster, console)
+                return self._attempt(self.order(), total, site, cluster, console)
 
     def _attempt(self, todo: int, total: int, site: Site, cluster: Cluster, console: Console) -> ExitCode:
         say(console, site.choice.line)
@@ -213,7 +213,7 @@ class _Batch:
             or counts[ClipStatus.WAITING]
         ):
             return
-        first = next(iter(self._table))
+        first = next(self._table.current())
         problem = f"none of {len(self._table)} clips can be rendered; {first.id}: {first.error}"
         raise InputError("CLIPS", problem, "mend the manifest")
 
@@ -250,7 +250,7 @@ def _show(progress: BatchProgress, batch: BatchRun) -> None:
 def _say_end(table: ClipTable, folder: StoragePath, console: Console) -> None:
     counts = table.counts()
     for status in (ClipStatus.FAILED, ClipStatus.STOPPED):
-        names = [state.id for state in table if state.state is status]
+        names = [state.id for state in table.current() if state.state is status]
         more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
         if names:
             say(console, f"{status}: {', '.join(names[:MOST_NAMED])}{more} (the table says why)")

@@ -272,9 +272,18 @@ class BatchRun:
         if isinstance(opening, Rendered):
             del self.beginning[name]
             self._let_go(clip)
-            before = self.table.get(name) or ClipState(name)
-            ended = replace(before, state=ClipStatus.DONE, frames=opening.frames, failed_frames=0, error="")
-            self.table.put(replace(ended, options=clip.digest))
+            self.table.put(
+                ClipState(
+                    id=name,
+                    state=ClipStatus.DONE,
+                    frames=opening.frames,
+                    seconds=opening.seconds,
+                    fps=opening.fps,
+                    started=opening.started,
+                    ended=opening.ended,
+                    options=clip.digest,
+                )
+            )
             return
         clip.opening = opening
         described, clip.config = self._desks.describe(clip.read, clip.start)  # type: ignore[arg-type]
@@ -345,7 +354,7 @@ class BatchRun:
             options=clip.digest,
         )
         self.table.put(state)
-        if status is not ClipStatus.DONE and fault is not self.stopped:
+        if status is not ClipStatus.DONE and (fault is None or fault is not self.stopped):
             self._count_failure(name, state.error)
 
     def _drop(self, clip: BatchClip, error: InputError | StoppedError) -> None:

@@ -111,9 +111,21 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A clip of which nothing was left to render; ``frames`` are there."""
+    """A clip of which nothing was left to render.
+
+    Attributes:
+        frames: output frames that are there.
+        seconds: what the command took that rendered the last of them; 0 where it came to no end.
+        fps: frames per second while it did.
+        started: when that began, in Unix seconds.
+        ended: when it ended.
+    """
 
     frames: int
+    seconds: float
+    fps: float
+    started: float
+    ended: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +230,9 @@ def _begin(clip: ReadClip, start: Start, site: Site, encoders: SharedEncoders, *
         remaining = audit_run(request.ledger, clip.inputs.frames, folder, console)
         if not remaining.frames:
             finish_rendered(request, earlier, remaining, console)
-            return Rendered(len(clip.inputs.frames))
+            totals = earlier.totals
+            figures = (totals.seconds, totals.fps_steady) if totals is not None else (0.0, 0.0)
+            return Rendered(len(clip.inputs.frames), *figures, earlier.started_at, earlier.finished_at)
     decision = decide(request, remaining.frames, site.resources, site.choice, None, console, start.shared)
     if remaining.audit is not None:
         request.ledger.mend(remaining.audit)

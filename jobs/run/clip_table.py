@@ -111,8 +111,13 @@ class ClipTable:
     def __init__(self, folder: StoragePath, states: Iterable[ClipState] = ()) -> None:
         self.folder = folder
         self._states = {state.id: state for state in states}
-        self._counts = Counter(state.state for state in self._states.values())
-        self._frames = sum(state.frames for state in self._states.values())
+        # Rows of an earlier manifest that are not in this one: they are kept, and counted nowhere.
+        self._behind: frozenset[str] = frozenset()
+        self._count()
+
+    def _count(self) -> None:
+        self._counts = Counter(state.state for state in self.current())
+        self._frames = sum(state.frames for state in self.current())
 
     @staticmethod
     def stands_in(folder: StoragePath) -> bool:
@@ -148,6 +153,10 @@ class ClipTable:
     def __iter__(self) -> Iterator[ClipState]:
         return iter(self._states.values())
 
+    def current(self) -> Iterator[ClipState]:
+        """The states of the clips that are in the manifest, as far as `order` was told of it."""
+        return (state for state in self if state.id not in self._behind)
+
     def get(self, name: str) -> ClipState | None:
         """The state of the clip with an id."""
         return self._states.get(name)
@@ -155,10 +164,12 @@ class ClipTable:
     def put(self, state: ClipState) -> None:
         """Sets the state of a clip; a new one stands last."""
         before = self._states.get(state.id)
+        self._states[state.id] = state
+        if state.id in self._behind:
+            return
         if before is not None:
             self._counts[before.state] -= 1
             self._frames -= before.frames
-        self._states[state.id] = state
         self._counts[state.state] += 1
         self._frames += state.frames
 
@@ -166,15 +177,16 @@ class ClipTable:
         """Puts clips in the order of their ids; new ones wait, and those not among the ids stand behind."""
         before = self._states
         self._states = {name: before.get(name) or ClipState(name) for name in names}
-        self._counts[ClipStatus.WAITING] += sum(name not in before for name in self._states)
-        self._states |= {name: state for name, state in before.items() if name not in self._states}
+        self._behind = frozenset(name for name in before if name not in self._states)
+        self._states |= {name: state for name, state in before.items() if name in self._behind}
+        self._count()
 
     def counts(self) -> Counter[ClipStatus]:
-        """How many clips have each state."""
+        """How many clips of the manifest have each state."""
         return +self._counts
 
     def frames(self) -> int:
-        """Output frames of all clips that are there."""
+        """Output frames of these that are there."""
         return self._frames
 
     def write(self) -> None:

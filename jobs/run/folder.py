@@ -147,7 +147,12 @@ def clear(folder: RunFolder) -> None:
 def sweep(folder: RunFolder, mark: str) -> None:
     """Removes what killed processes left half-done; ``mark`` is this process's own."""
     for path in (folder.path, *folder.data_folders):
-        for entry in storage.children(path):
-            stray = MARK.fullmatch(entry.name) and entry.name != mark
-            if not entry.is_folder and (stray or HALF_WRITTEN.fullmatch(entry.name)):
-                storage.remove_file(path / entry.name)
+        sweep_one(path, mark)
+
+
+def sweep_one(path: StoragePath, mark: str) -> None:
+    """As `sweep`, in one folder alone."""
+    for entry in storage.children(path):
+        stray = MARK.fullmatch(entry.name) and entry.name != mark
+        if not entry.is_folder and (stray or HALF_WRITTEN.fullmatch(entry.name)):
+            storage.remove_file(path / entry.name)

@@ -75,9 +75,15 @@ def test_counts_are_those_of_the_rows(states: list[ClipState], names: list[str])
     expected += [state for name, state in last.items() if name not in names]
     assert list(table) == expected
     assert len(table) == len(expected)
-    assert table.counts() == Counter(state.state for state in expected)
+    # Only those of the manifest are counted.
+    current = expected[: len(names)]
+    for state in states:
+        table.put(state)
+        table.put(next(each for each in expected if each.id == state.id))
+    assert list(table.current()) == current
+    assert table.counts() == Counter(state.state for state in current)
     assert all(table.counts().values())
-    assert table.frames() == sum(state.frames for state in expected)
+    assert table.frames() == sum(state.frames for state in current)
     assert all(table.get(state.id) == state for state in expected)
     assert table.get("never") is None
 

@@ -4,7 +4,7 @@ What to do is told by files, so that a test decides and a worker obeys. A file `
 beside the run makes the worker end its process when it comes to frame 12; it takes the file away first, so that this
 happens once. ``poison-12`` stays, and kills every worker that comes there. ``wait-12`` stays too: the worker goes on
 once somebody takes the file away; so does ``wait-prepare``, before the worker is ready. Who obeyed what stands in
-``obeyed``.
+``obeyed``. Of a clip of a batch the files are in a folder of its id, in the folder ``faults`` beside the batch.
 
 Run as a program, this module is the command line with such workers.
 """
@@ -42,16 +42,16 @@ class FaultyFinishing(RangeFinishing):
     """Frames come by here one by one."""
 
     def _composite(self, frame: int, *rest: Any) -> Any:  # noqa: ANN401
-        folder = Path(str(self._clip.folder)).parent
+        faults = faults_of(self._clip)
         for kind in KINDS:
-            order = folder / "faults" / f"{kind}-{frame}"
+            order = faults / f"{kind}-{frame}"
             try:
                 said = order.read_text()
             except FileNotFoundError:
                 continue
             if kind not in {"poison", "wait"}:
                 order.unlink()
-            with (folder / "obeyed").open("a") as obeyed:
+            with (next(up for up in faults.parents if up.name != "faults") / "obeyed").open("a") as obeyed:
                 obeyed.write(f"{kind} {frame} {os.getpid()}\n")
             obey(kind, order, said)
         return super()._composite(frame, *rest)
@@ -63,9 +63,16 @@ class FaultyCompositor(Compositor):
     finishing = FaultyFinishing
 
     def prepare(self, clip: ClipConfig) -> WorkerReport:
-        while (Path(str(clip.folder)).parent / "faults" / "wait-prepare").exists():
+        while (faults_of(clip) / "wait-prepare").exists():
             time.sleep(0.02)
         return super().prepare(clip)
+
+
+def faults_of(clip: ClipConfig) -> Path:
+    """The folder of a clip's orders."""
+    run = Path(str(clip.folder))
+    of_batch = run.parent.parent / "faults" / run.name
+    return of_batch if of_batch.is_dir() else run.parent / "faults"
 
 
 def obey(kind: str, order: Path, said: str) -> None:

@@ -1,0 +1,260 @@
+"""`batch` from the command line to the folders of its clips, on a real cluster of two nodes."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import batches
+import cv2
+import in_process
+import numpy as np
+import pytest
+import small
+from disturbance import Disturbance, before_loads
+from small import Result, SmallClip
+
+from actors.core.ranges import ClipBlock
+from actors.files import storage
+from jobs.run.folder_lock import lock_folder
+from jobs.scheduling.job_spec import JobSpec
+
+Command = Callable[..., Result]
+
+FLAGS = ("--device", "cpu", "--format", "jpg")
+
+
+@pytest.fixture(scope="module")
+def other_clip(tmp_path_factory: pytest.TempPathFactory) -> SmallClip:
+    """Another clip than `clip`."""
+    written = small.write_dataset(tmp_path_factory.mktemp("other") / "runner")
+    for i in range(small.BACKGROUNDS):
+        cv2.imwrite(str(written.folder / "full_body_img" / f"{i + 1}.png"), small.picture(i + 50), small.READ_FAST)
+    return written
+
+
+@pytest.fixture(scope="module")
+def features(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Features of four recordings."""
+    folder = tmp_path_factory.mktemp("features")
+    return [batches.write_features(folder / f"voice{i}.npy", 14, i) for i in range(4)]
+
+
+class Loads(Disturbance):
+    """Counts how often each block is loaded."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[ClipBlock] = Counter()
+
+    def change(self, job: JobSpec) -> JobSpec:
+        return before_loads(job, lambda block: self.counts.update([block]))
+
+
+def test_each_row_is_an_ordinary_run(
+    clip: SmallClip,
+    other_clip: SmallClip,
+    features: list[Path],
+    model: Path,
+    tmp_path: Path,
+    on_cluster: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rows = [
+        *({"id": f"walker{i}", "clip": clip.folder, "features": path} for i, path in enumerate(features)),
+        {"id": "runner", "clip": other_clip.folder, "frames": "3:17"},
+        {"id": "soft", "clip": clip.folder, "features": features[0], "blend": "feather", "format": "png"},
+    ]
+    manifest, out = batches.write_manifest(tmp_path / "clips.jsonl", rows), tmp_path / "batch"
+    loads = Loads()
+    with monkeypatch.context() as counting:
+        loads.install(counting)
+        result = on_cluster("batch", manifest, "--model", model, "--out", out, *FLAGS)
+    assert result.code == 0, result.output
+    assert [(row["id"], row["state"], row["frames"]) for row in batches.table_of(out)] == [
+        (row["id"], "done", 14) for row in rows
+    ]
+    # A set for the walkers, one for the runner, and one for what is blended otherwise.
+    assert set(loads.counts.values()) == {1}
+    assert len({block.clip for block in loads.counts}) == 3
+    assert (out / "report.html").is_file()
+    assert batches.strays(out) == []
+    for row in rows:
+        run, alone = out / str(row["id"]), tmp_path / "alone" / str(row["id"])
+        own = [item for name, value in row.items() if name not in {"id", "clip"} for item in (f"--{name}", value)]
+        command = ("composite", row["clip"], "--model", model, *FLAGS, *own)
+        assert in_process.command("verify", run).code == 0
+        left = on_cluster(*command, "--out", run)
+        assert "14 of 14 done" in left.output, left.output
+        if row["id"] in {"walker3", "runner", "soft"}:
+            assert on_cluster(*command, "--out", alone).code == 0
+            assert small.contents(run) == small.contents(alone)
+    assert in_process.command("report", out / "walker0").code == 0
+
+
+def bad_rows(folder: Path, features: list[Path]) -> list[dict[str, object]]:
+    """Seven rows, of which "good" and "fine" are good."""
+    np.save(folder / "short.npy", small.feature_rows(6)[:, :500])
+    np.save(folder / "nothing.npy", np.where(np.arange(6)[:, None] == 4, np.float32("nan"), small.feature_rows(6)))
+    poison = small.feature_rows(6)
+    poison[2, 0] = small.POISON
+    np.save(folder / "poison.npy", poison)
+    return [
+        {"id": "missing", "clip": folder / "avatar"},
+        {"id": "shape", "features": folder / "short.npy"},
+        {"id": "good", "features": features[0]},
+        {"id": "nan", "features": folder / "nothing.npy"},
+        {"id": "poison", "features": folder / "poison.npy", "format": "png"},
+        {"id": "together", "features": features[0], "face": "largest", "face-at": "3,4"},
+        {"id": "fine", "features": features[1]},
+    ]
+
+
+def mend(folder: Path, clip: SmallClip, rows: list[dict[str, object]]) -> None:
+    """Mends all but the poison frame."""
+    shutil.copytree(clip.folder, folder / "avatar")
+    for name in ("short.npy", "nothing.npy"):
+        np.save(folder / name, small.feature_rows(6))
+    rows[5] = {"id": "together", "features": rows[2]["features"]}
+
+
+# What is said of a bad row.
+SAID = {
+    "missing": "avatar: ",
+    "shape": "short.npy: ",
+    "nan": "nothing.npy: ",
+    "poison": "frame 2",
+    "together": "row 6: ",
+}
+
+
+def test_bad_rows_fail_alone_and_are_tried_again(
+    clip: SmallClip, features: list[Path], model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    """One batch from its first command to its last: what is done stays, what failed is mended, what is new joins."""
+    rows = bad_rows(tmp_path, features)
+    manifest, out = tmp_path / "clips.jsonl", tmp_path / "batch"
+    command = ("batch", manifest, "--clip", clip.folder, "--model", model, "--out", out, *FLAGS, "--frames", "0:6")
+    batches.write_manifest(manifest, rows)
+    first = on_cluster(*command)
+    assert first.code == 1, first.output
+    table = {row["id"]: row for row in batches.table_of(out)}
+    assert {name for name, row in table.items() if row["state"] == "done" and not row["error"]} == {"good", "fine"}
+    assert {name for name, row in table.items() if row["state"] == "failed" and row["error"]} == SAID.keys()
+    assert "Traceback" not in first.output
+    for name, said in SAID.items():
+        assert said in table[name]["error"]
+        assert f"failed: {name}: " in first.output
+    # What never began left nothing.
+    assert {run.name for run in out.iterdir() if run.is_dir()} == {"good", "fine", "poison"}
+    assert sorted(small.read_frames(out / "poison")) == [0, 1, 3, 4, 5]
+    assert batches.strays(out) == []
+
+    mend(tmp_path, clip, rows)
+    # What is done is not even looked at.
+    gone = out / "good" / "frames" / "frame_000003.jpg"
+    kept = gone.read_bytes()
+    gone.unlink()
+    done = table["good"]
+    rows[6]["blend"] = "feather"
+    rows.insert(0, {"id": "new", "features": features[2]})
+    batches.write_manifest(manifest, rows)
+    second = on_cluster(*command)
+    assert second.code == 1, second.output
+    assert "1 are done" in second.output
+    assert not gone.exists()
+    table = {row["id"]: row for row in batches.table_of(out)}
+    assert list(table) == [row["id"] for row in rows]
+    assert table["good"] == done
+    assert {name for name, row in table.items() if row["state"] == "failed"} == {"poison", "fine"}
+    assert "--blend" in table["fine"]["error"]
+    assert sorted(small.read_frames(out / "fine", "jpg")) == list(range(6))
+
+    rows[5].pop("features")
+    batches.write_manifest(manifest, rows)
+    third = on_cluster(*command, "--verify", "--restart", "fine", "--restart", "poison")
+    assert third.code == 0, third.output
+    assert gone.read_bytes() == kept
+    assert batches.states_of(out) == {str(row["id"]): "done" for row in rows}
+    figures = {row["id"]: row["fps"] > 0 and row["seconds"] > 0 for row in batches.table_of(out)}
+    assert all(figures.values()), figures
+    for name in batches.states_of(out):
+        assert in_process.command("verify", out / name).code == 0
+    fourth = on_cluster(*command)
+    assert fourth.code == 0, fourth.output
+
+
+def test_a_manifest_whose_rows_are_all_wrong_leaves_nothing(
+    clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    rows = [{"id": "one", "clip": tmp_path / "none"}, {"id": "two", "clip": clip.folder, "features": tmp_path / "no"}]
+    manifest, out = batches.write_manifest(tmp_path / "clips.jsonl", rows), tmp_path / "batch"
+    refused = on_cluster("batch", manifest, "--model", model, "--out", out, *FLAGS)
+    assert refused.code == 2, refused.output
+    assert "none of 2 clips can be rendered; one: " in refused.output
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([{"id": "a", "clipp": "b"}], "row 1: clipp: there is no such column"),
+        ([{"id": "a", "workers": 2}], "row 1: workers: belongs to the command"),
+        ([{"id": "a"}, {"id": "A"}], "row 2: id: A is the id of row 1 as well, or differs in case alone"),
+        ([], "has no rows"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_before_ray_is_asked(
+    rows: list[dict[str, object]], said: str, tmp_path: Path
+) -> None:
+    manifest, out = batches.write_manifest(tmp_path / "clips.jsonl", rows), tmp_path / "batch"
+    refused = in_process.command("batch", manifest, "--out", out, "--address", "127.0.0.1:1")
+    assert refused.code == 2, refused.output
+    assert said in refused.output
+    assert not out.exists()
+
+
+def test_another_command_works_in_the_folder(tmp_path: Path, clip: SmallClip, model: Path) -> None:
+    manifest = batches.write_manifest(tmp_path / "clips.jsonl", [{"id": "a", "clip": clip.folder}])
+    out = tmp_path / "batch"
+    with lock_folder(storage.locate(str(out))):
+        refused = in_process.command("batch", manifest, "--model", model, "--out", out, "--address", "127.0.0.1:1")
+    assert refused.code == 2, refused.output
+    assert "another run is writing there" in refused.output
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, clip: SmallClip, model: Path) -> None:
+    manifest = batches.write_manifest(tmp_path / "clips.jsonl", [{"id": "a", "clip": clip.folder}])
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "letter.txt").write_text("mine")
+    refused = in_process.command("batch", manifest, "--model", model, "--out", out, "--address", "127.0.0.1:1")
+    assert refused.code == 2, refused.output
+    assert [path.name for path in out.iterdir()] == ["letter.txt"]
+
+
+def test_a_batch_is_given_up_when_clips_fail_and_goes_on_without_that(
+    clip: SmallClip, features: list[Path], model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    rows: list[dict[str, object]] = [{"id": str(i), "features": path} for i, path in enumerate(features)]
+    rows[1]["features"] = rows[2]["features"] = tmp_path / "none.npy"
+    manifest, out = batches.write_manifest(tmp_path / "clips.jsonl", rows), tmp_path / "batch"
+    command = ("batch", manifest, "--clip", clip.folder, "--model", model, "--out", out, *FLAGS, "--frames", "0:4")
+    for flags, most in ((("--on-error", "stop"), 0), (("--max-failed", 1), 1)):
+        stopped = on_cluster(*command, *flags)
+        assert stopped.code == 3, stopped.output
+        assert f"{most} may" in stopped.output
+        assert "run the same command again" in stopped.output
+        assert "done" not in batches.states_of(out).values()
+    result = on_cluster(*command)
+    assert result.code == 1, result.output
+    assert list(batches.states_of(out).values()) == ["done", "failed", "failed", "done"]
+    # What is no longer asked for stays in the table, and is no failure.
+    batches.write_manifest(manifest, [rows[3], {"id": "4", "features": features[1]}])
+    rest = on_cluster(*command)
+    assert rest.code == 0, rest.output
+    assert [row["id"] for row in batches.table_of(out)] == ["3", "4", "0", "1", "2"]
+    refused = on_cluster(*command, "--restart", "1")
+    assert refused.code == 2
+    assert "--restart 1: the manifest has no clip of that id" in refused.output
