@@ -140,8 +140,8 @@ class BatchRun:
 
     @property
     def more(self) -> bool:
-        """Whether clips may still be opened, or are being ended."""
-        if self.ending or self.beginning:
+        """Whether clips may still be opened, or have not ended: workers may still have some of one that failed."""
+        if self.opened or self.ending or self.beginning:
             return True
         return self.stopped is None and bool(self.reads.unread or self.reads.waiting)
 

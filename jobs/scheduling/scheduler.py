@@ -239,9 +239,12 @@ class Scheduler:
 
     def actions(self, now: float) -> list[Action]:
         """What to do now, given all events so far; each action is given once."""
-        if self.finished or self._stop is not None:
+        if self._stop is not None and not self.finished:
             return []
+        # Also where all clips have failed: what workers still have of them is waited for.
         ended = self._end_hung(now)
+        if self.finished:
+            return ended
         networks = self._networks(now)
         wanted = [slot for slot, worker in enumerate(self._workers) if worker.status is Status.WANTED]
         started = [start for slot in wanted for start in self._begin(slot, networks, now)]
