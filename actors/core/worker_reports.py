@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from actors.core.choices import PLAIN, GpuTuning
+from actors.core.precision_report import PrecisionReport
 from actors.core.timings import FrameTiming, from_parquet, to_parquet, to_table
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class WorkerReport:
         warm_seconds: warming every batch shape.
         notes: what the user should know, one line each.
         tuning: the options of its CUDA session.
+        precision: how far its answers lie from those in fp32, where another precision was asked for.
     """
 
     worker: int
@@ -100,3 +102,4 @@ class WorkerReport:
     warm_seconds: float
     notes: tuple[str, ...]
     tuning: GpuTuning = PLAIN
+    precision: PrecisionReport | None = None

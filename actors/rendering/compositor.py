@@ -29,6 +29,7 @@ from actors.rendering.executors import Share, executor
 from actors.rendering.finishing import Origin, RangeFinishing
 from actors.rendering.frame_costs import Batch, milliseconds
 from actors.rendering.network_stage import InlineNetwork, NetworkThreads
+from actors.rendering.precision_check import check_precision
 from actors.rendering.worker_config import ClipConfig, NetworkConfig
 
 if TYPE_CHECKING:
@@ -102,8 +103,8 @@ class Compositor:
         Raises:
             ClipError: as `open_clip` does, or a frame to compare cannot be read.
             ClipStoppedError: a frame to compare is not what it was.
-            InputError: the node lacks the model or has other program files, the session cannot be had, or the network
-                answers differently each time.
+            InputError: the node lacks the model or has other program files, the session cannot be had, half precision
+                shows, or the network answers differently each time.
         """
         # Imported here so that its cost is measured, and so that a driver never loads the runtime.
         began = time.perf_counter()
@@ -116,6 +117,7 @@ class Compositor:
         check_code(config.code)
         self.open_clip(clip)
         check_model(config.check)
+        precision = self._network.call(check_precision, config, clip)
         ready = self._network.call(ready_session, config, self._device.memory, clip)
         session = ready.session
         self._network.open(session)
@@ -138,6 +140,7 @@ class Compositor:
             warm_seconds=ready.warm_seconds,
             notes=ready.notes,
             tuning=session.tuning,
+            precision=precision,
         )
 
     def render(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from actors.core.choices import Device, Precision
+from actors.core.errors import InputError, of_clip
+from actors.core.precision_report import PrecisionReport
 from actors.network.device import arena_limit, own_device
 from actors.rendering.blocks import BlockRequest, load_block, network_view
 
@@ -18,40 +19,27 @@ if TYPE_CHECKING:
     from actors.rendering.worker_config import ClipConfig, NetworkConfig
 
 
-# JPEG at quality 95 leaves about 40 dB, so nobody sees less than this; a few levels in single pixels are rounding, more
-# would be a value that half precision cannot hold.
-LEAST_PSNR = 50.0
-MOST_LEVELS = 4
+def check_precision(config: NetworkConfig, clip: ClipConfig) -> PrecisionReport | None:
+    """Compares with fp32; ``None`` where nothing else is wanted, or no frame of the clip has a face to compare.
 
+    Args:
+        config: the network's.
+        clip: whose frames are compared.
 
-@dataclass(frozen=True, slots=True)
-class PrecisionReport:
-    """How far the pixels of the network's answers lie from those in fp32.
-
-    Attributes:
-        frames: how many output frames were compared.
-        worst: the greatest difference of any value, in levels of 255.
-        mean: the mean difference, in levels.
-        psnr: peak signal-to-noise ratio in dB; infinite where all are equal.
+    Raises:
+        InputError: the pixels differ too much; and as `compare_precisions`.
     """
-
-    frames: int
-    worst: int
-    mean: float
-    psnr: float
-
-    @classmethod
-    def of(cls, found: ColourPlanes, exact: ColourPlanes) -> PrecisionReport:
-        """The report on planes ``(n, 3, inner, inner)`` of the same frames, at least one."""
-        differences = np.abs(found.astype(np.int16) - exact).astype(np.float64)
-        error = float((differences**2).mean())
-        psnr = 10 * np.log10(255**2 / error) if error else np.inf
-        return cls(len(found), int(differences.max()), float(differences.mean()), float(psnr))
-
-    @property
-    def passes(self) -> bool:
-        """Whether nobody will see the difference."""
-        return self.worst <= MOST_LEVELS and self.psnr >= LEAST_PSNR
+    if config.precision is Precision.FP32 or not clip.samples:
+        return None
+    report = compare_precisions(config, clip, clip.samples)
+    if not report.passes:
+        raise InputError(
+            f"--precision {config.precision.value}",
+            f"pixels differ from fp32 by up to {report.worst} levels of 255 (PSNR {report.psnr:.1f} dB)"
+            f" on {report.frames} frames",
+            "use --precision fp32",
+        )
+    return report
 
 
 def compare_precisions(
@@ -65,11 +53,14 @@ def compare_precisions(
         samples: output frames, each with a request for its background alone.
 
     Raises:
-        InputError: a background cannot be read, or a session cannot be had.
+        ClipError: a background cannot be read.
+        ClipStoppedError: a background is not what it was.
+        InputError: a session cannot be had.
     """
     frames = []
     for frame, request in samples:
-        block, _ = load_block(request, config.kind)
+        with of_clip():
+            block, _ = load_block(request, config.kind)
         frames.append((network_view(block, 0, config.kind)[None], clip.audio.tensors(frame, frame + 1, config.kind)))
     wanted, exact = (_answers(config, precision, frames) for precision in (config.precision, Precision.FP32))
     return PrecisionReport.of(wanted, exact)

@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from actors.core.choices import PLAIN, Device, Precision
 from actors.core.errors import of_clip
+from actors.core.precision_report import PrecisionReport
 from actors.network.batch_check import Sample, session_with_safe_batch
 from actors.network.device import arena_limit
 from actors.network.runtime import runtime_conflict
 from actors.network.session import FaceEncoder, Session, SessionOptions, rounding_levels
 from actors.network.tuned_session import replies, tuned_session
 from actors.rendering.blocks import BlockRequest, load_block, network_view
-from actors.rendering.precision_check import PrecisionReport
 
 if TYPE_CHECKING:
     from actors.core.audio_track import AudioTrack

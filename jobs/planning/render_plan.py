@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from actors.core.audio_track import AudioTrack
-from actors.core.choices import PLAIN, Delivery, Device
+from actors.core.choices import PLAIN, Delivery, Device, Precision
 from actors.core.pairing import Pairing
 from actors.core.ranges import ClipBlock, ClipRange, FrameRange
 from actors.files.node_check import ClipCheck, ModelCheck
@@ -118,6 +118,7 @@ class RenderPlan:
         options, inputs = self.options, self.inputs
         several = self.placement.batch > 1 or inputs.tensors.batch not in {None, 1}
         compared = several or self.placement.tuning != PLAIN
+        most = SAMPLES if options.precision is not Precision.FP32 else COMPARED if compared else 0
         return ClipConfig(
             id=self.clip_id,
             audio=audio,
@@ -126,7 +127,7 @@ class RenderPlan:
             colour_match=options.colour_match,
             delivery=self._delivery,
             folder=self.folder,
-            samples=self.samples(COMPARED) if compared else (),
+            samples=self.samples(most) if most else (),
             check=ClipCheck(sources(inputs.clip), self.folder, self.mark),
         )
 

@@ -8,7 +8,6 @@ import ray
 import ray.exceptions
 from rich.console import Console
 
-from actors.core.choices import Precision
 from actors.core.errors import InputError, NoCudaError, StoppedError, error_text
 from actors.core.worker_reports import FrameFailure
 from actors.rendering.blocks import load_block
@@ -23,7 +22,6 @@ from jobs.progress_meter import Meter, meter
 from jobs.run.audio_features import load_audio
 from jobs.run.decide import Decision, RenderRequest, choose_run_device, decide
 from jobs.run.engine import Crew, Engine
-from jobs.run.half_precision import check_precision, recorded
 from jobs.run.opening import Opening, prepare_folder
 from jobs.run.record import RunRecord
 from jobs.run.resume import Remaining
@@ -163,12 +161,6 @@ def _render(
     if warnings:
         outcome.record = outcome.record.model_copy(update={"warnings": (*outcome.record.warnings, *warnings)})
     clip = ray.put(plan.clip(track))
-    # Where no frame has a face the network does not run, and there is nothing to compare.
-    samples = () if options.precision is Precision.FP32 else plan.samples()
-    if samples:
-        report = check_precision(plan, clip, samples)
-        outcome.record = outcome.record.model_copy(update={"precision": recorded(report)})
-        say(console, f"precision: {options.precision.value}, at most {report.worst} levels from fp32")
     crew = Crew(decision.resources, decision.choice, plan.placement, plan.calls, opening.capacity)
     with meter(console, outcome.clip.total) as shown:
         engine = Engine(crew, cluster, options, load_block, console, lambda: _tick(opening, engine, outcome, shown))

@@ -14,6 +14,7 @@ from rich.console import Console
 from actors.core.choices import ImageFormat
 from actors.core.errors import InputError, StoppedError
 from actors.core.timings import column, numbers
+from actors.core.worker_reports import WorkerReport
 from actors.files import storage
 from jobs.console import say
 from jobs.run.advice import advice_facts, limit, not_rendering
@@ -23,6 +24,7 @@ from jobs.run.execute import Outcome, unwritable
 from jobs.run.failures import listed
 from jobs.run.figures import ColdStart, Totals
 from jobs.run.folder import sweep
+from jobs.run.half_precision import recorded, worst_report
 from jobs.run.record import RunRecord, Video
 from jobs.run.record_file import write_record
 from jobs.run.resume import Remaining
@@ -147,6 +149,9 @@ def _close(request: RenderRequest, outcome: Outcome, times: StartTimes, table: p
         say(console, f"warning: {text}: {'; '.join(kinds)}", style="yellow")
     for note in dict.fromkeys(note for report in outcome.milestones.workers for note in report.notes):
         say(console, f"warning: {note}", style="yellow")
+    if record.precision is not None:
+        name = request.options.precision.value
+        say(console, f"precision: {name}, at most {record.precision.worst} levels from fp32")
     if record.totals is not None:
         stages, workers = list(record.stages), list(record.workers)
         print_summary(console, record.totals, stages, workers, record.faces, record.seam, record.limiting)
@@ -165,6 +170,7 @@ def _ended(
     workers = worker_stats(rendered)
     seam = seam_stats(rendered["frame"].to_pylist(), numbers(rendered, "seam"), rendered["seam_at"].to_pylist())
     incidents = outcome.clip.incidents
+    compared = worst_report(worker.precision for worker in milestones.workers)
     ended = {
         **ending,
         "totals": totals,
@@ -172,12 +178,13 @@ def _ended(
         "workers": workers,
         "faces": face_stats(rendered["face"].to_pylist()),
         "seam": seam,
-        "workers_ready": [asdict(report) for report in milestones.workers],
+        "workers_ready": [_ready(report) for report in milestones.workers],
         "failures": [asdict(failure) for failure in outcome.failures],
         "deaths": [asdict(death) for death in incidents.deaths],
         "retried": [(one.frames.start, one.frames.stop) for one in incidents.retried],
         "split": [(one.frames.start, one.frames.stop) for one in incidents.split],
         "blocks_lost": incidents.blocks_lost,
+        "precision": None if compared is None else recorded(compared),
         "cache_bytes": milestones.loaded_bytes,
     }
     # Validated again: what is written can be read.
@@ -186,6 +193,11 @@ def _ended(
     limits = limit(stages, advice_facts(record, slots), besides).line
     record = record.model_copy(update={"limiting": limits})
     return record.model_copy(update={"attempts": (*record.attempts, attempt_of(record))})
+
+
+def _ready(report: WorkerReport) -> dict[str, Any]:
+    """What a record keeps of a worker; what it compared stands there once."""
+    return {name: value for name, value in asdict(report).items() if name != "precision"}
 
 
 def _totals(request: RenderRequest, outcome: Outcome, times: StartTimes, rendered: int, steady: float) -> Totals:

@@ -154,7 +154,7 @@ class Failure(RecordPart):
 
 
 class RecordedPrecision(RecordPart):
-    """How far the frames lie from those in fp32; see `actors.rendering.precision_check.PrecisionReport`.
+    """How far the frames lie from those in fp32; see `actors.core.precision_report.PrecisionReport`.
 
     ``psnr`` is ``None`` where all are equal.
     """

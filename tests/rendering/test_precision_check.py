@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from actors.rendering.precision_check import PrecisionReport
+from actors.core.precision_report import PrecisionReport
 
 
 def planes(*levels: int) -> np.ndarray:

@@ -16,9 +16,9 @@ from made_run import BEGAN, DIED, DIED_1, one_range, record, write_run
 import jobs.__main__
 import jobs.run.record_file
 from actors.core.errors import InputError
+from actors.core.precision_report import PrecisionReport
 from actors.core.ranges import FrameRange
 from actors.files.run_folder import RunFolder
-from actors.rendering.precision_check import PrecisionReport
 from jobs.run.attempts import attempt_of
 from jobs.run.half_precision import recorded
 from jobs.run.record import VERSION, RunRecord, WorkerDeath
