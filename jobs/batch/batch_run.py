@@ -205,7 +205,8 @@ class BatchRun:
             if state is None or clip.opening is None:
                 continue
             if state.fault is None and not state.complete and (error := clip.opening.hopeless(state)):
-                self.engine.scheduler.fail(clip.opening.clip, error)
+                fault = StoppedError(error.reason, f"mend that and add --restart {name}")
+                self.engine.scheduler.fail(clip.opening.clip, fault)
             if state.settled and not state.in_flight:
                 self._end(name, clip, state.fault)
         if self.stopped is None:
