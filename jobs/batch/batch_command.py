@@ -99,6 +99,11 @@ def render_batch(options: BatchOptions, console: Console, conclude: Callable[[st
             return ExitCode.COMPLETE
         try:
             return batch.render(todo, total, console)
+        except InputError:
+            # A clip whose folder could not be taken back in time keeps the batch one that can be gone on with.
+            if not earlier and not any(entry.is_folder and entry.name != FACES for entry in storage.children(folder)):
+                table.remove()
+            raise
         finally:
             if storage.is_file(folder / PARQUET) and not isinstance(sys.exception(), KeyboardInterrupt):
                 say(console, f"report: {conclude(str(folder))}")

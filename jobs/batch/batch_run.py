@@ -179,7 +179,7 @@ class BatchRun:
                     # Something has been delivered, so this is no longer a batch that never began.
                     self._leave(StoppedError(str(error), "then run the same command again"))
                 else:
-                    self._withdraw()
+                    self._withdraw(error)
                     raise
             except self._endings as error:
                 self._leave(self._ending(error))
@@ -287,6 +287,10 @@ class BatchRun:
             )
             return
         clip.opening = opening
+        if self.stopped is not None:
+            del self.beginning[name]
+            self._take_back(clip)
+            return
         described, clip.config = self._desks.describe(clip.read, clip.start)  # type: ignore[arg-type]
         self._expect(described, partial(self._is_described, name, clip))
 
@@ -300,7 +304,7 @@ class BatchRun:
             self._drop(clip, error)
             return
         if self.stopped is not None:
-            self._let_go(clip)
+            self._take_back(clip)
             return
         clip.open = self.engine.open(clip.opening, clip.config, partial(self._request, clip), clip.row.priority)
         self.opened[name] = clip
@@ -408,23 +412,32 @@ class BatchRun:
         for clip in self.beginning.values():
             self._let_go(clip)
         with suppress(TimeoutError):
-            within(LEAVE_SECONDS, self._await_ends)
+            within(LEAVE_SECONDS, partial(self._await, self.ending))
 
     @property
     def _has_frames(self) -> bool:
         ended = self.table.counts()[ClipStatus.DONE] or self.table.frames()
         return bool(ended or any(clip.open is not None and clip.open.done for clip in self.opened.values()))
 
-    def _await_ends(self) -> None:
-        while self.ending and self.engine is not None:
+    def _await(self, clips: dict[str, BatchClip]) -> None:
+        """Waits until none of these is left."""
+        while clips and self.engine is not None:
             for ref, call in self.engine.dispatcher.calls.answers():
-                if isinstance(call, PendingOther) and self.ending:
+                if isinstance(call, PendingOther) and clips:
                     call.on_answer(ref)
 
-    def _withdraw(self) -> None:
+    def _withdraw(self, error: InputError) -> None:
         """Takes back what was begun of clips: nothing of them is rendered yet."""
+        self.stopped = StoppedError(str(error), "then run the same command again")
+        # Those that are just being begun would leave a folder behind.
+        with suppress(TimeoutError):
+            within(LEAVE_SECONDS, partial(self._await, self.beginning))
         for clip in (*self.beginning.values(), *self.opened.values()):
-            if clip.opening is not None and not clip.opening.record.attempts:
-                with suppress(OSError):
-                    clear(clip.opening.folder)
-            self._let_go(clip)
+            self._take_back(clip)
+
+    def _take_back(self, clip: BatchClip) -> None:
+        """Leaves nothing of a clip that was begun by this command and of which nothing is rendered."""
+        if clip.opening is not None and not clip.opening.record.attempts:
+            with suppress(OSError):
+                clear(clip.opening.folder)
+        self._let_go(clip)

@@ -207,6 +207,15 @@ class ClipTable:
             for part in parts:
                 writer.write_table(_arrow(part), ROWS)
 
+    def remove(self) -> None:
+        """Removes both files.
+
+        Raises:
+            OSError: they cannot be removed.
+        """
+        for name in (PARQUET, JSON_LINES):
+            storage.remove_file(self.folder / name)
+
 
 def _row(state: ClipState) -> dict[str, Any]:
     """A clip as JSON has it; its times in ISO 8601."""

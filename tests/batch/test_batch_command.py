@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import batches
 import cv2
 import in_process
@@ -14,6 +18,8 @@ import numpy as np
 import pytest
 import small
 from disturbance import Disturbance, before_loads
+from encoders import write_encoder
+from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
 from actors.core.ranges import ClipBlock
@@ -183,6 +189,57 @@ def test_bad_rows_fail_alone_and_are_tried_again(
         assert in_process.command("verify", out / name).code == 0
     fourth = on_cluster(*command)
     assert fourth.code == 0, fourth.output
+
+
+def test_recordings_of_one_clip_are_heard_by_one_encoder(
+    clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    encoder = write_encoder(tmp_path / "ear.onnx")
+    voices = [small.write_tone(tmp_path / f"voice{i}.wav", 0.3 + 0.04 * i, rate=22_050) for i in range(3)]
+    given = ("--model", model, "--encoder", encoder, *FLAGS, "--video")
+    out, alone = tmp_path / "batch", tmp_path / "alone"
+    result = on_cluster("batch", *voices, "--clip", clip.folder, *given, "--out", out)
+    assert result.code == 0, result.output
+    assert batches.states_of(out) == dict.fromkeys(("voice0", "voice1", "voice2"), "done")
+    assert on_cluster("composite", clip.folder, *given, "--audio", voices[2], "--out", alone).code == 0
+    assert small.contents(out / "voice2") == small.contents(alone)
+    kept = sorted(out.glob("*/features/*"))
+    assert [path.parts[-3] for path in kept] == ["voice0", "voice1", "voice2"]
+    for i, voice in enumerate(voices):
+        with av.open(str(out / f"voice{i}" / "video.mp4")) as video:
+            assert len(list(video.decode(video=0))) == len(small.contents(out / f"voice{i}"))
+            assert len(video.streams.audio) == 1
+        assert voice.exists()
+
+
+def test_rows_come_by_standard_input(clip: SmallClip, model: Path, tmp_path: Path, cluster: Cluster) -> None:
+    """Relative paths count from the working directory there, and a process of its own ends as in a shell."""
+    rows = f'{{"clip": "{clip.folder.name}", "frames": "0:3"}}\n{{"clip": "none"}}\n'
+    out = tmp_path / "batch"
+    command = [sys.executable, "-m", "jobs", "batch", "-", "--model", model, "--out", out, *FLAGS]
+    done = subprocess.run(
+        [*map(str, command), "--address", cluster.address],
+        input=rows,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        env={**os.environ, "PYTHONPATH": str(small.ROOT)},
+        cwd=clip.folder.parent,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert batches.states_of(out) == {clip.folder.name: "done", "none": "failed"}
+
+
+def test_what_the_cluster_has_not_leaves_nothing(
+    clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    """The books of the cluster have a GPU; that it is none is known when a worker has been started."""
+    manifest, out = batches.write_manifest(tmp_path / "clips.jsonl", [{"clip": clip.folder}]), tmp_path / "batch"
+    refused = on_cluster("batch", manifest, "--model", model, "--out", out, "--device", "cuda", "--wait", 60)
+    assert refused.code == 2, refused.output
+    assert "--device cuda" in refused.output
+    assert not out.exists()
 
 
 def test_a_manifest_whose_rows_are_all_wrong_leaves_nothing(
