@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import actors
-from actors.core.errors import InputError, ProgramError
+from actors.core.errors import InputError, ProgramError, error_text
 from actors.files import storage
 from actors.files.digests import code_digest, model_digest
 from actors.files.run_folder import RunFolder, new_node_mark
@@ -58,12 +60,15 @@ def check_clip(check: ClipCheck) -> None:
         InputError: naming this node and the path that differs.
     """
     host = socket.gethostname()
-    if not storage.is_file(check.folder.path / check.mark):
+    with _reached(str(check.folder), host):
+        same = storage.is_file(check.folder.path / check.mark)
+    if not same:
         raise InputError(
             "--out", f"node {host} does not see the same {check.folder}", "use a folder that all nodes share"
         )
     for path, size in check.sources:
-        found = storage.entry(path)
+        with _reached(path, host):
+            found = storage.entry(path)
         if found is None or found.size != size:
             raise InputError(path, f"node {host} does not see the same file", "put the clip where all nodes read it")
     mark = check.folder.path / new_node_mark()
@@ -73,6 +78,17 @@ def check_clip(check: ClipCheck) -> None:
     except OSError as error:
         raise InputError(
             "--out", f"node {host} cannot write {check.folder} ({error})", "mend its permissions"
+        ) from error
+
+
+@contextmanager
+def _reached(path: str, host: str) -> Iterator[None]:
+    """Turns what keeps this node from looking at ``path``, such as credentials that it lacks, into an `InputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            path, f"node {host} cannot look at it ({error_text(error)})", "give every node access to it"
         ) from error
 
 
