@@ -56,7 +56,7 @@ class Engine:
         console: where it is said that a worker died.
         tick: called each time round the loop.
         more: whether clips may still be opened.
-        worker_class: what workers are.
+        worker_class: what workers are, if not `Compositor`.
 
     Attributes:
         dispatcher: the loop.
@@ -72,7 +72,7 @@ class Engine:
         console: Console,
         tick: Callable[[], None],
         more: Callable[[], bool] = lambda: False,
-        worker_class: type = Compositor,
+        worker_class: type | None = None,
     ) -> None:
         placement, device = crew.placement, crew.choice.device
         self.scheduler = scheduler = Scheduler(
@@ -85,7 +85,7 @@ class Engine:
         self._ledgers: dict[str, Ledger] = {}
         self._specs: dict[str, ClipSpec] = {}
         self._job = JobSpec(
-            worker_class=worker_class,
+            worker_class=worker_class or Compositor,
             networks={},
             clips={},
             loader=loader,
