@@ -36,7 +36,7 @@ from jobs.run.finish import StartTimes
 from jobs.run.folder import clear
 from jobs.run.folder_lock import lock_folder
 from jobs.scheduling.pending_calls import PendingCalls, PendingOther
-from jobs.scheduling.ray_errors import remote_error
+from jobs.scheduling.ray_errors import raise_if_all_must_stop, remote_error
 
 # What is laid out for where nobody knows how many frames there will be.
 UNKNOWN_FRAMES = 1 << 40
@@ -394,6 +394,7 @@ class BatchRun:
         try:
             answer = ray.get(ref)
         except ray.exceptions.RayError as error:
+            self._stop_where_all_must(error)
             cause = remote_error(error)
             if isinstance(cause, (InputError, StoppedError)):
                 raise cause from error
@@ -402,6 +403,18 @@ class BatchRun:
         if isinstance(answer, (InputError, StoppedError)):
             raise answer
         return answer
+
+    def _stop_where_all_must(self, error: ray.exceptions.RayError) -> None:
+        """Sees that nothing more begins where a step failed for want of what every clip needs, such as a disk's room.
+
+        Raises:
+            StoppedError: so it is.
+        """
+        try:
+            raise_if_all_must_stop(error)
+        except StoppedError as ending:
+            self.stopped = self.stopped or ending
+            raise
 
     def _leave(self, ending: StoppedError | KeyboardInterrupt) -> None:
         """Ends what is still open, as far as there is time."""

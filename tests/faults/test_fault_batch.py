@@ -30,6 +30,7 @@ from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 from stage import is_gone, wait_for
 
+import jobs.batch.batch_command
 import jobs.batch.batch_run
 import jobs.planning.preparation
 import jobs.run.engine
@@ -251,6 +252,22 @@ def test_an_output_that_cannot_grow_stops_all(stage: BatchStage) -> None:
     stage.check_finished()
 
 
+@pytest.mark.usefixtures("one_by_one")
+def test_a_disk_is_full_when_a_clip_begins(stage: BatchStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs.batch.batch_command, "Desk", faulty.FaultyDesk)
+    stage.order("c", "full")
+    result = stage.render("--workers", 1)
+    assert result.code == 3, result.output
+    assert "No space left on device" in result.output
+    assert "Traceback" not in result.output
+    stage.check_whole("a", "b")
+    assert list(batches.states_of(stage.out).values()) == ["done", "done", "stopped", "waiting"]
+    stage.withdraw("c", "full")
+    again = stage.render("--workers", 1)
+    assert again.code == 0, again.output
+    stage.check_finished()
+
+
 def test_drivers_are_ended_and_another_goes_on(stage: BatchStage) -> None:
     for count, (by, name) in enumerate(((signal.SIGKILL, "a"), (signal.SIGINT, "c"))):
         stage.order(name, "hang-7")
@@ -271,9 +288,19 @@ def test_drivers_are_ended_and_another_goes_on(stage: BatchStage) -> None:
 @pytest.mark.slow
 def test_ten_drivers_are_killed_at_random(stage: BatchStage) -> None:
     rng = random.Random(20)
+
+    def written() -> int:
+        return len([*stage.out.glob("*/frames/frame_*.png")])
+
+    def begun(driver: subprocess.Popen[str], enough: int) -> bool:
+        return driver.poll() is not None or (stage.out.exists() and written() >= enough)
+
     for _ in range(10):
         driver = stage.start("--workers", 1, "--video")
-        time.sleep(rng.uniform(2.0, 12.0))
+        enough = written() + rng.randint(0, 9)
+        wait_for(partial(begun, driver, enough))
+        # Whatever it is doing then.
+        time.sleep(rng.uniform(0.0, 1.0))
         driver.kill()
         said, _ = driver.communicate(timeout=60)
         assert "Traceback" not in said

@@ -12,6 +12,7 @@ Run as a program, this module is the command line with such workers.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import resource
 import threading
@@ -27,6 +28,9 @@ from actors.core.worker_reports import WorkerReport
 from actors.rendering.compositor import Compositor
 from actors.rendering.finishing import RangeFinishing
 from actors.rendering.worker_config import ClipConfig
+from jobs.batch.clip_steps import ReadClip, Rendered, Start
+from jobs.batch.desk import Desk
+from jobs.run.opening import Opening
 
 KINDS = ("exit", "poison", "segfault", "hang", "wait", "limit", "allocate")
 
@@ -57,6 +61,15 @@ class FaultyFinishing(RangeFinishing):
         return super()._composite(frame, *rest)
 
 
+class FaultyDesk(Desk):
+    """A `Desk` in whose way a full disk is: by the order ``full`` of a clip that is to begin."""
+
+    def begin(self, clip: ReadClip, start: Start) -> Opening | Rendered:
+        if (faults_of(clip) / "full").exists():
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(clip.folder))
+        return super().begin(clip, start)
+
+
 class FaultyCompositor(Compositor):
     """A `Compositor` that obeys the files."""
 
@@ -68,7 +81,7 @@ class FaultyCompositor(Compositor):
         return super().prepare(clip)
 
 
-def faults_of(clip: ClipConfig) -> Path:
+def faults_of(clip: ClipConfig | ReadClip) -> Path:
     """The folder of a clip's orders."""
     run = Path(str(clip.folder))
     of_batch = run.parent.parent / "faults" / run.name
