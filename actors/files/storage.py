@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import posixpath
 import re
@@ -23,6 +24,10 @@ from actors.files import stores
 
 # Made once: every frame is written through it.
 LOCAL = fs.LocalFileSystem()
+
+# Bytes that are fetched at once of an object in a store. A video of 25 MB, demuxed and decoded, took 513 requests
+# without it, 61 with 1 MiB, 25 with 4 MiB; on loopback 9.7 s, 1.4 s, 1.4 s.
+READ_AHEAD = 1 << 20
 
 # What a process leaves half-written when it is killed; see `_partial`.
 HALF_WRITTEN = re.compile(r"\..+\.\d+-[0-9a-f]{8}\.partial")
@@ -218,7 +223,9 @@ def open_input(path: AnyPath) -> IO[bytes]:
         mode = Path(inner).stat().st_mode
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "is a folder" if stat.S_ISDIR(mode) else "is no regular file", str(path))
-    return cast("IO[bytes]", system.open_input_file(inner))
+    file = cast("IO[bytes]", system.open_input_file(inner))
+    # Every read of a store's object is a request.
+    return file if isinstance(system, fs.LocalFileSystem) else io.BufferedReader(cast("io.RawIOBase", file), READ_AHEAD)
 
 
 def read_bytes(path: AnyPath) -> bytes:

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import onnx
 
-from actors.core.errors import InputError
+from actors.core.errors import InputError, error_text
 from actors.files import storage
 from actors.network.external_weights import external_files
 from actors.network.not_onnx import check_head, not_onnx_error
@@ -107,6 +107,21 @@ def read_network(path: str, flag: str) -> NetworkFile:
 
 def _parsed(path: str, flag: str) -> onnx.ModelProto:
     """What is in a file, which is an ONNX model with a graph."""
+    try:
+        content = _content(path, flag)
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error_text(error)})", "check your access to it") from error
+    try:
+        proto = onnx.load_model_from_string(content)
+    except Exception as error:  # the protobuf runtimes raise different classes for the same broken file
+        raise not_onnx_error(path, content, error) from error
+    if not proto.graph.node or not proto.graph.input:
+        raise not_onnx_error(path, content, None)
+    return proto
+
+
+def _content(path: str, flag: str) -> bytes:
+    """All of a file that begins as an ONNX model does."""
     found = storage.entry(path)
     if found is None:
         raise InputError(path, "there is no such model", f"check {flag}")
@@ -121,14 +136,7 @@ def _parsed(path: str, flag: str) -> onnx.ModelProto:
         if found.size > LARGEST:
             problem = "is larger than 2 GiB, which ONNX files cannot be"
             raise InputError(path, problem, "export it with its weights in a file of their own")
-        content = file.read()
-    try:
-        proto = onnx.load_model_from_string(content)
-    except Exception as error:  # the protobuf runtimes raise different classes for the same broken file
-        raise not_onnx_error(path, content, error) from error
-    if not proto.graph.node or not proto.graph.input:
-        raise not_onnx_error(path, content, None)
-    return proto
+        return file.read()
 
 
 def fits(shape: Shape, sides: tuple[int, ...]) -> bool:

@@ -24,6 +24,7 @@ from jobs.audio.feature_source import EncoderSource, FeatureSource, read_encoder
 from jobs.audio.recording import Recording
 from jobs.clip import check_video, clock_warnings, describe, read_clip, read_features, read_parsing, read_windows
 from jobs.clip.face_boxes import faceless
+from jobs.clip.files import is_file
 from jobs.cluster.layout import CUDA_BATCH
 from jobs.console import say, terminal
 from jobs.inputs.options import load_options
@@ -120,7 +121,7 @@ def _attempt(read: Callable[[], T], problems: list[InputError]) -> T | None:
 
 def _likely_kind(folder: str) -> ModelKind:
     """What a clip is read for where nobody says: the kind of the largest pictures among those whose audio it has."""
-    kinds = [kind for kind in all_kinds() if kind.features_file and storage.is_file(f"{folder}/{kind.features_file}")]
+    kinds = [kind for kind in all_kinds() if kind.features_file and is_file(storage.join(folder, kind.features_file))]
     return max(kinds or all_kinds(), key=lambda kind: kind.crop)
 
 

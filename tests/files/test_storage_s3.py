@@ -19,6 +19,7 @@ from actors.core.errors import InputError
 from actors.files import storage
 from actors.files.node_check import ClipCheck, check_clip
 from actors.files.run_folder import RunFolder
+from actors.network.onnx_file import read_network
 from jobs.run.folder_lock import lock_folder
 
 
@@ -49,6 +50,26 @@ def test_what_is_written_is_read_in_one_request_each(server: Store, folder: str)
     assert storage.read_bytes(path) == b""
     with pytest.raises(FileNotFoundError):
         storage.open_input(storage.join(folder, "no"))
+
+
+def test_neighbouring_reads_are_one_request(server: Store, folder: str) -> None:
+    path, content = storage.join(folder, "a.bin"), os.urandom(5000)
+    storage.write_atomic(path, content)
+    server.requests.clear()
+    with storage.open_input(path) as file:
+        assert b"".join(file.read(100) for _ in range(50)) == content
+        assert file.read(1) == b""
+        file.seek(-10, 2)
+        assert (file.read(), file.tell()) == (content[-10:], 5000)
+    assert sum(request.startswith("GET") for request, _ in server.requests) <= 2
+
+
+def test_a_model_that_is_refused_is_named(server: Store, folder: str) -> None:
+    path = storage.join(folder, "light.onnx")
+    server.faults.append(Fault("HEAD ", "refused", times=1000))
+    with pytest.raises(InputError, match="ACCESS_DENIED") as refused:
+        read_network(path, "--model")
+    assert refused.value.subject == path
 
 
 # What Arrow would take for a part of the address, and for an escape.

@@ -38,7 +38,7 @@ class Fault:
 
     Attributes:
         which: what is looked for in ``METHOD /path?query``.
-        kind: ``busy`` answers 503, ``slow`` waits, ``cut`` ends the connection without an answer.
+        kind: ``busy`` answers 503, ``refused`` 403, ``slow`` waits, ``cut`` ends the connection without an answer.
         times: how many requests it befalls.
         seconds: that ``slow`` waits.
     """
@@ -110,9 +110,10 @@ class _Proxy(BaseHTTPRequestHandler):
             return
         if fault is not None and fault.kind == "slow":
             time.sleep(fault.seconds)
-        if fault is not None and fault.kind == "busy":
+        kind = fault.kind if fault is not None else None
+        if kind == "busy":
             self._send(request, 503, [], BUSY)
-        elif not SIGNED.match(self.headers.get("Authorization", "")):
+        elif kind == "refused" or not SIGNED.match(self.headers.get("Authorization", "")):
             self._send(request, 403, [], REFUSED)
         else:
             upstream = http.client.HTTPConnection("127.0.0.1", self.served.upstream, timeout=60)
