@@ -164,7 +164,7 @@ def read(options: CompositeOptions, site: Site, shared: SharedReads) -> tuple[Ve
     began = time.perf_counter()
     folder = find_folder(options.out, options.inputs)
     cluster = Cluster(RayConnection(), started_here=False)
-    found = site.faces / _faces_name(options)
+    found = site.faces / faces_name(options)
     # Beside workers no task of the search would ever get a CPU of its own.
     faces = ClipFaces(options, folder, lambda: None, lambda: cluster, silent(), found, share=0.0)
     inputs = read_inputs(options, faces.boxes, shared)
@@ -189,11 +189,11 @@ def read(options: CompositeOptions, site: Site, shared: SharedReads) -> tuple[Ve
     return verdict, ReadClip(options, inputs, folder)
 
 
-def _faces_name(options: CompositeOptions) -> str:
-    """Names the folder of the faces of a clip's footage."""
+def faces_name(options: CompositeOptions) -> str:
+    """Names the folder of the faces of a clip's footage, and of the clip that its boxes are to be like."""
     path = storage.absolute(options.clip)
-    finder = options.detector and storage.absolute(options.detector)
-    return f"{PurePosixPath(path).stem[:80]}-{text_digest(repr((path, finder)))[:12]}"
+    others = [given and storage.absolute(given) for given in (options.detector, options.like)]
+    return f"{PurePosixPath(path).stem[:80]}-{text_digest(repr((path, *others)))[:12]}"
 
 
 def begin(clip: ReadClip, start: Start, site: Site, encoders: SharedEncoders) -> Opening | Rendered:

@@ -10,7 +10,7 @@ from typing import Any
 
 from actors.core.errors import InputError, StoppedError
 from jobs.batch.batch_clip import BatchClip
-from jobs.batch.clip_steps import Verdict
+from jobs.batch.clip_steps import Verdict, faces_name
 from jobs.batch.manifest import Row
 from jobs.inputs.options import CompositeOptions
 
@@ -98,7 +98,7 @@ class ReadAhead:
                 continue
             taken += 1
             clip = BatchClip(number, row, digest, options)
-            footage = repr((options.clip, options.detector, options.like))
+            footage = faces_name(options)
             if footage in self._behind:
                 self._behind[footage].append(clip)
                 continue

@@ -22,8 +22,12 @@ from encoders import write_encoder
 from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
+import jobs.batch.batch_run
+import jobs.batch.read_ahead
 from actors.core.ranges import ClipBlock
 from actors.files import storage
+from jobs.batch.batch_clip import BatchClip
+from jobs.batch.read_ahead import ReadAhead
 from jobs.run.folder_lock import lock_folder
 from jobs.scheduling.job_spec import JobSpec
 
@@ -240,6 +244,39 @@ def test_what_the_cluster_has_not_leaves_nothing(
     assert refused.code == 2, refused.output
     assert "--device cuda" in refused.output
     assert not out.exists()
+
+
+def test_many_rows_are_read_a_window_at_a_time_and_rendered_by_priority(
+    clip: SmallClip,
+    features: list[Path],
+    model: Path,
+    tmp_path: Path,
+    on_cluster: Command,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs.batch.read_ahead, "READ_FIRST", 4)
+    monkeypatch.setattr(jobs.batch.read_ahead, "READ_AHEAD", 2)
+    monkeypatch.setattr(jobs.batch.batch_run, "AHEAD_FRAMES", 1)
+    monkeypatch.setattr(jobs.batch.batch_run, "LEAST_OPEN", 1)
+    monkeypatch.setattr(jobs.batch.batch_run, "MOST_BEGINNING", 1)
+    rows = [{"id": str(i), "features": features[i % 4], "priority": i % 3} for i in range(9)]
+    rows[4]["features"] = tmp_path / "none.npy"
+    manifest, out = batches.write_manifest(tmp_path / "clips.jsonl", rows), tmp_path / "batch"
+    most: list[int] = []
+    taken = ReadAhead.take
+
+    def take(self: ReadAhead) -> BatchClip:
+        most.append(self.waiting)
+        return taken(self)
+
+    monkeypatch.setattr(ReadAhead, "take", take)
+    command = ("batch", manifest, "--clip", clip.folder, "--model", model, "--out", out, *FLAGS, "--frames", "0:3")
+    result = on_cluster(*command, "--workers", 1)
+    assert result.code == 1, result.output
+    assert batches.states_of(out) == {str(i): "failed" if i == 4 else "done" for i in range(9)}
+    assert max(most) <= 2
+    begun = sorted((row["started"], int(row["id"])) for row in batches.table_of(out) if row["state"] == "done")
+    assert [row for _, row in begun] == [2, 5, 8, 1, 7, 0, 3, 6]
 
 
 def test_a_manifest_whose_rows_are_all_wrong_leaves_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import small
+from batches import states_of, write_features, write_manifest
 from presenter_footage import SIZE, beside_herself, presenter_frames, write_footage
 from small import Result
 
@@ -155,6 +157,41 @@ def test_what_was_prepared_is_dubbed_unless_the_command_says_otherwise(
     refused = [on_cluster("composite", footage, *own, "--face", "2"), on_cluster("composite", third, *own)]
     assert [result.code for result in refused] == [2, 2]
     assert {path: path.read_bytes() for path in (out / "faces").rglob("*") if path.is_file()} == before
+
+
+def test_faces_are_searched_once_for_all_clips_of_a_batch(
+    avatar: Path, features: Path, model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    footage = write_footage(tmp_path / "two.mp4", [*map(beside_herself, presenter_frames(range(36)))])
+    other = tmp_path / "other"
+    shutil.copytree(avatar, other)
+    rows: list[dict[str, object]] = [
+        {"id": "one", "face": "1"},
+        {"id": "two", "face": "2"},
+        {"id": "again", "face": "1", "features": write_features(tmp_path / "again.npy", 6, 3)},
+        {"id": "like", "face": "2", "like": other},
+        {"id": "none", "face": "3"},
+    ]
+    manifest, out = write_manifest(tmp_path / "clips.jsonl", rows), tmp_path / "batch"
+    given = ("--model", model, "--features", features, "--like", avatar, "--device", "cpu", "--frames", "0:6")
+    command = ("batch", manifest, "--clip", footage, *given, "--out", out)
+    result = on_cluster(*command)
+    assert result.code == 1, result.output
+    assert states_of(out) == {"one": "done", "two": "done", "again": "done", "like": "done", "none": "failed"}
+    alone = tmp_path / "alone"
+    composed = on_cluster("composite", footage, *given, "--face", "2", "--out", alone)
+    assert composed.code == 0, composed.output
+    assert small.contents(out / "two") == small.contents(out / "like") == small.contents(alone)
+    assert small.contents(out / "one") != small.contents(alone)
+    # Once for each clip that the boxes are to be like, and not again.
+    found = {path: path.stat().st_mtime_ns for path in (out / "faces").rglob("*.parquet")}
+    assert len({path.relative_to(out).parts[1] for path in found}) == 2
+    write_manifest(manifest, [*rows[:4], {"id": "more", "face": "2"}])
+    more = on_cluster(*command)
+    assert more.code == 0, more.output
+    assert "4 are done" in more.output
+    assert small.contents(out / "more") == small.contents(alone)
+    assert {path: path.stat().st_mtime_ns for path in (out / "faces").rglob("*.parquet")} == found
 
 
 @pytest.mark.parametrize(
