@@ -49,6 +49,9 @@ AHEAD_FRAMES, LEAST_OPEN, MOST_OPEN = 256, 2, 64
 # may have no worker yet, and gets one when there is nothing else to do.
 MOST_BEHIND = 64
 
+# So many clips may wait for their video and their record, each with a lock on its folder.
+MOST_ENDING = 64
+
 # So many clips are being begun beside those that are open: their features take longer than their frames may.
 MOST_BEGINNING = 4
 
@@ -232,6 +235,8 @@ class BatchRun:
         begun = [clip.number for clips in (self.opened, self.beginning) for clip in clips.values()]
         first = self.reads.first
         if first is not None and begun and first.number > min(begun) + MOST_BEHIND:
+            return False
+        if len(self.ending) >= MOST_ENDING:
             return False
         coming = sum(clip.verdict.frames for clip in self.beginning.values() if clip.verdict is not None)
         enough = scheduler.remaining + coming > AHEAD_FRAMES * scheduler.open_slots

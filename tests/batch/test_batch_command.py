@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -277,6 +278,44 @@ def test_many_rows_are_read_a_window_at_a_time_and_rendered_by_priority(
     assert max(most) <= 2
     begun = sorted((row["started"], int(row["id"])) for row in batches.table_of(out) if row["state"] == "done")
     assert [row for _, row in begun] == [2, 5, 8, 1, 7, 0, 3, 6]
+
+
+def test_a_clip_whose_folder_is_anothers_fails_alone_and_half_precision_is_compared(
+    clip: SmallClip, features: list[Path], model: Path, tmp_path: Path, on_cluster: Command
+) -> None:
+    rows: list[dict[str, object]] = [{"id": name, "features": features[0], "precision": "fp16"} for name in "ab"]
+    manifest, out = batches.write_manifest(tmp_path / "clips.jsonl", rows), tmp_path / "batch"
+    given = ("--model", model, *FLAGS, "--frames", "0:4")
+    command = ("batch", manifest, "--clip", clip.folder, *given, "--out", out)
+    first = on_cluster(*command)
+    assert first.code == 0, first.output
+    alone = tmp_path / "alone"
+    own = ("--features", features[0], "--precision", "fp16", "--out", alone)
+    assert on_cluster("composite", clip.folder, *given, *own).code == 0
+    compared = [json.loads((run / "run.json").read_text())["precision"] for run in (alone, out / "a", out / "b")]
+    assert compared[0]
+    assert [each["worst"] for each in compared] == [compared[0]["worst"]] * 3
+    assert small.contents(out / "a") == small.contents(out / "b") == small.contents(alone)
+
+    names = ("busy", "mine", "new")
+    rows += [{"id": name, "features": features[1]} for name in names]
+    batches.write_manifest(manifest, rows)
+    (out / "mine").mkdir()
+    (out / "mine" / "letter.txt").write_text("mine")
+    with lock_folder(storage.locate(str(out / "busy"))):
+        second = on_cluster(*command)
+    assert second.code == 1, second.output
+    errors = {row["id"]: row["error"] for row in batches.table_of(out)}
+    assert {name: bool(error) for name, error in errors.items()} == {
+        "a": False,
+        "b": False,
+        "busy": True,
+        "mine": True,
+        "new": False,
+    }
+    assert "another run is writing there" in errors["busy"]
+    assert "holds no run of mouthpiece" in errors["mine"]
+    assert [path.name for path in (out / "mine").iterdir()] == ["letter.txt"]
 
 
 def test_a_manifest_whose_rows_are_all_wrong_leaves_nothing(

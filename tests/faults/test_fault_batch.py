@@ -206,6 +206,8 @@ def test_desks_die_and_steps_are_done_by_others(stage: BatchStage, monkeypatch: 
     assert len(killed) == 2
     assert max(killed) == 2
     stage.check_finished()
+    # A step that is done again leaves no trace of the first time.
+    assert [len(stage.record(name)["attempts"]) for name in NAMES] == [1] * 4
 
 
 def test_the_source_of_one_clip_goes_away(stage: BatchStage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,6 +311,25 @@ def test_ten_drivers_are_killed_at_random(stage: BatchStage) -> None:
     assert result.code == 0, result.output
     stage.check_finished()
     assert all((stage.out / name / "video.mp4").is_file() for name in NAMES)
+
+
+def test_a_network_that_kills_its_workers_harms_no_other(stage: BatchStage, other_model: Path) -> None:
+    """Clips of the other network come first and last."""
+    for row in stage.rows[0], stage.rows[3]:
+        row["model"] = other_model
+    for name in "a", "d":
+        stage.order(name, "poison-prepare")
+    result = stage.render("--workers", 2)
+    stage.check_whole("b", "c")
+    assert result.code in {1, 3}, result.output
+    assert "Traceback" not in result.output
+    states = batches.states_of(stage.out)
+    assert not {"done"} & {states["a"], states["d"]}
+    for name in "a", "d":
+        stage.withdraw(name, "poison-prepare")
+    again = stage.render("--workers", 2)
+    assert again.code == 0, again.output
+    assert set(batches.states_of(stage.out).values()) == {"done"}
 
 
 def test_two_networks_share_the_workers(stage: BatchStage, other_model: Path) -> None:

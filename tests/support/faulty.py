@@ -2,9 +2,10 @@
 
 What to do is told by files, so that a test decides and a worker obeys. A file ``exit-12`` in the folder ``faults``
 beside the run makes the worker end its process when it comes to frame 12; it takes the file away first, so that this
-happens once. ``poison-12`` stays, and kills every worker that comes there. ``wait-12`` stays too: the worker goes on
-once somebody takes the file away; so does ``wait-prepare``, before the worker is ready. Who obeyed what stands in
-``obeyed``. Of a clip of a batch the files are in a folder of its id, in the folder ``faults`` beside the batch.
+happens once. ``poison-12`` stays, and kills every worker that comes there; ``poison-prepare`` before it is ready.
+``wait-12`` stays too: the worker goes on once somebody takes the file away; so does ``wait-prepare``, before the worker
+is ready. Who obeyed what stands in ``obeyed``. Of a clip of a batch the files are in a folder of its id, in the folder
+``faults`` beside the batch.
 
 Run as a program, this module is the command line with such workers.
 """
@@ -78,6 +79,8 @@ class FaultyCompositor(Compositor):
     def prepare(self, clip: ClipConfig) -> WorkerReport:
         while (faults_of(clip) / "wait-prepare").exists():
             time.sleep(0.02)
+        if (faults_of(clip) / "poison-prepare").exists():
+            os._exit(3)
         return super().prepare(clip)
 
 
