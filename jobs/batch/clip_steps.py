@@ -234,6 +234,10 @@ def _begin(clip: ReadClip, start: Start, site: Site, encoders: SharedEncoders, *
             figures = (totals.seconds, totals.fps_steady) if totals is not None else (0.0, 0.0)
             return Rendered(len(clip.inputs.frames), *figures, earlier.started_at, earlier.finished_at)
     decision = decide(request, remaining.frames, site.resources, site.choice, None, console, start.shared)
+    if earlier is not None and earlier.started_at == start.started_at:
+        # The step is done again, because its process died: what that wrote is no command of its own.
+        record = decision.record.model_copy(update={"attempts": earlier.attempts})
+        decision = replace(decision, record=record)
     if remaining.audit is not None:
         request.ledger.mend(remaining.audit)
     prepare_folder(request, decision.record)
