@@ -152,14 +152,22 @@ class BatchRun:
         """Reads rows before anything is rendered: all of a few, of many the first.
 
         Returns when there is something to render, or nothing left to read.
+
+        Raises:
+            StoppedError: the cluster is no more, or the table cannot be written.
+            KeyboardInterrupt: it was interrupted.
         """
         reads = self.reads
-        while reads.unread and (reads.all_first or not reads.waiting) and self.stopped is None:
-            reads.advance()
-            for ref, call in self._calls.answers():
-                if isinstance(call, PendingOther):
-                    call.on_answer(ref)
-            self._tick()
+        try:
+            while reads.unread and (reads.all_first or not reads.waiting) and self.stopped is None:
+                reads.advance()
+                for ref, call in self._calls.answers():
+                    if isinstance(call, PendingOther):
+                        call.on_answer(ref)
+                self._tick()
+        except self._endings as error:
+            told = self._ending(error)
+            raise told from (None if told is error else error)
 
     def run(self) -> ExitCode:
         """Renders what `check` has found, and what comes behind it.
