@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import shutil
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -20,7 +19,6 @@ import pytest
 import small
 from disturbance import Disturbance, before_loads
 from encoders import write_encoder
-from ray.cluster_utils import Cluster
 from small import Result, SmallClip
 
 import jobs.batch.batch_run
@@ -217,22 +215,16 @@ def test_recordings_of_one_clip_are_heard_by_one_encoder(
         assert voice.exists()
 
 
-def test_rows_come_by_standard_input(clip: SmallClip, model: Path, tmp_path: Path, cluster: Cluster) -> None:
-    """Relative paths count from the working directory there, and a process of its own ends as in a shell."""
+def test_rows_come_by_standard_input(
+    clip: SmallClip, model: Path, tmp_path: Path, on_cluster: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Relative paths count from the working directory there."""
     rows = f'{{"clip": "{clip.folder.name}", "frames": "0:3"}}\n{{"clip": "none"}}\n'
     out = tmp_path / "batch"
-    command = [sys.executable, "-m", "jobs", "batch", "-", "--model", model, "--out", out, *FLAGS]
-    done = subprocess.run(
-        [*map(str, command), "--address", cluster.address],
-        input=rows,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        env={**os.environ, "PYTHONPATH": str(small.ROOT)},
-        cwd=clip.folder.parent,
-        check=False,
-    )
-    assert done.returncode == 1, done.stdout + done.stderr
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(rows.encode())))
+    monkeypatch.chdir(clip.folder.parent)
+    result = on_cluster("batch", "-", "--model", model, "--out", out, *FLAGS)
+    assert result.code == 1, result.output
     assert batches.states_of(out) == {clip.folder.name: "done", "none": "failed"}
 
 
