@@ -19,11 +19,12 @@ from actors.files import storage
 from actors.files.run_folder import RunFolder
 from actors.files.storage import StoragePath
 from actors.rendering.blocks import load_one_of
-from jobs.batch.batch_run import BatchRun, Policy
+from jobs.batch.batch_run import BatchRun
 from jobs.batch.clip_steps import Site, Verdict
 from jobs.batch.desk import Desk, Desks
 from jobs.batch.manifest import Manifest, Row
 from jobs.batch.manifest_source import ClipsNamed, open_manifest
+from jobs.batch.policy import Policy
 from jobs.batch.progress import BatchProgress
 from jobs.cluster.connection import Cluster, connect
 from jobs.cluster.placement import Placement, choose_device, wait_for_resources

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,18 +17,21 @@ import ray
 import ray.exceptions
 
 from actors.core.choices import Device
-from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError, error_text, one_line
+from actors.core.errors import ExitCode, InputError, NoCudaError, StoppedError, error_text
 from actors.core.ranges import ClipBlock
 from jobs.batch.background_sets import BackgroundSets
 from jobs.batch.batch_clip import BatchClip
+from jobs.batch.clip_states import ended_state, found_state, refused_state
 from jobs.batch.clip_steps import CHUNK, Ended, Rendered, Site, Start, Verdict
-from jobs.batch.desk import Desks
+from jobs.batch.desk import Desks, answer
 from jobs.batch.manifest import Row
+from jobs.batch.open_ahead import opens_more
+from jobs.batch.policy import Policy
 from jobs.batch.read_ahead import ReadAhead
 from jobs.cluster.placement import Placement
 from jobs.inputs.options import CompositeOptions
 from jobs.process.time_limits import within
-from jobs.run.clip_table import ClipState, ClipStatus, ClipTable
+from jobs.run.clip_table import ClipStatus, ClipTable
 from jobs.run.decide import SharedPlan
 from jobs.run.engine import Engine
 from jobs.run.execute import Outcome
@@ -41,14 +44,6 @@ from jobs.scheduling.ray_errors import raise_if_all_must_stop, remote_error
 # What is laid out for where nobody knows how many frames there will be.
 UNKNOWN_FRAMES = 1 << 40
 
-# Clips are opened until so many frames for each worker are left of those that are open: that is a second's work or so,
-# and the next clips' backgrounds are loaded meanwhile. At least, and at most, so many clips.
-AHEAD_FRAMES, LEAST_OPEN, MOST_OPEN = 256, 2, 64
-
-# No clip is opened that stands more than so many rows behind one that has begun and not ended: the network of that one
-# may have no worker yet, and gets one when there is nothing else to do.
-MOST_BEHIND = 64
-
 # So many clips may wait for their video and their record, each with a lock on its folder.
 MOST_ENDING = 64
 
@@ -60,23 +55,6 @@ TABLE_SECONDS, TABLE_PARTS = 10.0, 50
 
 # How long the records of open clips may take when the batch is ended early.
 LEAVE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """When a batch is given up because of clips that fail.
-
-    Attributes:
-        most_failed: clips that may fail; ``None``: any number.
-    """
-
-    most_failed: int | None = None
-
-    def reason(self, failed: int) -> str | None:
-        """Why the batch stops when so many have failed; ``None`` where it goes on."""
-        if self.most_failed is None or failed <= self.most_failed:
-            return None
-        return f"{failed} clips have failed, and {self.most_failed} may"
 
 
 class BatchRun:
@@ -222,7 +200,7 @@ class BatchRun:
                 self._end(name, clip, state.fault)
         if self.stopped is None:
             self.reads.advance()
-            while self._wants_more() and self.reads.waiting and len(self.beginning) < MOST_BEGINNING:
+            while self._wants_more() and len(self.beginning) < MOST_BEGINNING:
                 self._begin(self.reads.take())
         self._tick()
 
@@ -236,19 +214,13 @@ class BatchRun:
 
     def _wants_more(self) -> bool:
         """Whether workers will soon have nothing left of the clips that are open, or about to be."""
-        if self.engine is None:
+        first = self.reads.first
+        if self.engine is None or first is None or len(self.ending) >= MOST_ENDING:
             return False
         scheduler = self.engine.scheduler
-        count = len(self.opened) + len(self.beginning)
         begun = [clip.number for clips in (self.opened, self.beginning) for clip in clips.values()]
-        first = self.reads.first
-        if first is not None and begun and first.number > min(begun) + MOST_BEHIND:
-            return False
-        if len(self.ending) >= MOST_ENDING:
-            return False
         coming = sum(clip.verdict.frames for clip in self.beginning.values() if clip.verdict is not None)
-        enough = scheduler.remaining + coming > AHEAD_FRAMES * scheduler.open_slots
-        return count < LEAST_OPEN or (count < MOST_OPEN and not enough)
+        return opens_more(first.number, begun, scheduler.remaining + coming, scheduler.open_slots)
 
     def _was_read(self, verdict: Verdict) -> None:
         self._sets.expect(verdict.backgrounds, verdict.network, verdict.sizes, verdict.demand)
@@ -286,18 +258,7 @@ class BatchRun:
         if isinstance(opening, Rendered):
             del self.beginning[name]
             self._let_go(clip)
-            self.table.put(
-                ClipState(
-                    id=name,
-                    state=ClipStatus.DONE,
-                    frames=opening.frames,
-                    seconds=opening.seconds,
-                    fps=opening.fps,
-                    started=opening.started,
-                    ended=opening.ended,
-                    options=clip.digest,
-                )
-            )
+            self.table.put(found_state(clip, opening))
             return
         clip.opening = opening
         if self.stopped is not None:
@@ -355,24 +316,9 @@ class BatchRun:
         except (InputError, StoppedError) as error:
             self._fail(clip.row, clip.digest, error)
             return
-        status = {"complete": ClipStatus.DONE, "frames_failed": ClipStatus.FAILED}.get(ended.status, ClipStatus.STOPPED)
-        if isinstance(fault, InputError):
-            status = ClipStatus.FAILED
-        began = clip.start.started_at if clip.start is not None else None
-        state = ClipState(
-            id=name,
-            state=status,
-            frames=ended.frames,
-            failed_frames=ended.failed,
-            seconds=ended.seconds,
-            fps=ended.fps,
-            started=began,
-            ended=time.time(),
-            error=one_line(ended.error),
-            options=clip.digest,
-        )
+        state = ended_state(clip, ended, fault)
         self.table.put(state)
-        if status is not ClipStatus.DONE and (fault is None or fault is not self.stopped):
+        if state.state is not ClipStatus.DONE and (fault is None or fault is not self.stopped):
             self._count_failure(name, state.error)
 
     def _drop(self, clip: BatchClip, error: InputError | StoppedError) -> None:
@@ -386,8 +332,7 @@ class BatchRun:
             self._sets.leave(clip.verdict.backgrounds)
 
     def _fail(self, row: Row, digest: str, error: InputError | StoppedError) -> None:
-        status = ClipStatus.FAILED if isinstance(error, InputError) else ClipStatus.STOPPED
-        self.table.put(ClipState(row.id, status, error=one_line(str(error)), options=digest, ended=time.time()))
+        self.table.put(refused_state(row.id, digest, error))
         self._count_failure(row.id, str(error))
 
     def _count_failure(self, name: str, error: str) -> None:
@@ -405,17 +350,11 @@ class BatchRun:
             StoppedError: the step failed otherwise.
         """
         try:
-            answer = ray.get(ref)
+            return answer(ref)
         except ray.exceptions.RayError as error:
             self._stop_where_all_must(error)
-            cause = remote_error(error)
-            if isinstance(cause, (InputError, StoppedError)):
-                raise cause from error
-            text = error_text(cause, 400)
-            raise StoppedError(f"{type(cause).__name__}: {text}", "run the same command again") from error
-        if isinstance(answer, (InputError, StoppedError)):
-            raise answer
-        return answer
+            text = error_text(remote_error(error), 400)
+            raise StoppedError(f"{type(remote_error(error)).__name__}: {text}", "run the same command again") from error
 
     def _stop_where_all_must(self, error: ray.exceptions.RayError) -> None:
         """Sees that nothing more begins where a step failed for want of what every clip needs, such as a disk's room.

@@ -7,6 +7,7 @@ from itertools import cycle
 from typing import Any, TypeAlias
 
 import ray
+import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from actors.core.errors import InputError, StoppedError
@@ -110,3 +111,23 @@ class Desks:
     def end(self, clip: Any, start: Start, outcome: Outcome, times: StartTimes, sent: float) -> Any:  # noqa: ANN401
         """Reference of what became of the clip."""
         return next(self._next).end.remote(clip, start, outcome, times, sent)
+
+
+def answer(ref: Any) -> Any:  # noqa: ANN401
+    """What a step gave.
+
+    Raises:
+        InputError: why it could not be done.
+        StoppedError: likewise.
+        RayError: the step failed in a way that nobody foresaw.
+    """
+    try:
+        found = ray.get(ref)
+    except ray.exceptions.RayTaskError as error:
+        # A full disk, say, is an error of the step's too, which all clips share.
+        if isinstance(error.cause, (InputError, StoppedError)):
+            raise error.cause from error
+        raise
+    if isinstance(found, (InputError, StoppedError)):
+        raise found
+    return found

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 import typer
 
 from jobs.batch.batch_command import BatchOptions, render_batch
-from jobs.batch.batch_run import Policy
 from jobs.batch.manifest_source import manifest_of
+from jobs.batch.policy import Policy
 from jobs.commands.composite import INPUT, composite, given_flags
 from jobs.console import terminal
 from jobs.inputs.options import CompositeOptions

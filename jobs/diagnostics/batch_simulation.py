@@ -22,10 +22,11 @@ from actors.files.run_folder import RunFolder
 from actors.kinds import all_kinds
 from actors.rendering.blocks import BlockReceipt
 from actors.rendering.worker_config import ClipConfig, NetworkConfig
-from jobs.batch.batch_run import BatchRun, Policy
+from jobs.batch.batch_run import BatchRun
 from jobs.batch.clip_steps import Ended, ReadClip, Site, Start, Verdict
 from jobs.batch.desk import Desk, Desks, Refusal
 from jobs.batch.manifest import Row
+from jobs.batch.policy import Policy
 from jobs.cluster.connection import Cluster, connect
 from jobs.cluster.placement import Placement, choose_device, wait_for_resources
 from jobs.diagnostics.driver_use import DriverUse

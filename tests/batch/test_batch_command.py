@@ -22,6 +22,7 @@ from encoders import write_encoder
 from small import Result, SmallClip
 
 import jobs.batch.batch_run
+import jobs.batch.open_ahead
 import jobs.batch.read_ahead
 from actors.core.ranges import ClipBlock
 from actors.files import storage
@@ -249,8 +250,8 @@ def test_many_rows_are_read_a_window_at_a_time_and_rendered_by_priority(
 ) -> None:
     monkeypatch.setattr(jobs.batch.read_ahead, "READ_FIRST", 4)
     monkeypatch.setattr(jobs.batch.read_ahead, "READ_AHEAD", 2)
-    monkeypatch.setattr(jobs.batch.batch_run, "AHEAD_FRAMES", 1)
-    monkeypatch.setattr(jobs.batch.batch_run, "LEAST_OPEN", 1)
+    monkeypatch.setattr(jobs.batch.open_ahead, "AHEAD_FRAMES", 1)
+    monkeypatch.setattr(jobs.batch.open_ahead, "LEAST_OPEN", 1)
     monkeypatch.setattr(jobs.batch.batch_run, "MOST_BEGINNING", 1)
     rows = [{"id": str(i), "features": features[i % 4], "priority": i % 3} for i in range(9)]
     rows[4]["features"] = tmp_path / "none.npy"

@@ -32,6 +32,7 @@ from stage import is_gone, wait_for
 
 import jobs.batch.batch_command
 import jobs.batch.batch_run
+import jobs.batch.open_ahead
 import jobs.planning.preparation
 import jobs.run.engine
 from actors.core.ranges import ClipBlock
@@ -149,8 +150,8 @@ def stage(
 @pytest.fixture
 def one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clips begin when those before them have nearly ended."""
-    monkeypatch.setattr(jobs.batch.batch_run, "AHEAD_FRAMES", 4)
-    monkeypatch.setattr(jobs.batch.batch_run, "LEAST_OPEN", 1)
+    monkeypatch.setattr(jobs.batch.open_ahead, "AHEAD_FRAMES", 4)
+    monkeypatch.setattr(jobs.batch.open_ahead, "LEAST_OPEN", 1)
     monkeypatch.setattr(jobs.batch.batch_run, "MOST_BEGINNING", 1)
 
 
