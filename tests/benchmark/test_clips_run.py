@@ -19,6 +19,7 @@ from jobs.benchmark.networks import make_network
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_a_batch_is_measured_beside_one_clip_and_compared_with_rows_alone(tmp_path: Path) -> None:
     material, _ = benched.material(tmp_path)
     light = make_network(Regime.LIGHT, None, material.kind, tmp_path, half=False)
