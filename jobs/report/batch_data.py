@@ -25,7 +25,7 @@ from jobs.run.record_file import find_run
 # page takes long to make and to open.
 MOST_READ = 200
 MOST_FRAMES = 500_000
-MOST_PICTURES = 24
+MOST_PICTURES = 200
 MOST_ROWS = 2000
 
 # Of a timing table, what tells who worked when.

@@ -84,6 +84,10 @@ class BlockCache:
         self._forget(block)
         return True
 
+    def refused(self, block: ClipBlock) -> None:
+        """A block could not be loaded on behalf of one of the clips that need it, which is not the block's fault."""
+        self._loading.pop(block, None)
+
     def hopeless(self, block: ClipBlock) -> bool:
         """Whether a block has been lost so often that loading it again is of no use."""
         return self._losses[block] >= MAX_BLOCK_LOSSES

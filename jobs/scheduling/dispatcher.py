@@ -193,7 +193,7 @@ class Dispatcher:
 
     def _load_block(self, block: ClipBlock) -> None:
         if self.blocks.nodes:
-            self.calls.add(self.blocks.load(block), PendingLoad(block))
+            self.calls.add(self.blocks.load(block), PendingLoad(block, self._owner(block) or ""))
         else:
             self._postponed.append(block)
 
@@ -225,8 +225,8 @@ class Dispatcher:
             match call:
                 case PendingStart(slot):
                     self._started(slot, ref)
-                case PendingLoad(block):
-                    self._loaded(block, ref)
+                case PendingLoad(block, clip):
+                    self._loaded(block, clip, ref)
                 case PendingRender(slot):
                     self._rendered(call, ref)
                     self._tell_closed(slot)
@@ -287,21 +287,24 @@ class Dispatcher:
                 self.scheduler.fail(name, raised)
         return True
 
-    def _loaded(self, block: ClipBlock, ref: Any) -> None:  # noqa: ANN401
+    def _loaded(self, block: ClipBlock, clip: str, ref: Any) -> None:  # noqa: ANN401
         try:
             receipt: BlockReceipt = ray.get(ref)
         except ray.exceptions.RayError as error:
             raise_if_all_must_stop(error)
             if isinstance(error, ray.exceptions.RaySystemError) and not self.workers:
                 check_workers()  # Ray says so where what it was sent cannot be unpacked
-            if (fault := clip_fault(error)) is not None:
-                for name, clip in self.scheduler.clips.items():
-                    if block in clip.needed:
-                        self.scheduler.fail(name, fault)
-            self._lose_block(block, error)
+            if (fault := clip_fault(error)) is None:
+                self._lose_block(block, error)
+                return
+            # Other clips that need it may have it from files of their own.
+            self.blocks.forget(block)
+            self.scheduler.load_refused(block)
+            if clip in self.scheduler.clips:
+                self.scheduler.fail(clip, fault)
             return
-        if (owner := self._owner(block)) is not None:
-            milestones = self.job.clips[owner].milestones
+        if clip in self.job.clips:
+            milestones = self.job.clips[clip].milestones
             milestones.loaded_bytes += receipt.bytes
             milestones.load_seconds += receipt.seconds
             milestones.prepare_seconds += receipt.prepare_seconds
@@ -350,8 +353,9 @@ class Dispatcher:
             self.slots[slot].actor.close_clip.remote(clip_id)
 
     def _owner(self, block: ClipBlock) -> str | None:
-        """A clip that needs a block; ``None`` where it was closed."""
-        return next((name for name, clip in self.scheduler.clips.items() if block in clip.needed), None)
+        """A clip that needs a block and can go on; ``None`` where there is none any more."""
+        clips = self.scheduler.clips.items()
+        return next((name for name, clip in clips if block in clip.needed and clip.fault is None), None)
 
     def _loader_arguments(self, block: ClipBlock) -> tuple[Any, ...]:
         owner = self._owner(block)

@@ -29,9 +29,10 @@ class PendingStart:
 
 @dataclass(frozen=True, slots=True)
 class PendingLoad:
-    """A block is loaded."""
+    """A block is loaded, on behalf of a clip that needs it."""
 
     block: ClipBlock
+    clip: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -221,6 +221,10 @@ class Scheduler:
         """A block stands in the object store."""
         self._blocks.loaded(block)
 
+    def load_refused(self, block: ClipBlock) -> None:
+        """A block could not be loaded on behalf of a clip that has failed by that; others may have it loaded."""
+        self._blocks.refused(block)
+
     def block_lost(self, block: ClipBlock, reason: str) -> None:
         """A block is gone, or could not be loaded; it is loaded again when it is needed.
 

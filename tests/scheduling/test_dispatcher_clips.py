@@ -15,6 +15,7 @@ from ray.cluster_utils import Cluster
 from small import SmallClip
 
 from actors.core.audio_track import AudioTrack
+from actors.core.clip import ImageFrames
 from actors.core.ranges import ClipBlock, ClipRange, FrameRange, divide
 from actors.core.timings import FrameTiming
 from actors.core.worker_reports import RangeReport
@@ -26,6 +27,7 @@ from jobs.console import terminal
 from jobs.inputs.inputs import read_inputs
 from jobs.inputs.options import CompositeOptions
 from jobs.planning.render_plan import RenderPlan
+from jobs.scheduling.block_cache import MAX_BLOCK_LOSSES
 from jobs.scheduling.dispatcher import Dispatcher
 from jobs.scheduling.job_spec import ClipSpec, JobSpec
 from jobs.scheduling.open_clip import ClipJob
@@ -46,6 +48,8 @@ class Clips:
         self.scheduler = Scheduler(workers=2, capacity=1, loaders=1, patience=Patience(), calls=calls)
         self.reports: list[RangeReport] = []
         self.loads = 0
+        # Clips whose own files cannot be loaded.
+        self.broken: set[str] = set()
         # Beside a GPU calls overlap; here it is the threads that count.
         network = replace(plan("0").network, compositing_threads=calls - 1)
         job = JobSpec(
@@ -77,7 +81,12 @@ class Clips:
 
         def load(_: ClipBlock) -> tuple[object, ...]:
             self.loads += 1
-            return plan.block(0), plan.inputs.kind
+            request = plan.block(0)
+            if name in self.broken:
+                assert isinstance(request.source, ImageFrames)
+                gone = tuple(f"{path}.gone" for path in request.source.paths)
+                request = replace(request, source=replace(request.source, paths=gone))
+            return request, plan.inputs.kind
 
         ranges = tuple(ClipRange(plan.clip_id, part) for part in RANGES)
         job = ClipJob(plan.clip_id, ranges, lambda _: (ClipBlock(AVATAR, 0),), 1)
@@ -158,3 +167,16 @@ def test_a_clip_that_is_closed_early_leaves_the_others_whole(clips: Clips) -> No
     clips.tick_once = tick
     clips.dispatcher.run()
     assert clips.checksums("1") == checksums(rendered(clips.plan("1"), [FRAMES]))
+
+
+@pytest.mark.cluster
+def test_clips_that_share_backgrounds_and_cannot_load_them_fail_alone(clips: Clips) -> None:
+    """However many they are: each has the block loaded from files of its own."""
+    names = [str(number) for number in range(MAX_BLOCK_LOSSES + 2)]
+    clips.broken = set(names[:-1])
+    for name in names:
+        clips.open(name)
+    clips.dispatcher.run()
+    for name in names[:-1]:
+        assert "cannot be read" in str(clips.scheduler.clips[clips.plan(name).clip_id].fault)
+    assert clips.checksums(names[-1]) == checksums(rendered(clips.plan(names[-1]), [FRAMES]))
