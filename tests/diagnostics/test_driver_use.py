@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import time
 
 from jobs.diagnostics.driver_use import SETTLED, DriverUse
@@ -9,13 +10,21 @@ from jobs.diagnostics.driver_use import SETTLED, DriverUse
 MIB = 1 << 20
 
 
+def mapped(size: int) -> mmap.mmap:
+    """So many bytes of memory that are this process's for as long as they are held, whatever it had before."""
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for _ in range(size // MIB):
+        memory.write(b"x" * MIB)
+    return memory
+
+
 def test_memory_that_comes_after_the_first_clips_counts_as_growth() -> None:
     use = DriverUse()
-    early = bytearray(b"x") * (32 * MIB)
+    early = mapped(32 * MIB)
     use.look(SETTLED - 1)
     assert (use.grown, use.settled) == (0, 0)
     use.look(SETTLED)
-    late = bytearray(b"x") * (64 * MIB)
+    late = mapped(64 * MIB)
     use.look(2 * SETTLED)
     assert len(early) + len(late) == 96 * MIB
     assert 60 * MIB < use.grown < 80 * MIB
