@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import ray
@@ -66,8 +67,7 @@ def encoder_actor(config: EncoderConfig, *, cpus: float, wait: float) -> Iterato
         StoppedError: no node had room for it.
         RayError: it is lost for good.
     """
-    options = {"num_cpus": cpus, "num_gpus": config.gpus, "max_restarts": 3, "max_task_retries": 3}
-    actor: Any = ray.remote(Encoder).options(**options).remote(config)
+    actor = _started(config, cpus)
     try:
         _answer(actor.prepare.remote(), wait)
         yield RemoteEncoder(actor)
@@ -103,20 +103,20 @@ class SharedEncoders:
             RayError: it is lost for good.
         """
         name = f"encoder {text_digest(repr(config))}"
+        start = partial(_started, config, 0.0, name=name, get_if_exists=True)
         try:
-            actor = self._actors.get(name) or self._started(name, config)
+            actor = self._actors.get(name) or start()
             _answer(actor.prepare.remote(), wait)
         except ray.exceptions.RayActorError:
-            actor = self._started(name, config)
+            actor = start()
             _answer(actor.prepare.remote(), wait)
         self._actors[name] = actor
         yield RemoteEncoder(actor)
 
-    @staticmethod
-    def _started(name: str, config: EncoderConfig) -> Any:  # noqa: ANN401
-        options = {"num_cpus": 0, "num_gpus": config.gpus, "max_restarts": 3, "max_task_retries": 3}
-        named: dict[str, Any] = {"name": name, "get_if_exists": True}
-        return ray.remote(Encoder).options(**named, **options).remote(config)
+
+def _started(config: EncoderConfig, cpus: float, **named: Any) -> Any:  # noqa: ANN401 - Ray's handles have no type
+    options = {"num_cpus": cpus, "num_gpus": config.gpus, "max_restarts": 3, "max_task_retries": 3}
+    return ray.remote(Encoder).options(**named, **options).remote(config)
 
 
 def _answer(reference: Any, wait: float | None = None) -> Any:  # noqa: ANN401 - an answer may be anything

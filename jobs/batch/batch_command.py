@@ -153,7 +153,7 @@ class _Batch:
         ):
             return False
         same = state.options == row.digest(self._options.flags)
-        return same and storage.is_file(RunFolder.at(str(self._folder / row.id)).record)
+        return same and storage.is_file(RunFolder(self._folder / row.id).record)
 
     def _made(self, row: Row) -> tuple[CompositeOptions, str]:
         """The options of a row, and their digest."""

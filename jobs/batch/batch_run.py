@@ -234,7 +234,7 @@ class BatchRun:
         clip.turn = time.perf_counter() - verdict.seconds
         try:
             preparation, backgrounds = self._sets.plan(verdict.backgrounds)
-            lock = clip.lock.enter_context(lock_folder(self._folder(clip)))
+            lock = clip.lock.enter_context(lock_folder(self.table.folder / name))
         except InputError as error:
             self._drop(clip, error)
             return
@@ -244,9 +244,6 @@ class BatchRun:
         clip.start = Start(lock.mark, shared, time.time())
         self.beginning[name] = clip
         self._expect(self._desks.begin(clip.read, clip.start), partial(self._has_begun, name, clip))
-
-    def _folder(self, clip: BatchClip) -> Any:  # noqa: ANN401
-        return self.table.folder / clip.row.id
 
     def _has_begun(self, name: str, clip: BatchClip, ref: Any) -> None:  # noqa: ANN401
         try:

@@ -87,6 +87,7 @@ class BlockCache:
     def refused(self, block: ClipBlock) -> None:
         """A block could not be loaded on behalf of one of the clips that need it, which is not the block's fault."""
         self._loading.pop(block, None)
+        self._forget(block)
 
     def hopeless(self, block: ClipBlock) -> bool:
         """Whether a block has been lost so often that loading it again is of no use."""

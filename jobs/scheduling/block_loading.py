@@ -25,22 +25,19 @@ class BlockLoading:
     def __init__(
         self,
         loader: Callable[..., tuple[Any, Any]],
-        arguments: Callable[[ClipBlock], tuple[Any, ...]],
         nodes: Iterable[str],
     ) -> None:
         self._load: Any = ray.remote(num_cpus=0, num_returns=2, max_retries=LOAD_RETRIES)(loader)
-        self._arguments = arguments
         self.nodes = list(nodes)
         self._refs: dict[ClipBlock, Any] = {}
 
-    def load(self, block: ClipBlock) -> Any:  # noqa: ANN401 - Ray's references are generic
-        """Begins to load a block; ``nodes`` must not be empty.
+    def load(self, block: ClipBlock, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401 - Ray's references are generic
+        """Begins to load a block, with these arguments for the loader; ``nodes`` must not be empty.
 
         Returns:
             The reference of its receipt, which comes back instead of the block: asking for a block would copy it to the
             driver's node.
         """
-        arguments = self._arguments(block)
         # Soft: a node may be gone by the time its task starts.
         strategy = NodeAffinitySchedulingStrategy(self.nodes[block.number % len(self.nodes)], soft=True)
         self._refs[block], receipt = self._load.options(scheduling_strategy=strategy).remote(*arguments)

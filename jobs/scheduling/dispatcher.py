@@ -87,7 +87,7 @@ class Dispatcher:
         self.slots: dict[int, _Slot] = {}
         self.workers: list[WorkerReport] = []
         self.refused: dict[str, InputError | StoppedError] = {}
-        self.blocks = BlockLoading(job.loader, self._loader_arguments, job.nodes)
+        self.blocks = BlockLoading(job.loader, job.nodes)
         self._on_range = on_range
         self._on_tick = on_tick
         self._more = more
@@ -193,7 +193,11 @@ class Dispatcher:
 
     def _load_block(self, block: ClipBlock) -> None:
         if self.blocks.nodes:
-            self.calls.add(self.blocks.load(block), PendingLoad(block, self._owner(block) or ""))
+            owner = self._owner(block)
+            if owner is None:
+                raise ValueError(f"no open clip needs {block!r}")
+            arguments = self.job.clips[owner].loader_arguments(block)
+            self.calls.add(self.blocks.load(block, arguments), PendingLoad(block, owner))
         else:
             self._postponed.append(block)
 
@@ -356,12 +360,6 @@ class Dispatcher:
         """A clip that needs a block and can go on; ``None`` where there is none any more."""
         clips = self.scheduler.clips.items()
         return next((name for name, clip in clips if block in clip.needed and clip.fault is None), None)
-
-    def _loader_arguments(self, block: ClipBlock) -> tuple[Any, ...]:
-        owner = self._owner(block)
-        if owner is None:
-            raise ValueError(f"no open clip needs {block!r}")
-        return self.job.clips[owner].loader_arguments(block)
 
     def _died(self, slot: int, error: Exception) -> None:
         self._forget(slot)

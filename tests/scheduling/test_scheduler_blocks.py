@@ -7,7 +7,8 @@ from collections import Counter
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observer import Cluster, block_of_clip, blocks_by, running
+from observer import blocks_by
+from one_clip import Cluster, block_of_clip, running
 
 from actors.core.ranges import FrameRange, divide
 from jobs.scheduling.actions import DropBlock, LoadBlock, Render

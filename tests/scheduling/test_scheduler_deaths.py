@@ -6,7 +6,8 @@ import pytest
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observer import Cluster, blocks_by, isolate, of_clip, running
+from observer import blocks_by
+from one_clip import Cluster, isolate, of_clip, running
 
 from actors.core.ranges import FrameRange, divide
 from jobs.scheduling.open_clip import DEATHS_TO_FAIL, MAX_RANGE

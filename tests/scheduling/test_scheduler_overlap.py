@@ -6,7 +6,8 @@ import pytest
 from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from observer import PATIENCE, Cluster, isolate, running
+from observer import PATIENCE
+from one_clip import Cluster, isolate, running
 
 from actors.core.ranges import FrameRange
 from jobs.scheduling.actions import KillWorker, Render

@@ -6,7 +6,8 @@ from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import Layout, layouts
-from observer import Cluster, blocks_by, running
+from observer import blocks_by
+from one_clip import Cluster, running
 
 from actors.core.ranges import FrameRange, divide
 from jobs.scheduling.actions import Render

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from observer import PATIENCE, Cluster, blocks_by, running
+from observer import PATIENCE, blocks_by
+from one_clip import Cluster, running
 
 from actors.core.ranges import divide
 from jobs.scheduling.actions import KillWorker, Render

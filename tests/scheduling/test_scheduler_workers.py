@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from observer import Cluster, blocks_by, running
+from observer import blocks_by
+from one_clip import Cluster, running
 
 from actors.core.ranges import FrameRange, divide
 from jobs.scheduling.open_clip import MAX_RANGE

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
-from observer import BlocksOf, Cluster, job_of
+from observer import BlocksOf, job_of
+from one_clip import Cluster
 
 from actors.core.choices import Loop
 from actors.core.pairing import Pairing

@@ -1,7 +1,7 @@
 """What an observer between the scheduler and Ray sees: the frames, workers and blocks of some clips, in own books.
 
 `ManyClips` stands for Ray. It carries out the scheduler's actions and checks its promises from the outside, by actions,
-events and public properties. `Cluster` is the same for a run of one clip, which goes without saying in tests.
+events and public properties. `one_clip.Cluster` is the same for a run of one clip.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 
 from actors.core.errors import InputError
-from actors.core.ranges import ClipBlock, ClipRange, FrameRange, divide
+from actors.core.ranges import ClipBlock, ClipRange, FrameRange
 from actors.core.worker_reports import FrameFailure
 from jobs.scheduling.actions import Action, CancelLoad, DropBlock, EndWorker, KillWorker, LoadBlock, Render, StartWorker
-from jobs.scheduling.incidents import Incidents
 from jobs.scheduling.open_clip import MAX_RANGE, ClipJob, OpenClip
 from jobs.scheduling.scheduler import RANGES_WAITING, Patience, Scheduler
 from jobs.scheduling.worker_state import MAX_START_DEATHS
@@ -23,22 +22,11 @@ BlocksOf = Callable[[FrameRange], tuple[int, ...]]
 # An output frame of a clip.
 Frame = tuple[str, int]
 
-# The only clip of a `Cluster`.
-CLIP = "clip"
-
 PATIENCE = Patience(least=100.0, factor=10.0)
 
 
 def blocks_by(frames_per_block: int) -> BlocksOf:
     return lambda frames: tuple(sorted({frame // frames_per_block for frame in frames}))
-
-
-def of_clip(frames: FrameRange) -> ClipRange:
-    return ClipRange(CLIP, frames)
-
-
-def block_of_clip(number: int) -> ClipBlock:
-    return ClipBlock(CLIP, number)
 
 
 def frames_in(given: ClipRange) -> list[Frame]:
@@ -387,84 +375,3 @@ class ManyClips:
             # Far above what any of the runs here takes; an endless loop ends here.
             assert self.renders < most
             assert sum(self.starts.values()) < most
-
-
-class Cluster(ManyClips):
-    """A run of one clip, in plain frames and numbers of blocks."""
-
-    def __init__(
-        self,
-        frames: Iterable[int],
-        ranges: Iterable[FrameRange],
-        blocks_of: BlocksOf,
-        *,
-        workers: int,
-        capacity: int,
-        loaders: int = 2,
-        calls: int = 1,
-    ) -> None:
-        super().__init__(workers=workers, capacity=capacity, loaders=loaders, calls=calls)
-        self.expected = frozenset(frames)
-        self.begin_clip(job_of(CLIP, ranges, blocks_of, CLIP))
-
-    @property
-    def clip(self) -> OpenClip:
-        return self.scheduler.clips[CLIP]
-
-    @property
-    def failures(self) -> list[FrameFailure]:
-        return self.clip.failures
-
-    @property
-    def incidents(self) -> Incidents:
-        return self.clip.incidents
-
-    @property
-    def queues(self) -> dict[int, list[FrameRange]]:
-        return {slot: [given.frames for given in queue] for slot, queue in self.given.items()}
-
-    @property
-    def delivered(self) -> list[int]:
-        return [frame for _, frame in self.done]
-
-    @property
-    def loading(self) -> set[int]:
-        return {block.number for block in self.coming}
-
-    @property
-    def loaded(self) -> set[int]:
-        return {block.number for block in self.held}
-
-    def check(self) -> None:
-        super().check()
-        assert self.frames(CLIP) == self.expected
-        assert self.incidents.deaths == self.scheduler.deaths
-
-    def load(self, block: int) -> None:
-        self.arrive(block_of_clip(block))
-
-    def lose(self, block: int) -> None:
-        self.vanish(block_of_clip(block))
-
-    def begin(self) -> None:
-        """The first workers become ready and are given the first ranges; only the first block is there."""
-        self.act()
-        for slot in sorted(self.starting):
-            self.ready(slot)
-        self.load(0)
-        self.act()
-
-
-def isolate(total: int, size: int, poison: Collection[int], workers: int, calls: int = 1) -> Cluster:
-    ranges = divide(range(total), size)
-    cluster = Cluster(range(total), ranges, blocks_by(16), workers=workers, capacity=6, calls=calls)
-    cluster.drain(kills=lambda frames: not set(poison).isdisjoint(frames))
-    return cluster
-
-
-def running(workers: int, total: int = 40, size: int = 10, calls: int = 1) -> Cluster:
-    """A run whose workers have been given their first ranges at time 0, blocks all there."""
-    ranges = divide(range(total), size)
-    cluster = Cluster(range(total), ranges, blocks_by(total), workers=workers, capacity=1, calls=calls)
-    cluster.begin()
-    return cluster
