@@ -340,7 +340,7 @@ class BatchRun:
             self.stopped = StoppedError(reason, "mend them and run the same command again")
 
     def _answer(self, ref: Any) -> Any:  # noqa: ANN401
-        """What a step gave.
+        """What a step gave. Nothing more begins where it failed for want of what every clip needs, such as disk space.
 
         Raises:
             InputError: the clip cannot be rendered.
@@ -349,21 +349,14 @@ class BatchRun:
         try:
             return answer(ref)
         except ray.exceptions.RayError as error:
-            self._stop_where_all_must(error)
-            text = error_text(remote_error(error), 400)
-            raise StoppedError(f"{type(remote_error(error)).__name__}: {text}", "run the same command again") from error
-
-    def _stop_where_all_must(self, error: ray.exceptions.RayError) -> None:
-        """Sees that nothing more begins where a step failed for want of what every clip needs, such as a disk's room.
-
-        Raises:
-            StoppedError: so it is.
-        """
-        try:
-            raise_if_all_must_stop(error)
-        except StoppedError as ending:
-            self.stopped = self.stopped or ending
-            raise
+            try:
+                raise_if_all_must_stop(error)
+            except StoppedError as ending:
+                self.stopped = self.stopped or ending
+                raise
+            cause = remote_error(error)
+            text = f"{type(cause).__name__}: {error_text(cause, 400)}"
+            raise StoppedError(text, "run the same command again") from error
 
     def _leave(self, ending: StoppedError | KeyboardInterrupt) -> None:
         """Ends what is still open, as far as there is time."""
