@@ -186,7 +186,8 @@ class Dispatcher:
 
     def _start(self, number: int, network: str) -> None:
         clips = self.scheduler.clips.items()
-        first = next(name for name, clip in clips if clip.job.network == network and clip.pending and not clip.fault)
+        # By now others may have all that was pending of it when this was decided.
+        first = next(name for name, clip in clips if clip.job.network == network and not clip.settled)
         actor = self._actor.remote(number, self.job.networks[network])
         self.slots[number] = _Slot(actor, network, first)
         self.calls.add(actor.prepare.remote(self.job.clips[first].config), PendingStart(number))
