@@ -256,8 +256,9 @@ def stage(
 @pytest.fixture(scope="session")
 def bare_cluster() -> Iterator[Cluster]:
     """A head that does not render; each test adds the nodes it needs."""
-    # A node that is killed is missed within seconds instead of a quarter of a minute.
-    missing = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 500}
+    # A node that is killed is missed within five of these periods, not within a quarter of a minute. Half of that took
+    # nodes for dead that a busy machine had kept from answering.
+    missing = {"health_check_initial_delay_ms": 1000, "health_check_period_ms": 1000}
     started = start_head(num_cpus=0, object_store_memory=100 << 20, _system_config={**CONFIG, **missing})
     yield started
     started.shutdown()
